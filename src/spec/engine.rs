@@ -1,0 +1,231 @@
+//! Which server runs in the containers, and what its versions can do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+
+/// The server software.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Engine {
+    /// Redis, by Redis Ltd.
+    #[default]
+    Redis,
+    /// Valkey, the fork of Redis 7.2 at the Linux Foundation.
+    Valkey,
+}
+
+impl Engine {
+    /// The lower-case name, as it stands in flags, labels and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey",
+        }
+    }
+
+    /// The server's program name, as every image has it on its `PATH`.
+    pub fn server(self) -> &'static str {
+        match self {
+            Self::Redis => "redis-server",
+            Self::Valkey => "valkey-server",
+        }
+    }
+
+    /// The command-line client's program name.
+    pub fn client(self) -> &'static str {
+        match self {
+            Self::Redis => "redis-cli",
+            Self::Valkey => "valkey-cli",
+        }
+    }
+
+    /// The image of the official repository that rcup takes when the user names none.
+    pub fn official_image(self) -> &'static str {
+        match self {
+            Self::Redis => "redis:8",
+            Self::Valkey => "valkey/valkey:8.1",
+        }
+    }
+
+    /// The repository of the images that `rcup image build` makes, without a tag.
+    pub fn local_repository(self) -> &'static str {
+        match self {
+            Self::Redis => "rcup/redis",
+            Self::Valkey => "rcup/valkey",
+        }
+    }
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Redis => "Redis",
+            Self::Valkey => "Valkey",
+        })
+    }
+}
+
+impl FromStr for Engine {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text.to_ascii_lowercase().as_str() {
+            "redis" => Ok(Self::Redis),
+            "valkey" => Ok(Self::Valkey),
+            _ => Err(
+                Error::new(ErrorKind::Usage, format!("`{text}` is not an engine"))
+                    .hint("Use `redis` or `valkey`."),
+            ),
+        }
+    }
+}
+
+/// A server's version, such as `7.0.15`. A missing part counts as zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Version {
+    /// The first number.
+    pub major: u16,
+    /// The second number.
+    pub minor: u16,
+    /// The third number.
+    pub patch: u16,
+}
+
+impl Version {
+    /// A version from its three numbers.
+    pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
+        Self {
+            major,
+            minor,
+            patch,
+        }
+    }
+}
+
+impl fmt::Display for Version {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}.{}", self.major, self.minor, self.patch)
+    }
+}
+
+impl FromStr for Version {
+    type Err = Error;
+
+    /// Reads the leading numbers and ignores what follows them, as in `8.0.0-rc1` or `7.2.4-alpine`.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let digits_end = text
+            .find(|c: char| !c.is_ascii_digit() && c != '.')
+            .unwrap_or(text.len());
+        let mut parts = text[..digits_end]
+            .split('.')
+            .filter(|part| !part.is_empty())
+            .map(str::parse::<u16>);
+        let bad = || Error::new(ErrorKind::Usage, format!("`{text}` is not a version"));
+        let major = parts.next().ok_or_else(bad)?.map_err(|_| bad())?;
+        let mut rest = || parts.next().transpose().map(Option::unwrap_or_default);
+        let minor = rest().map_err(|_| bad())?;
+        let patch = rest().map_err(|_| bad())?;
+        Ok(Self::new(major, minor, patch))
+    }
+}
+
+impl TryFrom<String> for Version {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<Version> for String {
+    fn from(version: Version) -> Self {
+        version.to_string()
+    }
+}
+
+/// What a certain server can do: the one place where versions are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Server {
+    /// Which software.
+    pub engine: Engine,
+    /// Which version of it.
+    pub version: Version,
+}
+
+impl Server {
+    /// The pair.
+    pub const fn new(engine: Engine, version: Version) -> Self {
+        Self { engine, version }
+    }
+
+    /// Whether rcup works with this server at all: Redis 7.0 brought `CLUSTER ADDSLOTSRANGE`, announced
+    /// host names and `CLUSTER SHARDS`; Valkey forked after that.
+    pub fn is_supported(self) -> bool {
+        self.version >= Version::new(7, 0, 0)
+    }
+
+    /// Whether `nodes.conf` carries `tls-port` and `shard-id` fields (from Redis 7.2 on, and in every
+    /// Valkey). Redis 7.0 takes whatever stands there for a host name.
+    pub fn has_shard_ids(self) -> bool {
+        self.version >= Version::new(7, 2, 0)
+    }
+
+    /// Whether the formation from a seeded `nodes.conf` is proven here: Redis 7.0 to 8.x and Valkey 8.0
+    /// to 9.x were tested. A later major version may change the file's format or the promotion, so it is
+    /// formed by plain commands until somebody has tried.
+    pub fn seeding_is_proven(self) -> bool {
+        match self.engine {
+            Engine::Redis => self.is_supported() && self.version.major <= 8,
+            Engine::Valkey => self.version.major >= 8 && self.version.major <= 9,
+        }
+    }
+
+    /// Whether `cluster-announce-client-ipv4` exists (Valkey 8.0): an address for clients alone, while the
+    /// bus and the replication keep using the bridge's addresses.
+    pub fn announces_client_address(self) -> bool {
+        self.engine == Engine::Valkey && self.version.major >= 8
+    }
+}
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.engine, self.version)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_reads_what_servers_and_tags_say() {
+        assert_eq!("7.0.15".parse::<Version>().unwrap(), Version::new(7, 0, 15));
+        assert_eq!("8".parse::<Version>().unwrap(), Version::new(8, 0, 0));
+        assert_eq!(
+            "7.2.4-alpine".parse::<Version>().unwrap(),
+            Version::new(7, 2, 4)
+        );
+        assert!("latest".parse::<Version>().is_err());
+        assert!("".parse::<Version>().is_err());
+    }
+
+    #[test]
+    fn the_table_knows_where_the_file_format_changed() {
+        let redis = |major, minor| Server::new(Engine::Redis, Version::new(major, minor, 0));
+        assert!(!redis(7, 0).has_shard_ids());
+        assert!(redis(7, 2).has_shard_ids());
+        assert!(redis(8, 2).seeding_is_proven());
+        assert!(!redis(9, 0).seeding_is_proven());
+        assert!(!redis(6, 2).is_supported());
+        assert!(
+            !Server::new(Engine::Valkey, Version::new(7, 2, 0)).seeding_is_proven(),
+            "Valkey 7.2 was not tried"
+        );
+    }
+}
