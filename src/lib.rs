@@ -1,7 +1,10 @@
 //! A real Redis (or Valkey) Cluster in containers on this machine, proven ready, in the time it takes to
 //! start its containers.
 
+pub mod check;
 pub mod error;
+pub mod render;
 pub mod spec;
+pub mod topology;
 
 pub use error::{Error, ErrorKind, Result};

@@ -77,10 +77,8 @@ impl FromStr for Engine {
         match text.to_ascii_lowercase().as_str() {
             "redis" => Ok(Self::Redis),
             "valkey" => Ok(Self::Valkey),
-            _ => Err(
-                Error::new(ErrorKind::Usage, format!("`{text}` is not an engine"))
-                    .hint("Use `redis` or `valkey`."),
-            ),
+            _ => Err(Error::new(ErrorKind::Usage, format!("`{text}` is not an engine"))
+                .hint("Use `redis` or `valkey`.")),
         }
     }
 }
@@ -100,11 +98,7 @@ pub struct Version {
 impl Version {
     /// A version from its three numbers.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
-        Self {
-            major,
-            minor,
-            patch,
-        }
+        Self { major, minor, patch }
     }
 }
 
@@ -207,10 +201,7 @@ mod tests {
     fn a_version_reads_what_servers_and_tags_say() {
         assert_eq!("7.0.15".parse::<Version>().unwrap(), Version::new(7, 0, 15));
         assert_eq!("8".parse::<Version>().unwrap(), Version::new(8, 0, 0));
-        assert_eq!(
-            "7.2.4-alpine".parse::<Version>().unwrap(),
-            Version::new(7, 2, 4)
-        );
+        assert_eq!("7.2.4-alpine".parse::<Version>().unwrap(), Version::new(7, 2, 4));
         assert!("latest".parse::<Version>().is_err());
         assert!("".parse::<Version>().is_err());
     }

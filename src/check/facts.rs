@@ -1,0 +1,119 @@
+//! What the nodes say about themselves and each other, as plain data. `redis` parses it, `cluster` gathers
+//! it, and this folder judges it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+
+use crate::topology::{NodeId, SlotRange};
+
+/// One line of `CLUSTER NODES`: how the asked node sees one node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NodeLine {
+    /// The node's id.
+    pub id: NodeId,
+    /// Its address, empty when unknown.
+    pub ip: String,
+    /// Its client port.
+    pub port: u16,
+    /// Its announced host name.
+    pub hostname: Option<String>,
+    /// The flags, such as `myself`, `master`, `slave`, `fail?`, `handshake`.
+    pub flags: Vec<String>,
+    /// Its master, when it is a replica.
+    pub master: Option<NodeId>,
+    /// Its configuration epoch, as the asked node knows it.
+    pub epoch: u64,
+    /// Whether the bus link to it stands.
+    pub connected: bool,
+    /// Its slots.
+    pub slots: Vec<SlotRange>,
+    /// Slots that are being moved to or from it, verbatim (`[93-<-id]`).
+    pub moving: Vec<String>,
+}
+
+impl NodeLine {
+    /// Whether it carries `flag`.
+    pub fn has(&self, flag: &str) -> bool {
+        self.flags.iter().any(|own| own == flag)
+    }
+
+    /// Whether it is a master.
+    pub fn is_master(&self) -> bool {
+        self.has("master")
+    }
+
+    /// The flags with which a node is not in order.
+    pub fn troubles(&self) -> impl Iterator<Item = &str> {
+        const TROUBLE: [&str; 4] = ["fail", "fail?", "handshake", "noaddr"];
+        self.flags
+            .iter()
+            .map(String::as_str)
+            .filter(|flag| TROUBLE.contains(flag))
+    }
+}
+
+/// The replication role of a node, from `INFO replication`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Replication {
+    /// Whether it is a replica.
+    pub replica: bool,
+    /// Whether the link to its master stands (replicas only).
+    pub link_up: bool,
+    /// Its offset in the replication stream.
+    pub offset: u64,
+}
+
+/// What one node answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeView {
+    /// `CLUSTER INFO`, by field.
+    pub info: BTreeMap<String, String>,
+    /// `CLUSTER NODES`.
+    pub nodes: Vec<NodeLine>,
+    /// `INFO replication`.
+    pub replication: Replication,
+}
+
+impl NodeView {
+    /// A field of `CLUSTER INFO`.
+    pub fn field(&self, name: &str) -> &str {
+        self.info.get(name).map_or("", String::as_str)
+    }
+
+    /// A numeric field of `CLUSTER INFO`.
+    pub fn number(&self, name: &str) -> u64 {
+        self.field(name).parse().unwrap_or_default()
+    }
+
+    /// The node's line about itself.
+    pub fn myself(&self) -> Option<&NodeLine> {
+        self.nodes.iter().find(|line| line.has("myself"))
+    }
+}
+
+/// One entry of `CLUSTER SLOTS`: a range and the master's endpoint, as a client is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SlotOwner {
+    /// The range.
+    pub slots: SlotRange,
+    /// Master first, then its replicas.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// Where a client is told to find a node.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Endpoint {
+    /// Host name or address. Empty when the server does not know it.
+    pub host: String,
+    /// Client port.
+    pub port: u16,
+    /// The id of the node that should answer there.
+    pub id: NodeId,
+}
+
+/// What is known of a node: its answers, or why there are none.
+pub type Answer = Result<NodeView, String>;
+
+/// The node that is expected at an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct At(pub Ipv4Addr, pub u16);

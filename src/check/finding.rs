@@ -1,0 +1,98 @@
+//! The outcome of one check.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    /// In order.
+    Pass,
+    /// Worth knowing.
+    Warn,
+    /// Not in order.
+    Fail,
+    /// Not looked at.
+    Skip,
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Warn => "warn",
+            Self::Fail => "fail",
+            Self::Skip => "skip",
+        })
+    }
+}
+
+/// One check of the validation, as it stands in the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Check {
+    /// The stable name.
+    pub id: &'static str,
+    /// How it ended.
+    pub status: Status,
+    /// One line: what was seen.
+    pub summary: String,
+    /// The evidence, a line each. In JSON it is one text.
+    #[serde(serialize_with = "as_text")]
+    pub detail: Vec<String>,
+    /// What to try when it failed.
+    pub hint: Option<String>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
+}
+
+fn as_text<S: serde::Serializer>(lines: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&lines.join("\n"))
+}
+
+impl Check {
+    /// A check that passes with `summary` when there is no `detail`, and fails otherwise with the number
+    /// of things found.
+    pub(crate) fn of(
+        id: &'static str,
+        good: impl Into<String>,
+        bad: &str,
+        detail: Vec<String>,
+        hint: &str,
+    ) -> Self {
+        if detail.is_empty() {
+            Self {
+                id,
+                status: Status::Pass,
+                summary: good.into(),
+                detail,
+                hint: None,
+                ms: 0,
+            }
+        } else {
+            let summary = match detail.as_slice() {
+                [only] => only.clone(),
+                several => format!("{bad} ({} findings)", several.len()),
+            };
+            Self {
+                id,
+                status: Status::Fail,
+                summary,
+                detail,
+                hint: Some(hint.to_owned()),
+                ms: 0,
+            }
+        }
+    }
+
+    /// Whether nothing is wrong.
+    pub fn passed(&self) -> bool {
+        self.status != Status::Fail
+    }
+}
+
+/// Whether all of them passed.
+pub fn all_passed(checks: &[Check]) -> bool {
+    checks.iter().all(Check::passed)
+}

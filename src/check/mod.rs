@@ -1,0 +1,9 @@
+//! Judgement without effects: facts go in, checks come out.
+
+mod cluster;
+mod facts;
+mod finding;
+
+pub use cluster::{Roles, judge};
+pub use facts::{Answer, At, Endpoint, NodeLine, NodeView, Replication, SlotOwner};
+pub use finding::{Check, Status, all_passed};

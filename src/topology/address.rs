@@ -1,0 +1,251 @@
+//! Which subnet and which block of ports a new cluster takes.
+//!
+//! The choice is a pure function of what is taken. Two clusters that choose at the same moment may still
+//! choose alike; the engine then refuses one, which adds what it was refused to the taken ones and
+//! chooses again.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{BUS_OFFSET, ClusterSpec, room, smallest_prefix};
+
+/// Where rcup looks for a free subnet, in this order. Docker's own default pools (172.17 to 172.31 and
+/// 192.168) are left to Docker; the ranges here are rarely routed by companies or VPNs.
+const POOLS: [&str; 3] = ["10.213.0.0/16", "10.87.0.0/16", "198.18.0.0/15"];
+
+/// The first port that rcup tries. macOS occupies 5000 and 7000 for `AirPlay`.
+pub const FIRST_PORT: u16 = 7001;
+
+/// The end of the blocks that rcup chooses by itself: above it lies the range from which Linux takes
+/// the ports of outgoing connections (32768 to 60999 by default), which come and go.
+const AUTOMATIC_END: u16 = 32_768;
+
+/// The largest prefix that rcup takes by itself: a /26 has room for 61 nodes, and small clusters with
+/// equal subnets are easier to read.
+const USUAL_PREFIX: u8 = 26;
+
+/// A range of addresses that is in use, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenSubnet {
+    /// The range.
+    pub subnet: Ipv4Net,
+    /// For a message: `network bridge`, `route via eth0`.
+    pub by: String,
+}
+
+/// A port that is in use, and by what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TakenPort {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// For a message: `container web`, `process 4711 (redis-server)`, `another process`.
+    pub by: String,
+}
+
+fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
+    one.contains(&other.network()) || other.contains(&one.network())
+}
+
+/// The subnet the user named, if nothing holds it, or else the first free one.
+///
+/// # Errors
+/// [`ErrorKind::Subnet`], saying what holds it.
+pub fn choose_subnet(spec: &ClusterSpec, taken: &[TakenSubnet]) -> Result<Ipv4Net> {
+    if let Some(wanted) = spec.subnet() {
+        return match taken.iter().find(|other| overlap(&wanted, &other.subnet)) {
+            None => Ok(wanted),
+            Some(other) => Err(Error::new(
+                ErrorKind::Subnet,
+                format!("subnet {wanted} overlaps {} of {}", other.subnet, other.by),
+            )
+            .hint("Name another with --subnet, or leave the flag out and rcup takes a free one.")),
+        };
+    }
+    let prefix = smallest_prefix(spec.nodes()).min(USUAL_PREFIX);
+    POOLS
+        .iter()
+        .filter_map(|pool| pool.parse::<Ipv4Net>().ok())
+        .filter_map(|pool| pool.subnets(prefix).ok())
+        .flatten()
+        .find(|candidate| !taken.iter().any(|other| overlap(candidate, &other.subnet)))
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::Subnet,
+                format!("no subnet of {} addresses is free in {}", 1_u64 << (32 - prefix), POOLS.join(", ")),
+            )
+            .hint("Remove networks that are no longer used (`docker network prune`), or name one with --subnet.")
+        })
+}
+
+/// The first port of the block the user named, if all its ports are free, or else of the first free block.
+/// `probe` tells what else holds a port (a process on this host, for example) and is asked last, because
+/// it costs a system call.
+///
+/// # Errors
+/// [`ErrorKind::Port`], saying which port is held by what.
+pub fn choose_ports(
+    spec: &ClusterSpec,
+    taken: &[TakenPort],
+    probe: &mut dyn FnMut(u16) -> Option<String>,
+) -> Result<u16> {
+    let mut holder = |port: u16| -> Option<String> {
+        taken
+            .iter()
+            .find(|other| other.port == port)
+            .map(|other| other.by.clone())
+            .or_else(|| probe(port))
+    };
+    let nodes = u16::try_from(spec.nodes()).unwrap_or(u16::MAX);
+    if let Some(first) = spec.port() {
+        return match (first..first + nodes).find_map(|port| holder(port).map(|by| (port, by))) {
+            None => Ok(first),
+            Some((port, by)) => Err(Error::new(
+                ErrorKind::Port,
+                format!("port {port} on 127.0.0.1 is taken by {by}"),
+            )
+            .hint(
+                "Choose another first port with --port, or leave the flag out and rcup takes a free block.",
+            )),
+        };
+    }
+    let mut first = FIRST_PORT;
+    loop {
+        if first.saturating_add(nodes) > AUTOMATIC_END.min(u16::MAX - BUS_OFFSET) {
+            return Err(Error::new(
+                ErrorKind::Port,
+                format!("no block of {nodes} free ports between {FIRST_PORT} and {AUTOMATIC_END}"),
+            )
+            .hint("Name the first port of a free block with --port, or stop what holds the ports."));
+        }
+        // The last taken port of the block decides where the next block can start.
+        match (first..first + nodes).rev().find(|port| holder(*port).is_some()) {
+            None => return Ok(first),
+            Some(port) => first = port + 1,
+        }
+    }
+}
+
+/// The gateway's address in `subnet`: the first one.
+pub fn gateway(subnet: Ipv4Net) -> Ipv4Addr {
+    nth(subnet, 1)
+}
+
+/// The address of node `index` (1-based): those that follow the gateway's.
+pub fn node_address(subnet: Ipv4Net, index: usize) -> Ipv4Addr {
+    debug_assert!(index <= room(subnet));
+    nth(subnet, u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))
+}
+
+fn nth(subnet: Ipv4Net, offset: u32) -> Ipv4Addr {
+    Ipv4Addr::from_bits(subnet.network().to_bits().saturating_add(offset))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn spec(masters: usize, replicas: usize) -> ClusterSpec {
+        ClusterSpec::builder()
+            .masters(masters)
+            .replicas(replicas)
+            .build()
+            .unwrap()
+    }
+
+    fn subnet(text: &str, by: &str) -> TakenSubnet {
+        TakenSubnet {
+            subnet: text.parse().unwrap(),
+            by: by.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_first_subnet_that_nothing_holds_is_taken() {
+        let spec = spec(3, 1);
+        assert_eq!(choose_subnet(&spec, &[]).unwrap().to_string(), "10.213.0.0/26");
+        let taken = [
+            subnet("10.213.0.0/26", "network a"),
+            subnet("10.213.0.64/28", "network b"),
+        ];
+        assert_eq!(
+            choose_subnet(&spec, &taken).unwrap().to_string(),
+            "10.213.0.128/26"
+        );
+        let taken = [subnet("10.0.0.0/8", "route via tun0")];
+        assert_eq!(choose_subnet(&spec, &taken).unwrap().to_string(), "198.18.0.0/26");
+    }
+
+    #[test]
+    fn a_large_cluster_gets_a_large_subnet() {
+        assert_eq!(choose_subnet(&spec(31, 1), &[]).unwrap().prefix_len(), 25);
+        assert_eq!(choose_subnet(&spec(1000, 0), &[]).unwrap().prefix_len(), 22);
+    }
+
+    #[test]
+    fn a_clash_says_with_what() {
+        let spec = ClusterSpec::builder()
+            .subnet("10.1.0.0/24".parse().unwrap())
+            .build()
+            .unwrap();
+        let error = choose_subnet(&spec, &[subnet("10.0.0.0/8", "route via tun0")]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Subnet);
+        assert_eq!(
+            error.to_string(),
+            "subnet 10.1.0.0/24 overlaps 10.0.0.0/8 of route via tun0"
+        );
+        let all = POOLS.map(|pool| subnet(pool, "x"));
+        assert!(choose_subnet(&super::tests::spec(3, 1), &all).is_err());
+    }
+
+    #[test]
+    fn a_block_starts_behind_what_is_taken() {
+        let taken = [TakenPort {
+            port: 7003,
+            by: "container web".to_owned(),
+        }];
+        assert_eq!(choose_ports(&spec(3, 1), &taken, &mut |_| None).unwrap(), 7004);
+        assert_eq!(
+            choose_ports(&spec(3, 1), &taken, &mut |port| (port == 7005)
+                .then(|| "x".to_owned()))
+            .unwrap(),
+            7006
+        );
+        let wanted = ClusterSpec::builder().port(7001).build().unwrap();
+        let error = choose_ports(&wanted, &taken, &mut |_| None).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "port 7003 on 127.0.0.1 is taken by container web"
+        );
+        assert!(choose_ports(&spec(3, 1), &[], &mut |_| Some("x".to_owned())).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_never_overlaps(blocks in proptest::collection::vec((0_u32..4096, 20_u8..30), 0..40), nodes in 1_usize..200) {
+            let taken: Vec<TakenSubnet> = blocks
+                .into_iter()
+                .map(|(block, prefix)| {
+                    let address = Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 213, 0, 0)) + block * 16);
+                    TakenSubnet { subnet: Ipv4Net::new(address, prefix).unwrap().trunc(), by: String::new() }
+                })
+                .collect();
+            let chosen = choose_subnet(&spec(nodes, 0), &taken).unwrap();
+            prop_assert!(room(chosen) >= nodes);
+            prop_assert!(taken.iter().all(|other| !overlap(&chosen, &other.subnet)));
+            prop_assert!(chosen.contains(&node_address(chosen, nodes)));
+            prop_assert_ne!(node_address(chosen, nodes), chosen.broadcast());
+        }
+
+        #[test]
+        fn a_chosen_block_is_free(taken in proptest::collection::btree_set(7001_u16..7400, 0..200), nodes in 1_usize..60) {
+            let ports: Vec<TakenPort> = taken.iter().map(|port| TakenPort { port: *port, by: String::new() }).collect();
+            let first = choose_ports(&spec(nodes, 0), &ports, &mut |_| None).unwrap();
+            let last = first + u16::try_from(nodes).unwrap() - 1;
+            prop_assert!(taken.range(first..=last).next().is_none());
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Where everything goes: names, addresses, ports, slots and ids, as a pure function of the specification
+//! and of what the surroundings leave free.
+
+mod address;
+mod layout;
+mod slots;
+
+pub use address::{FIRST_PORT, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
+#[cfg(test)]
+pub(crate) use layout::tests::{surroundings, topology};
+pub use layout::{Announce, Formation, Image, Node, NodeId, Role, Shard, Surroundings, Topology};
+pub use slots::{SLOTS, SlotRange, slot_of, split, tag_in};
