@@ -3,6 +3,7 @@
 
 pub mod check;
 pub mod error;
+pub mod plan;
 pub mod render;
 pub mod spec;
 pub mod topology;

@@ -104,7 +104,7 @@ fn address(topology: &Topology, node: &Node, shard: &Shard) -> String {
 /// What follows the address: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard id
 /// is then mandatory; a field that a version does not know makes it exit.
 fn auxiliary(topology: &Topology, shard: &Shard, hostname: &str) -> String {
-    if topology.image.server.has_shard_ids() {
+    if topology.server().has_shard_ids() {
         format!(",{hostname},tls-port=0,shard-id={}", shard.id)
     } else if hostname.is_empty() {
         String::new()

@@ -127,7 +127,7 @@ impl fmt::Display for Formation {
 }
 
 /// The image that was found, and the server in it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
     /// Its name, as the user or rcup chose it.
     pub reference: String,
@@ -137,8 +137,8 @@ pub struct Image {
     pub volumes: Vec<String>,
 }
 
-/// What the surroundings give to a new cluster.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What the surroundings give to a new cluster. The serialized form is kept as a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The image.
     pub image: Image,
@@ -208,10 +208,8 @@ pub struct Shard {
 pub struct Topology {
     /// What was asked for.
     pub spec: ClusterSpec,
-    /// The image and the server.
-    pub image: Image,
-    /// The network's subnet.
-    pub subnet: Ipv4Net,
+    /// What it was given.
+    pub surroundings: Surroundings,
     /// How nodes announce themselves.
     pub announce: Announce,
     /// How the cluster is formed.
@@ -263,8 +261,7 @@ impl Topology {
             .collect();
         Ok(Self {
             spec: spec.clone(),
-            image: surroundings.image.clone(),
-            subnet: surroundings.subnet,
+            surroundings: surroundings.clone(),
             announce: Announce::decide(spec.announce(), server, surroundings.bridge_reachable)?,
             formation: Formation::decide(spec.formation(), server)?,
             run: id("run", 0)[..12].to_owned(),
@@ -285,7 +282,17 @@ impl Topology {
 
     /// The network's gateway.
     pub fn gateway(&self) -> Ipv4Addr {
-        gateway(self.subnet)
+        gateway(self.surroundings.subnet)
+    }
+
+    /// The image and what is in it.
+    pub fn image(&self) -> &Image {
+        &self.surroundings.image
+    }
+
+    /// The server in the image.
+    pub fn server(&self) -> Server {
+        self.surroundings.image.server
     }
 
     /// The node with this index.

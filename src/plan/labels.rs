@@ -1,0 +1,103 @@
+//! The labels on everything rcup makes. They are its only state: what made an object, for which cluster,
+//! and everything needed to compute the cluster's topology again. No secret is ever among them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::ClusterSpec;
+use crate::topology::{Node, Surroundings, Topology};
+
+/// The cluster's name.
+pub const CLUSTER: &str = "rcup.cluster";
+/// The node's index, on containers.
+pub const NODE: &str = "rcup.node";
+/// The run that made the object. A failed run removes what carries its mark, and nothing else.
+pub const RUN: &str = "rcup.run";
+/// The version of rcup that made the object.
+pub const VERSION: &str = "rcup.version";
+/// The specification, as JSON.
+const SPEC: &str = "rcup.spec";
+/// The surroundings, as JSON.
+const PLACE: &str = "rcup.place";
+
+/// Labels by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// The labels that all objects of a cluster carry.
+pub fn of_cluster(topology: &Topology) -> Labels {
+    [
+        (CLUSTER, topology.name().to_string()),
+        (RUN, topology.run.clone()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (SPEC, json(&topology.spec)),
+        (PLACE, json(&topology.surroundings)),
+    ]
+    .into_iter()
+    .map(|(name, value)| (name.to_owned(), value))
+    .collect()
+}
+
+/// The labels of a node's container.
+pub fn of_node(topology: &Topology, node: &Node) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.insert(NODE.to_owned(), node.index.to_string());
+    labels.insert("rcup.role".to_owned(), node.role.to_string());
+    labels.insert("rcup.shard".to_owned(), node.shard.to_string());
+    labels.insert("rcup.address".to_owned(), node.address().to_string());
+    labels
+}
+
+/// Computes the topology again from the labels of one of its objects.
+///
+/// # Errors
+/// [`ErrorKind::Different`] when another version of rcup wrote labels that this one cannot read.
+pub fn topology(labels: &Labels) -> Result<Topology> {
+    let read = || -> Option<(ClusterSpec, Surroundings)> {
+        let spec = serde_json::from_str(labels.get(SPEC)?).ok()?;
+        let place = serde_json::from_str(labels.get(PLACE)?).ok()?;
+        Some((spec, place))
+    };
+    let unknown = String::from("unknown");
+    let Some((spec, surroundings)) = read() else {
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!(
+                "the labels of cluster {} cannot be read: they are of rcup {}, this is {}",
+                labels.get(CLUSTER).unwrap_or(&unknown),
+                labels.get(VERSION).unwrap_or(&unknown),
+                env!("CARGO_PKG_VERSION")
+            ),
+        )
+        .hint("Remove the cluster with `rcup down` and start it again, or use the version that made it."));
+    };
+    Topology::new(&spec, &surroundings)
+}
+
+/// Neither of the two values can fail to serialize: they have no maps with keys that are not text.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::topology as make;
+
+    #[test]
+    fn the_topology_comes_back_from_its_labels() {
+        let made = make(3, 2, Engine::Valkey, "8.1.1");
+        assert_eq!(topology(&of_cluster(&made)).unwrap(), made);
+        assert_eq!(topology(&of_node(&made, &made.nodes[4])).unwrap(), made);
+    }
+
+    #[test]
+    fn labels_of_another_time_are_an_error_that_names_both_versions() {
+        let mut labels = of_cluster(&make(3, 1, Engine::Redis, "8.0.2"));
+        labels.insert(PLACE.to_owned(), "{}".to_owned());
+        labels.insert(VERSION.to_owned(), "9.9.9".to_owned());
+        let error = topology(&labels).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Different);
+        assert!(error.to_string().contains("9.9.9"), "{error}");
+    }
+}

@@ -1,0 +1,146 @@
+//! What the engine is asked to make, in rcup's own words.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use super::labels::{self, Labels};
+use crate::render::{CONF, DATA, HOME, nodes_conf, redis_conf};
+use crate::topology::{Formation, Node, Topology};
+
+/// The user and group under which every node runs, and to whom its files belong. The number is the one of
+/// the official images; an image need not know it by name.
+pub const USER: u32 = 999;
+
+/// The open files a node may have: the guide's 65536, enough for Redis's 10000 clients.
+const OPEN_FILES: u64 = 65_536;
+
+/// A bridge network with an address plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub subnet: Ipv4Net,
+    /// The address of the bridge itself.
+    pub gateway: Ipv4Addr,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A container, created but not started, with its files.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRequest {
+    /// Its name, which is also its host name and its DNS name on the network.
+    pub name: String,
+    /// The image.
+    pub image: String,
+    /// Program and arguments. The image's own entry point is not used.
+    pub command: Vec<String>,
+    /// `uid:gid`.
+    pub user: String,
+    /// Where the program starts.
+    pub directory: String,
+    /// The network's name.
+    pub network: String,
+    /// Its address there.
+    pub ip: Ipv4Addr,
+    /// The port that is published on 127.0.0.1 under the same number.
+    pub port: u16,
+    /// The limit of open files, soft and hard.
+    pub open_files: u64,
+    /// Directories of the image that get an empty memory file system, because the image declares them as
+    /// volumes: an anonymous volume would carry no label and stay behind.
+    pub scratch: Vec<String>,
+    /// Its labels.
+    pub labels: Labels,
+    /// What is put into it before it starts.
+    pub files: Vec<File>,
+}
+
+/// A file or, without contents, a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// The absolute path.
+    pub path: String,
+    /// The permissions.
+    pub mode: u32,
+    /// The text; `None` makes a directory.
+    pub contents: Option<String>,
+}
+
+/// The network of a topology.
+pub fn network(topology: &Topology) -> NetworkRequest {
+    NetworkRequest {
+        name: topology.network(),
+        subnet: topology.surroundings.subnet,
+        gateway: topology.gateway(),
+        labels: labels::of_cluster(topology),
+    }
+}
+
+/// The container of a node.
+pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
+    ContainerRequest {
+        name: node.name.clone(),
+        image: topology.image().reference.clone(),
+        command: vec![topology.server().engine.server().to_owned(), CONF.to_owned()],
+        user: format!("{USER}:{USER}"),
+        directory: DATA.to_owned(),
+        network: topology.network(),
+        ip: node.ip,
+        port: node.port,
+        open_files: OPEN_FILES,
+        scratch: topology.image().volumes.clone(),
+        labels: labels::of_node(topology, node),
+        files: files(topology, node),
+    }
+}
+
+fn files(topology: &Topology, node: &Node) -> Vec<File> {
+    let file = |path: String, contents| File {
+        path,
+        mode: 0o600,
+        contents: Some(contents),
+    };
+    let directory = |path: &str| File {
+        path: path.to_owned(),
+        mode: 0o700,
+        contents: None,
+    };
+    let mut files = vec![
+        directory(HOME),
+        directory(DATA),
+        file(CONF.to_owned(), redis_conf(topology, node)),
+    ];
+    if topology.formation == Formation::Seeded {
+        files.push(file(format!("{DATA}/nodes.conf"), nodes_conf(topology, node)));
+    }
+    files
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::topology;
+
+    #[test]
+    fn a_node_is_asked_for_with_everything_it_needs() {
+        let topology = topology(3, 1, Engine::Valkey, "8.1.1");
+        let request = container(&topology, &topology.nodes[5]);
+        assert_eq!(request.name, "rcup-default-6");
+        assert_eq!(request.command, ["valkey-server", "/rcup/redis.conf"]);
+        assert_eq!(
+            (request.ip.to_string().as_str(), request.port),
+            ("10.213.0.7", 7006)
+        );
+        assert_eq!(request.labels[labels::NODE], "6");
+        let paths: Vec<&str> = request.files.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(
+            paths,
+            ["/rcup", "/rcup/data", "/rcup/redis.conf", "/rcup/data/nodes.conf"]
+        );
+        assert!(request.files.iter().all(|file| file.mode & 0o077 == 0));
+    }
+}

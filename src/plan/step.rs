@@ -1,0 +1,249 @@
+//! A plan as data: what is done, in which order, and why.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use super::request::{ContainerRequest, NetworkRequest};
+use crate::topology::Formation;
+
+/// One effect. The executor carries it out and decides nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Makes the network, which also claims its subnet and the ports in its labels.
+    CreateNetwork(NetworkRequest),
+    /// Makes a container and puts its files into it.
+    CreateNode(Box<ContainerRequest>),
+    /// Starts a node's container.
+    StartNode {
+        /// The container's name.
+        name: String,
+    },
+    /// Lets a paused container go on.
+    ResumeNode {
+        /// The container's name.
+        name: String,
+    },
+    /// Waits until all nodes answer a PING.
+    AwaitAnswers,
+    /// Makes one cluster of the nodes.
+    Form(Formation),
+    /// Hands the masters' roles back to the nodes that were planned for them, where a failover moved them.
+    HandBack,
+    /// Waits until the readiness contract holds on every node, and uses every advertised address.
+    Prove,
+    /// Removes a container, running or not.
+    RemoveContainer {
+        /// The engine's id.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// Removes a network.
+    RemoveNetwork {
+        /// The engine's id.
+        id: String,
+        /// Its name.
+        name: String,
+    },
+    /// Removes a volume and what is in it.
+    RemoveVolume {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl Step {
+    /// The word for the kind of step, in JSON and in the tests.
+    pub fn action(&self) -> &'static str {
+        match self {
+            Self::CreateNetwork(_) => "create-network",
+            Self::CreateNode(_) => "create-node",
+            Self::StartNode { .. } => "start-node",
+            Self::ResumeNode { .. } => "resume-node",
+            Self::AwaitAnswers => "await-answers",
+            Self::Form(_) => "form",
+            Self::HandBack => "hand-back",
+            Self::Prove => "prove",
+            Self::RemoveContainer { .. } => "remove-container",
+            Self::RemoveNetwork { .. } => "remove-network",
+            Self::RemoveVolume { .. } => "remove-volume",
+        }
+    }
+
+    /// The phase to which its time is counted.
+    pub fn phase(&self) -> Phase {
+        match self {
+            Self::CreateNetwork(_) => Phase::Network,
+            Self::CreateNode(_) => Phase::Create,
+            Self::StartNode { .. } | Self::ResumeNode { .. } | Self::AwaitAnswers => Phase::Start,
+            Self::Form(_) | Self::HandBack => Phase::Form,
+            Self::Prove => Phase::Prove,
+            Self::RemoveContainer { .. } | Self::RemoveNetwork { .. } | Self::RemoveVolume { .. } => {
+                Phase::Remove
+            }
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::CreateNetwork(request) => write!(f, "create network {} ({})", request.name, request.subnet),
+            Self::CreateNode(request) => write!(
+                f,
+                "create container {} ({}:{}, published on 127.0.0.1:{}) from {}",
+                request.name, request.ip, request.port, request.port, request.image
+            ),
+            Self::StartNode { name } => write!(f, "start container {name}"),
+            Self::ResumeNode { name } => write!(f, "resume container {name}"),
+            Self::AwaitAnswers => f.write_str("wait until every node answers"),
+            Self::Form(Formation::Seeded) => {
+                f.write_str("form the cluster: promote the masters that were seeded as replicas")
+            }
+            Self::Form(Formation::Commands) => {
+                f.write_str("form the cluster: assign slots and epochs, meet, replicate")
+            }
+            Self::HandBack => f.write_str("hand the masters' roles back to the planned nodes"),
+            Self::Prove => f.write_str("prove that every node is ready and every advertised address answers"),
+            Self::RemoveContainer { name, .. } => write!(f, "remove container {name}"),
+            Self::RemoveNetwork { name, .. } => write!(f, "remove network {name}"),
+            Self::RemoveVolume { name } => write!(f, "remove volume {name}"),
+        }
+    }
+}
+
+/// A part of an operation whose time is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Phase {
+    /// Finding the engine and looking at what is there.
+    Engine,
+    /// Finding or getting the image.
+    Image,
+    /// Making the network.
+    Network,
+    /// Making the containers.
+    Create,
+    /// Starting them until all answer.
+    Start,
+    /// Making one cluster of them.
+    Form,
+    /// Proving that it is ready.
+    Prove,
+    /// Removing.
+    Remove,
+}
+
+impl Phase {
+    /// The lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Engine => "engine",
+            Self::Image => "image",
+            Self::Network => "network",
+            Self::Create => "create",
+            Self::Start => "start",
+            Self::Form => "form",
+            Self::Prove => "prove",
+            Self::Remove => "remove",
+        }
+    }
+}
+
+/// A step and why it is in the plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Planned {
+    /// What is done.
+    pub step: Step,
+    /// Why.
+    pub cause: String,
+}
+
+/// Stages in their order. The steps of one stage run side by side; the next stage begins when all are done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The stages, none of them empty.
+    pub stages: Vec<Vec<Planned>>,
+}
+
+impl Plan {
+    /// Appends a stage, unless it is empty.
+    pub fn stage(&mut self, steps: impl IntoIterator<Item = (Step, String)>) {
+        let stage: Vec<Planned> = steps
+            .into_iter()
+            .map(|(step, cause)| Planned { step, cause })
+            .collect();
+        if !stage.is_empty() {
+            self.stages.push(stage);
+        }
+    }
+
+    /// All steps in order.
+    pub fn steps(&self) -> impl Iterator<Item = &Planned> {
+        self.stages.iter().flatten()
+    }
+
+    /// Whether nothing is to be done.
+    pub fn is_empty(&self) -> bool {
+        self.stages.is_empty()
+    }
+}
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("nothing to do\n");
+        }
+        for (number, stage) in (1..).zip(&self.stages) {
+            for (nth, planned) in stage.iter().enumerate() {
+                let label = if nth == 0 {
+                    format!("{number}.")
+                } else {
+                    String::new()
+                };
+                writeln!(f, "{label:<4}{}", planned.step)?;
+                // A cause is told once for all neighbours that share it.
+                if stage.get(nth + 1).is_none_or(|next| next.cause != planned.cause) {
+                    writeln!(f, "      because {}", planned.cause)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for Plan {
+    /// `{"stages": [[{"action", "step", "cause"}]]}`: what a person reads, in the same words.
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct;
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            action: &'a str,
+            step: String,
+            cause: &'a str,
+        }
+        let stages: Vec<Vec<Entry>> = self
+            .stages
+            .iter()
+            .map(|stage| {
+                let entry = |planned: &'_ Planned| (planned.step.action(), planned.step.to_string());
+                stage
+                    .iter()
+                    .map(|planned| {
+                        let (action, step) = entry(planned);
+                        Entry {
+                            action,
+                            step,
+                            cause: &planned.cause,
+                        }
+                    })
+                    .collect()
+            })
+            .collect();
+        let mut plan = serializer.serialize_struct("Plan", 1)?;
+        plan.serialize_field("stages", &stages)?;
+        plan.end()
+    }
+}

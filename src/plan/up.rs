@@ -1,0 +1,385 @@
+//! What `up` does, given what is there.
+
+use super::labels;
+use super::observed::{Activity, ContainerSeen, Observed};
+use super::request;
+use super::step::{Plan, Step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ClusterName, ClusterSpec};
+use crate::topology::{Formation, Topology};
+
+/// The way `up` takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing is there: make it.
+    Create,
+    /// Only remains of a start that died before any node ran: remove them, then make it.
+    Replace,
+    /// All is there: start what does not run, and prove it.
+    Adopt(Box<Topology>),
+    /// Some nodes are missing, others have run. Whether they ever formed a cluster, only they can tell.
+    Doubt {
+        /// What was planned.
+        topology: Box<Topology>,
+        /// The indices of the nodes without a container.
+        missing: Vec<usize>,
+    },
+}
+
+/// Decides.
+///
+/// # Errors
+/// [`ErrorKind::NameTaken`] when an object of that name is not rcup's, [`ErrorKind::Different`] when the
+/// cluster was made from another specification, [`ErrorKind::Damaged`] when its network is gone.
+pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
+    let name = spec.name();
+    refuse_strangers(spec, observed)?;
+    let ours = observed.of(name);
+    let Some(labels) = ours.all_labels().next() else {
+        return Ok(Decision::Create);
+    };
+    if ours
+        .containers
+        .iter()
+        .all(|container| container.activity == Activity::Created)
+    {
+        return Ok(Decision::Replace);
+    }
+    let running = labels::topology(labels)?;
+    let differences = differences(spec, &running);
+    if !differences.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!("cluster {name} exists with another specification"),
+        )
+        .details(differences)
+        .hint(format!(
+            "Use it as it is with `rcup status {name}`, replace it with `rcup down {name}` first, or give \
+             the new one another name."
+        )));
+    }
+    if ours.networks.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!("the network {} of cluster {name} is gone", name.network()),
+        )
+        .hint(format!(
+            "Its containers cannot start without it: `rcup down {name}`, then `rcup up {name}`."
+        )));
+    }
+    let missing: Vec<usize> = running
+        .nodes
+        .iter()
+        .map(|node| node.index)
+        .filter(|index| {
+            !ours
+                .containers
+                .iter()
+                .any(|container| container.index() == Some(*index))
+        })
+        .collect();
+    let topology = Box::new(running);
+    if missing.is_empty() {
+        Ok(Decision::Adopt(topology))
+    } else {
+        Ok(Decision::Doubt { topology, missing })
+    }
+}
+
+/// The error for a cluster that has lost nodes for good.
+pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
+    let names: Vec<String> = missing.iter().map(|index| name.container(*index)).collect();
+    Error::new(
+        ErrorKind::Damaged,
+        format!("cluster {name} has lost {}", names.join(", ")),
+    )
+    .hint(format!(
+        "A removed container takes its data with it. Save what you need from the others (`rcup cli {name}`), \
+         then `rcup down {name}` and `rcup up {name}`."
+    ))
+}
+
+fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
+    let name = spec.name();
+    let stranger =
+        |labels: &labels::Labels| labels.get(labels::CLUSTER).is_none_or(|own| own != name.as_str());
+    let refuse = |what: &str, taken: &str| {
+        Err(Error::new(
+            ErrorKind::NameTaken,
+            format!("the {what} {taken} exists and is not rcup's"),
+        )
+        .hint(format!(
+            "rcup never touches what it did not make. Start the cluster under another name, such as \
+                 `rcup up {name}-2`, or remove it yourself: `docker {} {taken}`.",
+            if what == "network" { "network rm" } else { "rm" }
+        )))
+    };
+    let names: Vec<String> = (1..=spec.nodes()).map(|index| name.container(index)).collect();
+    if let Some(container) = observed
+        .containers
+        .iter()
+        .find(|container| stranger(&container.labels) && names.contains(&container.name))
+    {
+        return refuse("container", &container.name);
+    }
+    if let Some(network) = observed
+        .networks
+        .iter()
+        .find(|network| stranger(&network.labels) && network.name == name.network())
+    {
+        return refuse("network", &network.name);
+    }
+    Ok(())
+}
+
+/// What the user asks for that the running cluster is not. What the user leaves to rcup (image, subnet,
+/// ports) matches whatever was chosen.
+fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut compare = |what: &str, is: String, wanted: String| {
+        if is != wanted {
+            all.push(format!(
+                "{what}: the running cluster has {is}, you ask for {wanted}"
+            ));
+        }
+    };
+    let spec = &running.spec;
+    compare("masters", spec.masters().to_string(), asked.masters().to_string());
+    compare(
+        "replicas",
+        spec.replicas().to_string(),
+        asked.replicas().to_string(),
+    );
+    if let Some(image) = asked.image() {
+        compare("image", running.image().reference.clone(), image.to_owned());
+    } else if spec.image().is_none() {
+        compare(
+            "engine",
+            running.server().engine.to_string(),
+            asked.engine().to_string(),
+        );
+    }
+    if let Some(subnet) = asked.subnet() {
+        compare(
+            "subnet",
+            running.surroundings.subnet.to_string(),
+            subnet.to_string(),
+        );
+    }
+    if let Some(port) = asked.port() {
+        compare(
+            "first port",
+            running.surroundings.first_port.to_string(),
+            port.to_string(),
+        );
+    }
+    let timeout = |spec: &ClusterSpec| humantime::format_duration(spec.node_timeout()).to_string();
+    compare("node timeout", timeout(spec), timeout(asked));
+    if asked.announce() != spec.announce() {
+        compare(
+            "announce",
+            format!("{:?}", spec.announce()),
+            format!("{:?}", asked.announce()),
+        );
+    }
+    let directives = |spec: &ClusterSpec| {
+        let mut lines: Vec<String> = spec.directives().iter().map(ToString::to_string).collect();
+        lines.sort();
+        if lines.is_empty() {
+            "none".to_owned()
+        } else {
+            lines.join(" ")
+        }
+    };
+    compare("directives", directives(spec), directives(asked));
+    all
+}
+
+/// The plan that makes a cluster from nothing.
+pub fn create(topology: &Topology) -> Plan {
+    let mut plan = Plan::default();
+    let nodes = &topology.nodes;
+    let network = request::network(topology);
+    let cause = format!("the nodes of {} need fixed addresses", topology.name());
+    plan.stage([(Step::CreateNetwork(network), cause)]);
+    plan.stage(nodes.iter().map(|node| {
+        let cause = format!(
+            "{} masters with {} replicas each were asked for",
+            topology.shards.len(),
+            topology.spec.replicas()
+        );
+        (
+            Step::CreateNode(Box::new(request::container(topology, node))),
+            cause,
+        )
+    }));
+    plan.stage(nodes.iter().map(|node| {
+        (
+            Step::StartNode {
+                name: node.name.clone(),
+            },
+            "all containers exist, and starting them is the cost".to_owned(),
+        )
+    }));
+    plan.stage([(
+        Step::AwaitAnswers,
+        "a started container is not yet a listening server".to_owned(),
+    )]);
+    let why = match topology.formation {
+        Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
+        Formation::Commands => "the nodes boot empty".to_owned(),
+    };
+    plan.stage([(Step::Form(topology.formation), why)]);
+    plan.stage([(Step::Prove, "ready means ready".to_owned())]);
+    plan
+}
+
+/// The plan that brings an existing cluster back: `containers` are its own.
+pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
+    let mut plan = Plan::default();
+    let mut ordered: Vec<&ContainerSeen> = containers.iter().collect();
+    ordered.sort_by_key(|container| container.index());
+    let wake = ordered.into_iter().filter_map(|container| {
+        let name = container.name.clone();
+        let cause = format!("it is {}", container.activity.as_str());
+        match container.activity {
+            // A restarting container is on its way already.
+            Activity::Running | Activity::Restarting => None,
+            Activity::Paused => Some((Step::ResumeNode { name }, cause)),
+            Activity::Created | Activity::Exited | Activity::Other(_) => {
+                Some((Step::StartNode { name }, cause))
+            }
+        }
+    });
+    plan.stage(wake);
+    let name = topology.name();
+    plan.stage([(Step::AwaitAnswers, format!("all nodes of {name} shall run"))]);
+    plan.stage([(Step::HandBack, "a failover may have moved the masters".to_owned())]);
+    plan.stage([(Step::Prove, "ready means ready".to_owned())]);
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::observed::NetworkSeen;
+    use crate::spec::Engine;
+    use crate::topology::topology;
+
+    fn running(topology: &Topology) -> Observed {
+        Observed {
+            networks: vec![NetworkSeen {
+                id: "n".to_owned(),
+                name: topology.network(),
+                subnets: vec![topology.surroundings.subnet],
+                labels: labels::of_cluster(topology),
+            }],
+            containers: topology
+                .nodes
+                .iter()
+                .map(|node| ContainerSeen {
+                    id: node.index.to_string(),
+                    name: node.name.clone(),
+                    activity: Activity::Running,
+                    labels: labels::of_node(topology, node),
+                    ports: vec![node.port],
+                })
+                .collect(),
+            volumes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_fresh_cluster_is_made_in_six_stages() {
+        insta::assert_snapshot!(create(&topology(2, 1, Engine::Redis, "7.0.15")).to_string());
+    }
+
+    #[test]
+    fn the_same_specification_is_adopted() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let observed = running(&topology);
+        let decision = decide(&topology.spec, &observed).unwrap();
+        assert_eq!(decision, Decision::Adopt(Box::new(topology.clone())));
+        let plan = adopt(&topology, &observed.containers);
+        let actions: Vec<&str> = plan.steps().map(|planned| planned.step.action()).collect();
+        assert_eq!(actions, ["await-answers", "hand-back", "prove"]);
+    }
+
+    #[test]
+    fn what_does_not_run_is_started_and_the_cause_says_so() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let mut observed = running(&topology);
+        observed.containers[1].activity = Activity::Exited;
+        observed.containers[4].activity = Activity::Paused;
+        insta::assert_snapshot!(adopt(&topology, &observed.containers).to_string());
+    }
+
+    #[test]
+    fn another_specification_is_refused_with_every_difference() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let asked = ClusterSpec::builder()
+            .masters(5)
+            .image("redis:8")
+            .set("maxmemory=1mb".parse().unwrap())
+            .build()
+            .unwrap();
+        let error = decide(&asked, &running(&topology)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Different);
+        insta::assert_snapshot!(error.detail_lines().join("\n"));
+    }
+
+    #[test]
+    fn objects_of_others_are_never_touched() {
+        let spec = ClusterSpec::default();
+        let stranger = ContainerSeen {
+            name: "rcup-default-2".to_owned(),
+            ..ContainerSeen::default()
+        };
+        let observed = Observed {
+            containers: vec![stranger],
+            ..Observed::default()
+        };
+        assert_eq!(decide(&spec, &observed).unwrap_err().kind(), ErrorKind::NameTaken);
+        let stranger = NetworkSeen {
+            name: "rcup-default".to_owned(),
+            ..NetworkSeen::default()
+        };
+        let observed = Observed {
+            networks: vec![stranger],
+            ..Observed::default()
+        };
+        assert_eq!(decide(&spec, &observed).unwrap_err().kind(), ErrorKind::NameTaken);
+        let elsewhere = ContainerSeen {
+            name: "rcup-default-7".to_owned(),
+            ..ContainerSeen::default()
+        };
+        let observed = Observed {
+            containers: vec![elsewhere],
+            ..Observed::default()
+        };
+        assert_eq!(decide(&spec, &observed).unwrap(), Decision::Create);
+    }
+
+    #[test]
+    fn remains_are_replaced_and_losses_are_doubted() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let mut observed = running(&topology);
+        observed.containers.truncate(4);
+        assert!(matches!(
+            decide(&topology.spec, &observed).unwrap(),
+            Decision::Doubt { missing, .. } if missing == [5, 6]
+        ));
+        for container in &mut observed.containers {
+            container.activity = Activity::Created;
+        }
+        assert_eq!(decide(&topology.spec, &observed).unwrap(), Decision::Replace);
+        observed.containers.clear();
+        assert_eq!(decide(&topology.spec, &observed).unwrap(), Decision::Replace);
+        let mut observed = running(&topology);
+        observed.networks.clear();
+        assert_eq!(
+            decide(&topology.spec, &observed).unwrap_err().kind(),
+            ErrorKind::Damaged
+        );
+    }
+}
