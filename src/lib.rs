@@ -3,8 +3,11 @@
 
 pub mod check;
 pub mod error;
+pub mod event;
 pub mod plan;
+pub mod redis;
 pub mod render;
+pub mod runtime;
 pub mod spec;
 pub mod topology;
 

@@ -10,5 +10,5 @@ mod up;
 pub use down::remove;
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 pub use request::{ContainerRequest, File, NetworkRequest, USER, container, network};
-pub use step::{Phase, Plan, Planned, Step};
+pub use step::{Plan, Planned, Step};
 pub use up::{Decision, adopt, create, damaged, decide};

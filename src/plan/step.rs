@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::request::{ContainerRequest, NetworkRequest};
+use crate::event::Phase;
 use crate::topology::Formation;
 
 /// One effect. The executor carries it out and decides nothing.
@@ -109,45 +110,6 @@ impl fmt::Display for Step {
             Self::RemoveContainer { name, .. } => write!(f, "remove container {name}"),
             Self::RemoveNetwork { name, .. } => write!(f, "remove network {name}"),
             Self::RemoveVolume { name } => write!(f, "remove volume {name}"),
-        }
-    }
-}
-
-/// A part of an operation whose time is measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Phase {
-    /// Finding the engine and looking at what is there.
-    Engine,
-    /// Finding or getting the image.
-    Image,
-    /// Making the network.
-    Network,
-    /// Making the containers.
-    Create,
-    /// Starting them until all answer.
-    Start,
-    /// Making one cluster of them.
-    Form,
-    /// Proving that it is ready.
-    Prove,
-    /// Removing.
-    Remove,
-}
-
-impl Phase {
-    /// The lower-case word.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Engine => "engine",
-            Self::Image => "image",
-            Self::Network => "network",
-            Self::Create => "create",
-            Self::Start => "start",
-            Self::Form => "form",
-            Self::Prove => "prove",
-            Self::Remove => "remove",
         }
     }
 }

@@ -1,0 +1,636 @@
+//! Docker's implementation of the seam, over its HTTP API.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bollard::Docker as Client;
+use bollard::body_full;
+use bollard::container::LogOutput;
+use bollard::errors::Error as DockerError;
+use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, HostConfig};
+use bollard::query_parameters as query;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+
+use super::find::{Environment, Place, find};
+use super::translate;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::labels;
+use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed};
+use crate::runtime::seam::{
+    EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output, Runtime, Scope,
+};
+
+/// The oldest API that rcup speaks: Docker Engine 20.10.
+const OLDEST_API: (u32, u32) = (1, 41);
+
+/// How long a call may take that only reads or writes the engine's records.
+const QUICK: Duration = Duration::from_secs(30);
+
+/// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
+const SLOW: Duration = Duration::from_secs(120);
+
+/// A Docker engine, or one that speaks its API.
+#[derive(Clone, Debug)]
+pub struct Docker {
+    client: Client,
+    place: Place,
+}
+
+impl Docker {
+    /// Finds the engine as Docker's own client does (`DOCKER_HOST`, then the context), and after that on
+    /// the sockets of the usual products. Nothing is sent yet: [`Runtime::describe`] does that.
+    ///
+    /// # Errors
+    /// [`ErrorKind::EngineUnavailable`] when there is nothing to connect to.
+    pub fn find() -> Result<Self> {
+        let place = find(&Environment::of_this_process())?;
+        Self::connect(place)
+    }
+
+    fn connect(place: Place) -> Result<Self> {
+        let unsupported = |scheme: &str| {
+            Error::new(
+                ErrorKind::EngineUnavailable,
+                format!("this build of rcup cannot speak {scheme} to {}", place.endpoint),
+            )
+            .hint("Build it with `cargo install rcup --features remote`.")
+        };
+        if !cfg!(feature = "remote") {
+            if place.endpoint.starts_with("ssh://") {
+                return Err(unsupported("ssh"));
+            }
+            let tls = std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
+            if place.endpoint.starts_with("https://") || (place.endpoint.starts_with("tcp://") && tls) {
+                return Err(unsupported("TLS"));
+            }
+        }
+        let client =
+            Client::connect_with_host(&place.endpoint).map_err(|source| unreachable(&place, source))?;
+        Ok(Self { client, place })
+    }
+
+    fn is_local(&self) -> bool {
+        let endpoint = &self.place.endpoint;
+        endpoint.starts_with("unix://")
+            || endpoint.starts_with("npipe://")
+            || ["//localhost", "//127."]
+                .iter()
+                .any(|local| endpoint.contains(local))
+    }
+}
+
+/// Runs one call under its deadline and translates its error.
+async fn call<T>(
+    what: &str,
+    deadline: Duration,
+    call: impl Future<Output = Result<T, DockerError>> + Send,
+) -> Result<T> {
+    match tokio::time::timeout(deadline, call).await {
+        Ok(result) => result.map_err(|source| translate::error(what, source)),
+        Err(_) => Err(late(what, deadline)),
+    }
+}
+
+fn late(what: &str, deadline: Duration) -> Error {
+    Error::new(
+        ErrorKind::EngineUnavailable,
+        format!(
+            "cannot {what}: the engine has not answered for {} s",
+            deadline.as_secs()
+        ),
+    )
+    .hint("See whether the engine is alive with `docker info`, and whether the machine is overloaded.")
+}
+
+fn unreachable(place: &Place, source: DockerError) -> Error {
+    let text = chain(&source);
+    let at = format!("{} ({})", place.endpoint, place.found_by);
+    if text.contains("Permission denied") || text.contains("permission denied") {
+        return Error::new(
+            ErrorKind::EnginePermission,
+            format!("this user may not use the engine at {at}"),
+        )
+        .because(source)
+        .hint(
+            "Add yourself to the group that owns the socket (`sudo usermod -aG docker $USER`, then log in \
+                 again), or use rootless Docker.",
+        );
+    }
+    Error::new(
+        ErrorKind::EngineUnavailable,
+        format!("the engine at {at} does not answer"),
+    )
+    .because(source)
+    .hint("Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs.")
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}
+
+fn label_filter(scope: &Scope) -> Option<String> {
+    match scope {
+        Scope::Everything => None,
+        Scope::Clusters => Some(labels::CLUSTER.to_owned()),
+        Scope::Cluster(name) => Some(format!("{}={name}", labels::CLUSTER)),
+        Scope::Run(run) => Some(format!("{}={run}", labels::RUN)),
+    }
+}
+
+impl Runtime for Docker {
+    async fn describe(&self) -> Result<EngineInfo> {
+        let version = tokio::time::timeout(Duration::from_secs(10), self.client.version())
+            .await
+            .map_err(|_| late("reach the engine", Duration::from_secs(10)))?
+            .map_err(|source| unreachable(&self.place, source))?;
+        let api = version.api_version.unwrap_or_default();
+        let parsed = api
+            .split_once('.')
+            .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)));
+        if parsed.is_none_or(|parsed: (u32, u32)| parsed < OLDEST_API) {
+            return Err(Error::new(
+                ErrorKind::EngineTooOld,
+                format!(
+                    "the engine at {} speaks API {api}, rcup needs {}.{} or newer",
+                    self.place.endpoint, OLDEST_API.0, OLDEST_API.1
+                ),
+            )
+            .hint("Update Docker to 20.10 or newer."));
+        }
+        Ok(EngineInfo {
+            endpoint: self.place.endpoint.clone(),
+            found_by: self.place.found_by.clone(),
+            version: version.version.unwrap_or_default(),
+            api,
+            local: self.is_local(),
+        })
+    }
+
+    async fn observe(&self, scope: &Scope) -> Result<Observed> {
+        let label = label_filter(scope);
+        let filters = label
+            .as_ref()
+            .map(|label| HashMap::from([("label", vec![label.as_str()])]));
+        let with = || filters.clone().unwrap_or_default();
+        // Of volumes only rcup's own are of interest, whatever else is looked at.
+        let volume_label = label.as_deref().unwrap_or(labels::CLUSTER);
+        let volume_filters = HashMap::from([("label", vec![volume_label])]);
+        let networks = query::ListNetworksOptionsBuilder::default()
+            .filters(&with())
+            .build();
+        let containers = query::ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&with())
+            .build();
+        let volumes = query::ListVolumesOptionsBuilder::default()
+            .filters(&volume_filters)
+            .build();
+        let (networks, containers, volumes) = tokio::try_join!(
+            call(
+                "list the networks",
+                QUICK,
+                self.client.list_networks(Some(networks))
+            ),
+            call(
+                "list the containers",
+                QUICK,
+                self.client.list_containers(Some(containers))
+            ),
+            call("list the volumes", QUICK, self.client.list_volumes(Some(volumes))),
+        )?;
+        Ok(Observed {
+            networks: networks.into_iter().map(translate::network_seen).collect(),
+            containers: containers.into_iter().map(translate::container_seen).collect(),
+            volumes: volumes
+                .volumes
+                .unwrap_or_default()
+                .into_iter()
+                .map(translate::volume_seen)
+                .collect(),
+        })
+    }
+
+    async fn image(&self, reference: &str) -> Result<Option<ImageSeen>> {
+        let what = format!("inspect image {reference}");
+        let found = tokio::time::timeout(QUICK, self.client.inspect_image(reference))
+            .await
+            .map_err(|_| late(&what, QUICK))?;
+        let image = match found {
+            Ok(image) => image,
+            Err(error) if translate::is_missing(&error) => return Ok(None),
+            Err(error) => return Err(translate::error(&what, error)),
+        };
+        let config = image.config.unwrap_or_default();
+        let env = config
+            .env
+            .unwrap_or_default()
+            .iter()
+            .filter_map(|pair| pair.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect();
+        Ok(Some(ImageSeen {
+            reference: reference.to_owned(),
+            labels: config.labels.unwrap_or_default().into_iter().collect(),
+            env,
+            volumes: config.volumes.unwrap_or_default(),
+            bytes: image
+                .size
+                .and_then(|size| u64::try_from(size).ok())
+                .unwrap_or_default(),
+        }))
+    }
+
+    async fn local_images(&self) -> Result<Vec<ImageSeen>> {
+        let filters = HashMap::from([("label", vec!["rcup.image"])]);
+        let options = query::ListImagesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let images = call("list the images", QUICK, self.client.list_images(Some(options))).await?;
+        Ok(images
+            .into_iter()
+            .flat_map(|image| {
+                let labels: std::collections::BTreeMap<_, _> = image.labels.into_iter().collect();
+                let bytes = u64::try_from(image.size).unwrap_or_default();
+                image.repo_tags.into_iter().map(move |reference| ImageSeen {
+                    reference,
+                    labels: labels.clone(),
+                    bytes,
+                    ..ImageSeen::default()
+                })
+            })
+            .collect())
+    }
+
+    async fn pull(
+        &self,
+        reference: &str,
+        patience: Duration,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> Result<()> {
+        let what = format!("pull image {reference}");
+        let failed = |source: DockerError| {
+            let translated = translate::error(&what, source);
+            let mut error = Error::new(ErrorKind::Image, translated.to_string());
+            for cause in translated.causes().into_iter().take(1) {
+                error = error.because(cause);
+            }
+            error
+        };
+        let silent = || {
+            Error::new(
+                ErrorKind::Image,
+                format!(
+                    "cannot {what}: the registry has not answered for {} s",
+                    patience.as_secs()
+                ),
+            )
+        };
+        let (name, tag) = split_reference(reference);
+        let options = query::CreateImageOptionsBuilder::default()
+            .from_image(name)
+            .tag(tag)
+            .build();
+        let mut stream = std::pin::pin!(self.client.create_image(Some(options), None, None));
+        // The registry must begin to answer soon, and must not fall silent for long afterwards.
+        let mut wait = patience;
+        loop {
+            match tokio::time::timeout(wait, stream.next()).await {
+                Err(_) => return Err(silent()),
+                Ok(None) => return Ok(()),
+                Ok(Some(Err(source))) => return Err(failed(source)),
+                Ok(Some(Ok(info))) => {
+                    wait = SLOW;
+                    if let Some(status) = info.status {
+                        progress(status);
+                    }
+                }
+            }
+        }
+    }
+
+    async fn import(&self, archive: &Path, reference: &str, changes: &[String]) -> Result<()> {
+        let what = format!("import image {reference}");
+        let bytes = tokio::fs::read(archive).await.map_err(|error| {
+            Error::new(ErrorKind::Io, format!("cannot read {}", archive.display())).because(error)
+        })?;
+        let (name, tag) = split_reference(reference);
+        let mut options = query::CreateImageOptionsBuilder::default()
+            .from_src("-")
+            .repo(name)
+            .tag(tag)
+            .build();
+        options.changes = changes.to_vec();
+        let stream = self
+            .client
+            .create_image(Some(options), Some(body_full(bytes.into())), None);
+        let outcome = tokio::time::timeout(SLOW, stream.try_collect::<Vec<_>>())
+            .await
+            .map_err(|_| late(&what, SLOW))?;
+        match outcome {
+            Ok(_) => Ok(()),
+            // A chunk border inside the final line end reads as an error after a good import.
+            Err(_) if self.image(reference).await?.is_some() => Ok(()),
+            Err(source) => Err(translate::error(&what, source)),
+        }
+    }
+
+    async fn run_once(&self, image: &str, command: &[String]) -> Result<String> {
+        let what = format!(
+            "run {} in image {image}",
+            command.first().map_or("", String::as_str)
+        );
+        let body = ContainerCreateBody {
+            image: Some(image.to_owned()),
+            entrypoint: Some(command.iter().take(1).cloned().collect()),
+            cmd: Some(command.iter().skip(1).cloned().collect()),
+            user: Some("999:999".to_owned()),
+            network_disabled: Some(true),
+            labels: Some(HashMap::from([("rcup.probe".to_owned(), image.to_owned())])),
+            host_config: Some(HostConfig {
+                network_mode: Some("none".to_owned()),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = None::<query::CreateContainerOptions>;
+        let id = call(&what, QUICK, self.client.create_container(options, body))
+            .await?
+            .id;
+        let output = self.run_to_end(&what, &id).await;
+        let removed = self.remove_container(&id).await;
+        let output = output?;
+        removed.map(|()| output)
+    }
+
+    async fn create_network(&self, request: &NetworkRequest) -> Result<()> {
+        let what = format!("create network {} ({})", request.name, request.subnet);
+        call(
+            &what,
+            QUICK,
+            self.client.create_network(translate::network_request(request)),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn create_container(&self, request: &ContainerRequest) -> Result<String> {
+        let what = format!("create container {}", request.name);
+        let options = query::CreateContainerOptionsBuilder::default()
+            .name(&request.name)
+            .build();
+        let body = translate::container_request(request);
+        Ok(
+            call(&what, SLOW, self.client.create_container(Some(options), body))
+                .await?
+                .id,
+        )
+    }
+
+    async fn upload(&self, container: &str, files: &[File]) -> Result<()> {
+        let what = format!("put files into container {container}");
+        let options = query::UploadToContainerOptionsBuilder::default()
+            .path("/")
+            .build();
+        let body = body_full(translate::archive(files)?.into());
+        call(
+            &what,
+            SLOW,
+            self.client.upload_to_container(container, Some(options), body),
+        )
+        .await
+    }
+
+    async fn start(&self, container: &str) -> Result<()> {
+        let what = format!("start container {container}");
+        call(
+            &what,
+            SLOW,
+            self.client
+                .start_container(container, None::<query::StartContainerOptions>),
+        )
+        .await
+    }
+
+    async fn resume(&self, container: &str) -> Result<()> {
+        call(
+            &format!("resume container {container}"),
+            QUICK,
+            self.client.unpause_container(container),
+        )
+        .await
+    }
+
+    async fn remove_container(&self, id: &str) -> Result<()> {
+        let what = format!("remove container {id}");
+        let options = query::RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        let removed = tokio::time::timeout(SLOW, self.client.remove_container(id, Some(options)))
+            .await
+            .map_err(|_| late(&what, SLOW))?;
+        match removed {
+            Err(error) if !translate::is_missing(&error) && !translate::is_being_removed(&error) => {
+                Err(translate::error(&what, error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn remove_network(&self, id: &str) -> Result<()> {
+        let what = format!("remove network {id}");
+        match tokio::time::timeout(QUICK, self.client.remove_network(id)).await {
+            Err(_) => Err(late(&what, QUICK)),
+            Ok(Err(error)) if !translate::is_missing(&error) => Err(translate::error(&what, error)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn remove_volume(&self, name: &str) -> Result<()> {
+        let what = format!("remove volume {name}");
+        let options = query::RemoveVolumeOptionsBuilder::default().build();
+        match tokio::time::timeout(QUICK, self.client.remove_volume(name, Some(options))).await {
+            Err(_) => Err(late(&what, QUICK)),
+            Ok(Err(error)) if !translate::is_missing(&error) => Err(translate::error(&what, error)),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn state(&self, container: &str) -> Result<NodeState> {
+        let what = format!("inspect container {container}");
+        let options = None::<query::InspectContainerOptions>;
+        let seen = call(&what, QUICK, self.client.inspect_container(container, options)).await?;
+        let state = seen.state.unwrap_or_default();
+        let activity = match state.status {
+            Some(ContainerStateStatusEnum::CREATED) => Activity::Created,
+            Some(ContainerStateStatusEnum::RUNNING) => Activity::Running,
+            Some(ContainerStateStatusEnum::PAUSED) => Activity::Paused,
+            Some(ContainerStateStatusEnum::RESTARTING) => Activity::Restarting,
+            Some(ContainerStateStatusEnum::EXITED) => Activity::Exited,
+            other => Activity::Other(other.map_or_else(|| "unknown".to_owned(), |status| status.to_string())),
+        };
+        Ok(NodeState {
+            activity,
+            exit_code: state.exit_code.unwrap_or_default(),
+            restarts: seen.restart_count.unwrap_or_default(),
+            out_of_memory: state.oom_killed.unwrap_or_default(),
+        })
+    }
+
+    fn logs(
+        &self,
+        container: &str,
+        request: LogRequest,
+    ) -> Pin<Box<dyn Stream<Item = Result<LogLine>> + Send>> {
+        let what = format!("read the log of container {container}");
+        let tail = request
+            .tail
+            .map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let options = query::LogsOptionsBuilder::default()
+            .stdout(true)
+            .stderr(true)
+            .follow(request.follow)
+            .since(i32::try_from(request.since).unwrap_or(i32::MAX))
+            .timestamps(request.timestamps)
+            .tail(&tail)
+            .build();
+        let pieces = self.client.logs(container, Some(options));
+        Box::pin(pieces.map(move |piece| {
+            match piece {
+                Ok(output) => Ok(LogLine {
+                    text: String::from_utf8_lossy(&output.into_bytes())
+                        .trim_end_matches(['\r', '\n'])
+                        .to_owned(),
+                }),
+                Err(source) => Err(translate::error(&what, source)),
+            }
+        }))
+    }
+
+    async fn exec(&self, container: &str, request: &ExecRequest) -> Result<ExecSession> {
+        let what = format!(
+            "run {} in container {container}",
+            request.command.first().map_or("a program", String::as_str)
+        );
+        let options = CreateExecOptions {
+            cmd: Some(request.command.clone()),
+            attach_stdin: Some(request.input),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            tty: Some(request.tty),
+            ..CreateExecOptions::default()
+        };
+        let id = call(&what, QUICK, self.client.create_exec(container, options))
+            .await?
+            .id;
+        let options = StartExecOptions {
+            tty: request.tty,
+            ..StartExecOptions::default()
+        };
+        let StartExecResults::Attached { output, input } =
+            call(&what, QUICK, self.client.start_exec(&id, Some(options))).await?
+        else {
+            return Err(Error::new(
+                ErrorKind::Engine,
+                format!("cannot {what}: it was not attached"),
+            ));
+        };
+        let output = output.map(move |piece| match piece {
+            Ok(LogOutput::StdErr { message }) => Ok(Output::Stderr(message.to_vec())),
+            Ok(other) => Ok(Output::Stdout(other.into_bytes().to_vec())),
+            Err(source) => Err(translate::error(&what, source)),
+        });
+        Ok(ExecSession {
+            id,
+            output: Box::pin(output),
+            input,
+        })
+    }
+
+    async fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> Result<()> {
+        let size = ResizeExecOptions {
+            height: rows,
+            width: columns,
+        };
+        call("resize the terminal", QUICK, self.client.resize_exec(id, size)).await
+    }
+
+    async fn exec_code(&self, id: &str) -> Result<i64> {
+        let seen = call("ask for the exit code", QUICK, self.client.inspect_exec(id)).await?;
+        Ok(seen.exit_code.unwrap_or_default())
+    }
+}
+
+impl Docker {
+    async fn run_to_end(&self, what: &str, id: &str) -> Result<String> {
+        self.start(id).await.map_err(|error| {
+            let mut told = Error::new(error.kind(), format!("cannot {what}"));
+            if let Some(cause) = error.causes().into_iter().next() {
+                told = told.because(cause);
+            }
+            match error.hint_text() {
+                Some(hint) => told.hint(hint),
+                None => told,
+            }
+        })?;
+        let mut ended = self
+            .client
+            .wait_container(id, None::<query::WaitContainerOptions>);
+        // A program that fails is an error of the stream; what it printed tells more than its code.
+        let _ = tokio::time::timeout(QUICK, ended.next())
+            .await
+            .map_err(|_| late(what, QUICK))?;
+        let lines: Vec<LogLine> = tokio::time::timeout(
+            QUICK,
+            self.logs(id, LogRequest::default()).try_collect::<Vec<_>>(),
+        )
+        .await
+        .map_err(|_| late(what, QUICK))??;
+        Ok(lines
+            .into_iter()
+            .map(|line| line.text)
+            .collect::<Vec<_>>()
+            .join("\n"))
+    }
+}
+
+/// Name and tag of an image reference. A digest stays with the name; no tag means `latest`, as for Docker.
+fn split_reference(reference: &str) -> (&str, &str) {
+    if reference.contains('@') {
+        return (reference, "");
+    }
+    match reference.rsplit_once(':') {
+        Some((name, tag)) if !tag.contains('/') => (name, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_splits_at_its_tag_and_not_at_a_port() {
+        assert_eq!(split_reference("redis"), ("redis", "latest"));
+        assert_eq!(split_reference("redis:8-alpine"), ("redis", "8-alpine"));
+        assert_eq!(
+            split_reference("localhost:5000/redis"),
+            ("localhost:5000/redis", "latest")
+        );
+        assert_eq!(
+            split_reference("localhost:5000/redis:7"),
+            ("localhost:5000/redis", "7")
+        );
+        assert_eq!(split_reference("redis@sha256:ab"), ("redis@sha256:ab", ""));
+    }
+}

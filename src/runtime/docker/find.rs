@@ -1,0 +1,225 @@
+//! Finding the engine: the ways that Docker's own client knows, then the sockets of the usual products.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A place where an engine may listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// A URL with one of the schemes unix, tcp, http, https, ssh.
+    pub(super) endpoint: String,
+    /// How it was found, for a person.
+    pub(super) found_by: String,
+}
+
+/// What the search depends on, so that it can be tested.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Environment {
+    pub(super) docker_host: Option<String>,
+    pub(super) docker_context: Option<String>,
+    pub(super) docker_config: Option<PathBuf>,
+    pub(super) home: Option<PathBuf>,
+    pub(super) runtime_dir: Option<PathBuf>,
+}
+
+impl Environment {
+    pub(super) fn of_this_process() -> Self {
+        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        Self {
+            docker_host: text("DOCKER_HOST"),
+            docker_context: text("DOCKER_CONTEXT"),
+            docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
+            home: std::env::home_dir(),
+            runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct ConfigFile {
+    #[serde(rename = "currentContext")]
+    current_context: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ContextFile {
+    #[serde(rename = "Name")]
+    name: String,
+    #[serde(rename = "Endpoints", default)]
+    endpoints: Endpoints,
+}
+
+#[derive(Default, Deserialize)]
+struct Endpoints {
+    docker: Option<ContextEndpoint>,
+}
+
+#[derive(Deserialize)]
+struct ContextEndpoint {
+    #[serde(rename = "Host")]
+    host: String,
+}
+
+/// The place to use: what the user names, or else the first socket that exists.
+///
+/// # Errors
+/// [`ErrorKind::EngineUnavailable`] when nothing is named and no socket exists, or the named context does
+/// not exist.
+pub(super) fn find(environment: &Environment) -> Result<Place> {
+    if let Some(endpoint) = &environment.docker_host {
+        return Ok(Place {
+            endpoint: endpoint.clone(),
+            found_by: "DOCKER_HOST".to_owned(),
+        });
+    }
+    let config = environment
+        .docker_config
+        .clone()
+        .or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
+    let named = match &environment.docker_context {
+        Some(name) => Some((name.clone(), "DOCKER_CONTEXT")),
+        None => config
+            .as_deref()
+            .and_then(current_context)
+            .map(|name| (name, "the current context")),
+    };
+    if let Some((name, by)) = named.filter(|(name, _)| name != "default") {
+        return context(config.as_deref(), &name, by);
+    }
+    let candidates = sockets(environment);
+    candidates
+        .iter()
+        .find(|(path, _)| path.exists())
+        .map(|(path, what)| Place {
+            endpoint: format!("unix://{}", path.display()),
+            found_by: (*what).to_owned(),
+        })
+        .ok_or_else(|| {
+            Error::new(ErrorKind::EngineUnavailable, "no container engine was found")
+                .details(
+                    candidates
+                        .iter()
+                        .map(|(path, what)| format!("no socket {} ({what})", path.display())),
+                )
+                .hint(
+                    "Install Docker and start it (`sudo systemctl start docker`), or point DOCKER_HOST at an \
+                     engine.",
+                )
+        })
+}
+
+fn sockets(environment: &Environment) -> Vec<(PathBuf, &'static str)> {
+    let mut all = vec![(PathBuf::from("/var/run/docker.sock"), "the default socket")];
+    if let Some(dir) = &environment.runtime_dir {
+        all.push((dir.join("docker.sock"), "rootless Docker"));
+    }
+    if let Some(home) = &environment.home {
+        all.extend([
+            (home.join(".docker/run/docker.sock"), "Docker Desktop"),
+            (home.join(".colima/default/docker.sock"), "Colima"),
+            (home.join(".orbstack/run/docker.sock"), "OrbStack"),
+            (home.join(".rd/docker.sock"), "Rancher Desktop"),
+        ]);
+    }
+    if let Some(dir) = &environment.runtime_dir {
+        all.push((dir.join("podman/podman.sock"), "rootless Podman"));
+    }
+    all.push((PathBuf::from("/run/podman/podman.sock"), "Podman"));
+    all
+}
+
+fn current_context(config: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(config.join("config.json")).ok()?;
+    serde_json::from_str::<ConfigFile>(&text)
+        .ok()?
+        .current_context
+        .filter(|name| !name.is_empty())
+}
+
+fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
+    let metas = config
+        .map(|config| config.join("contexts/meta"))
+        .and_then(|dir| std::fs::read_dir(dir).ok());
+    metas
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("meta.json")).ok())
+        .filter_map(|text| serde_json::from_str::<ContextFile>(&text).ok())
+        .find(|context| context.name == wanted)
+        .and_then(|context| context.endpoints.docker)
+        .map(|endpoint| Place {
+            endpoint: endpoint.host,
+            found_by: format!("{by} `{wanted}`"),
+        })
+        .ok_or_else(|| {
+            Error::new(
+                ErrorKind::EngineUnavailable,
+                format!("{by} names `{wanted}`, which does not exist"),
+            )
+            .hint("See `docker context ls`, and choose one with `docker context use` or DOCKER_CONTEXT.")
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn home_with_context(current: &str, host: &str) -> tempfile::TempDir {
+        let home = tempfile::tempdir().unwrap();
+        let meta = home.path().join(".docker/contexts/meta/abc");
+        std::fs::create_dir_all(&meta).unwrap();
+        std::fs::write(
+            home.path().join(".docker/config.json"),
+            format!(r#"{{"currentContext":"{current}"}}"#),
+        )
+        .unwrap();
+        std::fs::write(
+            meta.join("meta.json"),
+            format!(r#"{{"Name":"colima","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#),
+        )
+        .unwrap();
+        home
+    }
+
+    #[test]
+    fn what_the_user_names_comes_first() {
+        let home = home_with_context("colima", "unix:///x.sock");
+        let mut environment = Environment {
+            home: Some(home.path().to_owned()),
+            docker_host: Some("tcp://localhost:2375".to_owned()),
+            ..Environment::default()
+        };
+        assert_eq!(find(&environment).unwrap().found_by, "DOCKER_HOST");
+        environment.docker_host = None;
+        let place = find(&environment).unwrap();
+        assert_eq!(place.endpoint, "unix:///x.sock");
+        assert_eq!(place.found_by, "the current context `colima`");
+        environment.docker_context = Some("elsewhere".to_owned());
+        let error = find(&environment).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::EngineUnavailable);
+        assert_eq!(
+            error.to_string(),
+            "DOCKER_CONTEXT names `elsewhere`, which does not exist"
+        );
+    }
+
+    #[test]
+    fn the_sockets_of_products_are_tried_in_their_order() {
+        let home = tempfile::tempdir().unwrap();
+        let environment = Environment {
+            home: Some(home.path().to_owned()),
+            runtime_dir: Some(home.path().join("run")),
+            ..Environment::default()
+        };
+        let paths: Vec<PathBuf> = sockets(&environment).into_iter().map(|(path, _)| path).collect();
+        assert_eq!(paths[0], Path::new("/var/run/docker.sock"));
+        assert_eq!(
+            paths.last().map(PathBuf::as_path),
+            Some(Path::new("/run/podman/podman.sock"))
+        );
+        assert_eq!(paths.len(), 8);
+    }
+}

@@ -1,0 +1,7 @@
+//! Docker: the only folder that knows bollard.
+
+mod client;
+mod find;
+mod translate;
+
+pub use client::Docker;

@@ -1,0 +1,336 @@
+//! Between Docker's words and ours: its errors, its lists, its requests.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use bollard::errors::Error as DockerError;
+use bollard::models::{
+    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings,
+    HostConfig, Ipam, IpamConfig, Mount, MountType, Network, NetworkCreateRequest, NetworkingConfig,
+    PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
+};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{
+    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, USER, VolumeSeen,
+};
+
+/// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
+pub(super) fn error(what: &str, source: DockerError) -> Error {
+    let message = match &source {
+        DockerError::DockerResponseServerError { message, .. } => message.clone(),
+        other => other.to_string(),
+    };
+    let (kind, hint) = classify(&source, &message);
+    let error = Error::new(kind, format!("cannot {what}"));
+    // The engine's message is the cause; bollard's wrapping around it says nothing more.
+    let error = match source {
+        DockerError::DockerResponseServerError { .. } => error.because(message.trim().to_owned()),
+        other => error.because(other),
+    };
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
+}
+
+fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static str>) {
+    let says = |part: &str| message.contains(part);
+    if says("Pool overlaps") || says("invalid pool request") {
+        return (
+            ErrorKind::Subnet,
+            Some("Another network took the subnet: name one with --subnet."),
+        );
+    }
+    if says("all predefined address pools have been fully subnetted") {
+        return (
+            ErrorKind::Subnet,
+            Some("Remove unused networks with `docker network prune`."),
+        );
+    }
+    if says("port is already allocated")
+        || says("address already in use")
+        || says("Ports are not available")
+        || says("bind: Only one usage of each socket address")
+    {
+        return (
+            ErrorKind::Port,
+            Some("Name another first port with --port, or leave the flag out."),
+        );
+    }
+    if says("is already in use by container") || says("already exists") {
+        return (
+            ErrorKind::NameTaken,
+            Some("Another start of the same cluster may be under way."),
+        );
+    }
+    if says("executable file not found") || (says("exec:") && says("no such file or directory")) {
+        return (
+            ErrorKind::Image,
+            Some("The image holds no such server: name a Redis or Valkey image with --image."),
+        );
+    }
+    if says("no space left on device") || says("disk quota exceeded") {
+        return (
+            ErrorKind::Engine,
+            Some(
+                "The engine's disk is full: `docker system df` shows by what, `docker system prune` makes room.",
+            ),
+        );
+    }
+    match source {
+        DockerError::IOError { .. } | DockerError::HyperResponseError { .. } => (
+            ErrorKind::EngineUnavailable,
+            Some("The engine went away: see whether it runs with `docker info`, then try again."),
+        ),
+        DockerError::RequestTimeoutError => (
+            ErrorKind::EngineUnavailable,
+            Some("The engine does not answer in time; is the machine overloaded?"),
+        ),
+        _ => (ErrorKind::Engine, None),
+    }
+}
+
+/// Whether the engine answered that the object does not exist.
+pub(super) fn is_missing(error: &DockerError) -> bool {
+    matches!(
+        error,
+        DockerError::DockerResponseServerError { status_code: 404, .. }
+    )
+}
+
+/// Whether the engine answered that the object is being removed already.
+pub(super) fn is_being_removed(error: &DockerError) -> bool {
+    matches!(error, DockerError::DockerResponseServerError { status_code: 409, message }
+        if message.contains("is already in progress"))
+}
+
+pub(super) fn network_seen(network: Network) -> NetworkSeen {
+    let subnets = network
+        .ipam
+        .and_then(|ipam| ipam.config)
+        .unwrap_or_default()
+        .into_iter()
+        .filter_map(|config| config.subnet?.parse().ok())
+        .collect();
+    NetworkSeen {
+        id: network.id.unwrap_or_default(),
+        name: network.name.unwrap_or_default(),
+        subnets,
+        labels: network.labels.unwrap_or_default().into_iter().collect(),
+    }
+}
+
+pub(super) fn container_seen(container: ContainerSummary) -> ContainerSeen {
+    let activity = match container.state {
+        Some(ContainerSummaryStateEnum::CREATED) => Activity::Created,
+        Some(ContainerSummaryStateEnum::RUNNING) => Activity::Running,
+        Some(ContainerSummaryStateEnum::PAUSED) => Activity::Paused,
+        Some(ContainerSummaryStateEnum::RESTARTING) => Activity::Restarting,
+        Some(ContainerSummaryStateEnum::EXITED) => Activity::Exited,
+        other => Activity::Other(other.map_or_else(|| "unknown".to_owned(), |state| state.to_string())),
+    };
+    let name = container
+        .names
+        .unwrap_or_default()
+        .into_iter()
+        .next()
+        .unwrap_or_default();
+    ContainerSeen {
+        id: container.id.unwrap_or_default(),
+        name: name.trim_start_matches('/').to_owned(),
+        activity,
+        labels: container.labels.unwrap_or_default().into_iter().collect(),
+        ports: container
+            .ports
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|port| port.public_port)
+            .collect(),
+    }
+}
+
+pub(super) fn volume_seen(volume: Volume) -> VolumeSeen {
+    VolumeSeen {
+        name: volume.name,
+        labels: volume.labels.into_iter().collect(),
+    }
+}
+
+pub(super) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest {
+    NetworkCreateRequest {
+        name: request.name.clone(),
+        driver: Some("bridge".to_owned()),
+        ipam: Some(Ipam {
+            config: Some(vec![IpamConfig {
+                subnet: Some(request.subnet.to_string()),
+                gateway: Some(request.gateway.to_string()),
+                ..IpamConfig::default()
+            }]),
+            ..Ipam::default()
+        }),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        ..NetworkCreateRequest::default()
+    }
+}
+
+pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBody {
+    let port = format!("{}/tcp", request.port);
+    let binding = PortBinding {
+        host_ip: Some("127.0.0.1".to_owned()),
+        host_port: Some(request.port.to_string()),
+    };
+    let open_files = i64::try_from(request.open_files).unwrap_or(i64::MAX);
+    let endpoint = EndpointSettings {
+        ipam_config: Some(EndpointIpamConfig {
+            ipv4_address: Some(request.ip.to_string()),
+            ..EndpointIpamConfig::default()
+        }),
+        ..EndpointSettings::default()
+    };
+    let scratch = request.scratch.iter().map(|target| Mount {
+        target: Some(target.clone()),
+        typ: Some(MountType::TMPFS),
+        ..Mount::default()
+    });
+    ContainerCreateBody {
+        hostname: Some(request.name.clone()),
+        image: Some(request.image.clone()),
+        user: Some(request.user.clone()),
+        working_dir: Some(request.directory.clone()),
+        entrypoint: Some(request.command.iter().take(1).cloned().collect()),
+        cmd: Some(request.command.iter().skip(1).cloned().collect()),
+        exposed_ports: Some(vec![port.clone()]),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        host_config: Some(HostConfig {
+            network_mode: Some(request.network.clone()),
+            port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
+            // Brings the nodes back after a restart of the engine or a crash, with the same addresses.
+            restart_policy: Some(RestartPolicy {
+                name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
+                maximum_retry_count: None,
+            }),
+            ulimits: Some(vec![ResourcesUlimits {
+                name: Some("nofile".to_owned()),
+                soft: Some(open_files),
+                hard: Some(open_files),
+            }]),
+            mounts: Some(scratch.collect()),
+            // A server without privileges needs none of the capabilities that Docker grants by default.
+            cap_drop: Some(vec!["ALL".to_owned()]),
+            security_opt: Some(vec!["no-new-privileges".to_owned()]),
+            ..HostConfig::default()
+        }),
+        networking_config: Some(NetworkingConfig {
+            endpoints_config: Some(HashMap::from([(request.network.clone(), endpoint)])),
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// The files as a tar archive whose entries belong to the nodes' user.
+pub(super) fn archive(files: &[File]) -> Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut append = |file: &File| -> std::io::Result<()> {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(file.mode);
+        header.set_uid(USER.into());
+        header.set_gid(USER.into());
+        header.set_mtime(0);
+        let contents = file.contents.as_deref().unwrap_or_default();
+        header.set_entry_type(if file.contents.is_some() {
+            tar::EntryType::Regular
+        } else {
+            tar::EntryType::Directory
+        });
+        header.set_size(contents.len() as u64);
+        let path = Path::new(&file.path);
+        archive.append_data(
+            &mut header,
+            path.strip_prefix("/").unwrap_or(path),
+            contents.as_bytes(),
+        )
+    };
+    let pack = |error: std::io::Error| Error::new(ErrorKind::Io, "cannot pack a node's files").because(error);
+    for file in files {
+        append(file).map_err(pack)?;
+    }
+    archive.into_inner().map_err(pack)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    fn answer(status_code: u16, message: &str) -> DockerError {
+        DockerError::DockerResponseServerError {
+            status_code,
+            message: message.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_engines_clashes_are_told_apart() {
+        for (message, kind) in [
+            (
+                "Pool overlaps with other one on this address space",
+                ErrorKind::Subnet,
+            ),
+            (
+                "driver failed programming external connectivity on endpoint rcup-a-1 (3f): Bind for 127.0.0.1:7001 failed: port is already allocated",
+                ErrorKind::Port,
+            ),
+            (
+                "driver failed programming external connectivity on endpoint x: Error starting userland proxy: listen tcp4 127.0.0.1:7001: bind: address already in use",
+                ErrorKind::Port,
+            ),
+            (
+                "Conflict. The container name \"/rcup-a-1\" is already in use by container \"6e\".",
+                ErrorKind::NameTaken,
+            ),
+            (
+                "OCI runtime create failed: exec: \"redis-server\": executable file not found in $PATH: unknown",
+                ErrorKind::Image,
+            ),
+            (
+                "Error processing tar file(exit status 1): write /rcup/redis.conf: no space left on device",
+                ErrorKind::Engine,
+            ),
+        ] {
+            let error = error("start container rcup-a-1", answer(500, message));
+            assert_eq!(error.kind(), kind, "{message}");
+            assert_eq!(error.causes(), [message]);
+            assert!(error.hint_text().is_some());
+        }
+    }
+
+    #[test]
+    fn the_archive_belongs_to_the_nodes_user() {
+        let files = [
+            File {
+                path: "/rcup".to_owned(),
+                mode: 0o700,
+                contents: None,
+            },
+            File {
+                path: "/rcup/redis.conf".to_owned(),
+                mode: 0o600,
+                contents: Some("port 1\n".to_owned()),
+            },
+        ];
+        let bytes = archive(&files).unwrap();
+        let mut archive = tar::Archive::new(bytes.as_slice());
+        let mut entries = archive.entries().unwrap();
+        let directory = entries.next().unwrap().unwrap();
+        assert!(directory.header().entry_type().is_dir());
+        let mut file = entries.next().unwrap().unwrap();
+        assert_eq!(file.path().unwrap(), Path::new("rcup/redis.conf"));
+        assert_eq!(file.header().uid().unwrap(), 999);
+        assert_eq!(file.header().mode().unwrap(), 0o600);
+        let mut text = String::new();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "port 1\n");
+    }
+}

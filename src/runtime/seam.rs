@@ -1,0 +1,207 @@
+//! The trait, and the plain types that cross it.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::pin::Pin;
+use std::time::Duration;
+
+use futures_util::Stream;
+use serde::Serialize;
+use tokio::io::AsyncWrite;
+
+use crate::error::Result;
+use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed};
+use crate::spec::ClusterName;
+
+/// What is known of an engine.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EngineInfo {
+    /// Where it was found, such as `unix:///var/run/docker.sock`.
+    pub endpoint: String,
+    /// By which of the usual ways it was found, such as `DOCKER_HOST` or `the default socket`.
+    pub found_by: String,
+    /// Its version.
+    pub version: String,
+    /// The version of its API.
+    pub api: String,
+    /// Whether it listens on this machine, so that ports and routes of this machine are its own.
+    pub local: bool,
+}
+
+/// How much of the engine is looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// All networks and containers, whoever made them.
+    Everything,
+    /// What carries the label of any cluster.
+    Clusters,
+    /// What carries the label of this cluster.
+    Cluster(ClusterName),
+    /// What carries the mark of this run.
+    Run(String),
+}
+
+/// An image on the engine.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ImageSeen {
+    /// Its name.
+    pub reference: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its environment variables.
+    pub env: BTreeMap<String, String>,
+    /// The directories it declares as volumes.
+    pub volumes: Vec<String>,
+    /// Its size in bytes.
+    pub bytes: u64,
+}
+
+/// What a container is doing, and how it ended if it did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NodeState {
+    /// What it is doing.
+    pub activity: Activity,
+    /// The exit code of its last run.
+    pub exit_code: i64,
+    /// How often the engine has started it again by itself.
+    pub restarts: i64,
+    /// Whether the kernel killed it for memory.
+    pub out_of_memory: bool,
+}
+
+/// Which log lines to read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LogRequest {
+    /// So many lines from the end; all when `None`.
+    pub tail: Option<u32>,
+    /// Whether to wait for more.
+    pub follow: bool,
+    /// Only lines since this UNIX time, in seconds; 0 for all.
+    pub since: i64,
+    /// Whether each line begins with the engine's time stamp.
+    pub timestamps: bool,
+}
+
+/// One line of a container's output, without its line end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogLine {
+    /// The text.
+    pub text: String,
+}
+
+/// A program to run in a container.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Whether it gets a terminal.
+    pub tty: bool,
+    /// Whether it gets this process's input.
+    pub input: bool,
+}
+
+/// A piece of a program's output.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// From its standard output, or from its terminal.
+    Stdout(Vec<u8>),
+    /// From its standard error.
+    Stderr(Vec<u8>),
+}
+
+/// A program that runs in a container.
+pub struct ExecSession {
+    /// For [`Runtime::exec_resize`] and [`Runtime::exec_code`].
+    pub id: String,
+    /// What it prints, until it ends.
+    pub output: Pin<Box<dyn Stream<Item = Result<Output>> + Send>>,
+    /// What it reads.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+/// A container engine, in the words rcup needs.
+///
+/// Every call has a deadline of its own. Removing what is not there is success; starting what runs is
+/// success. An error's kind tells the clashes apart that a caller can react to: [`crate::ErrorKind::Subnet`],
+/// [`crate::ErrorKind::Port`] and [`crate::ErrorKind::NameTaken`].
+pub trait Runtime: Clone + Send + Sync + 'static {
+    /// Checks that the engine answers and is new enough.
+    fn describe(&self) -> impl Future<Output = Result<EngineInfo>> + Send;
+
+    /// Looks at what is there, all at once.
+    fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
+
+    /// The image of that name, if the engine has it.
+    fn image(&self, reference: &str) -> impl Future<Output = Result<Option<ImageSeen>>> + Send;
+
+    /// The images that rcup made.
+    fn local_images(&self) -> impl Future<Output = Result<Vec<ImageSeen>>> + Send;
+
+    /// Gets an image from its registry. Fails when the registry has not begun to answer within `patience`.
+    fn pull(
+        &self,
+        reference: &str,
+        patience: Duration,
+        progress: &(dyn Fn(String) + Send + Sync),
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes an image of the root file system in the tar file `archive`. The changes are lines of a
+    /// Dockerfile.
+    fn import(
+        &self,
+        archive: &Path,
+        reference: &str,
+        changes: &[String],
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// Runs a program in a new container of an image, removes the container, and returns what it printed.
+    fn run_once(&self, image: &str, command: &[String]) -> impl Future<Output = Result<String>> + Send;
+
+    /// Makes a network.
+    fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes a container and returns its id. It has no files yet and does not run.
+    fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
+
+    /// Puts files into a container, for the user [`crate::plan::USER`].
+    fn upload(&self, container: &str, files: &[File]) -> impl Future<Output = Result<()>> + Send;
+
+    /// Starts a container.
+    fn start(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Lets a paused container go on.
+    fn resume(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Kills and removes a container, its anonymous volumes included.
+    fn remove_container(&self, id: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes a network.
+    fn remove_network(&self, id: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// Removes a volume.
+    fn remove_volume(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
+
+    /// What a container is doing.
+    fn state(&self, container: &str) -> impl Future<Output = Result<NodeState>> + Send;
+
+    /// A container's output.
+    fn logs(
+        &self,
+        container: &str,
+        request: LogRequest,
+    ) -> Pin<Box<dyn Stream<Item = Result<LogLine>> + Send>>;
+
+    /// Starts a program in a running container.
+    fn exec(
+        &self,
+        container: &str,
+        request: &ExecRequest,
+    ) -> impl Future<Output = Result<ExecSession>> + Send;
+
+    /// Tells the program's terminal its size.
+    fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> impl Future<Output = Result<()>> + Send;
+
+    /// The exit code of a program that has ended.
+    fn exec_code(&self, id: &str) -> impl Future<Output = Result<i64>> + Send;
+}
