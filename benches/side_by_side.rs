@@ -1,2 +1,2 @@
 //! The side-by-side measurements.
-fn main(){}
+fn main() {}

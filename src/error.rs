@@ -197,10 +197,7 @@ mod tests {
             .hint("Choose another block with --port.");
         assert_eq!(outer.to_string(), "cannot publish port 7001");
         assert_eq!(outer.causes(), ["address already in use"]);
-        assert_eq!(
-            outer.hint_text(),
-            Some("Choose another block with --port.")
-        );
+        assert_eq!(outer.hint_text(), Some("Choose another block with --port."));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! start its containers.
 
 pub mod error;
+pub mod image;
 pub mod spec;
 
 pub use error::{Error, ErrorKind, Result};
