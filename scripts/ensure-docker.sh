@@ -1,8 +1,8 @@
 #!/bin/sh
 # Makes sure that a Docker engine answers: installs and starts one where that is needed.
 #
-# Running it again does nothing. A healthy daemon is never restarted, and a remote engine (DOCKER_HOST)
-# is only asked whether it is there.
+# Running it again does nothing. A healthy daemon is never restarted, and an engine that DOCKER_HOST
+# names is only asked whether it is there.
 set -eu
 
 DEADLINE=${RCUP_DOCKER_DEADLINE:-60}
@@ -21,9 +21,10 @@ fail() {
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-is_remote() {
+# An engine that DOCKER_HOST names is somebody else's to start: another machine's, or a rootless one.
+is_elsewhere() {
     case ${DOCKER_HOST:-} in
-        '' | unix://*) return 1 ;;
+        '' | "unix://$SOCKET" | unix:///run/docker.sock) return 1 ;;
         *) return 0 ;;
     esac
 }
@@ -33,14 +34,22 @@ is_remote() {
 answers() {
     if has docker; then
         docker info >/dev/null 2>&1
-    elif is_remote; then
-        case $DOCKER_HOST in
-            tcp://*) has curl && curl -fsS -m 5 "http://${DOCKER_HOST#tcp://}/_ping" >/dev/null 2>&1 ;;
-            *) return 1 ;;
+    elif has curl; then
+        case ${DOCKER_HOST:-unix://$SOCKET} in
+            unix://*)
+                path=${DOCKER_HOST:-unix://$SOCKET}
+                ping_engine --unix-socket "${path#unix://}" http://localhost/_ping
+                ;;
+            tcp://*) ping_engine "http://${DOCKER_HOST#tcp://}/_ping" ;;
+            *) fail "cannot ask the engine at $DOCKER_HOST" "Install the docker command line." ;;
         esac
     else
-        has curl && curl -fsS -m 5 --unix-socket "$SOCKET" http://localhost/_ping >/dev/null 2>&1
+        return 1
     fi
+}
+
+ping_engine() {
+    curl -fsS -m 5 "$@" >/dev/null 2>&1
 }
 
 as_root() {
@@ -53,12 +62,13 @@ as_root() {
     fi
 }
 
+# The command line is a package of its own in newer releases, so curl comes along to ask the engine.
 install_engine() {
     has apt-get || fail "dockerd is missing, and this is no Debian or Ubuntu" \
         "Install Docker with your system's packages (https://docs.docker.com/engine/install/), then run this again."
     say "dockerd is missing; installing docker.io from the distribution's packages"
     as_root apt-get -q update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends docker.io iptables
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends docker.io iptables curl
 }
 
 # A daemon that was started in the background must outlive this script and its terminal.
@@ -102,7 +112,7 @@ is_forbidden() {
 
 explain() {
     if is_forbidden; then
-        fail "the engine runs, but $(id -un) may not talk to it" \
+        fail "the engine's socket is there, but $(id -un) may not talk to it" \
             "Run: sudo usermod -aG docker $(id -un)" \
             "Then log in again, or use: newgrp docker"
     fi
@@ -124,7 +134,7 @@ main() {
         say "an engine answers; nothing to do"
         exit 0
     fi
-    if is_remote; then
+    if is_elsewhere; then
         fail "no engine answers at $DOCKER_HOST" \
             "Check the address and that the engine there is running, or unset DOCKER_HOST."
     fi
@@ -132,6 +142,7 @@ main() {
         explain
     fi
     has dockerd || install_engine
+    has docker || has curl || fail "nothing here can ask the engine whether it answers" "Install curl."
     # Installing may have started it already.
     answers || start_engine
     wait_for_engine || explain

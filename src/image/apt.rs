@@ -16,9 +16,9 @@ use super::machine::Distribution;
 use super::packages::{self, Mirror, Package};
 use super::process;
 
-const QUERY: Duration = Duration::from_secs(60);
-const UPDATE: Duration = Duration::from_secs(120);
-const DOWNLOAD: Duration = Duration::from_secs(300);
+const QUERY: Duration = Duration::from_mins(1);
+const UPDATE: Duration = Duration::from_mins(2);
+const DOWNLOAD: Duration = Duration::from_mins(5);
 
 /// How deep a chain of library packages may be. Real ones end after four.
 const DEPTH: usize = 12;

@@ -13,7 +13,7 @@ use super::suite::{Refusal, Suites, too_old};
 use super::{Artifact, archive, closure, host};
 
 /// How long the mirror may take for what is only a comfort.
-const BUSYBOX_PATIENCE: Duration = Duration::from_secs(60);
+const BUSYBOX_PATIENCE: Duration = Duration::from_mins(1);
 
 /// Makes the image that `recipe` asks for.
 ///

@@ -28,15 +28,14 @@ pub(super) fn mirrors(text: &str) -> Vec<Mirror> {
     text.lines()
         .filter_map(|line| {
             let uri = line.strip_prefix('\'')?.split('\'').next()?;
-            let (site, rest) = uri.split_once("/dists/")?;
-            let (suite, rest) = rest.rsplit_once("/binary-").and_then(|(path, _)| {
-                // `bookworm/main`, or `stable/updates/main` as old security archives had it.
-                path.rsplit_once('/')
-            })?;
+            let (address, path) = uri.split_once("/dists/")?;
+            // `bookworm/main/binary-amd64/Packages.xz`; the signed index of the suite has no such part.
+            let (path, _) = path.rsplit_once("/binary-")?;
+            let (suite, component) = path.rsplit_once('/')?;
             Some(Mirror {
-                site: site.to_owned(),
+                site: address.to_owned(),
                 suite: suite.to_owned(),
-                component: rest.to_owned(),
+                component: component.to_owned(),
             })
         })
         .collect()
@@ -86,16 +85,17 @@ pub(super) fn base(suite: &str) -> &str {
 /// Backports hold few libraries, so their stable suite comes with them.
 pub(super) fn sources(
     suite: &str,
-    site: &str,
+    address: &str,
     extras: &[Mirror],
     options: &str,
     family: Family,
 ) -> String {
     let components = family.components();
-    let line = |site: &str, suite: &str| format!("deb [{options}] {site} {suite} {components}\n");
-    let mut lines = line(site, suite);
+    let line =
+        |address: &str, suite: &str| format!("deb [{options}] {address} {suite} {components}\n");
+    let mut lines = line(address, suite);
     if base(suite) != suite {
-        lines.push_str(&line(site, base(suite)));
+        lines.push_str(&line(address, base(suite)));
     }
     for extra in extras {
         lines.push_str(&line(&extra.site, &extra.suite));

@@ -147,7 +147,10 @@ mod tests {
 
     #[test]
     fn only_the_last_lines_are_kept() {
-        let said: String = (0..20).map(|n| format!("line {n}\n\n")).collect();
+        let said = (0..20)
+            .map(|n| format!("line {n}"))
+            .collect::<Vec<_>>()
+            .join("\n\n");
         let lines = last_lines(&said);
         assert_eq!(lines.len(), LAST_LINES);
         assert_eq!(lines[7], "line 19");

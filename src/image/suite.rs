@@ -150,7 +150,7 @@ impl Suites {
 
     /// Reads the index of a suite: with its updates where that works, else of the suite alone.
     async fn open(&self, suite: &str, progress: Progress<'_>) -> Result<Apt, Refusal> {
-        let Some(site) = packages::main_site(&self.mirrors, &self.distribution) else {
+        let Some(address) = packages::main_site(&self.mirrors, &self.distribution) else {
             return Err(Refusal::Failed(
                 Error::new(ErrorKind::Image, "apt names no mirror to fetch packages from").hint(
                     "Configure a mirror in /etc/apt/sources.list, or use `--from host` with the server \
@@ -168,14 +168,14 @@ impl Suites {
         let extras = packages::extras(suite, &self.mirrors, own);
         let apt = Apt::new(suite)?;
         if !extras.is_empty() {
-            let sources = packages::sources(suite, site, &extras, &options, family);
+            let sources = packages::sources(suite, address, &extras, &options, family);
             match apt.update(&sources).await {
                 Ok(()) => return Ok(apt),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(self.explain(suite, error)),
             }
         }
-        let sources = packages::sources(suite, site, &[], &options, family);
+        let sources = packages::sources(suite, address, &[], &options, family);
         match apt.update(&sources).await {
             Ok(()) => Ok(apt),
             Err(error) => Err(self.explain(suite, error)),
