@@ -13,7 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 
 use super::archive::temporary;
 use super::machine::Distribution;
-use super::packages::{self, Mirror, Package};
+use super::mirrors::{self, Mirror};
+use super::packages::{self, Package};
 use super::process;
 
 const QUERY: Duration = Duration::from_mins(1);
@@ -37,7 +38,7 @@ pub(super) async fn mirrors() -> Result<Vec<Mirror>> {
     let mut command = Command::new("apt-get");
     command.args(["update", "--print-uris"]);
     let said = process::run(&mut command, "asking apt for its mirrors", QUERY).await?;
-    Ok(packages::mirrors(&said))
+    Ok(mirrors::parse(&said))
 }
 
 /// The architecture whose packages run here, as the distribution calls it.
@@ -189,7 +190,7 @@ pub(super) fn source_options(distribution: &Distribution, architecture: &str) ->
 /// precedence over its own security updates.
 fn configuration(top: &Path, suite: &str) -> String {
     let top = top.display();
-    let preferred = if packages::base(suite) == suite {
+    let preferred = if mirrors::base(suite) == suite {
         ""
     } else {
         suite

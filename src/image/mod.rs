@@ -17,6 +17,7 @@ mod elf;
 mod host;
 mod layout;
 mod machine;
+mod mirrors;
 mod packages;
 mod process;
 mod programs;

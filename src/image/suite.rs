@@ -5,7 +5,8 @@ use crate::spec::{Engine, Server, Version};
 
 use super::apt::{self, Apt};
 use super::machine::Distribution;
-use super::packages::{self, Mirror};
+use super::mirrors::{self, Mirror};
+use super::packages;
 use super::programs::{self, Programs, Root};
 
 const BUSYBOX: &str = "busybox-static";
@@ -150,7 +151,7 @@ impl Suites {
 
     /// Reads the index of a suite: with its updates where that works, else of the suite alone.
     async fn open(&self, suite: &str, progress: Progress<'_>) -> Result<Apt, Refusal> {
-        let Some(address) = packages::main_site(&self.mirrors, &self.distribution) else {
+        let Some(address) = mirrors::main_site(&self.mirrors, &self.distribution) else {
             return Err(Refusal::Failed(
                 Error::new(ErrorKind::Image, "apt names no mirror to fetch packages from").hint(
                     "Configure a mirror in /etc/apt/sources.list, or use `--from host` with the server \
@@ -165,17 +166,17 @@ impl Suites {
         let options = apt::source_options(&self.distribution, &self.architecture);
         let family = self.distribution.family;
         let own = self.distribution.codename.as_deref();
-        let extras = packages::extras(suite, &self.mirrors, own);
+        let extras = mirrors::extras(suite, &self.mirrors, own);
         let apt = Apt::new(suite)?;
         if !extras.is_empty() {
-            let sources = packages::sources(suite, address, &extras, &options, family);
+            let sources = mirrors::sources(suite, address, &extras, &options, family);
             match apt.update(&sources).await {
                 Ok(()) => return Ok(apt),
                 Err(error) if is_absent(&error) => {}
                 Err(error) => return Err(self.explain(suite, error)),
             }
         }
-        let sources = packages::sources(suite, address, &[], &options, family);
+        let sources = mirrors::sources(suite, address, &[], &options, family);
         match apt.update(&sources).await {
             Ok(()) => Ok(apt),
             Err(error) => Err(self.explain(suite, error)),
