@@ -4,6 +4,7 @@
 pub mod check;
 pub mod error;
 pub mod event;
+pub mod image;
 pub mod plan;
 pub mod redis;
 pub mod render;

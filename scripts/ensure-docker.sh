@@ -1,0 +1,152 @@
+#!/bin/sh
+# Makes sure that a Docker engine answers: installs and starts one where that is needed.
+#
+# Running it again does nothing. A healthy daemon is never restarted, and an engine that DOCKER_HOST
+# names is only asked whether it is there.
+set -eu
+
+DEADLINE=${RCUP_DOCKER_DEADLINE:-60}
+LOG=${RCUP_DOCKERD_LOG:-/var/log/dockerd.log}
+SYSTEMD_MARK=${RCUP_SYSTEMD_MARK:-/run/systemd/system}
+SOCKET=/var/run/docker.sock
+
+say() { printf 'ensure-docker: %s\n' "$*" >&2; }
+
+fail() {
+    say "$1"
+    shift
+    for line in "$@"; do printf '  %s\n' "$line" >&2; done
+    exit 1
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# An engine that DOCKER_HOST names is somebody else's to start: another machine's, or a rootless one.
+is_elsewhere() {
+    case ${DOCKER_HOST:-} in
+        '' | "unix://$SOCKET" | unix:///run/docker.sock) return 1 ;;
+        *) return 0 ;;
+    esac
+}
+
+# The command line is not needed to talk to the engine, and rcup does not use it, so the socket is asked
+# directly where the command line is missing.
+answers() {
+    if has docker; then
+        docker info >/dev/null 2>&1
+    elif has curl; then
+        case ${DOCKER_HOST:-unix://$SOCKET} in
+            unix://*)
+                path=${DOCKER_HOST:-unix://$SOCKET}
+                ping_engine --unix-socket "${path#unix://}" http://localhost/_ping
+                ;;
+            tcp://*) ping_engine "http://${DOCKER_HOST#tcp://}/_ping" ;;
+            *) fail "cannot ask the engine at $DOCKER_HOST" "Install the docker command line." ;;
+        esac
+    else
+        return 1
+    fi
+}
+
+ping_engine() {
+    curl -fsS -m 5 "$@" >/dev/null 2>&1
+}
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then
+        "$@"
+    elif has sudo; then
+        sudo "$@"
+    else
+        fail "this needs root: $*" "Run the script as root, or install sudo."
+    fi
+}
+
+# The command line is a package of its own in newer releases, so curl comes along to ask the engine.
+install_engine() {
+    has apt-get || fail "dockerd is missing, and this is no Debian or Ubuntu" \
+        "Install Docker with your system's packages (https://docs.docker.com/engine/install/), then run this again."
+    say "dockerd is missing; installing docker.io from the distribution's packages"
+    as_root apt-get -q update
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends docker.io iptables curl
+}
+
+# A daemon that was started in the background must outlive this script and its terminal.
+start_plain() {
+    say "starting dockerd in the background; it logs to $LOG"
+    if has setsid; then
+        as_root sh -c "nohup setsid dockerd >>'$LOG' 2>&1 </dev/null &"
+    else
+        as_root sh -c "nohup dockerd >>'$LOG' 2>&1 </dev/null &"
+    fi
+}
+
+start_engine() {
+    if [ -d "$SYSTEMD_MARK" ] && has systemctl; then
+        say "starting the docker service with systemctl"
+        as_root systemctl start docker && return 0
+        say "systemctl could not start it"
+    fi
+    if has service && [ -e "${RCUP_INIT_SCRIPT:-/etc/init.d/docker}" ]; then
+        say "starting the docker service"
+        as_root service docker start && return 0
+        say "the service could not be started"
+    fi
+    start_plain
+}
+
+wait_for_engine() {
+    waited=0
+    while ! answers; do
+        # The engine is up, but not for this user. Waiting would not help.
+        is_forbidden && return 1
+        [ "$waited" -lt "$DEADLINE" ] || return 1
+        sleep 1
+        waited=$((waited + 1))
+    done
+}
+
+is_forbidden() {
+    [ -S "$SOCKET" ] && [ ! -w "$SOCKET" ]
+}
+
+explain() {
+    if is_forbidden; then
+        fail "the engine's socket is there, but $(id -un) may not talk to it" \
+            "Run: sudo usermod -aG docker $(id -un)" \
+            "Then log in again, or use: newgrp docker"
+    fi
+    if [ -r "$LOG" ]; then
+        say "the last lines of $LOG:"
+        tail -n 15 "$LOG" | sed 's/^/  /' >&2
+    elif [ -d "$SYSTEMD_MARK" ] && has journalctl; then
+        say "the last lines of the service's journal:"
+        journalctl -u docker -n 15 --no-pager 2>/dev/null | sed 's/^/  /' >&2 || true
+    fi
+    fail "no engine answers after $DEADLINE s" \
+        "In a container, dockerd needs --privileged and a writable /sys/fs/cgroup." \
+        "On a host, check that cgroups are mounted (mount | grep cgroup) and that iptables works." \
+        "Where dockerd cannot run at all, point DOCKER_HOST at an engine elsewhere."
+}
+
+main() {
+    if answers; then
+        say "an engine answers; nothing to do"
+        exit 0
+    fi
+    if is_elsewhere; then
+        fail "no engine answers at $DOCKER_HOST" \
+            "Check the address and that the engine there is running, or unset DOCKER_HOST."
+    fi
+    if is_forbidden; then
+        explain
+    fi
+    has dockerd || install_engine
+    has docker || has curl || fail "nothing here can ask the engine whether it answers" "Install curl."
+    # Installing may have started it already.
+    answers || start_engine
+    wait_for_engine || explain
+    say "the engine answers"
+}
+
+main "$@"

@@ -1,0 +1,265 @@
+//! The programs of an image before they are packed, and how to run them where they lie.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{Engine, Server};
+
+use super::elf::{self, Program};
+use super::process;
+
+const VERSION_DEADLINE: Duration = Duration::from_secs(20);
+
+/// What a source found.
+#[derive(Debug)]
+pub(super) struct Programs {
+    /// Their names in the image, and their files. The server is the first.
+    pub(super) files: Vec<(&'static str, PathBuf)>,
+    /// A static busybox, where one could be had.
+    pub(super) busybox: Option<PathBuf>,
+    /// Where their libraries are.
+    pub(super) root: Root,
+    /// Where they came from, in one line.
+    pub(super) origin: String,
+    /// Directories that must outlive the packing.
+    pub(super) kept: Vec<TempDir>,
+}
+
+/// Where the paths that programs name are to be looked up.
+#[derive(Debug)]
+pub(super) enum Root {
+    /// In this machine's own file system.
+    Host,
+    /// Below a directory into which packages were unpacked, with the directories of its libraries.
+    Tree {
+        top: PathBuf,
+        libraries: Vec<PathBuf>,
+    },
+}
+
+/// How a program is started: directly, or through the loader that lies beside it.
+#[derive(Debug)]
+pub(super) struct Loader {
+    /// The path that the program names.
+    pub(super) named: String,
+    /// The file behind it.
+    pub(super) file: PathBuf,
+}
+
+/// The names of an engine's programs, the server first.
+pub(super) fn names(engine: Engine) -> [&'static str; 3] {
+    let benchmark = match engine {
+        Engine::Redis => "redis-benchmark",
+        Engine::Valkey => "valkey-benchmark",
+    };
+    [engine.server(), engine.client(), benchmark]
+}
+
+impl Root {
+    /// The tree below `top`.
+    pub(super) fn tree(top: PathBuf) -> Self {
+        let mut libraries = Vec::new();
+        for outer in ["lib", "usr/lib", "lib64", "usr/lib64"] {
+            let outer = top.join(outer);
+            let inner = std::fs::read_dir(&outer).into_iter().flatten().flatten();
+            let mut inner: Vec<PathBuf> = inner.map(|entry| entry.path()).collect();
+            inner.sort();
+            // Debian has a directory per architecture below lib; others put libraries into lib itself.
+            libraries.extend(
+                inner
+                    .into_iter()
+                    .filter(|path| path.is_dir() && path.to_string_lossy().contains("-linux-")),
+            );
+            libraries.push(outer);
+        }
+        libraries.retain(|path| path.is_dir());
+        Self::Tree { top, libraries }
+    }
+
+    /// The file that a program calls `path`. Links that name an absolute path stay inside the tree.
+    pub(super) fn locate(&self, path: &str) -> Option<PathBuf> {
+        match self {
+            Self::Host => std::fs::canonicalize(path).ok(),
+            Self::Tree { top, .. } => locate_below(top, path),
+        }
+    }
+
+    /// The path of `file` in the image, or nothing when it lies outside.
+    pub(super) fn inside(&self, file: &Path) -> Option<String> {
+        let path = match self {
+            Self::Host => file,
+            Self::Tree { top, .. } => file.strip_prefix(top).ok()?,
+        };
+        Some(format!("/{}", path.to_str()?.trim_start_matches('/')))
+    }
+
+    /// The loader of a program, or nothing when the program needs none.
+    pub(super) fn loader(&self, program: &Path) -> Result<Option<Loader>> {
+        let unusable = || {
+            Error::new(
+                ErrorKind::Image,
+                format!("cannot use {}", program.display()),
+            )
+        };
+        let bytes = std::fs::read(program).map_err(|error| unusable().because(error))?;
+        match elf::inspect(&bytes) {
+            Program::Static => Ok(None),
+            Program::Foreign => Err(unusable()
+                .because("it is not a program in ELF format, but perhaps a script around one")
+                .hint(
+                    "Take the server from a suite of packages instead, such as `--from trixie`.",
+                )),
+            Program::Dynamic(named) => match self.locate(&named) {
+                Some(file) => Ok(Some(Loader { named, file })),
+                None => Err(unusable().because(format!("its loader {named} is missing"))),
+            },
+        }
+    }
+
+    /// A command that starts `program` with the libraries of this root, and the loader's own `options`.
+    pub(super) fn command(
+        &self,
+        loader: Option<&Loader>,
+        options: &[&str],
+        program: &Path,
+    ) -> Command {
+        let Some(loader) = loader else {
+            return Command::new(program);
+        };
+        let mut command = Command::new(&loader.file);
+        command.args(options);
+        if let Self::Tree { libraries, .. } = self {
+            let mut joined = OsString::new();
+            for (index, path) in libraries.iter().enumerate() {
+                if index > 0 {
+                    joined.push(":");
+                }
+                joined.push(path);
+            }
+            command.arg("--library-path").arg(joined);
+        }
+        command.arg(program);
+        command
+    }
+}
+
+impl Programs {
+    /// Asks the server itself what it is. Names of packages and files may promise anything.
+    pub(super) async fn server(&self) -> Result<Server> {
+        let Some((name, file)) = self.files.first() else {
+            return Err(Error::new(ErrorKind::Image, "no server was found"));
+        };
+        let mut command = match &self.root {
+            Root::Host => Command::new(file),
+            Root::Tree { .. } => {
+                let loader = self.root.loader(file)?;
+                self.root.command(loader.as_ref(), &[], file)
+            }
+        };
+        let what = format!("asking {name} for its version");
+        let said = process::run(command.arg("--version"), &what, VERSION_DEADLINE).await?;
+        parse_version(&said).ok_or_else(|| {
+            Error::new(ErrorKind::Image, format!("{what} failed"))
+                .because("the answer names no version")
+                .details(said.lines().take(3))
+        })
+    }
+}
+
+/// Reads `Redis server v=7.0.15 sha=…`, which Valkey says in its own name.
+fn parse_version(said: &str) -> Option<Server> {
+    let engine = said.split_whitespace().next()?.parse().ok()?;
+    let (_, version) = said.split_once(" v=")?;
+    Some(Server::new(
+        engine,
+        version.split_whitespace().next()?.parse().ok()?,
+    ))
+}
+
+/// Follows `path` below `top` as if `top` were the root, in a merged file system and in an older one.
+fn locate_below(top: &Path, path: &str) -> Option<PathBuf> {
+    let mut path = super::layout::merged(path);
+    for _ in 0..16 {
+        let unmerged = path.strip_prefix("usr/").unwrap_or(&path);
+        let file = [&*path, unmerged]
+            .iter()
+            .map(|candidate| top.join(candidate))
+            .find(|file| file.symlink_metadata().is_ok())?;
+        let Ok(target) = std::fs::read_link(&file) else {
+            return Some(file);
+        };
+        let target = if target.is_absolute() {
+            target
+        } else {
+            Path::new("/")
+                .join(file.strip_prefix(top).ok()?.parent()?)
+                .join(target)
+        };
+        path = super::layout::merged(target.to_str()?);
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Version;
+
+    #[test]
+    fn a_server_tells_what_it_is() {
+        assert_eq!(
+            parse_version("Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64"),
+            Some(Server::new(Engine::Redis, Version::new(7, 0, 15)))
+        );
+        assert_eq!(
+            parse_version("Valkey server v=9.1.2 sha=00000000:0"),
+            Some(Server::new(Engine::Valkey, Version::new(9, 1, 2)))
+        );
+        assert_eq!(parse_version("usage: snap"), None);
+        assert_eq!(parse_version(""), None);
+    }
+
+    #[test]
+    fn links_stay_inside_the_tree() {
+        let top = tempfile::tempdir().unwrap();
+        let directory = |path: &str| std::fs::create_dir_all(top.path().join(path)).unwrap();
+        let link = |target: &str, path: &str| {
+            std::os::unix::fs::symlink(target, top.path().join(path)).unwrap();
+        };
+        directory("lib/x86_64-linux-gnu");
+        directory("lib64");
+        directory("usr/bin");
+        std::fs::write(top.path().join("lib/x86_64-linux-gnu/ld.so"), "").unwrap();
+        std::fs::write(top.path().join("usr/bin/check"), "").unwrap();
+        link("/lib/x86_64-linux-gnu/ld.so", "lib64/ld.so.2");
+        link("check", "usr/bin/server");
+        link("loop", "usr/bin/loop");
+        link("/etc/passwd", "usr/bin/outside");
+        let locate = |path| locate_below(top.path(), path);
+        assert_eq!(
+            locate("/lib64/ld.so.2"),
+            Some(top.path().join("lib/x86_64-linux-gnu/ld.so"))
+        );
+        assert_eq!(
+            locate("/bin/server"),
+            Some(top.path().join("usr/bin/check"))
+        );
+        assert_eq!(locate("/usr/bin/loop"), None);
+        assert_eq!(locate("/usr/bin/outside"), None, "the host's file");
+        assert_eq!(locate("/usr/bin/absent"), None);
+    }
+
+    #[test]
+    fn a_script_is_refused_with_a_way_out() {
+        let directory = tempfile::tempdir().unwrap();
+        let script = directory.path().join("redis-server");
+        std::fs::write(&script, "#!/bin/sh\n").unwrap();
+        let error = Root::Host.loader(&script).unwrap_err();
+        assert!(error.hint_text().unwrap().contains("--from"));
+    }
+}
