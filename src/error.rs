@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Subnet,
     /// A port is taken, or no block of ports is free.
     Port,
+    /// The engine cannot grant a resource limit.
+    Limit,
     /// A name is taken by an object that is not rcup's.
     NameTaken,
     /// The cluster exists with another specification.
@@ -42,6 +44,8 @@ pub enum ErrorKind {
     NodeFailed,
     /// The cluster answers, but does not fulfil the readiness contract.
     Unhealthy,
+    /// An address that clients are told does not answer from here.
+    Address,
     /// A server answered a command with an error, or not at all.
     Redis,
     /// The deadline passed.
@@ -64,12 +68,14 @@ impl ErrorKind {
             Self::Image => "image",
             Self::Subnet => "subnet",
             Self::Port => "port",
+            Self::Limit => "limit",
             Self::NameTaken => "name-taken",
             Self::Different => "different",
             Self::NotFound => "not-found",
             Self::Damaged => "damaged",
             Self::NodeFailed => "node-failed",
             Self::Unhealthy => "unhealthy",
+            Self::Address => "address",
             Self::Redis => "redis",
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",

@@ -2,6 +2,7 @@
 //! start its containers.
 
 pub mod check;
+pub mod cluster;
 pub mod error;
 pub mod event;
 pub mod image;
@@ -12,4 +13,8 @@ pub mod runtime;
 pub mod spec;
 pub mod topology;
 
+pub use cluster::{Cluster, UpOptions};
 pub use error::{Error, ErrorKind, Result};
+pub use event::{Event, Observer, Phase};
+pub use runtime::Docker;
+pub use spec::{ClusterName, ClusterSpec};

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::facts::{Answer, At, NodeLine, NodeView};
+use super::facts::{Answer, NodeLine, NodeView};
 use super::finding::Check;
 use crate::topology::{Node, NodeId, Role, SLOTS, SlotRange, Topology};
 
@@ -214,14 +214,11 @@ fn planned(topology: &Topology, roles: Roles, seen: &[(&Node, &NodeView)]) -> Ch
         let Some(myself) = view.myself() else {
             return Some("has no line about itself".to_owned());
         };
-        let plan: BTreeMap<At, &Node> = topology
-            .nodes
-            .iter()
-            .map(|node| (At(node.ip, node.port), node))
-            .collect();
+        // A node is known by its port, of which each has its own: the address in a line may be the one that
+        // is announced to clients, and the id may be the server's own choice.
         let owner = |id: &NodeId| {
             let line = view.nodes.iter().find(|line| line.id == *id)?;
-            plan.get(&At(line.ip.parse().ok()?, line.port)).copied()
+            topology.nodes.iter().find(|node| node.port == line.port)
         };
         let is = if myself.is_master() {
             Role::Master

@@ -2,7 +2,6 @@
 //! it, and this folder judges it.
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 
 use crate::topology::{NodeId, SlotRange};
 
@@ -113,7 +112,3 @@ pub struct Endpoint {
 
 /// What is known of a node: its answers, or why there are none.
 pub type Answer = Result<NodeView, String>;
-
-/// The node that is expected at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct At(pub Ipv4Addr, pub u16);

@@ -5,5 +5,5 @@ mod facts;
 mod finding;
 
 pub use cluster::{Roles, judge};
-pub use facts::{Answer, At, Endpoint, NodeLine, NodeView, Replication, SlotOwner};
+pub use facts::{Answer, Endpoint, NodeLine, NodeView, Replication, SlotOwner};
 pub use finding::{Check, Status, all_passed};

@@ -53,8 +53,8 @@ impl Apt {
     /// Lays out the directory. Nothing is fetched yet.
     pub(super) fn new(suite: &str) -> Result<Self> {
         let workspace = temporary("rcup-packages-")?;
-        let top = fs::canonicalize(workspace.path())
-            .map_err(|error| failed("use", workspace.path(), error))?;
+        let top =
+            fs::canonicalize(workspace.path()).map_err(|error| failed("use", workspace.path(), error))?;
         for directory in [
             "state/lists/partial",
             "cache/archives/partial",
@@ -190,11 +190,7 @@ pub(super) fn source_options(distribution: &Distribution, architecture: &str) ->
 /// precedence over its own security updates.
 fn configuration(top: &Path, suite: &str) -> String {
     let top = top.display();
-    let preferred = if mirrors::base(suite) == suite {
-        ""
-    } else {
-        suite
-    };
+    let preferred = if mirrors::base(suite) == suite { "" } else { suite };
     format!(
         r#"#clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
@@ -228,10 +224,7 @@ mod tests {
     fn only_backports_outrank_the_suite_beneath() {
         let configuration = |suite| configuration(Path::new("/t"), suite);
         assert!(configuration("bookworm").contains("APT::Default-Release \"\";"));
-        assert!(
-            configuration("bookworm-backports")
-                .contains("APT::Default-Release \"bookworm-backports\";")
-        );
+        assert!(configuration("bookworm-backports").contains("APT::Default-Release \"bookworm-backports\";"));
     }
 
     #[test]

@@ -29,7 +29,9 @@ pub(super) async fn write(layout: Layout) -> Result<(Archive, u64)> {
         let full = error.kind() == io::ErrorKind::StorageFull;
         let error = failed(&path).because(error);
         if full {
-            error.hint("The temporary directory is full. Make room for 50 MB, or point TMPDIR at a larger disk.")
+            error.hint(
+                "The temporary directory is full. Make room for 50 MB, or point TMPDIR at a larger disk.",
+            )
         } else {
             error
         }
@@ -148,9 +150,6 @@ mod tests {
         let mut layout = Layout::base(Engine::Redis);
         layout.program("redis-server", PathBuf::from("/no/such/file"));
         let error = write(layout).await.unwrap_err();
-        assert!(
-            error.causes()[0].contains("usr/bin/redis-server"),
-            "{error:?}"
-        );
+        assert!(error.causes()[0].contains("usr/bin/redis-server"), "{error:?}");
     }
 }

@@ -39,10 +39,7 @@ pub struct Archive {
 
 impl Archive {
     pub(super) fn new(guard: TempDir, path: PathBuf) -> Self {
-        Self {
-            path,
-            _guard: guard,
-        }
+        Self { path, _guard: guard }
     }
 
     /// Where the tar lies as long as this value lives.
@@ -75,9 +72,7 @@ impl Artifact {
 
     /// The part of the reference after the colon.
     pub fn tag(&self) -> &str {
-        self.reference
-            .split_once(':')
-            .map_or("latest", |(_, tag)| tag)
+        self.reference.split_once(':').map_or("latest", |(_, tag)| tag)
     }
 
     /// The Dockerfile lines to apply on import.

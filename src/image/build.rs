@@ -77,24 +77,19 @@ async fn nearest(engine: Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Res
             Err(Refusal::Failed(error)) => return Err(error),
         }
     }
-    Err(Error::new(
-        ErrorKind::Image,
-        format!("no suite within reach offers {engine}"),
+    Err(
+        Error::new(ErrorKind::Image, format!("no suite within reach offers {engine}"))
+            .details(refusals)
+            .hint("Name a suite with `--from`, or install the server here and use `--from host`."),
     )
-    .details(refusals)
-    .hint("Name a suite with `--from`, or install the server here and use `--from host`."))
 }
 
 fn check(wanted: Engine, server: Server, origin: &str) -> Result<()> {
     if server.engine != wanted {
-        return Err(Error::new(
-            ErrorKind::Image,
-            format!("{origin} is not {wanted} but {server}"),
-        )
-        .hint(format!(
-            "Ask for it with `--engine {}`.",
-            server.engine.as_str()
-        )));
+        return Err(
+            Error::new(ErrorKind::Image, format!("{origin} is not {wanted} but {server}"))
+                .hint(format!("Ask for it with `--engine {}`.", server.engine.as_str())),
+        );
     }
     if !server.is_supported() {
         return Err(too_old(&format!("{server} ({origin})")));
@@ -147,10 +142,7 @@ mod tests {
     fn a_server_that_is_too_old_is_refused() {
         let old = Server::new(Engine::Redis, Version::new(6, 0, 16));
         let error = check(Engine::Redis, old, "Debian bullseye").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "Redis 6.0.16 (Debian bullseye) is too old"
-        );
+        assert_eq!(error.to_string(), "Redis 6.0.16 (Debian bullseye) is too old");
     }
 
     #[tokio::test]
@@ -179,11 +171,7 @@ mod tests {
             .unwrap()
             .map(|entry| entry.unwrap().path().unwrap().display().to_string())
             .collect();
-        for name in [
-            "usr/bin/redis-server",
-            "usr/bin/redis-cli",
-            "usr/bin/busybox",
-        ] {
+        for name in ["usr/bin/redis-server", "usr/bin/redis-cli", "usr/bin/busybox"] {
             assert!(names.contains(&name.to_owned()), "{name} in {names:?}");
         }
         assert!(names.iter().any(|name| name.ends_with("/libc.so.6")));

@@ -72,11 +72,7 @@ fn parse_list(text: &str) -> Vec<Dependency> {
 
 /// Refuses what was not found, and what was found on the host instead of among the packages: such an image
 /// would start here and nowhere else.
-fn resolve(
-    root: &Root,
-    program: &Path,
-    dependencies: &[Dependency],
-) -> Result<BTreeMap<String, PathBuf>> {
+fn resolve(root: &Root, program: &Path, dependencies: &[Dependency]) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     let mut missing = Vec::new();
     for dependency in dependencies {
@@ -90,12 +86,13 @@ fn resolve(
     if missing.is_empty() {
         return Ok(found);
     }
-    Err(Error::new(
-        ErrorKind::Image,
-        format!("{} lacks libraries", program.display()),
+    Err(
+        Error::new(ErrorKind::Image, format!("{} lacks libraries", program.display()))
+            .because(format!("not found: {}", missing.join(", ")))
+            .hint(
+                "The packages of that suite do not fit together. Try another suite, such as `--from trixie`.",
+            ),
     )
-    .because(format!("not found: {}", missing.join(", ")))
-    .hint("The packages of that suite do not fit together. Try another suite, such as `--from trixie`."))
 }
 
 /// The directory of the C library, as the image has it.
@@ -172,9 +169,6 @@ mod tests {
             .filter(|dependency| dependency.path.is_some())
             .collect();
         let found = resolve(&tree(), Path::new("/t/x"), &list).unwrap();
-        assert_eq!(
-            home(&tree(), &found),
-            Some("/lib/x86_64-linux-gnu".to_owned())
-        );
+        assert_eq!(home(&tree(), &found), Some("/lib/x86_64-linux-gnu".to_owned()));
     }
 }

@@ -11,8 +11,8 @@ pub(super) const SERVER_ID: u64 = 999;
 /// What the tools of busybox are called. An export to Docker Compose starts its containers with some of
 /// them, and people look for the others when they debug a network.
 const TOOLS: [&str; 18] = [
-    "[", "cat", "chmod", "chown", "cp", "env", "false", "hostname", "id", "ip", "ls", "mkdir",
-    "nc", "ping", "sh", "sleep", "test", "true",
+    "[", "cat", "chmod", "chown", "cp", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "nc", "ping",
+    "sh", "sleep", "test", "true",
 ];
 
 /// One thing in the archive.
@@ -68,9 +68,7 @@ impl Layout {
         );
         layout.insert(
             "etc/group",
-            Entry::Text(format!(
-                "root:x:0:\n{name}:x:{SERVER_ID}:\nnogroup:x:65534:\n"
-            )),
+            Entry::Text(format!("root:x:0:\n{name}:x:{SERVER_ID}:\nnogroup:x:65534:\n")),
         );
         // Older C libraries would ask the network for names that stand in /etc/hosts.
         layout.insert(
@@ -91,10 +89,7 @@ impl Layout {
 
     /// Puts a program on the `PATH`.
     pub(super) fn program(&mut self, name: &str, from: PathBuf) {
-        self.insert(
-            &format!("usr/bin/{name}"),
-            Entry::Copy { from, mode: 0o755 },
-        );
+        self.insert(&format!("usr/bin/{name}"), Entry::Copy { from, mode: 0o755 });
     }
 
     /// Puts a library, or the loader, where programs look for it.
@@ -107,10 +102,7 @@ impl Layout {
     pub(super) fn tools(&mut self, busybox: PathBuf) {
         self.program("busybox", busybox);
         for tool in TOOLS {
-            self.insert(
-                &format!("usr/bin/{tool}"),
-                Entry::Link("busybox".to_owned()),
-            );
+            self.insert(&format!("usr/bin/{tool}"), Entry::Link("busybox".to_owned()));
         }
     }
 
@@ -121,12 +113,10 @@ impl Layout {
 
     fn insert(&mut self, path: &str, entry: Entry) {
         for (at, _) in path.match_indices('/') {
-            self.0
-                .entry(path[..at].to_owned())
-                .or_insert(Entry::Directory {
-                    mode: 0o755,
-                    owner: 0,
-                });
+            self.0.entry(path[..at].to_owned()).or_insert(Entry::Directory {
+                mode: 0o755,
+                owner: 0,
+            });
         }
         self.0.insert(path.to_owned(), entry);
     }
@@ -190,21 +180,11 @@ mod tests {
         let layout = Layout::base(Engine::Redis);
         let owned: Vec<&str> = layout
             .entries()
-            .filter(|(_, entry)| {
-                matches!(
-                    entry,
-                    Entry::Directory {
-                        owner: SERVER_ID,
-                        ..
-                    }
-                )
-            })
+            .filter(|(_, entry)| matches!(entry, Entry::Directory { owner: SERVER_ID, .. }))
             .map(|(path, _)| path)
             .collect();
         assert_eq!(owned, ["data"]);
-        let Some((_, Entry::Text(passwd))) =
-            layout.entries().find(|(path, _)| *path == "etc/passwd")
-        else {
+        let Some((_, Entry::Text(passwd))) = layout.entries().find(|(path, _)| *path == "etc/passwd") else {
             panic!("no user table");
         };
         assert!(passwd.contains("redis:x:999:999:redis:/data:/bin/sh\n"));

@@ -132,10 +132,7 @@ mod tests {
             ),
             Some(distribution(Family::Ubuntu, "noble"))
         );
-        assert_eq!(
-            Distribution::parse("ID=fedora\nVERSION_CODENAME=\"\"\n"),
-            None
-        );
+        assert_eq!(Distribution::parse("ID=fedora\nVERSION_CODENAME=\"\"\n"), None);
         assert_eq!(Distribution::parse(""), None);
     }
 

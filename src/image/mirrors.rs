@@ -46,9 +46,7 @@ pub(super) fn main_site<'a>(mirrors: &'a [Mirror], distribution: &Distribution) 
             .site
             .trim_end_matches('/')
             .ends_with(distribution.family.directory());
-        u8::from(Some(&*mirror.suite) == own) * 4
-            + u8::from(has_updates) * 2
-            + u8::from(in_directory)
+        u8::from(Some(&*mirror.suite) == own) * 4 + u8::from(has_updates) * 2 + u8::from(in_directory)
     };
     mirrors
         .iter()
@@ -81,8 +79,7 @@ pub(super) fn sources(
     family: Family,
 ) -> String {
     let components = family.components();
-    let line =
-        |address: &str, suite: &str| format!("deb [{options}] {address} {suite} {components}\n");
+    let line = |address: &str, suite: &str| format!("deb [{options}] {address} {suite} {components}\n");
     let mut lines = line(address, suite);
     if base(suite) != suite {
         lines.push_str(&line(address, base(suite)));
@@ -104,9 +101,9 @@ pub(super) fn extras(suite: &str, mirrors: &[Mirror], own: Option<&str>) -> Vec<
     ["-security", "-updates"]
         .iter()
         .filter_map(|ending| {
-            let mirror = mirrors.iter().find(|mirror| {
-                mirror.component == "main" && mirror.suite == format!("{own}{ending}")
-            })?;
+            let mirror = mirrors
+                .iter()
+                .find(|mirror| mirror.component == "main" && mirror.suite == format!("{own}{ending}"))?;
             Some(Mirror {
                 suite: format!("{}{ending}", base(suite)),
                 ..mirror.clone()

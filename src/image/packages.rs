@@ -92,8 +92,7 @@ mod tests {
 
     #[test]
     fn a_version_of_the_suite_beneath_does_not_count_as_offered() {
-        let madison =
-            " redis-server | 5:7.0.15-1 | http://m.test/debian bookworm/main amd64 Packages\n";
+        let madison = " redis-server | 5:7.0.15-1 | http://m.test/debian bookworm/main amd64 Packages\n";
         assert!(is_offered(madison, "bookworm"));
         assert!(!is_offered(madison, "bookworm-backports"));
         assert!(!is_offered("", "bookworm"));

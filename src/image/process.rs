@@ -16,27 +16,18 @@ const LAST_LINES: usize = 8;
 /// `what` names the work as a fragment ("reading the package index"). The process dies when the deadline
 /// passes or the caller is dropped, because nobody would be left to take its result.
 pub(super) async fn run(command: &mut Command, what: &str, deadline: Duration) -> Result<String> {
-    let program = command
-        .as_std()
-        .get_program()
-        .to_string_lossy()
-        .into_owned();
+    let program = command.as_std().get_program().to_string_lossy().into_owned();
     command
         .env("LC_ALL", "C")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let child = command
-        .spawn()
-        .map_err(|error| not_started(&program, error))?;
+    let child = command.spawn().map_err(|error| not_started(&program, error))?;
     let Ok(output) = tokio::time::timeout(deadline, child.wait_with_output()).await else {
         return Err(Error::new(
             ErrorKind::Timeout,
-            format!(
-                "{what} took longer than {}",
-                humantime::format_duration(deadline)
-            ),
+            format!("{what} took longer than {}", humantime::format_duration(deadline)),
         ));
     };
     let output = output.map_err(|error| {
@@ -57,15 +48,13 @@ pub(super) async fn run(command: &mut Command, what: &str, deadline: Duration) -
 fn not_started(program: &str, error: std::io::Error) -> Error {
     let hint = match error.kind() {
         IoKind::NotFound => Some(format!("Install `{program}`, or correct the PATH.")),
-        IoKind::PermissionDenied => Some(
-            "The temporary directory may be mounted noexec. Point TMPDIR at another one."
-                .to_owned(),
-        ),
+        IoKind::PermissionDenied => {
+            Some("The temporary directory may be mounted noexec. Point TMPDIR at another one.".to_owned())
+        }
         // ENOEXEC has no kind of its own in the standard library.
-        _ if error.raw_os_error() == Some(8) => Some(
-            "The program is built for another processor architecture than this machine's."
-                .to_owned(),
-        ),
+        _ if error.raw_os_error() == Some(8) => {
+            Some("The program is built for another processor architecture than this machine's.".to_owned())
+        }
         _ => None,
     };
     let failure = Error::new(ErrorKind::Image, format!("cannot run `{program}`")).because(error);
@@ -86,10 +75,7 @@ fn judge(error: Error, said: &str) -> Error {
 }
 
 fn last_lines(said: &str) -> Vec<String> {
-    let lines: Vec<&str> = said
-        .lines()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
+    let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
     lines[lines.len().saturating_sub(LAST_LINES)..]
         .iter()
         .map(|line| line.trim_end().to_owned())

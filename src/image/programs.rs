@@ -36,10 +36,7 @@ pub(super) enum Root {
     /// In this machine's own file system.
     Host,
     /// Below a directory into which packages were unpacked, with the directories of its libraries.
-    Tree {
-        top: PathBuf,
-        libraries: Vec<PathBuf>,
-    },
+    Tree { top: PathBuf, libraries: Vec<PathBuf> },
 }
 
 /// How a program is started: directly, or through the loader that lies beside it.
@@ -100,20 +97,13 @@ impl Root {
 
     /// The loader of a program, or nothing when the program needs none.
     pub(super) fn loader(&self, program: &Path) -> Result<Option<Loader>> {
-        let unusable = || {
-            Error::new(
-                ErrorKind::Image,
-                format!("cannot use {}", program.display()),
-            )
-        };
+        let unusable = || Error::new(ErrorKind::Image, format!("cannot use {}", program.display()));
         let bytes = std::fs::read(program).map_err(|error| unusable().because(error))?;
         match elf::inspect(&bytes) {
             Program::Static => Ok(None),
             Program::Foreign => Err(unusable()
                 .because("it is not a program in ELF format, but perhaps a script around one")
-                .hint(
-                    "Take the server from a suite of packages instead, such as `--from trixie`.",
-                )),
+                .hint("Take the server from a suite of packages instead, such as `--from trixie`.")),
             Program::Dynamic(named) => match self.locate(&named) {
                 Some(file) => Ok(Some(Loader { named, file })),
                 None => Err(unusable().because(format!("its loader {named} is missing"))),
@@ -122,12 +112,7 @@ impl Root {
     }
 
     /// A command that starts `program` with the libraries of this root, and the loader's own `options`.
-    pub(super) fn command(
-        &self,
-        loader: Option<&Loader>,
-        options: &[&str],
-        program: &Path,
-    ) -> Command {
+    pub(super) fn command(&self, loader: Option<&Loader>, options: &[&str], program: &Path) -> Command {
         let Some(loader) = loader else {
             return Command::new(program);
         };
@@ -245,10 +230,7 @@ mod tests {
             locate("/lib64/ld.so.2"),
             Some(top.path().join("lib/x86_64-linux-gnu/ld.so"))
         );
-        assert_eq!(
-            locate("/bin/server"),
-            Some(top.path().join("usr/bin/check"))
-        );
+        assert_eq!(locate("/bin/server"), Some(top.path().join("usr/bin/check")));
         assert_eq!(locate("/usr/bin/loop"), None);
         assert_eq!(locate("/usr/bin/outside"), None, "the host's file");
         assert_eq!(locate("/usr/bin/absent"), None);

@@ -49,13 +49,11 @@ impl FromStr for Source {
             "host" => Ok(Self::Host),
             "auto" => Ok(Self::Auto),
             suite if is_suite(suite) => Ok(Self::Suite(suite.to_owned())),
-            _ => Err(Error::new(
-                ErrorKind::Usage,
-                format!("`{text}` is not a source of packages"),
-            )
-            .hint(
-                "Use `auto`, `host`, or a suite such as `bookworm-backports`, `trixie` or `noble`.",
-            )),
+            _ => Err(
+                Error::new(ErrorKind::Usage, format!("`{text}` is not a source of packages")).hint(
+                    "Use `auto`, `host`, or a suite such as `bookworm-backports`, `trixie` or `noble`.",
+                ),
+            ),
         }
     }
 }

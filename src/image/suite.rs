@@ -105,16 +105,11 @@ impl Suites {
         let tree = Root::tree(apt.unpack(&packages).await?);
         let files = programs::names(engine)
             .into_iter()
-            .map(
-                |name| match (&tree, tree.locate(&format!("/usr/bin/{name}"))) {
-                    // The link and not its target: the server looks at the name by which it is called.
-                    (Root::Tree { top, .. }, Some(_)) => Ok((name, top.join("usr/bin").join(name))),
-                    _ => Err(Error::new(
-                        ErrorKind::Image,
-                        format!("{origin} holds no {name}"),
-                    )),
-                },
-            )
+            .map(|name| match (&tree, tree.locate(&format!("/usr/bin/{name}"))) {
+                // The link and not its target: the server looks at the name by which it is called.
+                (Root::Tree { top, .. }, Some(_)) => Ok((name, top.join("usr/bin").join(name))),
+                _ => Err(Error::new(ErrorKind::Image, format!("{origin} holds no {name}"))),
+            })
             .collect::<Result<Vec<_>>>()?;
         let busybox = tree.locate("/bin/busybox");
         if busybox.is_none() {
@@ -135,10 +130,7 @@ impl Suites {
         let apt = self.open(suite, progress).await?;
         let packages = apt.closure(&[BUSYBOX]).await?;
         // It is static: nothing that it needs has to come along.
-        let packages = packages
-            .into_iter()
-            .filter(|(name, _)| name == BUSYBOX)
-            .collect();
+        let packages = packages.into_iter().filter(|(name, _)| name == BUSYBOX).collect();
         let tree = Root::tree(apt.unpack(&packages).await?);
         Ok(Programs {
             files: Vec::new(),
@@ -159,10 +151,7 @@ impl Suites {
                 ),
             ));
         };
-        progress(&format!(
-            "reading the package index of {}",
-            self.title(suite)
-        ));
+        progress(&format!("reading the package index of {}", self.title(suite)));
         let options = apt::source_options(&self.distribution, &self.architecture);
         let family = self.distribution.family;
         let own = self.distribution.codename.as_deref();
@@ -202,10 +191,7 @@ impl Suites {
                 .hint("Check the suite's name. An image can come from bookworm, trixie or sid."),
             );
         }
-        let hint = if said(
-            &error,
-            &["NO_PUBKEY", "not signed", "EXPKEYSIG", "signatures"],
-        ) {
+        let hint = if said(&error, &["NO_PUBKEY", "not signed", "EXPKEYSIG", "signatures"]) {
             "This machine's keyring does not know the suite. Install the distribution's archive keyring, or \
              choose an older suite."
         } else {
@@ -246,11 +232,7 @@ fn is_absent(error: &Error) -> bool {
     said(error, &["does not have a Release file", "404 "])
         && !said(
             error,
-            &[
-                "Could not resolve",
-                "Could not connect",
-                "Unable to connect",
-            ],
+            &["Could not resolve", "Could not connect", "Unable to connect"],
         )
 }
 
@@ -289,8 +271,7 @@ mod tests {
 
     #[test]
     fn a_suite_that_is_not_there_lets_the_search_go_on() {
-        let line =
-            "E: The repository 'http://m.test/debian nope Release' does not have a Release file.";
+        let line = "E: The repository 'http://m.test/debian nope Release' does not have a Release file.";
         let Refusal::NotOffered(error) = suites().explain("nope", update_failed(line)) else {
             panic!("the search would end");
         };

@@ -12,9 +12,6 @@ use crate::topology::{Formation, Node, Topology};
 /// the official images; an image need not know it by name.
 pub const USER: u32 = 999;
 
-/// The open files a node may have: the guide's 65536, enough for Redis's 10000 clients.
-const OPEN_FILES: u64 = 65_536;
-
 /// A bridge network with an address plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkRequest {
@@ -47,8 +44,8 @@ pub struct ContainerRequest {
     pub ip: Ipv4Addr,
     /// The port that is published on 127.0.0.1 under the same number.
     pub port: u16,
-    /// The limit of open files, soft and hard.
-    pub open_files: u64,
+    /// The limit of open files, soft and hard; `None` leaves it to the engine.
+    pub open_files: Option<u64>,
     /// Directories of the image that get an empty memory file system, because the image declares them as
     /// volumes: an anonymous volume would carry no label and stay behind.
     pub scratch: Vec<String>,
@@ -90,7 +87,7 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
         network: topology.network(),
         ip: node.ip,
         port: node.port,
-        open_files: OPEN_FILES,
+        open_files: topology.surroundings.open_files,
         scratch: topology.image().volumes.clone(),
         labels: labels::of_node(topology, node),
         files: files(topology, node),

@@ -72,6 +72,14 @@ impl Step {
         }
     }
 
+    /// Whether it waits for the nodes, rather than changing something on the engine.
+    pub fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::AwaitAnswers | Self::Form(_) | Self::HandBack | Self::Prove
+        )
+    }
+
     /// The phase to which its time is counted.
     pub fn phase(&self) -> Phase {
         match self {

@@ -148,6 +148,8 @@ pub struct Surroundings {
     pub first_port: u16,
     /// Whether this host reaches the bridge's addresses.
     pub bridge_reachable: bool,
+    /// The limit of open files for each node; `None` leaves it to the engine.
+    pub open_files: Option<u64>,
     /// Randomness, from which the run's and the nodes' identities follow.
     pub seed: [u8; 16],
 }
@@ -355,6 +357,7 @@ pub(crate) mod tests {
             subnet: "10.213.0.0/26".parse().unwrap(),
             first_port: 7001,
             bridge_reachable: true,
+            open_files: Some(65_536),
             seed: [7; 16],
         }
     }

@@ -70,6 +70,12 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
             Some("The image holds no such server: name a Redis or Valkey image with --image."),
         );
     }
+    if says("setting rlimit") {
+        return (
+            ErrorKind::Limit,
+            Some("Raise the engine's own limit of open files (LimitNOFILE)."),
+        );
+    }
     if says("no space left on device") || says("disk quota exceeded") {
         return (
             ErrorKind::Engine,
@@ -180,7 +186,7 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         host_ip: Some("127.0.0.1".to_owned()),
         host_port: Some(request.port.to_string()),
     };
-    let open_files = i64::try_from(request.open_files).unwrap_or(i64::MAX);
+    let open_files = request.open_files.and_then(|limit| i64::try_from(limit).ok());
     let endpoint = EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
             ipv4_address: Some(request.ip.to_string()),
@@ -210,11 +216,13 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
                 name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
                 maximum_retry_count: None,
             }),
-            ulimits: Some(vec![ResourcesUlimits {
-                name: Some("nofile".to_owned()),
-                soft: Some(open_files),
-                hard: Some(open_files),
-            }]),
+            ulimits: open_files.map(|limit| {
+                vec![ResourcesUlimits {
+                    name: Some("nofile".to_owned()),
+                    soft: Some(limit),
+                    hard: Some(limit),
+                }]
+            }),
             mounts: Some(scratch.collect()),
             // A server without privileges needs none of the capabilities that Docker grants by default.
             cap_drop: Some(vec!["ALL".to_owned()]),

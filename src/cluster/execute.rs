@@ -1,0 +1,239 @@
+//! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::form::{form, hand_back};
+use super::link::{Links, answering};
+use super::lock::Lock;
+use super::prove::prove;
+use crate::check::{Answer, Check, Roles};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer, Phase};
+use crate::plan::{Plan, Step};
+use crate::runtime::Runtime;
+use crate::topology::Topology;
+
+/// How many containers are created, started or removed at the same time. The engine does most of such work
+/// one after the other anyway; more requests only make each of them wait longer.
+const SIDE_BY_SIDE: usize = 16;
+
+/// How long each phase took.
+pub type Timings = BTreeMap<Phase, Duration>;
+
+/// What carries out plans.
+pub(super) struct Executor<'a, R> {
+    pub(super) runtime: &'a R,
+    pub(super) observer: &'a dyn Observer,
+    pub(super) deadline: Instant,
+    pub(super) cancel: &'a CancellationToken,
+    /// Held until the network exists, whose labels then claim its subnet and its ports.
+    pub(super) claim: Mutex<Option<Lock>>,
+}
+
+/// What a plan for a cluster has come to.
+#[derive(Default)]
+pub(super) struct Outcome {
+    pub(super) links: Option<Links>,
+    pub(super) checks: Vec<Check>,
+    /// What every node said when it was proven.
+    pub(super) answers: Vec<Answer>,
+    pub(super) timings: Timings,
+}
+
+impl<R: Runtime> Executor<'_, R> {
+    /// Carries out a plan that removes things.
+    pub(super) async fn remove(&self, plan: &Plan) -> Result<()> {
+        self.run(plan, None).await.map(drop)
+    }
+
+    /// Carries out a plan that makes or wakes a cluster.
+    pub(super) async fn bring_up(&self, plan: &Plan, topology: &Topology) -> Result<Outcome> {
+        self.run(plan, Some(topology)).await
+    }
+
+    async fn run(&self, plan: &Plan, topology: Option<&Topology>) -> Result<Outcome> {
+        let mut outcome = Outcome::default();
+        for phase in phases(plan) {
+            let begun = Instant::now();
+            let stages: Vec<_> = plan
+                .stages
+                .iter()
+                .filter(|stage| stage.iter().any(|p| p.step.phase() == phase))
+                .collect();
+            let units = stages.iter().map(|stage| stage.len()).max().unwrap_or_default();
+            self.observer.observe(&Event::PhaseStarted { phase, units });
+            for stage in stages {
+                let steps: Vec<&Step> = stage.iter().map(|planned| &planned.step).collect();
+                self.stage(phase, &steps, topology, &mut outcome).await?;
+            }
+            let took = begun.elapsed();
+            self.observer.observe(&Event::finished(phase, took));
+            outcome.timings.insert(phase, took);
+        }
+        Ok(outcome)
+    }
+
+    /// Runs the steps of one stage side by side. After the first failure no further step is begun, but
+    /// those under way are seen to their end: an engine that is left in the middle of making a container
+    /// makes it all the same, after whoever would have removed it has looked.
+    async fn stage(
+        &self,
+        phase: Phase,
+        steps: &[&Step],
+        topology: Option<&Topology>,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        if let [step] = steps
+            && let Some(topology) = topology
+            && step.waits()
+        {
+            return self.wait(step, topology, outcome).await;
+        }
+        let done = AtomicUsize::new(0);
+        let stopping = CancellationToken::new();
+        let mut running = std::pin::pin!(
+            stream::iter(steps)
+                .map(|step| {
+                    let (stopping, done) = (&stopping, &done);
+                    async move {
+                        if stopping.is_cancelled() {
+                            return Ok(());
+                        }
+                        self.effect(step).await?;
+                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                        self.observer.observe(&Event::Progress {
+                            phase,
+                            done,
+                            units: steps.len(),
+                        });
+                        Ok(())
+                    }
+                })
+                .buffer_unordered(SIDE_BY_SIDE)
+        );
+        let mut failure: Option<Error> = None;
+        loop {
+            let next = tokio::select! {
+                biased;
+                stop = self.stopped(), if failure.is_none() => Some(Err(stop)),
+                next = running.next() => next,
+            };
+            match next {
+                None => return failure.map_or(Ok(()), Err),
+                Some(Ok(())) => {}
+                Some(Err(error)) => {
+                    stopping.cancel();
+                    failure.get_or_insert(error);
+                }
+            }
+        }
+    }
+
+    /// Resolves when the operation shall end early, with the reason.
+    async fn stopped(&self) -> Error {
+        tokio::select! {
+            () = self.cancel.cancelled() => interrupted(),
+            () = tokio::time::sleep_until(self.deadline) => {
+                Error::new(ErrorKind::Timeout, "the deadline passed before the cluster was ready")
+                    .hint("Give it more time with --timeout.")
+            }
+        }
+    }
+
+    /// A step that waits for the nodes. It leaves nothing half made, so it is dropped when it shall end.
+    async fn wait(&self, step: &Step, topology: &Topology, outcome: &mut Outcome) -> Result<()> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(interrupted()),
+            result = self.waiting(step, topology, outcome) => result,
+        }
+    }
+
+    async fn waiting(&self, step: &Step, topology: &Topology, outcome: &mut Outcome) -> Result<()> {
+        if let Step::AwaitAnswers = step {
+            let links = answering(self.runtime, topology, self.deadline).await?;
+            if topology.surroundings.bridge_reachable && !links.through_bridge(topology) {
+                return Err(Error::new(
+                    ErrorKind::Address,
+                    format!(
+                        "the nodes answer on their published ports, but not at {}",
+                        topology.surroundings.subnet
+                    ),
+                )
+                .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+            }
+            outcome.links = Some(links);
+            return Ok(());
+        }
+        let Some(links) = &outcome.links else {
+            return Err(Error::new(
+                ErrorKind::Redis,
+                "the plan uses the nodes before it waits for them",
+            ));
+        };
+        match step {
+            Step::Form(_) => form(topology, links, self.deadline).await,
+            Step::HandBack => {
+                for name in hand_back(topology, links, self.deadline).await? {
+                    self.observer
+                        .observe(&Event::note(format!("{name} is master again, as planned")));
+                }
+                Ok(())
+            }
+            Step::Prove => {
+                (outcome.checks, outcome.answers) =
+                    prove(topology, Roles::AsPlanned, links, self.deadline).await?;
+                Ok(())
+            }
+            _ => self.effect(step).await,
+        }
+    }
+
+    /// A step that changes something on the engine.
+    async fn effect(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::CreateNetwork(request) => {
+                let made = self.runtime.create_network(request).await;
+                drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
+                made
+            }
+            Step::CreateNode(request) => {
+                let id = self.runtime.create_container(request).await?;
+                self.runtime.upload(&id, &request.files).await
+            }
+            Step::StartNode { name } => self.runtime.start(name).await,
+            Step::ResumeNode { name } => self.runtime.resume(name).await,
+            Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,
+            Step::RemoveNetwork { id, .. } => self.runtime.remove_network(id).await,
+            Step::RemoveVolume { name } => self.runtime.remove_volume(name).await,
+            Step::AwaitAnswers | Step::Form(_) | Step::HandBack | Step::Prove => Err(Error::new(
+                ErrorKind::Redis,
+                format!("the plan runs `{}` beside other steps", step.action()),
+            )),
+        }
+    }
+}
+
+pub(super) fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted")
+}
+
+/// The phases of a plan in their order.
+fn phases(plan: &Plan) -> Vec<Phase> {
+    let mut phases = Vec::new();
+    for planned in plan.steps() {
+        let phase = planned.step.phase();
+        if !phases.contains(&phase) {
+            phases.push(phase);
+        }
+    }
+    phases
+}

@@ -1,0 +1,332 @@
+//! Making one cluster of nodes that answer.
+
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use super::link::Links;
+use super::wait::{Seen, pace, until};
+use crate::check::{Roles, all_passed, judge};
+use crate::error::{Error, ErrorKind, Result};
+use crate::redis::NodeConnection;
+use crate::render::{ghost, has_ghosts, temporary};
+use crate::topology::{Formation, Node, NodeId, Topology};
+
+/// How often a single node is asked about a single step.
+const STEP: Duration = Duration::from_millis(2);
+
+/// Forms the cluster in the way the topology chose, and sets the settled configuration.
+pub(super) async fn form(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    match topology.formation {
+        Formation::Seeded => seeded(topology, links, deadline).await,
+        Formation::Commands => commands(topology, links, deadline).await,
+    }
+}
+
+/// The nodes booted from `nodes.conf` with swapped roles: wait until they are connected, promote the
+/// masters one after the other, and let everybody know.
+async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    let ghosts: Vec<NodeId> = if has_ghosts(topology) {
+        topology.shards.iter().map(ghost).collect()
+    } else {
+        Vec::new()
+    };
+    connected(topology, links, &ghosts, deadline).await?;
+    promote(topology, links, deadline).await?;
+    let announced = try_join_all(
+        topology
+            .replicas()
+            .map(|node| announce(topology, links, node, deadline)),
+    );
+    let forgotten = try_join_all(links.iter().map(|link| forget(link, &ghosts, deadline)));
+    tokio::try_join!(announced, forgotten, settle(topology, links))?;
+    Ok(())
+}
+
+/// Waits until every node has a bus link to every other, and the future masters call the state ok.
+async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
+    let masters = topology.shards.len();
+    let expected = topology.nodes.len() + ghosts.len();
+    let each = topology.nodes.iter().map(|node| {
+        let what = format!("{} is connected to all others", node.name);
+        async move {
+            let link = links.to(node.index);
+            until(&what, deadline, pace(topology.nodes.len()), || async {
+                let nodes = link.cluster_nodes().await?;
+                if nodes.len() != expected {
+                    return Ok(Seen::NotYet(format!(
+                        "it knows {} nodes of {expected}",
+                        nodes.len()
+                    )));
+                }
+                let cut = nodes
+                    .iter()
+                    .find(|line| !line.connected && !ghosts.contains(&line.id));
+                if let Some(line) = cut {
+                    return Ok(Seen::NotYet(format!("no bus link to {}:{}", line.ip, line.port)));
+                }
+                if node.index > masters {
+                    return Ok(Seen::Done(()));
+                }
+                let info = link.cluster_info().await?;
+                let state = info.get("cluster_state").map_or("", String::as_str);
+                Ok(if state == "ok" {
+                    Seen::Done(())
+                } else {
+                    Seen::NotYet(format!("its state is {state}"))
+                })
+            })
+            .await
+        }
+    });
+    try_join_all(each).await.map(drop)
+}
+
+/// Promotes the masters in their order. Two promotions at once would choose the same epoch, and the
+/// collision is repaired only seconds later; so each waits until the next master has heard of the
+/// one before.
+async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    let mut reached = 0;
+    for master in topology.masters() {
+        let link = links.to(master.index);
+        let what = format!("{} has heard of the promotion before its own", master.name);
+        until(&what, deadline, STEP, || async {
+            let epoch = number(link, "cluster_current_epoch").await?;
+            Ok(if epoch >= reached {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(format!("its epoch is {epoch}, not {reached}"))
+            })
+        })
+        .await?;
+        link.take_over().await?;
+        reached = number(link, "cluster_my_epoch").await?;
+    }
+    Ok(())
+}
+
+async fn number(link: &NodeConnection, field: &str) -> Result<u64> {
+    let info = link.cluster_info().await?;
+    Ok(info
+        .get(field)
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_default())
+}
+
+/// Waits until a replica copies its planned master, and has it tell all others, who would otherwise learn
+/// it from a ping within half the node timeout.
+async fn announce(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+    let link = links.to(node.index);
+    let master = &topology.master_of(topology.shard_of(node)).id;
+    let what = format!("{} copies its master", node.name);
+    until(&what, deadline, STEP, || async {
+        let nodes = link.cluster_nodes().await?;
+        let myself = nodes.iter().find(|line| line.has("myself"));
+        Ok(match myself {
+            Some(line) if line.master.as_ref() == Some(master) => Seen::Done(()),
+            _ => Seen::NotYet("it does not yet".to_owned()),
+        })
+    })
+    .await?;
+    link.meet(&others(topology, node)).await
+}
+
+fn others(topology: &Topology, node: &Node) -> Vec<(String, u16)> {
+    topology
+        .nodes
+        .iter()
+        .filter(|other| other.index != node.index)
+        .map(|other| (other.ip.to_string(), other.port))
+        .collect()
+}
+
+/// Forgets the ghosts, once the node has seen that they own nothing any more.
+async fn forget(link: &NodeConnection, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
+    if ghosts.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} sees every slot with its master", link.address());
+    until(&what, deadline, STEP, || async {
+        let nodes = link.cluster_nodes().await?;
+        let owning = nodes
+            .iter()
+            .filter(|line| ghosts.contains(&line.id) && !line.slots.is_empty())
+            .count();
+        Ok(if owning == 0 {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(format!("{owning} shards still wait for theirs"))
+        })
+    })
+    .await?;
+    link.forget(ghosts).await
+}
+
+/// The nodes booted empty: assign slots and epochs, introduce everybody to everybody, attach the replicas.
+async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    // An epoch can be set only while a node knows nobody, and every node gets its own: future replicas
+    // are masters for a moment, and masters with one epoch collide.
+    try_join_all(topology.nodes.iter().map(|node| async move {
+        let link = links.to(node.index);
+        link.set_epoch(node.index as u64).await?;
+        if let Some(shard) = topology.shards.iter().find(|shard| shard.master == node.index) {
+            link.own(shard.slots).await?;
+        }
+        Ok::<_, Error>(())
+    }))
+    .await?;
+    // Both ways, because only the sender of MEET learns the other's slots at once.
+    try_join_all(
+        topology
+            .nodes
+            .iter()
+            .map(|node| async { links.to(node.index).meet(&others(topology, node)).await }),
+    )
+    .await?;
+    try_join_all(
+        topology
+            .replicas()
+            .map(|node| attach(topology, links, node, deadline)),
+    )
+    .await?;
+    let what = "all nodes agree";
+    until(what, deadline, pace(topology.nodes.len()), || async {
+        // The ids are the servers' own choice here, so the planned addresses are compared, which `judge` does.
+        let checks = judge(topology, Roles::AsPlanned, &links.views().await);
+        Ok(if all_passed(&checks) {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(complaint(&checks))
+        })
+    })
+    .await?;
+    settle(topology, links).await
+}
+
+/// Makes a replica of a node as soon as it knows its master.
+async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+    let master = topology.master_of(topology.shard_of(node));
+    let id = links.to(master.index).my_id().await?;
+    let link = links.to(node.index);
+    let what = format!("{} copies {}", node.name, master.name);
+    until(&what, deadline, Duration::from_millis(10), || async {
+        Ok(match link.replicate(&id).await {
+            Ok(()) => Seen::Done(()),
+            Err(error) => Seen::NotYet(error.causes().join(": ")),
+        })
+    })
+    .await
+}
+
+/// Gives the temporary settings their lasting values, in the running servers and in their files, and
+/// reads them back.
+async fn settle(topology: &Topology, links: &Links) -> Result<()> {
+    let temporary = temporary(topology);
+    let settings: Vec<(&str, &str)> = temporary
+        .iter()
+        .map(|setting| (setting.name, setting.settled.as_str()))
+        .collect();
+    try_join_all(links.iter().map(|link| async {
+        link.configure(&settings).await?;
+        for (name, wanted) in &settings {
+            let is = link.configured(name).await?;
+            if is != *wanted {
+                return Err(Error::new(
+                    ErrorKind::Redis,
+                    format!(
+                        "{name} on {} is {is} after it was set to {wanted}",
+                        link.address()
+                    ),
+                ));
+            }
+        }
+        Ok(())
+    }))
+    .await
+    .map(drop)
+}
+
+/// Whether a node still has the settings that it has only while its cluster is formed.
+pub(super) async fn is_forming(topology: &Topology, link: &NodeConnection) -> Result<bool> {
+    for setting in temporary(topology) {
+        if link.configured(setting.name).await? == setting.forming {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The first failed check in one line.
+pub(super) fn complaint(checks: &[crate::check::Check]) -> String {
+    checks
+        .iter()
+        .find(|check| !check.passed())
+        .map_or_else(String::new, |check| format!("{}: {}", check.id, check.summary))
+}
+
+/// Hands the masters' roles back to the planned nodes, one shard after the other, without losing a write:
+/// the present master stops writing until the planned one has everything.
+pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<String>> {
+    let mut moved = Vec::new();
+    let pace = pace(topology.nodes.len());
+    loop {
+        let what = "the nodes agree on who is master of what";
+        let views = until(what, deadline, pace, || async {
+            let now = links.views().await;
+            let checks = judge(topology, Roles::WithinShards, &now);
+            Ok(if all_passed(&checks) {
+                Seen::Done(now)
+            } else {
+                Seen::NotYet(complaint(&checks))
+            })
+        })
+        .await?;
+        let displaced = topology.masters().find(|node| {
+            views[node.index - 1]
+                .as_ref()
+                .is_ok_and(|view| view.myself().is_some_and(|line| !line.is_master()))
+        });
+        let Some(node) = displaced else { return Ok(moved) };
+        let link = links.to(node.index);
+        let what = format!("{} is master again", node.name);
+        until(&what, deadline, Duration::from_millis(100), || async {
+            // Redis refuses to fail the same master over twice within two node timeouts, silently.
+            let asked = link.fail_over().await;
+            let nodes = link.cluster_nodes().await?;
+            let myself = nodes.iter().find(|line| line.has("myself"));
+            Ok(match myself {
+                Some(line) if line.is_master() => Seen::Done(()),
+                _ => Seen::NotYet(asked.err().map_or_else(
+                    || "it is still a replica".to_owned(),
+                    |error| error.causes().join(": "),
+                )),
+            })
+        })
+        .await?;
+        // Its former master and its siblings tell the others.
+        let shard = topology.shard_of(node);
+        for replica in &shard.replicas {
+            if let Some(replica) = topology.node(*replica) {
+                announce_role(topology, links, replica, deadline).await?;
+            }
+        }
+        moved.push(node.name.clone());
+    }
+}
+
+async fn announce_role(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+    let link = links.to(node.index);
+    let what = format!("{} is a replica again", node.name);
+    until(&what, deadline, STEP, || async {
+        let nodes = link.cluster_nodes().await?;
+        let replica = nodes.iter().any(|line| line.has("myself") && line.has("slave"));
+        Ok(if replica {
+            Seen::Done(())
+        } else {
+            Seen::NotYet("it is still a master".to_owned())
+        })
+    })
+    .await?;
+    link.meet(&others(topology, node)).await
+}

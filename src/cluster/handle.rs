@@ -1,0 +1,334 @@
+//! A cluster in the hand: the face of the library.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::execute::{Outcome, Timings};
+use super::guard::{Guard, Removed, clear};
+use super::link::{Links, reachable};
+use super::lock::lock;
+use super::prove::validate;
+use super::report::{Report, State};
+use super::up::{UpOptions, plan_only, up};
+use crate::check::{Answer, Check, Roles, all_passed, judge};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer, Phase};
+use crate::plan::{Activity, ContainerSeen, Plan, labels};
+use crate::runtime::{Docker, Runtime, Scope};
+use crate::spec::{ClusterName, ClusterSpec};
+use crate::topology::Topology;
+
+/// A running cluster.
+///
+/// One that [`Cluster::up`] made is removed when the handle is dropped, on any thread and in a panic too,
+/// unless [`Cluster::keep`] lets it live. One that was there before stays.
+pub struct Cluster<R: Runtime = Docker> {
+    runtime: R,
+    topology: Topology,
+    checks: Vec<Check>,
+    answers: Vec<Answer>,
+    timings: Timings,
+    total: Duration,
+    guard: Guard<R>,
+    adopted: bool,
+}
+
+impl<R: Runtime> std::fmt::Debug for Cluster<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("name", self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R: Runtime> Cluster<R> {
+    /// Starts the cluster, or adopts the running one when it matches. When this returns, the readiness
+    /// contract holds on every node and every advertised address has answered from here.
+    ///
+    /// # Errors
+    /// Whatever failed; what was made is removed first, unless the options keep it.
+    pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
+        up(runtime, spec, options).await
+    }
+
+    /// What [`Cluster::up`] would do now. Changes nothing.
+    ///
+    /// # Errors
+    /// What would keep `up` from beginning.
+    pub async fn plan(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Plan> {
+        plan_only(runtime, spec, observer).await
+    }
+
+    /// Takes an existing cluster into the hand, whatever its state. Dropping the handle leaves it alone.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when there is none of that name.
+    pub async fn attach(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
+        let observed = runtime.observe(&Scope::Cluster(name.clone())).await?;
+        let Some(labels) = observed.all_labels().next() else {
+            return Err(not_found(name));
+        };
+        let topology = labels::topology(labels)?;
+        Ok(Attached {
+            runtime,
+            topology,
+            containers: observed.containers,
+        })
+    }
+
+    pub(super) fn new(
+        runtime: R,
+        topology: Topology,
+        outcome: Outcome,
+        guard: Guard<R>,
+        adopted: bool,
+    ) -> Self {
+        Self {
+            runtime,
+            topology,
+            checks: outcome.checks,
+            answers: outcome.answers,
+            timings: outcome.timings,
+            total: Duration::ZERO,
+            guard,
+            adopted,
+        }
+    }
+
+    pub(super) fn timed(&mut self, phase: Phase, took: Duration, total: Duration) {
+        self.timings.insert(phase, took);
+        self.total = total;
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &ClusterName {
+        self.topology.name()
+    }
+
+    /// Where everything is.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// Whether the cluster was there before.
+    pub fn was_adopted(&self) -> bool {
+        self.adopted
+    }
+
+    /// What was proven before [`Cluster::up`] returned.
+    pub fn checks(&self) -> &[Check] {
+        &self.checks
+    }
+
+    /// The cluster as it was when [`Cluster::up`] returned.
+    pub fn report(&self) -> Report {
+        let containers: Vec<ContainerSeen> = self
+            .topology
+            .nodes
+            .iter()
+            .map(|node| ContainerSeen {
+                name: node.name.clone(),
+                activity: Activity::Running,
+                labels: labels::of_node(&self.topology, node),
+                ..ContainerSeen::default()
+            })
+            .collect();
+        Report::new(&self.topology, State::Ok, &containers, &self.answers)
+            .with_timings(&self.timings, self.total)
+    }
+
+    /// `redis://HOST:PORT` of every node as a client on this host must use them, masters first.
+    pub fn urls(&self) -> Vec<String> {
+        self.report()
+            .nodes
+            .iter()
+            .map(|node| format!("redis://{}", node.advertised))
+            .collect()
+    }
+
+    /// Lets the cluster live on after this handle.
+    pub fn keep(&mut self) {
+        self.guard.disarm();
+    }
+
+    /// Removes the cluster, also one that was there before.
+    ///
+    /// # Errors
+    /// What the engine refused to remove.
+    pub async fn down(mut self) -> Result<Removed> {
+        let scope = Scope::Cluster(self.name().clone());
+        let removed = clear(
+            &self.runtime,
+            &scope,
+            false,
+            "the cluster is taken down",
+            &crate::event::Silent,
+        )
+        .await;
+        self.guard.disarm();
+        removed
+    }
+}
+
+fn not_found(name: &ClusterName) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no cluster {name} on this engine"),
+    )
+    .hint(format!("See `rcup list`, or start it with `rcup up {name}`."))
+}
+
+/// An existing cluster, looked at from outside.
+pub struct Attached<R: Runtime = Docker> {
+    runtime: R,
+    topology: Topology,
+    containers: Vec<ContainerSeen>,
+}
+
+impl<R: Runtime> Attached<R> {
+    /// Where everything is.
+    pub fn topology(&self) -> &Topology {
+        &self.topology
+    }
+
+    /// The engine's view of its containers.
+    pub fn containers(&self) -> &[ContainerSeen] {
+        &self.containers
+    }
+
+    /// The engine it runs on.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    /// Asks every node that answers.
+    pub async fn report(&self) -> Report {
+        let answers = self.answers().await;
+        let checks = judge(&self.topology, Roles::WithinShards, &answers);
+        let state = if self
+            .containers
+            .iter()
+            .all(|container| container.activity != Activity::Running)
+        {
+            State::Stopped
+        } else if all_passed(&checks) {
+            State::Ok
+        } else if serving(&answers) {
+            State::Degraded
+        } else {
+            State::Fail
+        };
+        Report::new(&self.topology, state, &self.containers, &answers)
+    }
+
+    async fn answers(&self) -> Vec<Answer> {
+        let mut answers: Vec<Answer> = self
+            .topology
+            .nodes
+            .iter()
+            .map(|_| Err("it does not answer".to_owned()))
+            .collect();
+        let links = reachable(&self.topology).await;
+        let views = futures_util::future::join_all(links.iter().map(|(_, link)| link.view())).await;
+        for ((index, _), view) in links.iter().zip(views) {
+            answers[index - 1] = view.map_err(|error| error.causes().join(": "));
+        }
+        answers
+    }
+
+    /// The validation: the readiness contract as it stands now, and the use of every advertised address.
+    pub async fn validate(&self) -> Vec<Check> {
+        let links = reachable(&self.topology).await;
+        if links.len() == self.topology.nodes.len() {
+            let links = Links::of(links.into_iter().map(|(_, link)| link).collect());
+            return validate(&self.topology, Roles::WithinShards, &links).await;
+        }
+        judge(&self.topology, Roles::WithinShards, &self.answers().await)
+    }
+}
+
+/// Whether every slot has a master that answers and calls the state ok.
+fn serving(answers: &[Answer]) -> bool {
+    let owned: usize = answers
+        .iter()
+        .flatten()
+        .filter(|view| view.field("cluster_state") == "ok")
+        .filter_map(|view| view.myself())
+        .flat_map(|line| line.slots.iter().map(|range| range.len()))
+        .sum();
+    owned == usize::from(crate::topology::SLOTS)
+}
+
+/// The clusters on an engine, in the order of their names, each as far as its labels can be read.
+///
+/// # Errors
+/// What the engine refused to list.
+pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
+    let observed = runtime.observe(&Scope::Clusters).await?;
+    Ok(observed
+        .clusters()
+        .into_iter()
+        .map(|name| {
+            let ours = observed.of(&name);
+            let running = ours
+                .containers
+                .iter()
+                .filter(|container| container.activity == Activity::Running)
+                .count();
+            let topology = ours
+                .all_labels()
+                .next()
+                .and_then(|labels| labels::topology(labels).ok());
+            Listed {
+                name,
+                containers: ours.containers.len(),
+                running,
+                topology,
+            }
+        })
+        .collect())
+}
+
+/// A cluster in a list.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// Its name.
+    pub name: ClusterName,
+    /// How many containers it has.
+    pub containers: usize,
+    /// How many of them run.
+    pub running: usize,
+    /// What was planned, where its labels can be read.
+    pub topology: Option<Topology>,
+}
+
+/// Removes a cluster by its labels alone, whatever is left of it. Nothing to remove is success.
+///
+/// # Errors
+/// What the engine refused to remove.
+pub async fn down<R: Runtime>(
+    runtime: &R,
+    name: &ClusterName,
+    keep_volumes: bool,
+    observer: &dyn Observer,
+) -> Result<Removed> {
+    let engine = runtime.describe().await?;
+    // A start of the same cluster is seen to its end, and its work then removed.
+    let deadline = Instant::now() + Duration::from_secs(180);
+    let _lock = lock(&engine.endpoint, name.as_str(), deadline, observer).await?;
+    let removed = clear(
+        runtime,
+        &Scope::Cluster(name.clone()),
+        keep_volumes,
+        "the cluster is taken down",
+        observer,
+    )
+    .await?;
+    if removed.is_nothing() {
+        observer.observe(&Event::note(format!(
+            "there is nothing of cluster {name} on this engine"
+        )));
+    }
+    Ok(removed)
+}

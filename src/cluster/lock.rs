@@ -1,0 +1,99 @@
+//! Locks among the rcup processes of one user on one machine, so that two starts of one cluster become a
+//! start and an adoption, and two choices of ports or subnets do not choose alike.
+//!
+//! The locks carry no state: they are empty files, and the kernel releases a lock when its holder dies.
+
+use std::fs::File;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::wait::{Seen, until};
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer};
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+}
+
+fn directory() -> PathBuf {
+    let own = || std::env::temp_dir().join(format!("rcup-{}", rustix::process::getuid().as_raw()));
+    std::env::var_os("XDG_RUNTIME_DIR")
+        .map(|dir| PathBuf::from(dir).join("rcup"))
+        .filter(|dir| std::fs::create_dir_all(dir).is_ok())
+        .unwrap_or_else(own)
+}
+
+/// Takes the lock called `name` on the engine at `endpoint`, waiting for another holder until `deadline`.
+pub(super) async fn lock(
+    endpoint: &str,
+    name: &str,
+    deadline: Instant,
+    observer: &dyn Observer,
+) -> Result<Lock> {
+    let directory = directory();
+    let readable: String = endpoint
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    let path = directory.join(format!("{name}{readable}.lock"));
+    let failed = |error: std::io::Error| {
+        Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
+            .because(error)
+            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+    };
+    std::fs::create_dir_all(&directory).map_err(failed)?;
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(failed)?;
+    let mut told = false;
+    let mut attempt = || match file.try_lock() {
+        Ok(()) => Ok(Seen::Done(())),
+        Err(std::fs::TryLockError::WouldBlock) => {
+            if !std::mem::replace(&mut told, true) {
+                observer.observe(&Event::note(format!(
+                    "waiting for another rcup that works on {name}"
+                )));
+            }
+            Ok(Seen::NotYet(format!("another rcup holds {}", path.display())))
+        }
+        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+    };
+    until(
+        "another rcup is done",
+        deadline,
+        Duration::from_millis(10),
+        || {
+            let seen = attempt();
+            async { seen }
+        },
+    )
+    .await?;
+    Ok(Lock { _file: file })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Silent;
+
+    #[tokio::test]
+    async fn a_lock_is_held_by_one_and_freed_by_dropping() {
+        let soon = || Instant::now() + Duration::from_millis(50);
+        let name = format!("test-{}", std::process::id());
+        let held = lock("unix:///x", &name, soon(), &Silent).await.unwrap();
+        let error = lock("unix:///x", &name, soon(), &Silent).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(
+            lock("unix:///y", &name, soon(), &Silent).await.is_ok(),
+            "another engine is another matter"
+        );
+        drop(held);
+        assert!(lock("unix:///x", &name, soon(), &Silent).await.is_ok());
+    }
+}

@@ -1,0 +1,64 @@
+//! Where a new cluster goes: what the engine and this machine leave free.
+
+use std::net::Ipv4Addr;
+
+use super::host;
+use crate::error::Result;
+use crate::plan::{NetworkSeen, Observed};
+use crate::runtime::EngineInfo;
+use crate::spec::ClusterSpec;
+use crate::topology::{Image, Surroundings, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
+
+/// What an earlier attempt of the same start has learnt the hard way.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Lessons {
+    /// Subnets that the engine refused.
+    pub(super) subnets: Vec<TakenSubnet>,
+    /// Ports that the engine could not publish.
+    pub(super) ports: Vec<TakenPort>,
+    /// The bridge could not be reached after all.
+    pub(super) bridge_unreachable: bool,
+    /// The engine could not grant the limit of open files.
+    pub(super) open_files_refused: bool,
+}
+
+/// Chooses.
+pub(super) fn surroundings(
+    spec: &ClusterSpec,
+    image: Image,
+    engine: &EngineInfo,
+    observed: &Observed,
+    lessons: &Lessons,
+) -> Result<Surroundings> {
+    let mut subnets = observed.taken_subnets();
+    let mut ports = observed.taken_ports();
+    subnets.extend(lessons.subnets.iter().cloned());
+    ports.extend(lessons.ports.iter().cloned());
+    let mut probe = |port: u16| host::port_holder(port);
+    let mut elsewhere = |_: u16| None;
+    if engine.local {
+        subnets.extend(host::routes());
+    }
+    let probe: &mut dyn FnMut(u16) -> Option<String> = if engine.local { &mut probe } else { &mut elsewhere };
+    Ok(Surroundings {
+        image,
+        subnet: choose_subnet(spec, &subnets)?,
+        first_port: choose_ports(spec, &ports, probe)?,
+        bridge_reachable: engine.local && !lessons.bridge_unreachable && reaches_bridges(&observed.networks),
+        open_files: host::open_files(engine.local).filter(|_| !lessons.open_files_refused),
+        seed: rand::random(),
+    })
+}
+
+/// Whether this machine reaches the engine's bridges: the default bridge's own address is then one of
+/// this machine's. Without a default bridge, Linux is taken at its word; the start finds out.
+fn reaches_bridges(networks: &[NetworkSeen]) -> bool {
+    let default = networks
+        .iter()
+        .find(|network| network.name == "bridge" || network.name == "podman")
+        .and_then(|network| network.subnets.first());
+    match default {
+        Some(subnet) => host::is_own_address(gateway(*subnet)),
+        None => cfg!(target_os = "linux") && host::is_own_address(Ipv4Addr::LOCALHOST),
+    }
+}
