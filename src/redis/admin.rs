@@ -138,6 +138,13 @@ impl NodeConnection {
         self.pipeline::<Vec<String>>(&commands).await.map(drop)
     }
 
+    /// Sets a configuration directive in the running server alone.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.command::<String>(&["CONFIG", "SET", name, value])
+            .await
+            .map(drop)
+    }
+
     /// The value of a configuration directive; empty when the server does not know it.
     pub async fn configured(&self, name: &str) -> Result<String> {
         let pairs: BTreeMap<String, String> = self.command(&["CONFIG", "GET", name]).await?;
