@@ -1,0 +1,230 @@
+//! What the engine holds, and what it refuses.
+
+use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
+
+use super::trouble::{Call, Injection, Trouble};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{
+    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, Observed, VolumeRequest,
+    VolumeSeen,
+};
+use crate::runtime::{EngineInfo, ImageSeen};
+
+pub(super) type Effect = Box<dyn FnOnce(&mut State) + Send>;
+
+#[derive(Default)]
+pub(super) struct Container {
+    pub(super) seen: ContainerSeen,
+    pub(super) network: String,
+    pub(super) volume: String,
+    pub(super) port: u16,
+    pub(super) open_files: Option<u64>,
+    pub(super) files: Vec<File>,
+    pub(super) log: Vec<String>,
+    pub(super) exit_code: i64,
+}
+
+pub(super) struct State {
+    pub(super) info: EngineInfo,
+    pub(super) networks: Vec<NetworkSeen>,
+    pub(super) containers: Vec<Container>,
+    pub(super) volumes: Vec<VolumeSeen>,
+    pub(super) images: Vec<ImageSeen>,
+    pub(super) held_subnets: Vec<Ipv4Net>,
+    pub(super) held_ports: Vec<u16>,
+    pub(super) most_open_files: u64,
+    pub(super) doomed: BTreeMap<String, Vec<String>>,
+    pub(super) made: usize,
+    pub(super) calls: Vec<Call>,
+    pub(super) injections: Vec<Injection>,
+    pub(super) late: Vec<(usize, Effect)>,
+}
+
+pub(super) fn refused<T>(kind: ErrorKind, message: String) -> Result<T> {
+    Err(Error::new(kind, message))
+}
+
+pub(super) fn unknown<T>(what: &str, name: &str) -> Result<T> {
+    refused(ErrorKind::Engine, format!("there is no {what} {name}"))
+}
+
+impl Container {
+    fn runs(&self) -> bool {
+        !matches!(self.seen.activity, Activity::Created | Activity::Exited)
+    }
+}
+
+impl State {
+    pub(super) fn enter(&mut self, name: &'static str, on: &str) -> Option<Trouble> {
+        let on = on.to_owned();
+        self.calls.push(Call { name, on });
+        let nth = self.count(name);
+        self.injections
+            .iter()
+            .find_map(|injection| injection.hits(name, nth))
+    }
+
+    pub(super) fn count(&self, name: &str) -> usize {
+        self.calls.iter().filter(|call| call.name == name).count()
+    }
+
+    pub(super) fn seen(&self) -> Observed {
+        Observed {
+            networks: self.networks.clone(),
+            containers: self.containers.iter().map(|one| one.seen.clone()).collect(),
+            volumes: self.volumes.clone(),
+        }
+    }
+
+    /// Lets what is late take effect after so many looks more.
+    pub(super) fn catch_up(&mut self, looks: usize) {
+        for (left, _) in &mut self.late {
+            *left = left.saturating_sub(looks);
+        }
+        let (due, late) = std::mem::take(&mut self.late)
+            .into_iter()
+            .partition(|(left, _)| *left == 0);
+        self.late = late;
+        for (_, effect) in due {
+            effect(self);
+        }
+    }
+
+    fn id(&mut self, kind: &str) -> String {
+        self.made += 1;
+        format!("{kind}{}", self.made)
+    }
+
+    pub(super) fn find(&mut self, container: &str) -> Option<&mut Container> {
+        self.containers
+            .iter_mut()
+            .find(|one| one.seen.id == container || one.seen.name == container)
+    }
+
+    pub(super) fn container(&mut self, name: &str) -> Result<&mut Container> {
+        self.find(name).map_or_else(|| unknown("container", name), Ok)
+    }
+
+    pub(super) fn create_network(&mut self, request: NetworkRequest) -> Result<()> {
+        let taken = self.networks.iter().flat_map(|network| &network.subnets);
+        let overlaps = |other: &Ipv4Net| {
+            other.contains(&request.subnet.network()) || request.subnet.contains(&other.network())
+        };
+        if let Some(other) = taken.chain(&self.held_subnets).find(|other| overlaps(other)) {
+            let message = format!("subnet {} overlaps {other}", request.subnet);
+            return refused(ErrorKind::Subnet, message);
+        }
+        if self.networks.iter().any(|network| network.name == request.name) {
+            let message = format!("network {} already exists", request.name);
+            return refused(ErrorKind::NameTaken, message);
+        }
+        let network = NetworkSeen {
+            id: self.id("n"),
+            name: request.name,
+            subnets: vec![request.subnet],
+            labels: request.labels,
+        };
+        self.networks.push(network);
+        Ok(())
+    }
+
+    pub(super) fn create_volume(&mut self, request: VolumeRequest) {
+        if !self.volumes.iter().any(|one| one.name == request.name) {
+            self.volumes.push(VolumeSeen {
+                name: request.name,
+                labels: request.labels,
+            });
+        }
+    }
+
+    pub(super) fn create_container(&mut self, request: ContainerRequest) -> Result<String> {
+        if !self.images.iter().any(|image| image.reference == request.image) {
+            return unknown("image", &request.image);
+        }
+        let network = self.networks.iter().find(|one| one.name == request.network);
+        let Some(network) = network else {
+            return unknown("network", &request.network);
+        };
+        if !network.subnets.iter().any(|subnet| subnet.contains(&request.ip)) {
+            let message = format!("{} is not an address of {}", request.ip, request.network);
+            return refused(ErrorKind::Engine, message);
+        }
+        if self.find(&request.name).is_some() {
+            let message = format!("the name {} is already in use", request.name);
+            return refused(ErrorKind::NameTaken, message);
+        }
+        // A volume that is not there is made in passing, and nobody's label is on it.
+        self.create_volume(VolumeRequest {
+            name: request.volume.clone(),
+            labels: BTreeMap::new(),
+        });
+        let id = self.id("c");
+        self.containers.push(Container {
+            seen: ContainerSeen {
+                id: id.clone(),
+                name: request.name,
+                labels: request.labels,
+                ..ContainerSeen::default()
+            },
+            network: request.network,
+            volume: request.volume,
+            port: request.port,
+            open_files: request.open_files,
+            ..Container::default()
+        });
+        Ok(id)
+    }
+
+    pub(super) fn start(&mut self, name: &str) -> Result<()> {
+        let container = self.container(name)?;
+        if container.runs() {
+            return Ok(());
+        }
+        let (port, files) = (container.port, container.open_files);
+        let network = container.network.clone();
+        if !self.networks.iter().any(|one| one.name == network) {
+            return unknown("network", &network);
+        }
+        if files.is_some_and(|files| files > self.most_open_files) {
+            return refused(ErrorKind::Limit, format!("{name}: error setting rlimit"));
+        }
+        let published = self.containers.iter().flat_map(|one| &one.seen.ports);
+        if published.chain(&self.held_ports).any(|taken| *taken == port) {
+            let message = format!("port {port} is already allocated");
+            return refused(ErrorKind::Port, message);
+        }
+        let log = self.doomed.get(name).cloned();
+        let container = self.container(name)?;
+        if let Some(log) = log {
+            container.log = log;
+            container.exit_code = 1;
+            container.seen.activity = Activity::Exited;
+        } else {
+            container.seen.activity = Activity::Running;
+            container.seen.ports = vec![port];
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_network(&mut self, id: &str) -> Result<()> {
+        let network = self.networks.iter().find(|one| one.id == id || one.name == id);
+        let Some((id, name)) = network.map(|one| (one.id.clone(), one.name.clone())) else {
+            return Ok(());
+        };
+        if self.containers.iter().any(|one| one.network == name) {
+            return refused(ErrorKind::Engine, format!("network {name} has active endpoints"));
+        }
+        self.networks.retain(|one| one.id != id);
+        Ok(())
+    }
+
+    pub(super) fn remove_volume(&mut self, name: &str) -> Result<()> {
+        if self.containers.iter().any(|one| one.volume == name) {
+            return refused(ErrorKind::Engine, format!("volume {name} is in use"));
+        }
+        self.volumes.retain(|one| one.name != name);
+        Ok(())
+    }
+}

@@ -1,0 +1,262 @@
+//! An engine in memory, for tests: it refuses what a real engine refuses, and fails, hangs or lags where a
+//! test tells it to. Nothing listens behind its containers.
+
+mod engine;
+mod seam;
+mod trouble;
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use ipnet::Ipv4Net;
+
+use engine::{Container, State};
+pub use trouble::{Call, Stall};
+
+use super::{EngineInfo, ImageSeen};
+use crate::plan::{Activity, File, NetworkSeen, Observed};
+use crate::spec::Engine;
+
+/// An engine in memory, for tests. Clones are handles to the same engine.
+#[derive(Clone)]
+pub struct Fake {
+    state: Arc<Mutex<State>>,
+}
+
+impl Default for Fake {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Fake {
+    /// A remote engine with its default bridge and the official image of Redis. No two share a lock.
+    pub fn new() -> Self {
+        static MADE: AtomicUsize = AtomicUsize::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let image = ImageSeen {
+            reference: Engine::Redis.official_image().to_owned(),
+            env: BTreeMap::from([("REDIS_VERSION".to_owned(), "8.0.2".to_owned())]),
+            ..ImageSeen::default()
+        };
+        let bridge = NetworkSeen {
+            id: "n0".to_owned(),
+            name: "bridge".to_owned(),
+            subnets: "172.17.0.0/16".parse().into_iter().collect(),
+            ..NetworkSeen::default()
+        };
+        let state = State {
+            info: EngineInfo {
+                endpoint: format!("fake://{}-{number}", std::process::id()),
+                found_by: "a test".to_owned(),
+                version: "0".to_owned(),
+                api: "0.0".to_owned(),
+                local: false,
+            },
+            networks: vec![bridge],
+            containers: Vec::new(),
+            volumes: Vec::new(),
+            images: vec![image],
+            held_subnets: Vec::new(),
+            held_ports: Vec::new(),
+            most_open_files: u64::MAX,
+            doomed: BTreeMap::new(),
+            made: 0,
+            calls: Vec::new(),
+            injections: Vec::new(),
+            late: Vec::new(),
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+        }
+    }
+
+    /// What it says of itself, to be changed.
+    pub fn describe_as(&self, change: impl FnOnce(&mut EngineInfo)) {
+        change(&mut held(&self.state).info);
+    }
+
+    /// Adds objects, whoever they belong to.
+    pub fn add(&self, objects: Observed) {
+        let mut state = held(&self.state);
+        state.networks.extend(objects.networks);
+        state.volumes.extend(objects.volumes);
+        state
+            .containers
+            .extend(objects.containers.into_iter().map(|seen| Container {
+                seen,
+                ..Container::default()
+            }));
+    }
+
+    /// Replaces the images.
+    pub fn set_images(&self, images: Vec<ImageSeen>) {
+        held(&self.state).images = images;
+    }
+
+    /// Refuses networks that overlap a subnet which no network shows.
+    pub fn hold_subnet(&self, subnet: Ipv4Net) {
+        held(&self.state).held_subnets.push(subnet);
+    }
+
+    /// Refuses to publish a port which no container shows.
+    pub fn hold_port(&self, port: u16) {
+        held(&self.state).held_ports.push(port);
+    }
+
+    /// Refuses to start containers that want more open files.
+    pub fn limit_open_files(&self, most: u64) {
+        held(&self.state).most_open_files = most;
+    }
+
+    /// The container of that name ends as soon as it is started, with these lines in its log.
+    pub fn doom(&self, container: &str, log: &[&str]) {
+        let log = log.iter().map(|line| (*line).to_owned()).collect();
+        held(&self.state).doomed.insert(container.to_owned(), log);
+    }
+
+    /// Sets what a container is doing.
+    pub fn set_activity(&self, container: &str, activity: Activity) {
+        let mut state = held(&self.state);
+        if let Some(found) = state.find(container) {
+            found.seen.activity = activity;
+        }
+    }
+
+    /// All calls so far, in their order.
+    pub fn calls(&self) -> Vec<Call> {
+        held(&self.state).calls.clone()
+    }
+
+    /// Everything that is there, without a call.
+    pub fn seen(&self) -> Observed {
+        held(&self.state).seen()
+    }
+
+    /// The files that were put into a container.
+    pub fn files(&self, container: &str) -> Vec<File> {
+        held(&self.state)
+            .find(container)
+            .map(|found| found.files.clone())
+            .unwrap_or_default()
+    }
+}
+
+/// The lock of a test that has panicked is as good as any.
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::plan::{ContainerRequest, NetworkRequest, container, network};
+    use crate::runtime::{Runtime as _, Scope};
+    use crate::topology::topology;
+
+    fn requests() -> (NetworkRequest, Vec<ContainerRequest>) {
+        let topology = topology(2, 0, Engine::Redis, "8.0.2");
+        let mut containers: Vec<ContainerRequest> = topology
+            .nodes
+            .iter()
+            .map(|node| container(&topology, node))
+            .collect();
+        for request in &mut containers {
+            request.image = Engine::Redis.official_image().to_owned();
+        }
+        (network(&topology), containers)
+    }
+
+    #[tokio::test]
+    async fn it_refuses_what_an_engine_refuses() {
+        let engine = Fake::new();
+        let (net, nodes) = requests();
+        let kind = |error: crate::Error| error.kind();
+        let unknown = engine.create_container(&nodes[0]).await.unwrap_err();
+        assert_eq!(unknown.to_string(), format!("there is no network {}", net.name));
+        engine.create_network(&net).await.unwrap();
+        assert_eq!(
+            engine.create_network(&net).await.map_err(kind),
+            Err(ErrorKind::Subnet)
+        );
+        let mut elsewhere = net.clone();
+        elsewhere.subnet = "10.1.0.0/26".parse().unwrap();
+        assert_eq!(
+            engine.create_network(&elsewhere).await.map_err(kind),
+            Err(ErrorKind::NameTaken)
+        );
+        engine.create_container(&nodes[0]).await.unwrap();
+        assert_eq!(
+            engine.create_container(&nodes[0]).await.map_err(kind),
+            Err(ErrorKind::NameTaken)
+        );
+        engine.start(&nodes[0].name).await.unwrap();
+        engine.start(&nodes[0].name).await.unwrap();
+        let mut clash = nodes[1].clone();
+        clash.port = nodes[0].port;
+        engine.create_container(&clash).await.unwrap();
+        assert_eq!(
+            engine.start(&clash.name).await.map_err(kind),
+            Err(ErrorKind::Port)
+        );
+        assert_eq!(
+            engine.remove_network(&net.name).await.map_err(kind),
+            Err(ErrorKind::Engine)
+        );
+        assert_eq!(
+            engine.remove_volume(&nodes[0].volume).await.map_err(kind),
+            Err(ErrorKind::Engine)
+        );
+        engine.set_images(Vec::new());
+        assert_eq!(
+            engine.create_container(&nodes[1]).await.map_err(kind),
+            Err(ErrorKind::Engine)
+        );
+        for node in &nodes {
+            engine.remove_container(&node.name).await.unwrap();
+            engine.remove_container(&node.name).await.unwrap();
+        }
+        engine.remove_network(&net.name).await.unwrap();
+        engine.remove_network(&net.name).await.unwrap();
+        engine.remove_volume(&nodes[0].volume).await.unwrap();
+        assert_eq!(engine.seen(), Fake::new().seen());
+    }
+
+    #[tokio::test]
+    async fn what_was_dropped_may_come_late() {
+        let (net, _) = requests();
+        for (looks, seen) in [(None, [0, 0, 0]), (Some(0), [1, 1, 1]), (Some(2), [0, 0, 1])] {
+            let engine = Fake::new();
+            let stall = match looks {
+                None => engine.stall_at("create_network", 1),
+                Some(looks) => engine.late_at("create_network", 1, looks),
+            };
+            tokio::select! {
+                biased;
+                _ = engine.create_network(&net) => unreachable!("it hangs"),
+                () = stall.reached() => {}
+            }
+            for count in seen {
+                let observed = engine.observe(&Scope::Clusters).await.unwrap();
+                assert_eq!(observed.networks.len(), count, "{looks:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stall_ends_as_the_test_wants() {
+        let engine = Fake::new();
+        let stall = engine.stall_at("describe", 2);
+        engine.describe().await.unwrap();
+        let (answer, ()) = tokio::join!(engine.describe(), async {
+            stall.reached().await;
+            stall.fail(ErrorKind::Io);
+        });
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::Io);
+        let stall = engine.stall_at("describe", 1);
+        stall.release();
+        engine.describe().await.unwrap();
+    }
+}
