@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use super::form::{form, hand_back};
 use super::link::{Links, answering};
 use super::lock::Lock;
+use super::making::{Kind, Making};
 use super::prove::prove;
 use crate::check::{Answer, Check, Roles};
 use crate::error::{Error, ErrorKind, Result};
@@ -25,6 +26,9 @@ use crate::topology::Topology;
 /// one after the other anyway; more requests only make each of them wait longer.
 const SIDE_BY_SIDE: usize = 16;
 
+/// How long the calls under way may take to end after a failure or a cancellation.
+const GRACE: Duration = Duration::from_secs(15);
+
 /// How long each phase took.
 pub type Timings = BTreeMap<Phase, Duration>;
 
@@ -36,6 +40,8 @@ pub(super) struct Executor<'a, R> {
     pub(super) cancel: &'a CancellationToken,
     /// Held until the network exists, whose labels then claim its subnet and its ports.
     pub(super) claim: Mutex<Option<Lock>>,
+    /// What is being made.
+    pub(super) making: Making,
 }
 
 /// What a plan for a cluster has come to.
@@ -83,7 +89,8 @@ impl<R: Runtime> Executor<'_, R> {
 
     /// Runs the steps of one stage side by side. After the first failure no further step is begun, but
     /// those under way are seen to their end: an engine that is left in the middle of making a container
-    /// makes it all the same, after whoever would have removed it has looked.
+    /// makes it all the same, after whoever would have removed it has looked. An engine that does not answer
+    /// is not waited for any longer than [`GRACE`].
     async fn stage(
         &self,
         phase: Phase,
@@ -99,52 +106,52 @@ impl<R: Runtime> Executor<'_, R> {
         }
         let done = AtomicUsize::new(0);
         let stopping = CancellationToken::new();
-        let mut running = std::pin::pin!(
-            stream::iter(steps)
-                .map(|step| {
-                    let (stopping, done) = (&stopping, &done);
-                    async move {
-                        if stopping.is_cancelled() {
-                            return Ok(());
-                        }
-                        self.effect(step).await?;
-                        let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                        self.observer.observe(&Event::Progress {
-                            phase,
-                            done,
-                            units: steps.len(),
-                        });
-                        Ok(())
-                    }
-                })
-                .buffer_unordered(SIDE_BY_SIDE)
-        );
-        let mut failure: Option<Error> = None;
-        loop {
+        // A vector, because a lazy iterator would keep the whole start from being sent to another thread.
+        let all: Vec<_> = steps
+            .iter()
+            .map(|step| async {
+                if stopping.is_cancelled() {
+                    return Ok(());
+                }
+                self.effect(step).await?;
+                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
+                self.observer.observe(&Event::Progress {
+                    phase,
+                    done,
+                    units: steps.len(),
+                });
+                Ok(())
+            })
+            .collect();
+        let mut running = stream::iter(all).buffer_unordered(SIDE_BY_SIDE);
+        let failure = loop {
             let next = tokio::select! {
                 biased;
-                stop = self.stopped(), if failure.is_none() => Some(Err(stop)),
+                stop = self.stopped() => Some(Err(stop)),
                 next = running.next() => next,
             };
             match next {
-                None => return failure.map_or(Ok(()), Err),
+                None => return Ok(()),
                 Some(Ok(())) => {}
-                Some(Err(error)) => {
-                    stopping.cancel();
-                    failure.get_or_insert(error);
-                }
+                Some(Err(error)) => break error,
             }
+        };
+        stopping.cancel();
+        let rest = running.for_each(|_| std::future::ready(()));
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            self.observer.observe(&Event::warning(format!(
+                "the engine has not answered for {} s, and is not waited for",
+                GRACE.as_secs()
+            )));
         }
+        Err(failure)
     }
 
     /// Resolves when the operation shall end early, with the reason.
     async fn stopped(&self) -> Error {
         tokio::select! {
             () = self.cancel.cancelled() => interrupted(),
-            () = tokio::time::sleep_until(self.deadline) => {
-                Error::new(ErrorKind::Timeout, "the deadline passed before the cluster was ready")
-                    .hint("Give it more time with --timeout.")
-            }
+            () = tokio::time::sleep_until(self.deadline) => overdue(),
         }
     }
 
@@ -201,12 +208,20 @@ impl<R: Runtime> Executor<'_, R> {
     async fn effect(&self, step: &Step) -> Result<()> {
         match step {
             Step::CreateNetwork(request) => {
-                let made = self.runtime.create_network(request).await;
+                let made = self.runtime.create_network(request);
+                let made = self.making.answer(Kind::Network, &request.name, made).await;
                 drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
                 made
             }
-            Step::CreateVolume(request) => self.runtime.create_volume(request).await,
-            Step::CreateNode(request) => self.runtime.create_container(request).await.map(drop),
+            Step::CreateVolume(request) => {
+                let made = self.runtime.create_volume(request);
+                self.making.answer(Kind::Volume, &request.name, made).await
+            }
+            Step::CreateNode(request) => {
+                let made = self.runtime.create_container(request);
+                let made = self.making.answer(Kind::Container, &request.name, made);
+                made.await.map(drop)
+            }
             Step::PutFiles { container, files } => self.runtime.upload(container, files).await,
             Step::StartNode { name } => self.runtime.start(name).await,
             Step::ResumeNode { name } => self.runtime.resume(name).await,
@@ -223,6 +238,14 @@ impl<R: Runtime> Executor<'_, R> {
 
 pub(super) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted")
+}
+
+pub(super) fn overdue() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "the deadline passed before the cluster was ready",
+    )
+    .hint("Give it more time with --timeout.")
 }
 
 /// The phases of a plan in their order.

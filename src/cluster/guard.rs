@@ -1,11 +1,13 @@
 //! Undoing what a start has made, whatever ends it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::execute::Executor;
+use super::making::Making;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
 use crate::plan::remove;
@@ -19,12 +21,22 @@ const UNDO: Duration = Duration::from_secs(120);
 pub(super) struct Guard<R: Runtime> {
     runtime: R,
     run: Option<String>,
+    making: Making,
 }
 
 impl<R: Runtime> Guard<R> {
     /// A guard that has nothing to remove yet.
     pub(super) fn new(runtime: R) -> Self {
-        Self { runtime, run: None }
+        Self {
+            runtime,
+            run: None,
+            making: Making::default(),
+        }
+    }
+
+    /// Where the start notes what it has asked for.
+    pub(super) fn making(&self) -> Making {
+        self.making.clone()
     }
 
     /// From now on everything of this run will be removed.
@@ -43,16 +55,11 @@ impl<R: Runtime> Guard<R> {
     }
 
     /// Removes it now.
-    pub(super) async fn undo(&mut self, observer: &dyn Observer) -> Result<()> {
+    async fn undo(&mut self, observer: &dyn Observer) -> Result<()> {
         let Some(run) = &self.run else { return Ok(()) };
-        clear(
-            &self.runtime,
-            &Scope::Run(run.clone()),
-            false,
-            "the start is undone",
-            observer,
-        )
-        .await?;
+        let scope = Scope::Run(run.clone());
+        self.making.settle(&self.runtime, &scope).await;
+        clear(&self.runtime, &scope, false, "the start is undone", observer).await?;
         self.disarm();
         Ok(())
     }
@@ -65,14 +72,17 @@ impl<R: Runtime> Guard<R> {
         observer.observe(&Event::Undoing {
             reason: failure.to_string(),
         });
-        match self.undo(observer).await {
-            Ok(()) => failure,
-            Err(error) => {
-                observer.observe(&Event::warning(format!(
-                    "not everything could be removed ({error}): use `rcup down`"
-                )));
-                failure
-            }
+        self.try_undo(observer).await;
+        failure
+    }
+
+    /// Removes it now. That something could not be removed is only a warning, because another failure is the
+    /// one to tell; the guard stays armed.
+    pub(super) async fn try_undo(&mut self, observer: &dyn Observer) {
+        if let Err(stuck) = self.undo(observer).await {
+            observer.observe(&Event::warning(format!(
+                "not everything could be removed ({stuck}): use `rcup down`"
+            )));
         }
     }
 }
@@ -82,12 +92,13 @@ impl<R: Runtime> Drop for Guard<R> {
     /// may be about to end.
     fn drop(&mut self) {
         let Some(run) = self.run.take() else { return };
-        let runtime = self.runtime.clone();
+        let (runtime, making) = (self.runtime.clone(), self.making.clone());
         let cleaner = std::thread::spawn(move || {
             let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
             match executor {
                 Ok(executor) => executor.block_on(async {
                     let scope = Scope::Run(run.clone());
+                    making.settle(&runtime, &scope).await;
                     if let Err(error) =
                         clear(&runtime, &scope, false, "the handle was dropped", &Silent).await
                     {
@@ -103,8 +114,8 @@ impl<R: Runtime> Drop for Guard<R> {
     }
 }
 
-/// Removes everything in `scope` until nothing of it is seen any more. What was being made when its maker
-/// died may appear only after the first look.
+/// Removes everything in `scope` until nothing of it is seen any more. What could not be removed is tried
+/// again as long as something else could be.
 pub(super) async fn clear<R: Runtime>(
     runtime: &R,
     scope: &Scope,
@@ -114,24 +125,31 @@ pub(super) async fn clear<R: Runtime>(
 ) -> Result<Removed> {
     let cancel = CancellationToken::new();
     let deadline = Instant::now() + UNDO;
-    let mut removed = Removed::default();
+    let mut begun = BTreeSet::new();
+    let mut stuck: Option<(usize, Error)> = None;
     loop {
-        let observed = runtime.observe(scope).await?;
-        let plan = remove(&observed, keep_volumes, cause);
-        if plan.is_empty() {
-            return Ok(removed);
+        let plan = remove(&runtime.observe(scope).await?, keep_volumes, cause);
+        let left = plan.steps().count();
+        match stuck.take() {
+            _ if plan.is_empty() => return Ok(Removed::of(&begun)),
+            Some((before, error)) if left >= before => return Err(error),
+            _ => {}
         }
-        removed.containers += observed.containers.len();
-        removed.networks += observed.networks.len();
-        removed.volumes += if keep_volumes { 0 } else { observed.volumes.len() };
+        begun.extend(
+            plan.steps()
+                .map(|planned| (planned.step.action(), planned.step.to_string())),
+        );
         let executor = Executor {
             runtime,
             observer,
             deadline,
             cancel: &cancel,
             claim: std::sync::Mutex::default(),
+            making: Making::default(),
         };
-        executor.remove(&plan).await?;
+        if let Err(error) = executor.remove(&plan).await {
+            stuck = Some((left, error));
+        }
     }
 }
 
@@ -147,6 +165,16 @@ pub struct Removed {
 }
 
 impl Removed {
+    /// By the actions and the objects of the steps that were carried out.
+    fn of(steps: &BTreeSet<(&str, String)>) -> Self {
+        let count = |wanted: &str| steps.iter().filter(|(action, _)| *action == wanted).count();
+        Self {
+            containers: count("remove-container"),
+            networks: count("remove-network"),
+            volumes: count("remove-volume"),
+        }
+    }
+
     /// Whether there was nothing.
     pub fn is_nothing(self) -> bool {
         self == Self::default()

@@ -49,7 +49,8 @@ impl<R: Runtime> Cluster<R> {
     /// # Errors
     /// Whatever failed; what was made is removed first, unless the options keep it.
     pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
-        up(runtime, spec, options).await
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(up(runtime, spec, options)).await
     }
 
     /// What [`Cluster::up`] would do now. Changes nothing.

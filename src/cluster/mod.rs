@@ -8,6 +8,7 @@ mod host;
 mod image;
 mod link;
 mod lock;
+mod making;
 mod place;
 mod prove;
 mod report;

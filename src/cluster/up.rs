@@ -7,13 +7,14 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::execute::{Executor, Outcome, interrupted};
+use super::execute::{Executor, Outcome, interrupted, overdue};
 use super::form::is_forming;
 use super::guard::{Guard, clear};
 use super::handle::Cluster;
 use super::image::resolve;
 use super::link::reachable;
 use super::lock::lock;
+use super::making::Making;
 use super::place::{Lessons, surroundings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase, Silent};
@@ -141,7 +142,7 @@ impl<R: Runtime> Start<'_, R> {
             phase: Phase::Engine,
             units: 0,
         });
-        let engine = self.runtime.describe().await?;
+        let engine = self.in_time(self.runtime.describe()).await?;
         self.observer().observe(&Event::note(format!(
             "engine {} at {}, found by {}",
             engine.version, engine.endpoint, engine.found_by
@@ -154,8 +155,9 @@ impl<R: Runtime> Start<'_, R> {
             self.observer(),
         );
         let _lock = self.or_cancelled(held).await?;
-        let observed = self.runtime.observe(&Scope::Everything).await?;
-        let decision = doubt(plan::decide(self.spec, &observed)?).await?;
+        let observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+        let decision = plan::decide(self.spec, &observed)?;
+        let decision = self.in_time(doubt(decision)).await?;
         let took = looked.elapsed();
         self.observer().observe(&Event::finished(Phase::Engine, took));
         let mut cluster = match decision {
@@ -168,14 +170,9 @@ impl<R: Runtime> Start<'_, R> {
                 );
                 self.observer().observe(&Event::note(message));
                 let scope = Scope::Cluster(self.spec.name().clone());
-                clear(
-                    &self.runtime,
-                    &scope,
-                    false,
-                    "a start that died has left it behind",
-                    self.observer(),
-                )
-                .await?;
+                let cause = "a start that died has left it behind";
+                self.or_cancelled(clear(&self.runtime, &scope, false, cause, self.observer()))
+                    .await?;
                 self.create(&engine).await?
             }
         };
@@ -191,6 +188,13 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
+    /// For what has changed nothing yet, and can therefore be dropped.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let work = tokio::time::timeout_at(self.deadline, work);
+        self.or_cancelled(async { work.await.unwrap_or_else(|_| Err(overdue())) })
+            .await
+    }
+
     fn executor(&self) -> Executor<'_, R> {
         Executor {
             runtime: &self.runtime,
@@ -198,6 +202,7 @@ impl<R: Runtime> Start<'_, R> {
             deadline: self.deadline,
             cancel: &self.options.cancel,
             claim: Mutex::default(),
+            making: Making::default(),
         }
     }
 
@@ -265,7 +270,10 @@ impl<R: Runtime> Start<'_, R> {
                     };
                     self.observer()
                         .observe(&Event::note(format!("trying again elsewhere: {error}")));
-                    guard.undo(self.observer()).await?;
+                    guard.try_undo(self.observer()).await;
+                    if guard.is_armed() {
+                        return Err(error);
+                    }
                     lesson(&mut lessons);
                 }
             }
@@ -287,13 +295,15 @@ impl<R: Runtime> Start<'_, R> {
         };
         let claim = lock(&engine.endpoint, "place", self.deadline, self.observer());
         let claim = self.or_cancelled(claim).await.map_err(nowhere)?;
-        let observed = self.runtime.observe(&Scope::Everything).await.map_err(nowhere)?;
+        let observed = self.runtime.observe(&Scope::Everything);
+        let observed = self.in_time(observed).await.map_err(nowhere)?;
         let place = surroundings(self.spec, image.clone(), engine, &observed, lessons).map_err(nowhere)?;
         let topology = Topology::new(self.spec, &place).map_err(nowhere)?;
         let plan = plan::create(&topology);
         guard.arm(&topology.run);
         let executor = Executor {
             claim: Mutex::new(Some(claim)),
+            making: guard.making(),
             ..self.executor()
         };
         match executor.bring_up(&plan, &topology).await {

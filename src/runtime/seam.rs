@@ -161,7 +161,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Makes a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes a volume, or does nothing when it exists.
+    /// Makes a volume. One of that name with other labels is somebody else's: [`crate::ErrorKind::NameTaken`].
     fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;
 
     /// Makes a container and returns its id. It does not run yet.

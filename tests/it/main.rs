@@ -1,1 +1,8 @@
 //! The one test binary.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod adoption;
+mod retry;
+mod rollback;
+mod scene;

@@ -382,12 +382,19 @@ impl Runtime for Docker {
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<()> {
         let what = format!("create volume {}", request.name);
-        call(
+        let volume = call(
             &what,
             QUICK,
             self.client.create_volume(translate::volume_request(request)),
         )
         .await?;
+        // Docker hands out the volume that is there, whoever made it.
+        if translate::volume_seen(volume).labels != request.labels {
+            return Err(
+                Error::new(ErrorKind::NameTaken, format!("cannot {what}: it exists already"))
+                    .hint("Give the cluster another name, or remove the volume if nobody needs it."),
+            );
+        }
         Ok(())
     }
 

@@ -130,13 +130,19 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn create_volume(&mut self, request: VolumeRequest) {
-        if !self.volumes.iter().any(|one| one.name == request.name) {
-            self.volumes.push(VolumeSeen {
+    pub(super) fn create_volume(&mut self, request: VolumeRequest) -> Result<()> {
+        match self.volumes.iter().find(|one| one.name == request.name) {
+            None => self.volumes.push(VolumeSeen {
                 name: request.name,
                 labels: request.labels,
-            });
+            }),
+            Some(other) if other.labels == request.labels => {}
+            Some(_) => {
+                let message = format!("volume {} already exists", request.name);
+                return refused(ErrorKind::NameTaken, message);
+            }
         }
+        Ok(())
     }
 
     pub(super) fn create_container(&mut self, request: ContainerRequest) -> Result<String> {
@@ -156,10 +162,12 @@ impl State {
             return refused(ErrorKind::NameTaken, message);
         }
         // A volume that is not there is made in passing, and nobody's label is on it.
-        self.create_volume(VolumeRequest {
-            name: request.volume.clone(),
-            labels: BTreeMap::new(),
-        });
+        if !self.volumes.iter().any(|one| one.name == request.volume) {
+            self.volumes.push(VolumeSeen {
+                name: request.volume.clone(),
+                labels: BTreeMap::new(),
+            });
+        }
         let id = self.id("c");
         self.containers.push(Container {
             seen: ContainerSeen {

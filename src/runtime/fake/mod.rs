@@ -77,6 +77,11 @@ impl Fake {
         change(&mut held(&self.state).info);
     }
 
+    /// Where it claims to be. No other engine in memory claims the same.
+    pub fn endpoint(&self) -> String {
+        held(&self.state).info.endpoint.clone()
+    }
+
     /// Adds objects, whoever they belong to.
     pub fn add(&self, objects: Observed) {
         let mut state = held(&self.state);
@@ -120,8 +125,20 @@ impl Fake {
     pub fn set_activity(&self, container: &str, activity: Activity) {
         let mut state = held(&self.state);
         if let Some(found) = state.find(container) {
+            found
+                .seen
+                .ports
+                .retain(|_| matches!(activity, Activity::Running | Activity::Paused));
             found.seen.activity = activity;
         }
+    }
+
+    /// Removes a container behind everybody's back. Whether it was there.
+    pub fn remove(&self, container: &str) -> bool {
+        let mut state = held(&self.state);
+        let before = state.containers.len();
+        state.containers.retain(|one| one.seen.name != container);
+        state.containers.len() < before
     }
 
     /// All calls so far, in their order.

@@ -111,10 +111,7 @@ impl Runtime for Fake {
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<()> {
         let wanted = request.clone();
-        let effect = |state: &mut State| {
-            state.create_volume(wanted);
-            Ok(())
-        };
+        let effect = |state: &mut State| state.create_volume(wanted);
         self.call("create_volume", &request.name, effect).await
     }
 

@@ -111,7 +111,8 @@ impl Fake {
         state.injections.push(Injection { call, nth, trouble });
     }
 
-    /// Makes a call: writes it down, lets others go first as any engine does, and takes effect.
+    /// Makes a call: writes it down, lets others go first as any engine does, and takes effect. A call that
+    /// is dropped before takes effect all the same, unless the test wants it otherwise.
     pub(super) async fn call<T: Send>(
         &self,
         name: &'static str,
@@ -119,45 +120,45 @@ impl Fake {
         effect: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let trouble = held(&self.state).enter(name, on);
-        tokio::task::yield_now().await;
-        let failed = |kind| {
-            Err(Error::new(
-                kind,
-                format!("cannot {name} {on}: the test wants it so"),
-            ))
+        let mut open = Open {
+            engine: self,
+            late: match &trouble {
+                None => Some(0),
+                Some(Trouble::Failure(_)) => None,
+                Some(Trouble::Stall(_, late)) => *late,
+            },
+            effect: Some(effect),
         };
-        let outcome = match trouble {
-            None => effect(&mut held(&self.state)),
-            Some(Trouble::Failure(kind)) => failed(kind),
-            Some(Trouble::Stall(stall, late)) => {
-                let mut hanging = Hanging {
-                    engine: self,
-                    late,
-                    effect: Some(effect),
-                };
+        tokio::task::yield_now().await;
+        let failure = match trouble {
+            None => None,
+            Some(Trouble::Failure(kind)) => Some(kind),
+            Some(Trouble::Stall(stall, _)) => {
                 stall.reached.cancel();
                 stall.released.cancelled().await;
-                let effect = hanging.effect.take();
-                let failure = *held(&stall.failure);
-                match (failure, effect) {
-                    (None, Some(effect)) => effect(&mut held(&self.state)),
-                    (kind, _) => failed(kind.unwrap_or(ErrorKind::Engine)),
-                }
+                *held(&stall.failure)
             }
+        };
+        let outcome = match (failure, open.effect.take()) {
+            (None, Some(effect)) => effect(&mut held(&self.state)),
+            (kind, _) => Err(Error::new(
+                kind.unwrap_or(ErrorKind::Engine),
+                format!("cannot {name} {on}: the test wants it so"),
+            )),
         };
         tokio::task::yield_now().await;
         outcome
     }
 }
 
-/// A call that hangs and may be dropped.
-struct Hanging<'a, T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> {
+/// A call that has not taken effect yet.
+struct Open<'a, T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> {
     engine: &'a Fake,
     late: Option<usize>,
     effect: Option<F>,
 }
 
-impl<T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> Drop for Hanging<'_, T, F> {
+impl<T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> Drop for Open<'_, T, F> {
     fn drop(&mut self) {
         if let (Some(looks), Some(effect)) = (self.late, self.effect.take()) {
             let mut state = held(&self.engine.state);
