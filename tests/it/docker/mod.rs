@@ -3,6 +3,8 @@
 mod adoption;
 mod bad_luck;
 mod formation;
+mod killed;
+mod own_engine;
 mod side_by_side;
 
 use std::sync::{Arc, Mutex};
