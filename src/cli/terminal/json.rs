@@ -1,0 +1,33 @@
+//! JSON on standard output.
+
+use std::io::Write as _;
+
+use rcup::{Error, ErrorKind};
+use serde::Serialize;
+
+use super::Terminal;
+use crate::cli::exit::Failure;
+
+/// One value over several lines.
+pub fn print(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(cannot)?;
+    let mut out = terminal.out();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// One value on one line.
+pub fn print_line(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(cannot)?;
+    let mut out = terminal.out();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+fn cannot(error: serde_json::Error) -> Failure {
+    Error::new(ErrorKind::Io, "cannot write the output as JSON")
+        .because(error)
+        .into()
+}
