@@ -6,7 +6,8 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ipnet::Ipv4Net;
-use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Pull};
+use rcup::image::Source;
+use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Pull, Selector};
 use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
 
 /// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
@@ -68,12 +69,52 @@ pub enum Verb {
     /// Remove clusters with everything that belongs to them
     Down(Down),
     /// List the clusters on this engine
-    #[command(visible_alias = "ls")]
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  rcup list\n  rcup list --output json | jq -r '.clusters[].name'"
+    )]
     List,
     /// Show one cluster, node by node
-    ///
-    /// Exits with 0 when every node is as it should be, else with 3.
+    #[command(
+        after_help = "Exits with 0 when every node is as it should be, else with 3.\n\nExamples:\n  rcup status orders\n  \
+                      rcup status orders --output json | jq -r '.nodes[].advertised'"
+    )]
     Status(Named),
+    /// Check a running cluster: every node, every slot, every advertised address
+    #[command(
+        after_help = "Exits with 0 when no check fails, else with 3.\n\nExamples:\n  rcup validate orders\n  rcup \
+                      validate orders --output json | jq .passed"
+    )]
+    Validate(Named),
+    /// Show the nodes' logs, merged in the order of time
+    Logs(Logs),
+    /// Run redis-cli (or valkey-cli) in a node, with everything filled in
+    Cli(CliArgs),
+    /// Run a command in a node, or in several
+    Exec(Exec),
+    /// Print the settings with which a program connects
+    Env(Env),
+    /// Make and list local images, for where no registry can be reached
+    #[command(subcommand_required = true, arg_required_else_help = true)]
+    Image {
+        #[command(subcommand)]
+        verb: ImageVerb,
+    },
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  rcup completions bash > ~/.local/share/bash-completion/completions/rcup\n  rcup \
+                      completions fish > ~/.config/fish/completions/rcup.fish"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = "Examples:\n  rcup man | man -l -\n  rcup man up > rcup-up.1")]
+    Man {
+        /// The verb to describe [default: rcup as a whole]
+        verb: Option<String>,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -236,6 +277,106 @@ pub struct Named {
     /// Name of the cluster
     #[arg(default_value = "default")]
     pub name: ClusterName,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  rcup logs orders --tail 20\n  rcup logs orders --node masters --follow")]
+pub struct Logs {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
+    #[arg(long, value_name = "SELECTOR", default_value = "all")]
+    pub node: Selector,
+    /// Only so many lines from the end of each node's log
+    #[arg(long, short = 'n', value_name = "N")]
+    pub tail: Option<u32>,
+    /// Wait for more
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only what is younger than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Begin each line with its time
+    #[arg(long, short)]
+    pub timestamps: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The exit code is the client's own.\n\nExamples:\n  rcup cli orders -- SET greeting hello\n  \
+                        echo 'GET greeting' | rcup cli orders --node replica:1"
+)]
+pub struct CliArgs {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Node: an index, `master:N` or `replica:N`
+    #[arg(long, value_name = "SELECTOR", default_value = "1")]
+    pub node: Selector,
+    /// Arguments for the client; none starts it interactively
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The exit code is the command's own.\n\nExamples:\n  rcup exec orders -- cat /rcup/redis.conf\n  \
+                        rcup exec orders --node masters -- sh -c 'cat /proc/1/status | grep VmRSS'"
+)]
+pub struct Exec {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
+    #[arg(long, value_name = "SELECTOR", default_value = "1")]
+    pub node: Selector,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  eval \"$(rcup env orders)\"\n  rcup env orders --format dotenv > .env")]
+pub struct Env {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", default_value = "shell")]
+    pub format: EnvFormat,
+}
+
+/// In which form `rcup env` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// Lines for `eval` in a POSIX shell
+    Shell,
+    /// Lines for a .env file
+    Dotenv,
+    /// One JSON object
+    Json,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum ImageVerb {
+    /// Make a local image from this machine's server or from its distribution's packages
+    #[command(after_help = "Examples:\n  rcup image build\n  rcup image build --engine valkey --from trixie")]
+    Build {
+        /// Server to pack: `redis` or `valkey`
+        #[arg(long, value_name = "ENGINE", default_value = "redis", value_parser = engines())]
+        engine: Engine,
+        /// Where the programs come from: `host`, a suite such as `bookworm-backports`, or `auto`
+        #[arg(long, value_name = "SOURCE", default_value = "auto")]
+        from: Source,
+    },
+    /// List the local images, and say whether the official ones are here
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  rcup image list\n  rcup image list --output json"
+    )]
+    List,
 }
 
 /// [`Pull`] on the command line.

@@ -97,12 +97,14 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     if terminal.quiet {
         return Ok(());
     }
+    // A phase and its time stay on one line.
     let phases: Vec<String> = PHASES
         .iter()
         .filter_map(|phase| Some(format!("{phase} {}", duration(*timings?.get(*phase)?))))
+        .map(|phase| phase.replace(' ', "\u{a0}"))
         .collect();
     for line in wrap(&phases.join(", "), width.unwrap_or(80).saturating_sub(2)) {
-        writeln!(out, "  {}", line.dimmed())?;
+        writeln!(out, "  {}", line.replace('\u{a0}', " ").dimmed())?;
     }
     connect(&mut out, report)?;
     Ok(())

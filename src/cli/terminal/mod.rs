@@ -4,7 +4,9 @@ pub mod checks;
 pub mod error;
 pub mod json;
 pub mod nodes;
+pub mod prefix;
 pub mod progress;
+pub mod session;
 pub mod table;
 
 use std::io::{self, IsTerminal as _, Write};
@@ -55,6 +57,12 @@ impl Terminal {
         }
     }
 
+    /// Passes on a line that somebody else has written to standard error.
+    #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
+    pub fn pass_error(&self, text: &str) {
+        line(text);
+    }
+
     /// Says something that may surprise later, always.
     pub fn warn(&self, message: &str) {
         if self.is_json() {
@@ -62,6 +70,19 @@ impl Terminal {
         } else {
             line(&format!("{} {message}", "warning:".yellow().bold()));
         }
+    }
+}
+
+/// Writes bytes of somebody else's to standard output or standard error, as they are.
+pub fn pass_on(piece: &rcup::runtime::Output) -> io::Result<()> {
+    use rcup::runtime::Output::{Stderr, Stdout};
+    match piece {
+        Stdout(bytes) => {
+            let mut out = io::stdout().lock();
+            out.write_all(bytes)?;
+            out.flush()
+        }
+        Stderr(bytes) => io::stderr().lock().write_all(bytes),
     }
 }
 

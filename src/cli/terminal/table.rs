@@ -40,7 +40,6 @@ pub struct Table {
     rows: Vec<Vec<Cell>>,
     flexible: usize,
     right: Vec<usize>,
-    indent: usize,
 }
 
 impl Table {
@@ -51,7 +50,6 @@ impl Table {
             rows: Vec::new(),
             flexible: head.len().saturating_sub(1),
             right: Vec::new(),
-            indent: 0,
         }
     }
 
@@ -69,13 +67,6 @@ impl Table {
         self
     }
 
-    /// The same, moved to the right.
-    #[must_use]
-    pub fn indent(mut self, columns: usize) -> Self {
-        self.indent = columns;
-        self
-    }
-
     /// Adds a row.
     pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
         self.rows.push(cells.into());
@@ -89,7 +80,7 @@ impl Table {
                 *widest = (*widest).max(width(&cell.text));
             }
         }
-        let total = self.indent + widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
+        let total = widths.iter().sum::<usize>() + GAP * widths.len().saturating_sub(1);
         if let (Some(columns), Some(flexible)) = (columns, widths.get_mut(self.flexible)) {
             let least = NARROWEST.min(*flexible);
             *flexible = flexible.saturating_sub(total.saturating_sub(columns)).max(least);
@@ -116,7 +107,7 @@ impl Table {
             .map(|cell| wrap(&cell.text, widths[self.flexible]))
             .unwrap_or_default();
         for nth in 0..wrapped.len().max(1) {
-            let mut line = " ".repeat(self.indent);
+            let mut line = String::new();
             let mut pending = 0;
             for (column, cell) in row.iter().enumerate() {
                 let part = match (column == self.flexible, nth) {
@@ -212,8 +203,8 @@ mod tests {
 
     #[test]
     fn no_heading_draws_only_rows() {
-        let mut table = Table::new(&["", ""]).indent(2);
+        let mut table = Table::new(&["", ""]);
         table.row(["a".into(), "b".into()]);
-        assert_eq!(plain(&table, Some(80)), "  a  b\n");
+        assert_eq!(plain(&table, Some(80)), "a  b\n");
     }
 }
