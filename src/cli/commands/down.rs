@@ -56,7 +56,7 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
         }
     }
     if terminal.is_json() {
-        json::print(terminal, &serde_json::json!({ "removed": all }))?;
+        json::print_named(terminal, "removed", &all)?;
     } else if all.is_empty() && failure.is_none() {
         terminal.say("there is no cluster on this engine");
     }

@@ -31,10 +31,7 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     }
     let settings = settings(&report);
     if terminal.is_json() || args.format == EnvFormat::Json {
-        let map: serde_json::Map<_, _> = settings
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value.into()))
-            .collect();
+        let map: std::collections::BTreeMap<_, _> = settings.into_iter().collect();
         json::print(terminal, &map)?;
     } else {
         let text = match args.format {

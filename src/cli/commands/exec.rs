@@ -60,7 +60,7 @@ pub async fn in_nodes(chosen: &Chosen, command: Vec<String>, terminal: &Terminal
     }
     all.sort_by_key(|ran| ran.node);
     if terminal.is_json() {
-        json::print(terminal, &serde_json::json!({ "results": all }))?;
+        json::print_named(terminal, "results", &all)?;
     }
     let code = all.iter().map(|ran| ran.code).find(|code| *code != 0);
     Ok(Exit::passed_on(code.unwrap_or_default()))

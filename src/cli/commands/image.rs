@@ -25,20 +25,31 @@ pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
     }
 }
 
+/// The image that was made, in JSON.
+#[derive(Serialize)]
+struct Made<'a> {
+    reference: &'a str,
+    engine: &'static str,
+    version: String,
+    bytes: u64,
+    origin: &'a str,
+    architecture: &'a str,
+}
+
 async fn make(docker: &Docker, engine: Engine, source: Source, terminal: &Terminal) -> Outcome {
     let progress = Progress::new(terminal);
     let made = made(docker, &Recipe { engine, source }, &progress).await;
     progress.stop();
     let artifact = made?;
     if terminal.is_json() {
-        let made = serde_json::json!({
-            "reference": artifact.reference,
-            "engine": artifact.server.engine,
-            "version": artifact.server.version,
-            "bytes": artifact.bytes,
-            "origin": artifact.origin,
-            "architecture": artifact.architecture,
-        });
+        let made = Made {
+            reference: &artifact.reference,
+            engine: artifact.server.engine.as_str(),
+            version: artifact.server.version.to_string(),
+            bytes: artifact.bytes,
+            origin: &artifact.origin,
+            architecture: &artifact.architecture,
+        };
         json::print(terminal, &made)?;
     } else {
         writeln!(
@@ -79,6 +90,13 @@ struct Official {
     present: bool,
 }
 
+/// The list in JSON.
+#[derive(Serialize)]
+struct Images {
+    images: Vec<Local>,
+    official: Vec<Official>,
+}
+
 async fn list(docker: &Docker, terminal: &Terminal) -> Outcome {
     let mut locals: Vec<Local> = docker.local_images().await?.into_iter().map(local).collect();
     locals.sort_by(|a, b| a.reference.cmp(&b.reference));
@@ -92,10 +110,11 @@ async fn list(docker: &Docker, terminal: &Terminal) -> Outcome {
         });
     }
     if terminal.is_json() {
-        json::print(
-            terminal,
-            &serde_json::json!({ "images": locals, "official": officials }),
-        )?;
+        let images = Images {
+            images: locals,
+            official: officials,
+        };
+        json::print(terminal, &images)?;
         return Ok(Exit::DONE);
     }
     let mut out = terminal.out();

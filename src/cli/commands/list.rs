@@ -30,7 +30,7 @@ pub async fn run(terminal: &Terminal) -> Outcome {
     let engine = engine().await?;
     let entries: Vec<Entry> = cluster::list(&engine).await?.iter().map(entry).collect();
     if terminal.is_json() {
-        json::print(terminal, &serde_json::json!({ "clusters": entries }))?;
+        json::print_named(terminal, "clusters", &entries)?;
     } else if entries.is_empty() {
         terminal.say("there is no cluster on this engine; start one with `rcup up`");
     } else {

@@ -26,7 +26,10 @@ pub fn run(verb: Option<&str>, terminal: &Terminal) -> Outcome {
         }
     };
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page)?;
+    clap_mangen::Man::new(command)
+        .source(concat!("rcup ", env!("CARGO_PKG_VERSION")))
+        .manual("rcup")
+        .render(&mut page)?;
     terminal.out().write_all(&page)?;
     Ok(Exit::DONE)
 }

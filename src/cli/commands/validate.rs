@@ -3,12 +3,20 @@
 use std::io::Write as _;
 
 use rcup::Cluster;
-use rcup::check::{Status, all_passed};
+use rcup::check::{Check, Status, all_passed};
+use serde::Serialize;
 
 use super::engine;
 use crate::cli::args::Named;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, checks, columns, count, json};
+
+/// The outcome in JSON.
+#[derive(Serialize)]
+struct Validation<'a> {
+    passed: bool,
+    checks: &'a [Check],
+}
 
 pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;
@@ -17,7 +25,10 @@ pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print(
             terminal,
-            &serde_json::json!({ "passed": passed, "checks": found }),
+            &Validation {
+                passed,
+                checks: &found,
+            },
         )?;
     } else {
         let failed = found.iter().filter(|check| check.status == Status::Fail).count();

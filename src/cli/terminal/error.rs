@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 use clap::error::ErrorKind as ClapKind;
 use owo_colors::OwoColorize as _;
 use rcup::Error;
+use serde::Serialize;
 
 use super::line;
 use crate::cli::exit::Exit;
@@ -13,7 +14,7 @@ use crate::cli::exit::Exit;
 /// Tells an error on standard error.
 pub fn tell(error: &Error, json: bool) {
     if json {
-        line(&as_json(error).to_string());
+        line(&as_json(error));
     } else {
         line(&as_text(error));
     }
@@ -62,16 +63,32 @@ fn of_clap(refused: &clap::Error) -> Error {
     }
 }
 
-fn as_json(error: &Error) -> serde_json::Value {
-    serde_json::json!({
-        "error": {
-            "kind": error.kind().as_str(),
-            "message": error.to_string(),
-            "causes": error.causes(),
-            "hint": error.hint_text(),
-            "details": error.detail_lines(),
-        }
-    })
+/// The form of an error in JSON. The order of the fields is the one for reading.
+#[derive(Serialize)]
+struct Told<'a> {
+    error: Fields<'a>,
+}
+
+#[derive(Serialize)]
+struct Fields<'a> {
+    kind: &'a str,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<&'a str>,
+    details: &'a [String],
+}
+
+fn as_json(error: &Error) -> String {
+    let told = Told {
+        error: Fields {
+            kind: error.kind().as_str(),
+            message: error.to_string(),
+            causes: error.causes(),
+            hint: error.hint_text(),
+            details: error.detail_lines(),
+        },
+    };
+    serde_json::to_string(&told).unwrap_or_default()
 }
 
 fn as_text(error: &Error) -> String {
@@ -128,9 +145,7 @@ mod tests {
         let json = as_json(&Error::new(ErrorKind::NotFound, "there is no cluster x"));
         assert_eq!(
             json,
-            serde_json::json!({"error": {
-                "kind": "not-found", "message": "there is no cluster x", "causes": [], "hint": null, "details": []
-            }})
+            r#"{"error":{"kind":"not-found","message":"there is no cluster x","causes":[],"hint":null,"details":[]}}"#
         );
     }
 

@@ -8,6 +8,11 @@ use serde::Serialize;
 use super::Terminal;
 use crate::cli::exit::Failure;
 
+/// One value over several lines, as the only field of an object.
+pub fn print_named(terminal: &Terminal, name: &'static str, value: &impl Serialize) -> Result<(), Failure> {
+    print(terminal, &std::collections::BTreeMap::from([(name, value)]))
+}
+
 /// One value over several lines.
 pub fn print(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(cannot)?;
