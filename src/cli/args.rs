@@ -95,7 +95,11 @@ pub enum Verb {
     /// Print the settings with which a program connects
     Env(Env),
     /// Make and list local images, for where no registry can be reached
-    #[command(subcommand_required = true, arg_required_else_help = true)]
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup image build --engine valkey\n  rcup image list"
+    )]
     Image {
         #[command(subcommand)]
         verb: ImageVerb,

@@ -2,13 +2,14 @@
 
 use std::error::Error as _;
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 
 use clap::error::ErrorKind as ClapKind;
 use owo_colors::OwoColorize as _;
 use rcup::Error;
 use serde::Serialize;
 
-use super::line;
+use super::{flow, line, width};
 use crate::cli::exit::Exit;
 
 /// Tells an error on standard error.
@@ -16,7 +17,12 @@ pub fn tell(error: &Error, json: bool) {
     if json {
         line(&as_json(error));
     } else {
-        line(&as_text(error));
+        let columns = if std::io::stderr().is_terminal() {
+            width()
+        } else {
+            None
+        };
+        line(&as_text(error, columns));
     }
 }
 
@@ -91,13 +97,13 @@ fn as_json(error: &Error) -> String {
     serde_json::to_string(&told).unwrap_or_default()
 }
 
-fn as_text(error: &Error) -> String {
-    let mut text = format!("{} {error}", "error:".red().bold());
+fn as_text(error: &Error, columns: Option<usize>) -> String {
+    let mut text = flow(&"error:".red().bold().to_string(), &error.to_string(), columns);
     let mut last = error.to_string();
     for cause in error.causes() {
         // Some libraries repeat their source in their own message.
         if !last.contains(&cause) {
-            let _ = write!(text, "\n  caused by: {cause}");
+            let _ = write!(text, "\n{}", flow("  caused by:", &cause, columns));
         }
         last = cause;
     }
@@ -105,7 +111,8 @@ fn as_text(error: &Error) -> String {
         let _ = write!(text, "\n  {} {detail}", "|".dimmed());
     }
     if let Some(hint) = error.hint_text() {
-        let _ = write!(text, "\n{} {hint}", "hint:".cyan().bold());
+        let hint = flow(&"hint:".cyan().bold().to_string(), hint, columns);
+        let _ = write!(text, "\n{hint}");
     }
     text
 }
@@ -117,7 +124,7 @@ mod tests {
     use rcup::ErrorKind;
 
     fn plain(error: &Error) -> String {
-        anstream::adapter::strip_str(&as_text(error)).to_string()
+        anstream::adapter::strip_str(&as_text(error, None)).to_string()
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Terminal {
     /// Says something on standard error that is not data, unless it shall be quiet.
     pub fn say(&self, text: &str) {
         if !self.quiet && !self.is_json() {
-            line(text);
+            paragraph("", text);
         }
     }
 
@@ -68,7 +68,7 @@ impl Terminal {
         if self.is_json() {
             line(&serde_json::json!({ "warning": { "message": message } }).to_string());
         } else {
-            line(&format!("{} {message}", "warning:".yellow().bold()));
+            paragraph("warning:".yellow().bold(), message);
         }
     }
 }
@@ -91,11 +91,38 @@ fn line(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
+/// A few words with a mark before them on standard error, broken between words where the terminal ends.
+fn paragraph(mark: impl std::fmt::Display, text: &str) {
+    let columns = if io::stderr().is_terminal() { width() } else { None };
+    line(&flow(&mark.to_string(), text, columns));
+}
+
+/// The mark and the text; what does not fit on the first line stands two columns in.
+fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
+    let mark_width = anstream::adapter::strip_str(mark).to_string().chars().count();
+    let gap = if mark_width > 0 { " " } else { "" };
+    let Some(columns) = columns else {
+        return format!("{mark}{gap}{text}");
+    };
+    // The mark is a word that takes part in the breaking, and is put back afterwards.
+    let marked = format!("{}{gap}{text}", "\u{a0}".repeat(mark_width));
+    let rest: String = marked.chars().skip(mark_width).collect();
+    let mut lines = table::wrap(&marked, columns.saturating_sub(2)).into_iter();
+    let first: String = lines
+        .next()
+        .map_or(rest, |first| first.chars().skip(mark_width).collect());
+    lines.fold(format!("{mark}{first}"), |text, next| format!("{text}\n  {next}"))
+}
+
 /// How many columns the output has, where it goes to a terminal.
 pub fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
     }
+    width()
+}
+
+fn width() -> Option<usize> {
     let (columns, _) = crossterm::terminal::size().ok()?;
     (columns > 0).then(|| usize::from(columns))
 }
@@ -137,5 +164,12 @@ mod tests {
         assert_eq!(size(22_634_567), "22.6 MB");
         assert_eq!(count(1, "node"), "1 node");
         assert_eq!(count(6, "node"), "6 nodes");
+    }
+
+    #[test]
+    fn long_words_of_ours_break_between_words() {
+        assert_eq!(flow("note:", "one two", None), "note: one two");
+        assert_eq!(flow("note:", "one two three", Some(13)), "note: one\n  two three");
+        assert_eq!(flow("", "one two", Some(9)), "one two");
     }
 }

@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 use rcup::{Event, Observer, Phase};
 
-use super::{Terminal, count, duration, json, line};
+use super::{Terminal, count, duration, json, line, paragraph};
 use crate::cli::args::Output;
 
 /// Draws events. It clears up behind itself when it is stopped or dropped.
@@ -89,11 +89,11 @@ impl Progress {
     }
 
     /// Writes a line above what moves.
-    fn above(&self, text: &str) {
+    fn above(&self, mark: impl std::fmt::Display, text: &str) {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         match &now.bar {
-            Some(bar) => bar.suspend(|| line(text)),
-            None => line(text),
+            Some(bar) => bar.suspend(|| paragraph(mark, text)),
+            None => paragraph(mark, text),
         }
     }
 
@@ -161,11 +161,11 @@ impl Observer for Progress {
             Event::Progress { done, .. } => self.progressed(*done),
             Event::PhaseFinished { phase, ms } => self.finished(*phase, *ms),
             Event::Note { message } if self.notes => {
-                self.above(&format!("{} {message}", "·".dimmed()));
+                self.above("·".dimmed(), message);
             }
             Event::Undoing { reason } => {
                 self.stop();
-                line(&format!("{} {reason}", "undoing the start:".bold()));
+                paragraph("undoing the start:".bold(), reason);
             }
             _ => {}
         }
