@@ -180,7 +180,7 @@ pub struct Spec {
     /// Port of the first node; the others follow [default: a free block from 7001 on]
     #[arg(long, value_name = "BASE", env = "RCUP_PORT", hide_env_values = true)]
     pub port: Option<u16>,
-    /// Line for every node's redis.conf (repeatable; in RCUP_SET, separated by `;`)
+    /// Line for every node's redis.conf (repeatable; in `RCUP_SET`, separated by `;`)
     #[arg(
         long,
         value_name = "DIRECTIVE=VALUE",

@@ -8,12 +8,12 @@ use super::terminal::Terminal;
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process.
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
     let token = CancellationToken::new();
-    let (cancel, terminal, name) = (token.clone(), *terminal, name.clone());
+    let (cancel, terminal, name) = (token.clone(), terminal.clone(), name.clone());
     tokio::spawn(async move {
         let Ok(mut signals) = Signals::new() else { return };
         signals.next().await;
         cancel.cancel();
-        terminal.say("stopping; a second Ctrl-C leaves at once, and leaves behind what was made");
+        terminal.say("stopping, and removing what was made (a second Ctrl-C leaves at once)");
         signals.next().await;
         terminal.say(&format!(
             "left in the middle: remove what is there with `rcup down {name}`"

@@ -1,5 +1,7 @@
 //! The command line through the binary, without an engine.
 
+#![expect(clippy::unwrap_used, reason = "the helpers here are of tests too")]
+
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;

@@ -68,18 +68,18 @@ pub async fn in_nodes(chosen: &Chosen, command: Vec<String>, terminal: &Terminal
 
 /// What came of the command in one node.
 #[derive(Serialize)]
-struct Ran {
+pub struct Ran {
     node: usize,
     name: String,
-    code: i64,
-    stdout: String,
-    stderr: String,
+    pub code: i64,
+    pub stdout: String,
+    pub stderr: String,
     #[serde(skip)]
-    refusal: Option<Error>,
+    pub refusal: Option<Error>,
 }
 
 /// How lines are shown as they come.
-struct Show<'a> {
+pub struct Show<'a> {
     terminal: &'a Terminal,
     prefix: String,
 }
@@ -97,7 +97,8 @@ impl Show<'_> {
     }
 }
 
-async fn one(
+/// Runs a command in one node without input, collects what it prints, and shows it if told how.
+pub async fn one(
     chosen: &Chosen,
     node: &Node,
     command: &[String],

@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, TryStreamExt, stream};
 use rcup::runtime::{LogRequest, Runtime as _};
 use rcup::{Docker, Error};
 use serde::Serialize;
@@ -59,7 +59,7 @@ pub async fn run(args: Logs, terminal: &Terminal) -> Outcome {
         }
     } else {
         let each: Vec<Vec<Line>> = stream::iter(names.map(lines_of))
-            .map(|lines| lines.try_concat())
+            .map(TryStreamExt::try_concat)
             .buffer_unordered(SIDE_BY_SIDE)
             .try_collect()
             .await?;

@@ -29,7 +29,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
         .keep_on_failure(args.start.keep_on_failure)
         .cancel(interrupt::token(terminal, spec.name()))
         .observer(progress.clone());
-    let started = Cluster::up(Docker::find()?, &spec, &options).await;
+    let started = Box::pin(Cluster::up(Docker::find()?, &spec, &options)).await;
     progress.stop();
     let mut cluster = started?;
     // From here on the cluster is the user's, whether or not anybody reads what follows.

@@ -16,7 +16,7 @@ use owo_colors::OwoColorize as _;
 use super::args::{Global, Output};
 
 /// How to talk to whoever has called.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Terminal {
     /// The form of the data.
     pub output: Output,

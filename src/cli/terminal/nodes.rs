@@ -56,7 +56,7 @@ pub fn table(report: &Report, ids: bool) -> Table {
             Role::Master => Cell::styled("master", Style::new().bold()),
             Role::Replica => "replica".into(),
         };
-        let cells = [
+        let mut cells = vec![
             node.index.to_string().into(),
             role,
             node.shard.to_string().into(),
@@ -66,11 +66,9 @@ pub fn table(report: &Report, ids: bool) -> Table {
             Cell::styled(state, style),
         ];
         if ids {
-            let [a, b, c, d, e, f, g] = cells;
-            table.row([a, b, c, d, e, f, g, node.id.to_string().into()]);
-        } else {
-            table.row(cells);
+            cells.push(node.id.to_string().into());
         }
+        table.row(cells);
     }
     table
 }

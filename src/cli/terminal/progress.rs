@@ -51,7 +51,7 @@ impl Progress {
             Output::Human => Form::Lines,
         };
         Arc::new(Self {
-            terminal: *terminal,
+            terminal: terminal.clone(),
             form,
             notes: true,
             now: Mutex::default(),
@@ -124,7 +124,9 @@ impl Progress {
     fn finished(&self, phase: Phase, ms: u64) {
         self.stop();
         let units = self.now.lock().unwrap_or_else(PoisonError::into_inner).units;
-        let what = if of_nodes(phase) && units > 0 {
+        // What is removed alone is the network that nothing uses yet.
+        let nodes = of_nodes(phase) && units > usize::from(phase == Phase::Remove);
+        let what = if nodes {
             count(units, "node")
         } else {
             String::new()

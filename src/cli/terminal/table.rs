@@ -68,8 +68,8 @@ impl Table {
     }
 
     /// Adds a row.
-    pub fn row<const N: usize>(&mut self, cells: [Cell; N]) {
-        self.rows.push(cells.into());
+    pub fn row(&mut self, cells: impl IntoIterator<Item = Cell>) {
+        self.rows.push(cells.into_iter().collect());
     }
 
     /// The text, with colours, each line ended. `columns` is the width to keep to, where there is one.
@@ -121,12 +121,12 @@ impl Table {
                 } else {
                     (0, room)
                 };
-                if !part.is_empty() {
+                if part.is_empty() {
+                    pending += widths[column] + GAP;
+                } else {
                     line.push_str(&" ".repeat(pending + before));
                     let _ = write!(line, "{}", part.style(cell.style));
                     pending = after + GAP;
-                } else {
-                    pending += widths[column] + GAP;
                 }
             }
             text.push_str(line.trim_end());
