@@ -29,7 +29,9 @@ pub fn text(checks: &[Check], times: bool, columns: Option<usize>) -> String {
     for check in checks.iter().filter(|check| needs_words(check)) {
         let (mark, style) = mark(check.status);
         let _ = write!(text, "\n{} {}\n", mark.style(style), check.id.bold());
-        for line in &check.detail {
+        // A single finding stands in the summary already.
+        let told = check.detail.as_slice() == std::slice::from_ref(&check.summary);
+        for line in check.detail.iter().filter(|_| !told) {
             let _ = writeln!(text, "  {} {line}", "|".dimmed());
         }
         if let Some(hint) = &check.hint {
