@@ -303,6 +303,7 @@ pub(crate) mod tests {
                     hostname: None,
                     flags: vec![if master { "master" } else { "slave" }.to_owned()],
                     master: (!master).then(|| topology.master_of(shard).id.clone()),
+                    pong: 0,
                     epoch: shard.number as u64,
                     connected: true,
                     slots: if master { vec![shard.slots] } else { Vec::new() },

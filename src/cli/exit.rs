@@ -19,16 +19,17 @@ impl Exit {
     /// The cluster is unhealthy, or a validation failed.
     pub const UNHEALTHY: Self = Self(3);
     /// The host or the container engine is not ready.
-    pub const ENGINE: Self = Self(4);
+    pub const NOT_READY: Self = Self(4);
 
     /// The code for an error.
     pub fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Usage => Self::USAGE,
             ErrorKind::Unhealthy | ErrorKind::Damaged | ErrorKind::Address => Self::UNHEALTHY,
-            ErrorKind::EngineUnavailable | ErrorKind::EnginePermission | ErrorKind::EngineTooOld => {
-                Self::ENGINE
-            }
+            ErrorKind::Host
+            | ErrorKind::EngineUnavailable
+            | ErrorKind::EnginePermission
+            | ErrorKind::EngineTooOld => Self::NOT_READY,
             _ => Self::FAILED,
         }
     }
@@ -89,6 +90,7 @@ mod tests {
             (ErrorKind::Unhealthy, 3),
             (ErrorKind::Damaged, 3),
             (ErrorKind::Address, 3),
+            (ErrorKind::Host, 4),
             (ErrorKind::EngineUnavailable, 4),
             (ErrorKind::EnginePermission, 4),
             (ErrorKind::EngineTooOld, 4),

@@ -205,10 +205,9 @@ impl<R: Runtime> Executor<'_, R> {
                 drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
                 made
             }
-            Step::CreateNode(request) => {
-                let id = self.runtime.create_container(request).await?;
-                self.runtime.upload(&id, &request.files).await
-            }
+            Step::CreateVolume(request) => self.runtime.create_volume(request).await,
+            Step::CreateNode(request) => self.runtime.create_container(request).await.map(drop),
+            Step::PutFiles { container, files } => self.runtime.upload(container, files).await,
             Step::StartNode { name } => self.runtime.start(name).await,
             Step::ResumeNode { name } => self.runtime.resume(name).await,
             Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,

@@ -7,10 +7,10 @@ use tokio::time::Instant;
 
 use super::link::Links;
 use super::wait::{Seen, pace, until};
-use crate::check::{Roles, all_passed, judge};
+use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::NodeConnection;
-use crate::render::{ghost, has_ghosts, temporary};
+use crate::render::{NODE_TIMEOUT, Temporary, ghost, has_ghosts, temporary};
 use crate::topology::{Formation, Node, NodeId, Topology};
 
 /// How often a single node is asked about a single step.
@@ -24,8 +24,16 @@ pub(super) async fn form(topology: &Topology, links: &Links, deadline: Instant) 
     }
 }
 
+/// The node timeout, in milliseconds, of a replica that has news, until it has told them. A node pings
+/// every other from whom it has not heard for half its node timeout, so with this one it reaches all of
+/// them on its next tick or the one after, over the links that stand. (`CLUSTER MEET` tells them too, but
+/// the receiver then drops the old link, and everybody waits for another tick until it is back.) A failure
+/// that such an impatient replica suspects counts for nothing, because only masters are asked about
+/// failures, and the suspicion ends with the answer.
+const IMPATIENT: &str = "101";
+
 /// The nodes booted from `nodes.conf` with swapped roles: wait until they are connected, promote the
-/// masters one after the other, and let everybody know.
+/// masters one after the other, let the replicas tell everybody, and set the lasting configuration.
 async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let ghosts: Vec<NodeId> = if has_ghosts(topology) {
         topology.shards.iter().map(ghost).collect()
@@ -34,14 +42,62 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     };
     connected(topology, links, &ghosts, deadline).await?;
     promote(topology, links, deadline).await?;
-    let announced = try_join_all(
-        topology
-            .replicas()
-            .map(|node| announce(topology, links, node, deadline)),
-    );
-    let forgotten = try_join_all(links.iter().map(|link| forget(link, &ghosts, deadline)));
-    tokio::try_join!(announced, forgotten, settle(topology, links))?;
-    Ok(())
+    let settings = temporary(topology);
+    let masters = try_join_all(topology.masters().map(|node| async {
+        let link = links.to(node.index);
+        forget(link, &ghosts, deadline).await?;
+        settle(link, &settings).await
+    }));
+    let replicas = try_join_all(topology.replicas().map(|node| async {
+        let link = links.to(node.index);
+        follows(topology, links, node, deadline).await?;
+        announce(topology, link, deadline).await?;
+        settle(link, &settings).await
+    }));
+    tokio::try_join!(masters, replicas).map(drop)
+}
+
+/// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
+/// within half the node timeout.
+async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
+    link.set(NODE_TIMEOUT, IMPATIENT).await?;
+    let begun = link.clock().await?;
+    let what = format!("{} has told all others its role", link.address());
+    let told = until(&what, deadline, pace(topology.nodes.len()), || async {
+        let nodes = link.cluster_nodes().await?;
+        // An answer that is younger than the change is an answer to a ping that told it.
+        let untold = nodes
+            .iter()
+            .filter(|line| !line.has("myself") && line.pong <= begun)
+            .count();
+        Ok(if untold == 0 {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(format!("{untold} have not answered"))
+        })
+    })
+    .await;
+    let settled = topology.spec.node_timeout().as_millis().to_string();
+    link.set(NODE_TIMEOUT, &settled).await?;
+    told
+}
+
+/// Waits until every node fulfils the readiness contract. The settings are not part of it.
+async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    until(
+        "all nodes agree",
+        deadline,
+        pace(topology.nodes.len()),
+        || async {
+            let checks = judge(topology, Roles::AsPlanned, &links.views().await);
+            Ok(if all_passed(&checks) {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(complaint(&checks))
+            })
+        },
+    )
+    .await
 }
 
 /// Waits until every node has a bus link to every other, and the future masters call the state ok.
@@ -114,9 +170,8 @@ async fn number(link: &NodeConnection, field: &str) -> Result<u64> {
         .unwrap_or_default())
 }
 
-/// Waits until a replica copies its planned master, and has it tell all others, who would otherwise learn
-/// it from a ping within half the node timeout.
-async fn announce(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+/// Waits until a replica copies its planned master.
+async fn follows(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let link = links.to(node.index);
     let master = &topology.master_of(topology.shard_of(node)).id;
     let what = format!("{} copies its master", node.name);
@@ -128,8 +183,7 @@ async fn announce(topology: &Topology, links: &Links, node: &Node, deadline: Ins
             _ => Seen::NotYet("it does not yet".to_owned()),
         })
     })
-    .await?;
-    link.meet(&others(topology, node)).await
+    .await
 }
 
 fn others(topology: &Topology, node: &Node) -> Vec<(String, u16)> {
@@ -190,18 +244,11 @@ async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Resu
             .map(|node| attach(topology, links, node, deadline)),
     )
     .await?;
-    let what = "all nodes agree";
-    until(what, deadline, pace(topology.nodes.len()), || async {
-        // The ids are the servers' own choice here, so the planned addresses are compared, which `judge` does.
-        let checks = judge(topology, Roles::AsPlanned, &links.views().await);
-        Ok(if all_passed(&checks) {
-            Seen::Done(())
-        } else {
-            Seen::NotYet(complaint(&checks))
-        })
-    })
-    .await?;
-    settle(topology, links).await
+    agreed(topology, links, deadline).await?;
+    let settings = temporary(topology);
+    try_join_all(links.iter().map(|link| settle(link, &settings)))
+        .await
+        .map(drop)
 }
 
 /// Makes a replica of a node as soon as it knows its master.
@@ -219,38 +266,38 @@ async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Insta
     .await
 }
 
-/// Gives the temporary settings their lasting values, in the running servers and in their files, and
-/// reads them back.
-async fn settle(topology: &Topology, links: &Links) -> Result<()> {
-    let temporary = temporary(topology);
-    let settings: Vec<(&str, &str)> = temporary
+/// Gives the temporary settings their lasting values, in the running server and in its file.
+async fn settle(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
+    let lasting: Vec<(&str, &str)> = settings
         .iter()
         .map(|setting| (setting.name, setting.settled.as_str()))
         .collect();
-    try_join_all(links.iter().map(|link| async {
-        link.configure(&settings).await?;
-        for (name, wanted) in &settings {
-            let is = link.configured(name).await?;
-            if is != *wanted {
-                return Err(Error::new(
-                    ErrorKind::Redis,
-                    format!(
-                        "{name} on {} is {is} after it was set to {wanted}",
-                        link.address()
-                    ),
-                ));
-            }
+    link.configure(&lasting).await?;
+    confirm(link, settings).await
+}
+
+/// Reads the lasting values back.
+async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
+    for Temporary { name, settled, .. } in settings {
+        let is = link.configured(name).await?;
+        if is != *settled {
+            return Err(Error::new(
+                ErrorKind::Redis,
+                format!(
+                    "{name} on {} is {is} after it was set to {settled}",
+                    link.address()
+                ),
+            ));
         }
-        Ok(())
-    }))
-    .await
-    .map(drop)
+    }
+    Ok(())
 }
 
 /// Whether a node still has the settings that it has only while its cluster is formed.
 pub(super) async fn is_forming(topology: &Topology, link: &NodeConnection) -> Result<bool> {
     for setting in temporary(topology) {
-        if link.configured(setting.name).await? == setting.forming {
+        let is = link.configured(setting.name).await?;
+        if is == setting.forming || (setting.name == NODE_TIMEOUT && is == IMPATIENT) {
             return Ok(true);
         }
     }
@@ -258,7 +305,7 @@ pub(super) async fn is_forming(topology: &Topology, link: &NodeConnection) -> Re
 }
 
 /// The first failed check in one line.
-pub(super) fn complaint(checks: &[crate::check::Check]) -> String {
+pub(super) fn complaint(checks: &[Check]) -> String {
     checks
         .iter()
         .find(|check| !check.passed())
@@ -269,19 +316,8 @@ pub(super) fn complaint(checks: &[crate::check::Check]) -> String {
 /// the present master stops writing until the planned one has everything.
 pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<String>> {
     let mut moved = Vec::new();
-    let pace = pace(topology.nodes.len());
     loop {
-        let what = "the nodes agree on who is master of what";
-        let views = until(what, deadline, pace, || async {
-            let now = links.views().await;
-            let checks = judge(topology, Roles::WithinShards, &now);
-            Ok(if all_passed(&checks) {
-                Seen::Done(now)
-            } else {
-                Seen::NotYet(complaint(&checks))
-            })
-        })
-        .await?;
+        let views = within_shards(topology, links, deadline).await?;
         let displaced = topology.masters().find(|node| {
             views[node.index - 1]
                 .as_ref()
@@ -306,20 +342,24 @@ pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
         .await?;
         // Its former master and its siblings tell the others.
         let shard = topology.shard_of(node);
-        for replica in &shard.replicas {
-            if let Some(replica) = topology.node(*replica) {
-                announce_role(topology, links, replica, deadline).await?;
-            }
+        let siblings: Vec<&Node> = shard
+            .replicas
+            .iter()
+            .filter_map(|index| topology.node(*index))
+            .collect();
+        for replica in &siblings {
+            follows_any(links, replica, deadline).await?;
+            announce(topology, links.to(replica.index), deadline).await?;
         }
         moved.push(node.name.clone());
     }
 }
 
-async fn announce_role(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
-    let link = links.to(node.index);
+/// Waits until a node is a replica, of whichever master.
+async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let what = format!("{} is a replica again", node.name);
     until(&what, deadline, STEP, || async {
-        let nodes = link.cluster_nodes().await?;
+        let nodes = links.to(node.index).cluster_nodes().await?;
         let replica = nodes.iter().any(|line| line.has("myself") && line.has("slave"));
         Ok(if replica {
             Seen::Done(())
@@ -327,6 +367,20 @@ async fn announce_role(topology: &Topology, links: &Links, node: &Node, deadline
             Seen::NotYet("it is still a master".to_owned())
         })
     })
-    .await?;
-    link.meet(&others(topology, node)).await
+    .await
+}
+
+/// Waits until the nodes agree and every shard has one master, and returns what they say.
+async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
+    let what = "the nodes agree on who is master of what";
+    until(what, deadline, pace(topology.nodes.len()), || async {
+        let now = links.views().await;
+        let checks = judge(topology, Roles::WithinShards, &now);
+        Ok(if all_passed(&checks) {
+            Seen::Done(now)
+        } else {
+            Seen::NotYet(complaint(&checks))
+        })
+    })
+    .await
 }

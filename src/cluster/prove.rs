@@ -118,11 +118,14 @@ async fn advertised(links: &Links) -> Vec<Check> {
     {
         detail.push("the nodes tell clients different slot maps".to_owned());
     }
-    let endpoints: BTreeSet<&Endpoint> = maps
+    let told_by_slots = maps
         .iter()
         .flatten()
-        .flat_map(|owner| owner.endpoints.iter())
-        .collect();
+        .flat_map(|owner| owner.endpoints.iter().cloned());
+    // CLUSTER SLOTS leaves out a replica that has not received anything yet, so the nodes are asked too.
+    let (lines, failures) = told_by_nodes(links).await;
+    detail.extend(failures);
+    let endpoints: BTreeSet<Endpoint> = told_by_slots.chain(lines).collect();
     let outcomes = join_all(endpoints.iter().map(|endpoint| reach(links, endpoint))).await;
     let mut reached: BTreeMap<NodeId, NodeConnection> = BTreeMap::new();
     for (endpoint, outcome) in endpoints.iter().zip(outcomes) {
@@ -151,6 +154,24 @@ async fn advertised(links: &Links) -> Vec<Check> {
     let (write_read, redirection) =
         tokio::join!(write_read(&owners, &reached), redirection(&owners, &reached));
     vec![addresses, write_read, redirection]
+}
+
+/// Where CLUSTER NODES says that each node is, as every node tells it. A host name stands there only when
+/// it is what clients shall use.
+async fn told_by_nodes(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
+    let answers = join_all(links.iter().map(NodeConnection::cluster_nodes)).await;
+    let (mut endpoints, mut failures) = (BTreeSet::new(), Vec::new());
+    for (answer, link) in answers.into_iter().zip(links.iter()) {
+        match answer {
+            Ok(lines) => endpoints.extend(lines.into_iter().map(|line| Endpoint {
+                host: line.hostname.unwrap_or(line.ip),
+                port: line.port,
+                id: line.id,
+            })),
+            Err(error) => failures.push(format!("{}: {}", link.address(), error.causes().join(": "))),
+        }
+    }
+    (endpoints, failures)
 }
 
 fn sorted(mut map: Vec<SlotOwner>) -> Vec<SlotOwner> {

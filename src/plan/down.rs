@@ -1,9 +1,11 @@
 //! What `down` and every undo do: remove what was seen, containers before the network they hold.
 
+use super::labels;
 use super::observed::Observed;
 use super::step::{Plan, Step};
 
-/// The plan that removes everything in `observed`, for the given reason. Volumes stay when `keep_volumes`.
+/// The plan that removes everything in `observed`, for the given reason. Volumes with a node's data stay
+/// when `keep_volumes`; the one with the nodes' configuration has no use without them.
 pub fn remove(observed: &Observed, keep_volumes: bool, cause: &str) -> Plan {
     let mut plan = Plan::default();
     let because = || cause.to_owned();
@@ -15,14 +17,14 @@ pub fn remove(observed: &Observed, keep_volumes: bool, cause: &str) -> Plan {
         let (id, name) = (network.id.clone(), network.name.clone());
         (Step::RemoveNetwork { id, name }, because())
     });
-    let volumes = observed.volumes.iter().filter(|_| !keep_volumes).map(|volume| {
-        (
-            Step::RemoveVolume {
-                name: volume.name.clone(),
-            },
-            because(),
-        )
-    });
+    let volumes = observed
+        .volumes
+        .iter()
+        .filter(|volume| !(keep_volumes && volume.labels.contains_key(labels::NODE)))
+        .map(|volume| {
+            let name = volume.name.clone();
+            (Step::RemoveVolume { name }, because())
+        });
     plan.stage(networks.chain(volumes));
     plan
 }
@@ -34,6 +36,14 @@ mod tests {
 
     #[test]
     fn the_network_goes_last() {
+        let data = VolumeSeen {
+            name: "rcup-a-1".to_owned(),
+            labels: [(labels::NODE.to_owned(), "1".to_owned())].into(),
+        };
+        let configuration = VolumeSeen {
+            name: "rcup-a".to_owned(),
+            ..VolumeSeen::default()
+        };
         let observed = Observed {
             networks: vec![NetworkSeen {
                 name: "rcup-a".to_owned(),
@@ -43,24 +53,31 @@ mod tests {
                 name: "rcup-a-1".to_owned(),
                 ..ContainerSeen::default()
             }],
-            volumes: vec![VolumeSeen {
-                name: "rcup-a-1".to_owned(),
-                ..VolumeSeen::default()
-            }],
+            volumes: vec![configuration, data],
         };
-        let actions = |plan: &Plan| -> Vec<Vec<&str>> {
-            plan.stages
+        let steps = |keep_volumes| -> Vec<String> {
+            remove(&observed, keep_volumes, "test")
+                .stages
                 .iter()
-                .map(|stage| stage.iter().map(|p| p.step.action()).collect())
+                .map(|stage| {
+                    let steps: Vec<String> = stage.iter().map(|planned| planned.step.to_string()).collect();
+                    steps.join(" + ")
+                })
                 .collect()
         };
         assert_eq!(
-            actions(&remove(&observed, false, "test")),
-            [vec!["remove-container"], vec!["remove-network", "remove-volume"]]
+            steps(false),
+            [
+                "remove container rcup-a-1",
+                "remove network rcup-a + remove volume rcup-a + remove volume rcup-a-1"
+            ]
         );
         assert_eq!(
-            actions(&remove(&observed, true, "test")),
-            [vec!["remove-container"], vec!["remove-network"]]
+            steps(true),
+            [
+                "remove container rcup-a-1",
+                "remove network rcup-a + remove volume rcup-a"
+            ]
         );
         assert!(remove(&Observed::default(), false, "test").is_empty());
     }

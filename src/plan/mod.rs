@@ -9,6 +9,8 @@ mod up;
 
 pub use down::remove;
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
-pub use request::{ContainerRequest, File, NetworkRequest, USER, container, network};
+pub use request::{
+    ContainerRequest, File, NetworkRequest, USER, VolumeRequest, container, files, network, volume,
+};
 pub use step::{Plan, Planned, Step};
 pub use up::{Decision, adopt, create, damaged, decide};

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::request::{ContainerRequest, NetworkRequest};
+use super::request::{ContainerRequest, File, NetworkRequest, VolumeRequest};
 use crate::event::Phase;
 use crate::topology::Formation;
 
@@ -13,8 +13,17 @@ use crate::topology::Formation;
 pub enum Step {
     /// Makes the network, which also claims its subnet and the ports in its labels.
     CreateNetwork(NetworkRequest),
-    /// Makes a container and puts its files into it.
+    /// Makes the volume for the nodes' files.
+    CreateVolume(VolumeRequest),
+    /// Makes a container.
     CreateNode(Box<ContainerRequest>),
+    /// Puts the files of all nodes on the volume, through a container that has it mounted.
+    PutFiles {
+        /// The container's name.
+        container: String,
+        /// The files.
+        files: Vec<File>,
+    },
     /// Starts a node's container.
     StartNode {
         /// The container's name.
@@ -59,7 +68,9 @@ impl Step {
     pub fn action(&self) -> &'static str {
         match self {
             Self::CreateNetwork(_) => "create-network",
+            Self::CreateVolume(_) => "create-volume",
             Self::CreateNode(_) => "create-node",
+            Self::PutFiles { .. } => "put-files",
             Self::StartNode { .. } => "start-node",
             Self::ResumeNode { .. } => "resume-node",
             Self::AwaitAnswers => "await-answers",
@@ -83,8 +94,8 @@ impl Step {
     /// The phase to which its time is counted.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::CreateNetwork(_) => Phase::Network,
-            Self::CreateNode(_) => Phase::Create,
+            Self::CreateNetwork(_) | Self::CreateVolume(_) => Phase::Network,
+            Self::CreateNode(_) | Self::PutFiles { .. } => Phase::Create,
             Self::StartNode { .. } | Self::ResumeNode { .. } | Self::AwaitAnswers => Phase::Start,
             Self::Form(_) | Self::HandBack => Phase::Form,
             Self::Prove => Phase::Prove,
@@ -99,6 +110,11 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::CreateNetwork(request) => write!(f, "create network {} ({})", request.name, request.subnet),
+            Self::CreateVolume(request) => write!(f, "create volume {}", request.name),
+            Self::PutFiles { container, files } => {
+                let count = files.iter().filter(|file| file.contents.is_some()).count();
+                write!(f, "put {count} files on the volume through {container}")
+            }
             Self::CreateNode(request) => write!(
                 f,
                 "create container {} ({}:{}, published on 127.0.0.1:{}) from {}",

@@ -111,7 +111,11 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
         .hint(format!(
             "rcup never touches what it did not make. Start the cluster under another name, such as \
                  `rcup up {name}-2`, or remove it yourself: `docker {} {taken}`.",
-            if what == "network" { "network rm" } else { "rm" }
+            if what == "container" {
+                "rm".to_owned()
+            } else {
+                format!("{what} rm")
+            }
         )))
     };
     let names: Vec<String> = (1..=spec.nodes()).map(|index| name.container(index)).collect();
@@ -121,6 +125,13 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
         .find(|container| stranger(&container.labels) && names.contains(&container.name))
     {
         return refuse("container", &container.name);
+    }
+    if let Some(volume) = observed
+        .volumes
+        .iter()
+        .find(|volume| stranger(&volume.labels) && volume.name == name.volume())
+    {
+        return refuse("volume", &volume.name);
     }
     if let Some(network) = observed
         .networks
@@ -199,10 +210,16 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
 pub fn create(topology: &Topology) -> Plan {
     let mut plan = Plan::default();
     let nodes = &topology.nodes;
-    let network = request::network(topology);
-    let cause = format!("the nodes of {} need fixed addresses", topology.name());
-    plan.stage([(Step::CreateNetwork(network), cause)]);
-    plan.stage(nodes.iter().map(|node| {
+    let network = (
+        Step::CreateNetwork(request::network(topology)),
+        format!("the nodes of {} need fixed addresses", topology.name()),
+    );
+    let volume = (
+        Step::CreateVolume(request::volume(topology)),
+        "the nodes keep their files on it".to_owned(),
+    );
+    plan.stage([network, volume]);
+    let create = |node| {
         let cause = format!(
             "{} masters with {} replicas each were asked for",
             topology.shards.len(),
@@ -212,7 +229,18 @@ pub fn create(topology: &Topology) -> Plan {
             Step::CreateNode(Box::new(request::container(topology, node))),
             cause,
         )
-    }));
+    };
+    // The files go through the first container, while the engine makes the others.
+    let (first, others) = nodes.split_at(1);
+    plan.stage(first.iter().map(create));
+    let files = first.iter().map(|node| {
+        let step = Step::PutFiles {
+            container: node.name.clone(),
+            files: request::files(topology),
+        };
+        (step, "a node reads its files when it starts".to_owned())
+    });
+    plan.stage(files.chain(others.iter().map(create)));
     plan.stage(nodes.iter().map(|node| {
         (
             Step::StartNode {

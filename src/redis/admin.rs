@@ -138,10 +138,23 @@ impl NodeConnection {
         self.pipeline::<Vec<String>>(&commands).await.map(drop)
     }
 
+    /// Sets a configuration directive in the running server alone.
+    pub async fn set(&self, name: &str, value: &str) -> Result<()> {
+        self.command::<String>(&["CONFIG", "SET", name, value])
+            .await
+            .map(drop)
+    }
+
     /// The value of a configuration directive; empty when the server does not know it.
     pub async fn configured(&self, name: &str) -> Result<String> {
         let pairs: BTreeMap<String, String> = self.command(&["CONFIG", "GET", name]).await?;
         Ok(pairs.get(name).cloned().unwrap_or_default())
+    }
+
+    /// The server's clock, in milliseconds since 1970.
+    pub async fn clock(&self) -> Result<u64> {
+        let (seconds, micros): (u64, u64) = self.command(&["TIME"]).await?;
+        Ok(seconds * 1000 + micros / 1000)
     }
 
     /// How many keys the node holds.

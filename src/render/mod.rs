@@ -4,4 +4,4 @@ mod nodes_conf;
 mod redis_conf;
 
 pub use nodes_conf::{ghost, has_ghosts, nodes_conf};
-pub use redis_conf::{CONF, DATA, HOME, Temporary, redis_conf, temporary};
+pub use redis_conf::{HOME, NODE_TIMEOUT, Temporary, conf_path, directory, redis_conf, temporary};

@@ -5,16 +5,24 @@ use std::fmt::Write as _;
 use crate::spec::Directive;
 use crate::topology::{Announce, Formation, Node, Topology};
 
-/// The one directory of a container in which rcup keeps a node's files. It belongs to the node's user:
-/// `CONFIG REWRITE` and `nodes.conf` both replace their file by renaming a new one, which needs a
-/// writable directory. It is not `/data`, which the official images declare as a volume.
+/// Where the cluster's volume is mounted in every container. It is not `/data`, which the official images
+/// declare as a volume of their own.
 pub const HOME: &str = "/rcup";
 
-/// The server's working directory, where `nodes.conf` and the data lie.
-pub const DATA: &str = "/rcup/data";
+/// A node's own directory on the cluster's volume, which is the server's working directory. It belongs to
+/// the node's user: `CONFIG REWRITE` and `nodes.conf` both replace their file by renaming a new one, which
+/// needs a writable directory.
+pub fn directory(node: &Node) -> String {
+    format!("{HOME}/{}", node.index)
+}
 
-/// The configuration file.
-pub const CONF: &str = "/rcup/redis.conf";
+/// A node's configuration file.
+pub fn conf_path(node: &Node) -> String {
+    format!("{}/redis.conf", directory(node))
+}
+
+/// The directive whose value tells whether a node's formation was finished.
+pub const NODE_TIMEOUT: &str = "cluster-node-timeout";
 
 /// A directive, its value while the cluster is formed, its value afterwards, and why.
 struct Line {
@@ -49,7 +57,7 @@ pub fn temporary(topology: &Topology) -> Vec<Temporary> {
     let forming = if wanted == settled { wanted + 1 } else { wanted };
     let sync_delay = setting(topology, "repl-diskless-sync-delay").unwrap_or("0");
     let mut all = vec![Temporary {
-        name: "cluster-node-timeout",
+        name: NODE_TIMEOUT,
         forming: forming.to_string(),
         settled: settled.to_string(),
     }];
@@ -122,9 +130,9 @@ fn lines(topology: &Topology, node: &Node) -> Vec<Line> {
             "no",
             "Only 127.0.0.1 is published; the other nodes must get in without a password.",
         ),
-        text(
+        line(
             "dir",
-            DATA,
+            directory(node),
             "nodes.conf is saved by renaming, so it needs a directory of its own.",
         ),
         text("cluster-enabled", "yes", "Every node of rcup is a cluster node."),

@@ -11,7 +11,7 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 
 use crate::error::Result;
-use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed};
+use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed, VolumeRequest};
 use crate::spec::ClusterName;
 
 /// What is known of an engine.
@@ -161,10 +161,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Makes a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes a container and returns its id. It has no files yet and does not run.
+    /// Makes a volume, or does nothing when it exists.
+    fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;
+
+    /// Makes a container and returns its id. It does not run yet.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Puts files into a container, for the user [`crate::plan::USER`].
+    /// Puts files into a container, which need not run, and onto the volumes mounted in it, for the user [`crate::plan::USER`].
     fn upload(&self, container: &str, files: &[File]) -> impl Future<Output = Result<()>> + Send;
 
     /// Starts a container.

@@ -26,6 +26,11 @@ impl ClusterName {
         format!("rcup-{}", self.0)
     }
 
+    /// The name of the volume that holds the nodes' files.
+    pub fn volume(&self) -> String {
+        format!("rcup-{}", self.0)
+    }
+
     /// The name of the container of node `index` (1-based).
     pub fn container(&self, index: usize) -> String {
         format!("rcup-{}-{index}", self.0)

@@ -282,6 +282,11 @@ impl Topology {
         self.name().network()
     }
 
+    /// The name of the volume that holds the nodes' files.
+    pub fn volume(&self) -> String {
+        self.name().volume()
+    }
+
     /// The network's gateway.
     pub fn gateway(&self) -> Ipv4Addr {
         gateway(self.surroundings.subnet)

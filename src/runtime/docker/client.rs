@@ -18,7 +18,7 @@ use super::find::{Environment, Place, find};
 use super::translate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels;
-use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed};
+use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed, VolumeRequest};
 use crate::runtime::seam::{
     EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output, Runtime, Scope,
 };
@@ -182,9 +182,6 @@ impl Runtime for Docker {
             .as_ref()
             .map(|label| HashMap::from([("label", vec![label.as_str()])]));
         let with = || filters.clone().unwrap_or_default();
-        // Of volumes only rcup's own are of interest, whatever else is looked at.
-        let volume_label = label.as_deref().unwrap_or(labels::CLUSTER);
-        let volume_filters = HashMap::from([("label", vec![volume_label])]);
         let networks = query::ListNetworksOptionsBuilder::default()
             .filters(&with())
             .build();
@@ -193,7 +190,7 @@ impl Runtime for Docker {
             .filters(&with())
             .build();
         let volumes = query::ListVolumesOptionsBuilder::default()
-            .filters(&volume_filters)
+            .filters(&with())
             .build();
         let (networks, containers, volumes) = tokio::try_join!(
             call(
@@ -378,6 +375,17 @@ impl Runtime for Docker {
             &what,
             QUICK,
             self.client.create_network(translate::network_request(request)),
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn create_volume(&self, request: &VolumeRequest) -> Result<()> {
+        let what = format!("create volume {}", request.name);
+        call(
+            &what,
+            QUICK,
+            self.client.create_volume(translate::volume_request(request)),
         )
         .await?;
         Ok(())

@@ -7,12 +7,13 @@ use bollard::errors::Error as DockerError;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings,
     HostConfig, Ipam, IpamConfig, Mount, MountType, Network, NetworkCreateRequest, NetworkingConfig,
-    PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
+    PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume, VolumeCreateRequest,
 };
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, USER, VolumeSeen,
+    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, USER, VolumeRequest,
+    VolumeSeen,
 };
 
 /// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
@@ -180,6 +181,14 @@ pub(super) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest 
     }
 }
 
+pub(super) fn volume_request(request: &VolumeRequest) -> VolumeCreateRequest {
+    VolumeCreateRequest {
+        name: Some(request.name.clone()),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        ..VolumeCreateRequest::default()
+    }
+}
+
 pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBody {
     let port = format!("{}/tcp", request.port);
     let binding = PortBinding {
@@ -194,6 +203,12 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         }),
         ..EndpointSettings::default()
     };
+    let volume = Mount {
+        source: Some(request.volume.clone()),
+        target: Some(request.mount.clone()),
+        typ: Some(MountType::VOLUME),
+        ..Mount::default()
+    };
     let scratch = request.scratch.iter().map(|target| Mount {
         target: Some(target.clone()),
         typ: Some(MountType::TMPFS),
@@ -203,7 +218,7 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         hostname: Some(request.name.clone()),
         image: Some(request.image.clone()),
         user: Some(request.user.clone()),
-        working_dir: Some(request.directory.clone()),
+
         entrypoint: Some(request.command.iter().take(1).cloned().collect()),
         cmd: Some(request.command.iter().skip(1).cloned().collect()),
         exposed_ports: Some(vec![port.clone()]),
@@ -223,7 +238,7 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
                     hard: Some(limit),
                 }]
             }),
-            mounts: Some(scratch.collect()),
+            mounts: Some(std::iter::once(volume).chain(scratch).collect()),
             // A server without privileges needs none of the capabilities that Docker grants by default.
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
