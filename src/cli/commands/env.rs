@@ -9,25 +9,26 @@ use rcup::{Cluster, Error, ErrorKind};
 use super::engine;
 use crate::cli::args::{Env, EnvFormat};
 use crate::cli::exit::{Exit, Outcome};
-use crate::cli::terminal::{Terminal, json};
+use crate::cli::terminal::{Terminal, json, nodes};
 
 pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;
     let report = attached.report().await;
     let name = &args.name;
-    match report.state {
-        State::Ok => {}
-        State::Stopped => {
-            return Err(
-                Error::new(ErrorKind::Unhealthy, format!("cluster {name} does not run"))
-                    .hint(format!("Start it again with `rcup up {name}`."))
-                    .into(),
-            );
-        }
-        state => terminal.warn(&format!(
+    if report.nodes.iter().all(|node| node.state != "running") {
+        return Err(
+            Error::new(ErrorKind::Unhealthy, format!("no node of cluster {name} runs"))
+                .hint(format!(
+                    "See `rcup status {name}`; `rcup up {name}` starts what has stopped."
+                ))
+                .into(),
+        );
+    }
+    if report.state != State::Ok {
+        terminal.warn(&format!(
             "cluster {name} is {}: see `rcup validate {name}`",
-            state.as_str()
-        )),
+            nodes::word(report.state)
+        ));
     }
     let settings = settings(&report);
     if terminal.is_json() || args.format == EnvFormat::Json {

@@ -22,7 +22,7 @@ pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
             out,
             "cluster {} is {}: {}, image {}",
             report.name.bold(),
-            report.state.as_str().style(colour(report.state)),
+            nodes::word(report.state).style(colour(report.state)),
             nodes::shape(&report),
             report.image
         )?;

@@ -107,7 +107,7 @@ fn as_text(error: &Error, columns: Option<usize>) -> String {
         }
         last = cause;
     }
-    for detail in error.detail_lines() {
+    for detail in error.detail_lines().iter().skip_while(|line| line.is_empty()) {
         let _ = write!(text, "\n  {} {detail}", "|".dimmed());
     }
     if let Some(hint) = error.hint_text() {

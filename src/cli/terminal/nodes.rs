@@ -1,7 +1,7 @@
 //! The nodes of a cluster as a table.
 
 use owo_colors::Style;
-use rcup::cluster::{NodeReport, Report};
+use rcup::cluster::{NodeReport, Report, State};
 use rcup::topology::Role;
 
 use super::count;
@@ -23,6 +23,14 @@ pub fn shape(report: &Report) -> String {
         count(masters, "master"),
         report.version
     )
+}
+
+/// A state as a person says it.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Fail => "failing",
+        other => other.as_str(),
+    }
 }
 
 /// A row for each node; with its id when asked for.
