@@ -1,6 +1,6 @@
 //! The command line through the binary, without an engine.
 
-#![expect(clippy::unwrap_used, reason = "the helpers here are of tests too")]
+#![expect(clippy::unwrap_used, reason = "what the tests share unwraps as they do")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
