@@ -152,6 +152,12 @@ impl OwnEngine {
             .status();
         let _ = daemon.wait();
         let _ = fs::remove_file(self.path("pid"));
+        // A daemon that is killed leaves its containerd behind, on which a new one would wait in vain.
+        let containerd = self.path("exec/containerd/containerd.pid");
+        if let Ok(pid) = fs::read_to_string(&containerd) {
+            let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
+            let _ = fs::remove_file(containerd);
+        }
     }
 
     /// rcup in the engine's network, on the engine.
@@ -200,7 +206,12 @@ impl Drop for OwnEngine {
         }
         if self.daemon.is_some() {
             let endpoint = self.endpoint();
-            let ids = run("docker", &["-H", &endpoint, "ps", "-aq"]);
+            let ids = Command::new("docker")
+                .args(["-H", &endpoint, "ps", "-aq"])
+                .output();
+            let ids = ids
+                .map(|ids| String::from_utf8_lossy(&ids.stdout).into_owned())
+                .unwrap_or_default();
             for id in ids.split_whitespace() {
                 let _ = Command::new("docker")
                     .args(["-H", &endpoint, "rm", "-f", id])
