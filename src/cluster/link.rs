@@ -125,7 +125,7 @@ async fn answer<R: Runtime>(
         async move {
             let mut last = match dial(best).await {
                 Ok(link) => return Ok(Seen::Done(link)),
-                Err(error) => cause(error),
+                Err(error) => cause(&error),
             };
             if begun.elapsed() < SILENCE {
                 return Ok(Seen::NotYet(last));
@@ -142,7 +142,7 @@ async fn answer<R: Runtime>(
                                     *known = Some((Instant::now(), link));
                                 }
                             }
-                            Err(error) => last = cause(error),
+                            Err(error) => last = cause(&error),
                         }
                     }
                 }
@@ -157,7 +157,7 @@ async fn answer<R: Runtime>(
 }
 
 /// Why an attempt to connect failed, in the words of whoever refused.
-fn cause(error: Error) -> String {
+fn cause(error: &Error) -> String {
     error
         .causes()
         .into_iter()
@@ -221,7 +221,7 @@ pub(super) async fn reachable(
                 for address in &addresses {
                     match dial(address).await {
                         Ok(link) => return Ok(Seen::Done(link)),
-                        Err(error) => last = cause(error),
+                        Err(error) => last = cause(&error),
                     }
                 }
                 Ok(Seen::NotYet(last))
