@@ -30,6 +30,8 @@ pub enum ErrorKind {
     Subnet,
     /// A port is taken, or no block of ports is free.
     Port,
+    /// The machine is not fit for what was asked.
+    Host,
     /// The engine cannot grant a resource limit.
     Limit,
     /// A name is taken by an object that is not rcup's.
@@ -68,6 +70,7 @@ impl ErrorKind {
             Self::Image => "image",
             Self::Subnet => "subnet",
             Self::Port => "port",
+            Self::Host => "host",
             Self::Limit => "limit",
             Self::NameTaken => "name-taken",
             Self::Different => "different",

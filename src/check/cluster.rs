@@ -28,6 +28,19 @@ pub fn judge(topology: &Topology, roles: Roles, answers: &[Answer]) -> Vec<Check
         .zip(answers)
         .filter_map(|(node, answer)| answer.as_ref().ok().map(|view| (node, view)))
         .collect();
+    if seen.is_empty() {
+        let skipped = [
+            "cluster-state",
+            "slot-coverage",
+            "node-count",
+            "agreement",
+            "roles",
+            "replication",
+        ];
+        return std::iter::once(reachable(topology, answers))
+            .chain(skipped.map(|id| Check::skipped(id, "no node answers")))
+            .collect();
+    }
     vec![
         reachable(topology, answers),
         state(&seen),
@@ -303,6 +316,7 @@ pub(crate) mod tests {
                     hostname: None,
                     flags: vec![if master { "master" } else { "slave" }.to_owned()],
                     master: (!master).then(|| topology.master_of(shard).id.clone()),
+                    pong: 0,
                     epoch: shard.number as u64,
                     connected: true,
                     slots: if master { vec![shard.slots] } else { Vec::new() },
@@ -417,6 +431,15 @@ pub(crate) mod tests {
             found(&|all| view(all, 4).replication.link_up = false),
             ["replication"]
         );
+    }
+
+    #[test]
+    fn where_nobody_answers_nothing_passes() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let answers: Vec<Answer> = topology.nodes.iter().map(|_| Err("refused".to_owned())).collect();
+        let checks = judge(&topology, Roles::AsPlanned, &answers);
+        assert_eq!(checks[0].status, Status::Fail);
+        assert!(checks[1..].iter().all(|check| check.status == Status::Skip));
     }
 
     #[test]

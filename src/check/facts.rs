@@ -20,6 +20,8 @@ pub struct NodeLine {
     pub flags: Vec<String>,
     /// Its master, when it is a replica.
     pub master: Option<NodeId>,
+    /// When it last answered a ping of the asked node, in milliseconds of that node's clock; 0 if never.
+    pub pong: u64,
     /// Its configuration epoch, as the asked node knows it.
     pub epoch: u64,
     /// Whether the bus link to it stands.

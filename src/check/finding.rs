@@ -86,6 +86,18 @@ impl Check {
         }
     }
 
+    /// A check that could not be made.
+    pub(crate) fn skipped(id: &'static str, why: &str) -> Self {
+        Self {
+            id,
+            status: Status::Skip,
+            summary: why.to_owned(),
+            detail: Vec::new(),
+            hint: None,
+            ms: 0,
+        }
+    }
+
     /// Whether nothing is wrong.
     pub fn passed(&self) -> bool {
         self.status != Status::Fail

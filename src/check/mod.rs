@@ -3,7 +3,9 @@
 mod cluster;
 mod facts;
 mod finding;
+mod host;
 
 pub use cluster::{Roles, judge};
 pub use facts::{Answer, Endpoint, NodeLine, NodeView, Replication, SlotOwner};
 pub use finding::{Check, Status, all_passed};
+pub use host::neighbours;

@@ -237,7 +237,8 @@ impl<R: Runtime> Executor<'_, R> {
 }
 
 pub(super) fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted")
+    Error::new(ErrorKind::Interrupted, "interrupted before the cluster was ready")
+        .hint("What the start had made is removed again, unless --keep-on-failure was given.")
 }
 
 pub(super) fn overdue() -> Error {

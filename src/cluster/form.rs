@@ -24,11 +24,12 @@ pub(super) async fn form(topology: &Topology, links: &Links, deadline: Instant) 
     }
 }
 
-/// The node timeout, in milliseconds, of a replica that has news. A node pings every other from whom it
-/// has not heard for half its node timeout, so with this one it tells all of them on its next tick, over
-/// the links that stand. (`CLUSTER MEET` tells them too, but the receiver then drops the old link, and
-/// everybody waits for another tick until it is back.) A failure that such an impatient replica suspects
-/// counts for nothing, because only masters are asked about failures.
+/// The node timeout, in milliseconds, of a replica that has news, until it has told them. A node pings
+/// every other from whom it has not heard for half its node timeout, so with this one it reaches all of
+/// them on its next tick or the one after, over the links that stand. (`CLUSTER MEET` tells them too, but
+/// the receiver then drops the old link, and everybody waits for another tick until it is back.) A failure
+/// that such an impatient replica suspects counts for nothing, because only masters are asked about
+/// failures, and the suspicion ends with the answer.
 const IMPATIENT: &str = "101";
 
 /// The nodes booted from `nodes.conf` with swapped roles: wait until they are connected, promote the
@@ -50,22 +51,35 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     let replicas = try_join_all(topology.replicas().map(|node| async {
         let link = links.to(node.index);
         follows(topology, links, node, deadline).await?;
-        settle(link, &settings).await?;
-        link.set(NODE_TIMEOUT, IMPATIENT).await
+        announce(topology, link, deadline).await?;
+        settle(link, &settings).await
     }));
-    tokio::try_join!(masters, replicas)?;
-    agreed(topology, links, deadline).await?;
-    try_join_all(topology.replicas().map(|node| async {
-        let link = links.to(node.index);
-        link.set(
-            NODE_TIMEOUT,
-            &topology.spec.node_timeout().as_millis().to_string(),
-        )
-        .await?;
-        confirm(link, &settings).await
-    }))
-    .await
-    .map(drop)
+    tokio::try_join!(masters, replicas).map(drop)
+}
+
+/// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
+/// within half the node timeout.
+async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
+    link.set(NODE_TIMEOUT, IMPATIENT).await?;
+    let begun = link.clock().await?;
+    let what = format!("{} has told all others its role", link.address());
+    let told = until(&what, deadline, pace(topology.nodes.len()), || async {
+        let nodes = link.cluster_nodes().await?;
+        // An answer that is younger than the change is an answer to a ping that told it.
+        let untold = nodes
+            .iter()
+            .filter(|line| !line.has("myself") && line.pong <= begun)
+            .count();
+        Ok(if untold == 0 {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(format!("{untold} have not answered"))
+        })
+    })
+    .await;
+    let settled = topology.spec.node_timeout().as_millis().to_string();
+    link.set(NODE_TIMEOUT, &settled).await?;
+    told
 }
 
 /// Waits until every node fulfils the readiness contract. The settings are not part of it.
@@ -335,14 +349,8 @@ pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
             .collect();
         for replica in &siblings {
             follows_any(links, replica, deadline).await?;
-            links.to(replica.index).set(NODE_TIMEOUT, IMPATIENT).await?;
+            announce(topology, links.to(replica.index), deadline).await?;
         }
-        let agreed = within_shards(topology, links, deadline).await;
-        for replica in &siblings {
-            let settled = topology.spec.node_timeout().as_millis().to_string();
-            links.to(replica.index).set(NODE_TIMEOUT, &settled).await?;
-        }
-        agreed?;
         moved.push(node.name.clone());
     }
 }

@@ -15,9 +15,13 @@ use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::plan::{Activity, ContainerSeen, Plan, labels};
+use crate::redis::NodeConnection;
 use crate::runtime::{Docker, Runtime, Scope};
 use crate::spec::{ClusterName, ClusterSpec};
 use crate::topology::Topology;
+
+/// How long a running node may take to answer, on a machine that may be busy.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// A running cluster.
 ///
@@ -223,6 +227,17 @@ impl<R: Runtime> Attached<R> {
         Report::new(&self.topology, state, &self.containers, &answers)
     }
 
+    /// The nodes that run and answer.
+    async fn links(&self) -> Vec<(usize, NodeConnection)> {
+        let running: Vec<usize> = self
+            .containers
+            .iter()
+            .filter(|container| container.activity == Activity::Running)
+            .filter_map(ContainerSeen::index)
+            .collect();
+        reachable(&self.topology, &running, PATIENCE).await
+    }
+
     async fn answers(&self) -> Vec<Answer> {
         let mut answers: Vec<Answer> = self
             .topology
@@ -230,7 +245,7 @@ impl<R: Runtime> Attached<R> {
             .iter()
             .map(|_| Err("it does not answer".to_owned()))
             .collect();
-        let links = reachable(&self.topology).await;
+        let links = self.links().await;
         let views = futures_util::future::join_all(links.iter().map(|(_, link)| link.view())).await;
         for ((index, _), view) in links.iter().zip(views) {
             answers[index - 1] = view.map_err(|error| error.causes().join(": "));
@@ -240,7 +255,7 @@ impl<R: Runtime> Attached<R> {
 
     /// The validation: the readiness contract as it stands now, and the use of every advertised address.
     pub async fn validate(&self) -> Vec<Check> {
-        let links = reachable(&self.topology).await;
+        let links = self.links().await;
         if links.len() == self.topology.nodes.len() {
             let links = Links::of(links.into_iter().map(|(_, link)| link).collect());
             return validate(&self.topology, Roles::WithinShards, &links).await;

@@ -110,6 +110,13 @@ fn grantable(own: Option<u64>) -> Option<u64> {
     (limit >= OPEN_FILES_NEEDED).then_some(limit)
 }
 
+/// How many neighbour entries the kernel keeps for all network namespaces together. Only Linux tells, and
+/// only the first namespace.
+pub(super) fn neighbour_limit() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/sys/net/ipv4/neigh/default/gc_thresh3").ok()?;
+    text.trim().parse().ok()
+}
+
 /// Whether `address` belongs to this machine. A bridge whose gateway is our own address is one that we
 /// reach: so on native Linux, but not with Docker Desktop, a remote engine or a rootless one, whose
 /// bridges live elsewhere.

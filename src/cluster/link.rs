@@ -1,5 +1,6 @@
 //! Connections to all nodes of a cluster, and what they say.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
@@ -16,6 +17,9 @@ use crate::topology::{Node, Topology};
 
 /// How long a node may be silent before its container is asked whether it lives.
 const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long the bridge has the last word after a node has answered on its published port.
+const WALL: Duration = Duration::from_secs(2);
 
 /// How often an unanswered node is dialled.
 const DIAL: Duration = Duration::from_millis(4);
@@ -101,33 +105,45 @@ async fn answer<R: Runtime>(
     node: &Node,
     deadline: Instant,
 ) -> Result<NodeConnection> {
+    let addresses = addresses(topology, node);
+    let (best, others) = addresses
+        .split_first()
+        .ok_or_else(|| Error::new(ErrorKind::Redis, format!("{} has no address", node.name)))?;
     let begun = Instant::now();
     let mut asked = begun;
+    // A published port is taken by Docker's proxy before the node listens, and this machine may yet turn out
+    // not to reach the bridge: the better address is tried alone at first, and then has the last word for a
+    // while, so that a busy moment is not mistaken for a wall.
+    let second: Mutex<Option<(Instant, NodeConnection)>> = Mutex::default();
     let what = format!("{} answers", node.name);
     until(&what, deadline, DIAL, || {
         let look = asked.elapsed() >= SILENCE;
         if look {
             asked = Instant::now();
         }
-        // The bridge is tried alone at first. A published port is taken by Docker's proxy before the node
-        // listens, and this machine may yet turn out not to reach the bridge.
-        let addresses = addresses(topology, node);
-        let tried = if begun.elapsed() < SILENCE {
-            1
-        } else {
-            addresses.len()
-        };
+        let second = &second;
         async move {
-            let mut last = String::new();
-            for address in &addresses[..tried] {
-                match dial(address).await {
-                    Ok(link) => return Ok(Seen::Done(link)),
-                    Err(error) => {
-                        last = error
-                            .causes()
-                            .into_iter()
-                            .next()
-                            .unwrap_or_else(|| error.to_string())
+            let mut last = match dial(best).await {
+                Ok(link) => return Ok(Seen::Done(link)),
+                Err(error) => cause(&error),
+            };
+            if begun.elapsed() < SILENCE {
+                return Ok(Seen::NotYet(last));
+            }
+            let known = second.lock().ok().and_then(|known| known.clone());
+            match known {
+                Some((since, link)) if since.elapsed() >= WALL => return Ok(Seen::Done(link)),
+                Some(_) => {}
+                None => {
+                    for address in others {
+                        match dial(address).await {
+                            Ok(link) => {
+                                if let Ok(mut known) = second.lock() {
+                                    *known = Some((Instant::now(), link));
+                                }
+                            }
+                            Err(error) => last = cause(&error),
+                        }
                     }
                 }
             }
@@ -138,6 +154,15 @@ async fn answer<R: Runtime>(
         }
     })
     .await
+}
+
+/// Why an attempt to connect failed, in the words of whoever refused.
+fn cause(error: &Error) -> String {
+    error
+        .causes()
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| error.to_string())
 }
 
 async fn dial(address: &Address) -> Result<NodeConnection> {
@@ -154,6 +179,8 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
         Activity::Created => return Ok(()),
         _ if state.out_of_memory => "was killed for want of memory".to_owned(),
         Activity::Paused => "is paused".to_owned(),
+        // The engine has started it again meanwhile, and its last exit code is forgotten.
+        _ if state.exit_code == 0 && state.restarts > 0 => "dies again and again".to_owned(),
         _ => format!("died with exit code {}", state.exit_code),
     };
     let request = LogRequest {
@@ -176,15 +203,30 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
         }))
 }
 
-/// Tries every node once, and returns the connections of those that answer.
-pub(super) async fn reachable(topology: &Topology) -> Vec<(usize, NodeConnection)> {
-    let attempts = topology.nodes.iter().map(|node| async move {
-        for address in addresses(topology, node) {
-            if let Ok(link) = dial(&address).await {
-                return Some((node.index, link));
-            }
-        }
-        None
-    });
+/// The connections to those nodes of `running` (by index) that answer within `patience`.
+pub(super) async fn reachable(
+    topology: &Topology,
+    running: &[usize],
+    patience: Duration,
+) -> Vec<(usize, NodeConnection)> {
+    let deadline = Instant::now() + patience;
+    let attempts = topology
+        .nodes
+        .iter()
+        .filter(|node| running.contains(&node.index))
+        .map(|node| async move {
+            let addresses = addresses(topology, node);
+            let link = until("the node answers", deadline, DIAL, || async {
+                let mut last = String::new();
+                for address in &addresses {
+                    match dial(address).await {
+                        Ok(link) => return Ok(Seen::Done(link)),
+                        Err(error) => last = cause(&error),
+                    }
+                }
+                Ok(Seen::NotYet(last))
+            });
+            link.await.ok().map(|link| (node.index, link))
+        });
     join_all(attempts).await.into_iter().flatten().collect()
 }

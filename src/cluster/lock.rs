@@ -1,9 +1,12 @@
 //! Locks among the rcup processes of one user on one machine, so that two starts of one cluster become a
 //! start and an adoption, and two choices of ports or subnets do not choose alike.
 //!
-//! The locks carry no state: they are empty files, and the kernel releases a lock when its holder dies.
+//! The kernel releases a lock when its holder dies. The file itself says one thing only: a holder writes its
+//! process id into it and empties it when it is done, so whoever finds it written knows that the last holder
+//! was killed, and that the engine may still be making what it had asked for.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,7 +19,23 @@ use crate::event::{Event, Observer};
 /// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
+    abandoned: bool,
+}
+
+impl Lock {
+    /// Whether the last holder was killed before it was done.
+    pub(super) fn was_abandoned(&self) -> bool {
+        self.abandoned
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        if let Err(error) = self.file.set_len(0) {
+            tracing::debug!(%error, "a lock file could not be emptied");
+        }
+    }
 }
 
 fn directory() -> PathBuf {
@@ -46,8 +65,9 @@ pub(super) async fn lock(
             .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
     };
     std::fs::create_dir_all(&directory).map_err(failed)?;
-    let file = File::options()
+    let mut file = File::options()
         .create(true)
+        .read(true)
         .append(true)
         .open(&path)
         .map_err(failed)?;
@@ -74,7 +94,11 @@ pub(super) async fn lock(
         },
     )
     .await?;
-    Ok(Lock { _file: file })
+    let abandoned = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
+    file.set_len(0)
+        .and_then(|()| writeln!(file, "{}", std::process::id()))
+        .map_err(failed)?;
+    Ok(Lock { file, abandoned })
 }
 
 #[cfg(test)]
@@ -94,6 +118,17 @@ mod tests {
             "another engine is another matter"
         );
         drop(held);
-        assert!(lock("unix:///x", &name, soon(), &Silent).await.is_ok());
+        let again = lock("unix:///x", &name, soon(), &Silent).await.unwrap();
+        assert!(!again.was_abandoned());
+        // A holder that is killed never drops its lock; the kernel closes the file.
+        let killed = again.file.try_clone().unwrap();
+        killed.unlock().unwrap();
+        std::mem::forget(again);
+        assert!(
+            lock("unix:///x", &name, soon(), &Silent)
+                .await
+                .unwrap()
+                .was_abandoned()
+        );
     }
 }

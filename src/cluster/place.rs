@@ -3,8 +3,9 @@
 use std::net::Ipv4Addr;
 
 use super::host;
+use crate::check::neighbours;
 use crate::error::Result;
-use crate::plan::{NetworkSeen, Observed};
+use crate::plan::{Activity, NetworkSeen, Observed};
 use crate::runtime::EngineInfo;
 use crate::spec::ClusterSpec;
 use crate::topology::{Image, Surroundings, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
@@ -38,6 +39,7 @@ pub(super) fn surroundings(
     let mut elsewhere = |_: u16| None;
     if engine.local {
         subnets.extend(host::routes());
+        fits(spec, observed)?;
     }
     let probe: &mut dyn FnMut(u16) -> Option<String> = if engine.local { &mut probe } else { &mut elsewhere };
     Ok(Surroundings {
@@ -48,6 +50,28 @@ pub(super) fn surroundings(
         open_files: host::open_files(engine.local).filter(|_| !lessons.open_files_refused),
         seed: rand::random(),
     })
+}
+
+/// Whether this machine has room for the cluster beside those that run.
+fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
+    let Some(limit) = host::neighbour_limit() else {
+        return Ok(());
+    };
+    let others: Vec<usize> = observed
+        .clusters()
+        .iter()
+        .filter(|name| *name != spec.name())
+        .map(|name| {
+            observed
+                .of(name)
+                .containers
+                .iter()
+                .filter(|node| node.activity == Activity::Running)
+                .count()
+        })
+        .filter(|running| *running > 0)
+        .collect();
+    neighbours(spec.nodes(), &others, limit)
 }
 
 /// Whether this machine reaches the engine's bridges: the default bridge's own address is then one of

@@ -26,6 +26,9 @@ use crate::topology::{Image, TakenPort, TakenSubnet, Topology};
 /// How often a start is tried again on another subnet or other ports after the engine refused its choice.
 const ATTEMPTS: usize = 12;
 
+/// How long a running node may take to say whether its formation was finished.
+const DOUBT: Duration = Duration::from_secs(1);
+
 /// How a start goes about it.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -115,7 +118,7 @@ pub(super) async fn plan_only<R: Runtime>(
 ) -> Result<Plan> {
     let engine = runtime.describe().await?;
     let observed = runtime.observe(&Scope::Everything).await?;
-    let decision = doubt(plan::decide(spec, &observed)?).await?;
+    let decision = doubt(plan::decide(spec, &observed)?, &observed).await?;
     let ours = observed.of(spec.name());
     match decision {
         Decision::Adopt(topology) => Ok(plan::adopt(&topology, &ours.containers)),
@@ -157,7 +160,7 @@ impl<R: Runtime> Start<'_, R> {
         let _lock = self.or_cancelled(held).await?;
         let observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
         let decision = plan::decide(self.spec, &observed)?;
-        let decision = self.in_time(doubt(decision)).await?;
+        let decision = self.in_time(doubt(decision, &observed)).await?;
         let took = looked.elapsed();
         self.observer().observe(&Event::finished(Phase::Engine, took));
         let mut cluster = match decision {
@@ -247,9 +250,12 @@ impl<R: Runtime> Start<'_, R> {
         self.observer()
             .observe(&Event::finished(Phase::Image, image_took));
         if self.spec.masters() < 3 {
+            let why = match self.spec.masters() {
+                1 => "a single master has no other to replace it",
+                _ => "two masters have no majority when one of them is lost",
+            };
             self.observer().observe(&Event::warning(format!(
-                "{} masters are no majority without one of them: such a cluster cannot fail over by itself",
-                self.spec.masters()
+                "{why}: this cluster cannot fail over by itself"
             )));
         }
         debug_assert!(self.spec.nodes() <= MOST_NODES);
@@ -374,13 +380,14 @@ struct Failed {
 
 /// Asks the nodes that run whether their formation was ever finished. An unfinished cluster without a key
 /// is nobody's, and is replaced; one that has lost nodes is not touched.
-async fn doubt(decision: Decision) -> Result<Decision> {
+async fn doubt(decision: Decision, observed: &Observed) -> Result<Decision> {
     let (topology, missing) = match &decision {
         Decision::Create | Decision::Replace => return Ok(decision),
         Decision::Adopt(topology) => (topology, Vec::new()),
         Decision::Doubt { topology, missing } => (topology, missing.clone()),
     };
-    let links = reachable(topology).await;
+    let running = observed.of(topology.name()).running();
+    let links = reachable(topology, &running, DOUBT).await;
     let answers = join_all(links.iter().map(|(_, link)| async {
         let forming = is_forming(topology, link).await.unwrap_or(false);
         let keys = link.keys().await.unwrap_or(u64::MAX);

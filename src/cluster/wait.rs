@@ -100,8 +100,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_ends_the_wait() {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        let result: Result<()> = until("never", deadline, Duration::from_secs(60), || async {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let result: Result<()> = until("never", deadline, Duration::from_mins(1), || async {
             Err(Error::new(ErrorKind::NodeFailed, "dead"))
         })
         .await;

@@ -134,6 +134,16 @@ impl Observed {
         }
     }
 
+    /// The indices of the nodes whose containers run.
+    pub fn running(&self) -> Vec<usize> {
+        let running = |container: &&ContainerSeen| container.activity == Activity::Running;
+        self.containers
+            .iter()
+            .filter(running)
+            .filter_map(ContainerSeen::index)
+            .collect()
+    }
+
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && self.containers.is_empty() && self.volumes.is_empty()

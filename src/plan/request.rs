@@ -173,6 +173,6 @@ mod tests {
                 "/rcup/2/nodes.conf"
             ]
         );
-        assert!(files.iter().all(|file| file.mode & 0o077 == 0));
+        assert!(files.iter().all(|file| file.mode % 0o100 == 0));
     }
 }

@@ -151,6 +151,12 @@ impl NodeConnection {
         Ok(pairs.get(name).cloned().unwrap_or_default())
     }
 
+    /// The server's clock, in milliseconds since 1970.
+    pub async fn clock(&self) -> Result<u64> {
+        let (seconds, micros): (u64, u64) = self.command(&["TIME"]).await?;
+        Ok(seconds * 1000 + micros / 1000)
+    }
+
     /// How many keys the node holds.
     pub async fn keys(&self) -> Result<u64> {
         self.command(&["DBSIZE"]).await

@@ -35,7 +35,8 @@ fn node(line: &str) -> Option<NodeLine> {
     let master = Some(words.next()?)
         .filter(|id| *id != "-")
         .map(|id| NodeId(id.to_owned()));
-    let epoch = words.nth(2)?.parse().ok()?;
+    let pong = words.nth(1)?.parse().ok()?;
+    let epoch = words.next()?.parse().ok()?;
     let connected = words.next()? == "connected";
     let (mut slots, mut moving) = (Vec::new(), Vec::new());
     for word in words.filter(|word| !word.is_empty()) {
@@ -57,6 +58,7 @@ fn node(line: &str) -> Option<NodeLine> {
         hostname: hostname.filter(|name| !name.is_empty()).map(str::to_owned),
         flags,
         master,
+        pong,
         epoch,
         connected,
         slots,
@@ -152,6 +154,7 @@ mod tests {
         assert_eq!(lines[1].slots, [SlotRange::new(5461, 10922)]);
         assert_eq!(lines[1].moving.len(), 1);
         assert_eq!(lines[1].epoch, 2);
+        assert_eq!((lines[0].pong, lines[1].pong), (1_426_238_317_239, 0));
         assert_eq!(lines[2].troubles().collect::<Vec<_>>(), ["fail?", "noaddr"]);
         assert_eq!(lines[2].slots, [SlotRange::new(0, 0), SlotRange::new(2, 3)]);
         assert!(!lines[2].connected);

@@ -177,7 +177,18 @@ fn lines(topology: &Topology, node: &Node) -> Vec<Line> {
             "Clients are sent to the published port; bus and replication keep the bridge's addresses.",
         )),
     }
-    lines.extend([
+    lines.extend(tuning());
+    lines
+}
+
+/// What does not depend on the node.
+fn tuning() -> Vec<Line> {
+    let text = |name, value: &str, why| Line {
+        name,
+        value: value.to_owned(),
+        why,
+    };
+    vec![
         text("databases", "1", "A cluster has one database."),
         text("save", "\"\"", "No snapshots: the cluster lives in memory."),
         text(
@@ -223,8 +234,7 @@ fn lines(topology: &Topology, node: &Node) -> Vec<Line> {
             "Milliseconds: LATENCY records events above.",
         ),
         text("loglevel", "notice", "Read them with `rcup logs`."),
-    ]);
-    lines
+    ]
 }
 
 #[cfg(test)]

@@ -44,7 +44,7 @@ pub struct TakenPort {
     pub by: String,
 }
 
-fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
+fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
@@ -54,7 +54,7 @@ fn overlap(one: &Ipv4Net, other: &Ipv4Net) -> bool {
 /// [`ErrorKind::Subnet`], saying what holds it.
 pub fn choose_subnet(spec: &ClusterSpec, taken: &[TakenSubnet]) -> Result<Ipv4Net> {
     if let Some(wanted) = spec.subnet() {
-        return match taken.iter().find(|other| overlap(&wanted, &other.subnet)) {
+        return match taken.iter().find(|other| overlap(wanted, other.subnet)) {
             None => Ok(wanted),
             Some(other) => Err(Error::new(
                 ErrorKind::Subnet,
@@ -69,7 +69,7 @@ pub fn choose_subnet(spec: &ClusterSpec, taken: &[TakenSubnet]) -> Result<Ipv4Ne
         .filter_map(|pool| pool.parse::<Ipv4Net>().ok())
         .filter_map(|pool| pool.subnets(prefix).ok())
         .flatten()
-        .find(|candidate| !taken.iter().any(|other| overlap(candidate, &other.subnet)))
+        .find(|candidate| !taken.iter().any(|other| overlap(*candidate, other.subnet)))
         .ok_or_else(|| {
             Error::new(
                 ErrorKind::Subnet,
@@ -235,7 +235,7 @@ mod tests {
                 .collect();
             let chosen = choose_subnet(&spec(nodes, 0), &taken).unwrap();
             prop_assert!(room(chosen) >= nodes);
-            prop_assert!(taken.iter().all(|other| !overlap(&chosen, &other.subnet)));
+            prop_assert!(taken.iter().all(|other| !overlap(chosen, other.subnet)));
             prop_assert!(chosen.contains(&node_address(chosen, nodes)));
             prop_assert_ne!(node_address(chosen, nodes), chosen.broadcast());
         }

@@ -62,16 +62,16 @@ impl Announce {
     pub fn decide(choice: AnnounceChoice, server: Server, bridge_reachable: bool) -> Result<Self, Error> {
         match choice {
             AnnounceChoice::Ip => Ok(Self::Ip),
-            AnnounceChoice::Hostname => Ok(Self::Hostname),
-            AnnounceChoice::ClientIpv4 if server.announces_client_address() => Ok(Self::ClientIpv4),
+            AnnounceChoice::Auto if bridge_reachable => Ok(Self::Ip),
+            AnnounceChoice::ClientIpv4 | AnnounceChoice::Auto if server.announces_client_address() => {
+                Ok(Self::ClientIpv4)
+            }
+            AnnounceChoice::Hostname | AnnounceChoice::Auto => Ok(Self::Hostname),
             AnnounceChoice::ClientIpv4 => Err(Error::new(
                 ErrorKind::Usage,
                 format!("{server} has no cluster-announce-client-ipv4"),
             )
             .hint("It came with Valkey 8.0. Use --announce hostname, or leave the flag out.")),
-            AnnounceChoice::Auto if bridge_reachable => Ok(Self::Ip),
-            AnnounceChoice::Auto if server.announces_client_address() => Ok(Self::ClientIpv4),
-            AnnounceChoice::Auto => Ok(Self::Hostname),
         }
     }
 
@@ -104,10 +104,8 @@ impl Formation {
     /// [`ErrorKind::Usage`] when the user insists on a way that is not proven for it.
     pub fn decide(choice: FormationChoice, server: Server) -> Result<Self, Error> {
         match choice {
-            FormationChoice::Commands => Ok(Self::Commands),
-            FormationChoice::Auto if server.seeding_is_proven() => Ok(Self::Seeded),
-            FormationChoice::Auto => Ok(Self::Commands),
-            FormationChoice::Seeded if server.seeding_is_proven() => Ok(Self::Seeded),
+            FormationChoice::Auto | FormationChoice::Seeded if server.seeding_is_proven() => Ok(Self::Seeded),
+            FormationChoice::Commands | FormationChoice::Auto => Ok(Self::Commands),
             FormationChoice::Seeded => Err(Error::new(
                 ErrorKind::Usage,
                 format!("the seeded formation is not proven for {server}"),

@@ -4,6 +4,8 @@
 
 mod adoption;
 mod architecture;
+mod cli;
+mod docker;
 mod retry;
 mod rollback;
 mod scene;

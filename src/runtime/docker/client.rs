@@ -30,7 +30,7 @@ const OLDEST_API: (u32, u32) = (1, 41);
 const QUICK: Duration = Duration::from_secs(30);
 
 /// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
-const SLOW: Duration = Duration::from_secs(120);
+const SLOW: Duration = Duration::from_mins(2);
 
 /// A Docker engine, or one that speaks its API.
 #[derive(Clone, Debug)]

@@ -86,7 +86,10 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         );
     }
     match source {
-        DockerError::IOError { .. } | DockerError::HyperResponseError { .. } => (
+        DockerError::IOError { .. }
+        | DockerError::HyperResponseError { .. }
+        | DockerError::HyperLegacyError { .. }
+        | DockerError::SocketNotFoundError(_) => (
             ErrorKind::EngineUnavailable,
             Some("The engine went away: see whether it runs with `docker info`, then try again."),
         ),

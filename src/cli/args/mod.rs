@@ -1,0 +1,341 @@
+//! The flags and their texts.
+
+mod spec;
+
+use std::ffi::OsString;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use rcup::ClusterName;
+use rcup::image::Source;
+use rcup::spec::{Engine, Selector};
+
+pub use spec::{Spec, Start};
+use spec::{duration, engines};
+
+/// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
+#[derive(Debug, Parser)]
+#[command(
+    name = "rcup",
+    version,
+    max_term_width = 100,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:\n  rcup up                    start 3 masters with a replica each, or adopt \
+                  them if they run\n  eval \"$(rcup env)\"         hand the addresses to your program\n  \
+                  rcup down                  remove everything again"
+)]
+pub struct Cli {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub verb: Verb,
+}
+
+/// The flags that all verbs share.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+pub struct Global {
+    /// Form of the data on standard output (`ndjson`, one object a line: `up` and `logs`)
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORM",
+        value_enum,
+        default_value = "human",
+        env = "RCUP_OUTPUT",
+        hide_env_values = true
+    )]
+    pub output: Output,
+    /// Show no progress and no notes
+    #[arg(long, short, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Show more: notes, ids, timings
+    #[arg(long, short, global = true)]
+    pub verbose: bool,
+}
+
+/// The form of the data on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    Human,
+    Json,
+    Ndjson,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Start a cluster and prove it ready; adopt it if it already runs
+    Up(Box<Up>),
+    /// Remove clusters with everything that belongs to them
+    Down(Down),
+    /// List the clusters on this engine
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  rcup list\n  rcup list --output json | jq -r '.clusters[].name'"
+    )]
+    List,
+    /// Show one cluster, node by node
+    #[command(
+        after_help = "Exits with 0 when every node is as it should be, else with 3.\n\nExamples:\n  rcup status orders\n  \
+                      rcup status orders --output json | jq -r '.nodes[].advertised'"
+    )]
+    Status(Named),
+    /// Check a running cluster: every node, every slot, every advertised address
+    #[command(
+        after_help = "Exits with 0 when no check fails, else with 3.\n\nExamples:\n  rcup validate orders\n  rcup \
+                      validate orders --output json | jq .passed"
+    )]
+    Validate(Named),
+    /// Show the nodes' logs, merged in the order of time
+    Logs(Logs),
+    /// Run redis-cli (or valkey-cli) in a node, with everything filled in
+    Cli(CliArgs),
+    /// Run a command in a node, or in several
+    Exec(Exec),
+    /// Print the settings with which a program connects
+    Env(Env),
+    /// Make and list local images, for where no registry can be reached
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup image build --engine valkey\n  rcup image list"
+    )]
+    Image {
+        #[command(subcommand)]
+        verb: ImageVerb,
+    },
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Examples:\n  rcup completions bash > ~/.local/share/bash-completion/completions/rcup\n  rcup \
+                      completions fish > ~/.config/fish/completions/rcup.fish"
+    )]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print a manual page
+    #[command(after_help = "Examples:\n  rcup man | man -l -\n  rcup man up > rcup-up.1")]
+    Man {
+        /// The verb to describe [default: rcup as a whole]
+        verb: Option<String>,
+    },
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Examples:\n  rcup up orders --masters 5 --replicas 2\n  rcup up cache --engine \
+                        valkey --set maxmemory=64mb --set maxmemory-policy=allkeys-lru"
+)]
+pub struct Up {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    #[command(flatten)]
+    pub spec: Spec,
+    #[command(flatten)]
+    pub start: Start,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  rcup down orders\n  rcup down --all")]
+pub struct Down {
+    /// Names of the clusters [default: default]
+    #[arg(value_name = "NAME", conflicts_with = "all")]
+    pub names: Vec<ClusterName>,
+    /// Remove every cluster of rcup on this engine
+    #[arg(long)]
+    pub all: bool,
+    /// Keep the volumes and the data in them
+    #[arg(long)]
+    pub keep_volumes: bool,
+    /// Remove the volumes too, which is the default
+    #[arg(long, hide = true, conflicts_with = "keep_volumes")]
+    pub volumes: bool,
+}
+
+/// A verb that needs only a name.
+#[derive(Args, Debug)]
+pub struct Named {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  rcup logs orders --tail 20\n  rcup logs orders --node masters --follow")]
+pub struct Logs {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
+    #[arg(long, value_name = "SELECTOR", default_value = "all")]
+    pub node: Selector,
+    /// Only so many lines from the end of each node's log
+    #[arg(long, short = 'n', value_name = "N")]
+    pub tail: Option<u32>,
+    /// Wait for more
+    #[arg(long, short)]
+    pub follow: bool,
+    /// Only what is younger than this
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub since: Option<Duration>,
+    /// Begin each line with its time
+    #[arg(long, short)]
+    pub timestamps: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The exit code is the client's own.\n\nExamples:\n  rcup cli orders -- SET greeting hello\n  \
+                        echo 'GET greeting' | rcup cli orders --node replica:1"
+)]
+pub struct CliArgs {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Node: an index, `master:N` or `replica:N`
+    #[arg(long, value_name = "SELECTOR", default_value = "1")]
+    pub node: Selector,
+    /// Arguments for the client; none starts it interactively
+    #[arg(last = true, value_name = "ARGS")]
+    pub args: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The exit code is the command's own.\n\nExamples:\n  rcup exec orders -- cat /rcup/redis.conf\n  \
+                        rcup exec orders --node masters -- sh -c 'cat /proc/1/status | grep VmRSS'"
+)]
+pub struct Exec {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
+    #[arg(long, value_name = "SELECTOR", default_value = "1")]
+    pub node: Selector,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  eval \"$(rcup env orders)\"\n  rcup env orders --format dotenv > .env")]
+pub struct Env {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", default_value = "shell")]
+    pub format: EnvFormat,
+}
+
+/// In which form `rcup env` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// Lines for `eval` in a POSIX shell
+    Shell,
+    /// Lines for a .env file
+    Dotenv,
+    /// One JSON object
+    Json,
+}
+
+/// What to do with images.
+#[derive(Debug, Subcommand)]
+pub enum ImageVerb {
+    /// Make a local image from this machine's server or from its distribution's packages
+    #[command(after_help = "Examples:\n  rcup image build\n  rcup image build --engine valkey --from trixie")]
+    Build {
+        /// Server to pack: `redis` or `valkey`
+        #[arg(long, value_name = "ENGINE", default_value = "redis", value_parser = engines())]
+        engine: Engine,
+        /// Where the programs come from: `host`, a suite such as `bookworm-backports`, or `auto`
+        #[arg(long, value_name = "SOURCE", default_value = "auto")]
+        from: Source,
+    },
+    /// List the local images, and say whether the official ones are here
+    #[command(
+        visible_alias = "ls",
+        after_help = "Examples:\n  rcup image list\n  rcup image list --output json"
+    )]
+    List,
+}
+
+/// Whether the command line asks for JSON, also when it cannot be parsed.
+pub fn wants_json(arguments: &[OsString]) -> bool {
+    let is_json = |value: &str| matches!(value, "json" | "ndjson");
+    let own = arguments
+        .split(|argument| argument == "--")
+        .next()
+        .unwrap_or_default();
+    let texts: Vec<&str> = own.iter().filter_map(|argument| argument.to_str()).collect();
+    let flag = texts
+        .iter()
+        .enumerate()
+        .find_map(|(nth, text)| match text.strip_prefix("--output") {
+            Some("") => texts.get(nth + 1).copied(),
+            Some(value) => value.strip_prefix('='),
+            None => None,
+        });
+    match flag {
+        Some(value) => is_json(value),
+        None => std::env::var("RCUP_OUTPUT").is_ok_and(|value| is_json(&value)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wants(arguments: &[&str]) -> bool {
+        wants_json(&arguments.iter().map(OsString::from).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_parser_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn json_is_recognised_before_parsing_and_not_among_a_programs_arguments() {
+        assert!(wants(&["rcup", "up", "--output", "json", "--nonsense"]));
+        assert!(wants(&["rcup", "--output=ndjson", "up"]));
+        assert!(!wants(&["rcup", "up", "--output", "human"]));
+        assert!(!wants(&["rcup", "exec", "--", "x", "--output", "json"]));
+        assert!(!wants(&["rcup", "up", "--output"]));
+    }
+
+    #[test]
+    fn the_flags_become_the_specification() {
+        let cli = Cli::try_parse_from([
+            "rcup",
+            "up",
+            "x",
+            "--primaries",
+            "4",
+            "--replicas",
+            "2",
+            "--set",
+            "maxmemory=64mb",
+            "--set",
+            "appendonly=yes",
+            "--subnet",
+            "10.88.0.0/24",
+            "--port",
+            "8001",
+            "--node-timeout",
+            "1s",
+        ])
+        .unwrap();
+        let Verb::Up(up) = cli.verb else { panic!("not up") };
+        let spec = up.spec.build(up.name).unwrap();
+        assert_eq!((spec.masters(), spec.replicas()), (4, 2));
+        assert_eq!(spec.directives().len(), 2);
+        assert_eq!(spec.port(), Some(8001));
+        assert_eq!(spec.node_timeout(), Duration::from_secs(1));
+    }
+}

@@ -1,0 +1,216 @@
+//! The flags that say what a cluster shall be, and how its start goes about it.
+
+use std::time::Duration;
+
+use clap::builder::FalseyValueParser;
+use clap::{Args, ValueEnum};
+use ipnet::Ipv4Net;
+use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Pull};
+use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
+
+/// What the cluster shall be.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Cluster")]
+pub struct Spec {
+    /// Number of masters (fewer than 3 cannot fail over)
+    #[arg(
+        long,
+        visible_alias = "primaries",
+        value_name = "N",
+        default_value_t = 3,
+        env = "RCUP_MASTERS",
+        hide_env_values = true
+    )]
+    pub masters: usize,
+    /// Number of replicas of each master
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1,
+        env = "RCUP_REPLICAS",
+        hide_env_values = true
+    )]
+    pub replicas: usize,
+    /// Server to run: `redis` or `valkey`
+    #[arg(long, value_name = "ENGINE", default_value = "redis", value_parser = engines(), env = "RCUP_ENGINE", hide_env_values = true)]
+    pub engine: Engine,
+    /// Image to run [default: the official one, or a local one of `rcup image build`]
+    #[arg(long, value_name = "REF", env = "RCUP_IMAGE", hide_env_values = true)]
+    pub image: Option<String>,
+    /// When to pull the image
+    #[arg(
+        long,
+        value_name = "WHEN",
+        default_value = "missing",
+        env = "RCUP_PULL",
+        hide_env_values = true
+    )]
+    pub pull: PullArg,
+    /// Subnet of the cluster's network [default: a free one]
+    #[arg(long, value_name = "CIDR", value_parser = subnet, env = "RCUP_SUBNET", hide_env_values = true)]
+    pub subnet: Option<Ipv4Net>,
+    /// Port of the first node; the others follow [default: a free block from 7001 on]
+    #[arg(long, value_name = "BASE", env = "RCUP_PORT", hide_env_values = true)]
+    pub port: Option<u16>,
+    /// Line for every node's redis.conf (repeatable; in `RCUP_SET`, separated by `;`)
+    #[arg(
+        long,
+        value_name = "DIRECTIVE=VALUE",
+        value_delimiter = ';',
+        env = "RCUP_SET",
+        hide_env_values = true
+    )]
+    pub set: Vec<Directive>,
+    /// How the nodes tell clients where they are
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        env = "RCUP_ANNOUNCE",
+        hide_env_values = true
+    )]
+    pub announce: AnnounceArg,
+    /// How the nodes become a cluster
+    #[arg(
+        long,
+        value_name = "HOW",
+        default_value = "auto",
+        env = "RCUP_FORMATION",
+        hide_env_values = true
+    )]
+    pub formation: FormationArg,
+    /// Time after which a silent node counts as failed
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "RCUP_NODE_TIMEOUT", hide_env_values = true)]
+    pub node_timeout: Duration,
+}
+
+impl Spec {
+    /// The specification, checked as a whole.
+    pub fn build(self, name: ClusterName) -> Result<ClusterSpec, Error> {
+        let mut spec = ClusterSpec::builder()
+            .name(name)
+            .masters(self.masters)
+            .replicas(self.replicas)
+            .engine(self.engine)
+            .pull(self.pull.into())
+            .announce(self.announce.into())
+            .formation(self.formation.into())
+            .node_timeout(self.node_timeout);
+        if let Some(image) = self.image {
+            spec = spec.image(image);
+        }
+        if let Some(subnet) = self.subnet {
+            spec = spec.subnet(subnet);
+        }
+        if let Some(port) = self.port {
+            spec = spec.port(port);
+        }
+        self.set
+            .into_iter()
+            .fold(spec, rcup::spec::ClusterSpecBuilder::set)
+            .build()
+    }
+}
+
+/// How the start goes about it.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Start")]
+pub struct Start {
+    /// Longest time until the cluster is ready
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
+    pub timeout: Duration,
+    /// Leave what a failed start has made for a closer look
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_KEEP_ON_FAILURE", hide_env_values = true)]
+    pub keep_on_failure: bool,
+    /// Leave out the validation report (the cluster is proven ready all the same)
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_NO_VALIDATE", hide_env_values = true)]
+    pub no_validate: bool,
+    /// Print what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+/// [`Pull`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum PullArg {
+    /// When the engine does not have it
+    Missing,
+    /// Before every start
+    Always,
+    /// Never; what is not there is an error
+    Never,
+}
+
+impl From<PullArg> for Pull {
+    fn from(arg: PullArg) -> Self {
+        match arg {
+            PullArg::Missing => Self::Missing,
+            PullArg::Always => Self::Always,
+            PullArg::Never => Self::Never,
+        }
+    }
+}
+
+/// [`AnnounceChoice`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum AnnounceArg {
+    /// `ip` where this host reaches the containers, else what the server offers for the published ports
+    Auto,
+    /// The address on the bridge network
+    Ip,
+    /// 127.0.0.1, as an announced host name
+    Hostname,
+    /// 127.0.0.1 for clients alone (Valkey 8.0 and later)
+    ClientIpv4,
+}
+
+impl From<AnnounceArg> for AnnounceChoice {
+    fn from(arg: AnnounceArg) -> Self {
+        match arg {
+            AnnounceArg::Auto => Self::Auto,
+            AnnounceArg::Ip => Self::Ip,
+            AnnounceArg::Hostname => Self::Hostname,
+            AnnounceArg::ClientIpv4 => Self::ClientIpv4,
+        }
+    }
+}
+
+/// [`FormationChoice`] on the command line.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub enum FormationArg {
+    /// `seeded` where it is proven for the server, else `commands`
+    Auto,
+    /// By a nodes.conf that is written before the start
+    Seeded,
+    /// By CLUSTER commands after the start
+    Commands,
+}
+
+impl From<FormationArg> for FormationChoice {
+    fn from(arg: FormationArg) -> Self {
+        match arg {
+            FormationArg::Auto => Self::Auto,
+            FormationArg::Seeded => Self::Seeded,
+            FormationArg::Commands => Self::Commands,
+        }
+    }
+}
+
+fn subnet(text: &str) -> Result<Ipv4Net, Error> {
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 subnet"))
+            .hint("Give an address and a prefix, such as `--subnet 10.88.0.0/24`.")
+    })
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, Error> {
+    humantime::parse_duration(text).map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("`{text}` is not a duration"))
+            .hint("Give a number and a unit, such as `500ms`, `5s` or `2m`.")
+    })
+}
+
+pub(super) fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
+    use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+    PossibleValuesParser::new(["redis", "valkey"]).try_map(|text| text.parse::<Engine>())
+}

@@ -1,0 +1,88 @@
+//! The nodes at which a selector points.
+
+use rcup::cluster::Attached;
+use rcup::plan::Activity;
+use rcup::spec::Selector;
+use rcup::topology::{Node, Role};
+use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind};
+
+use super::engine;
+use crate::cli::exit::Failure;
+
+/// A cluster and some of its nodes, in the order of their indices.
+pub struct Chosen {
+    pub attached: Attached<Docker>,
+    pub nodes: Vec<Node>,
+}
+
+impl Chosen {
+    /// Finds them. Roles are those of now: a failover moves them.
+    pub async fn find(name: &ClusterName, selector: Selector) -> Result<Self, Failure> {
+        let attached = Cluster::attach(engine().await?, name).await?;
+        let by_role = !matches!(selector, Selector::All | Selector::Node(_));
+        let roles: Vec<(usize, bool)> = if by_role {
+            let report = attached.report().await;
+            let of_node = |node: &rcup::cluster::NodeReport| (node.index, node.role == Role::Master);
+            report.nodes.iter().map(of_node).collect()
+        } else {
+            let of_node = |node: &Node| (node.index, node.role == Role::Master);
+            attached.topology().nodes.iter().map(of_node).collect()
+        };
+        let indices = selector.choose(&roles)?;
+        let nodes = attached
+            .topology()
+            .nodes
+            .iter()
+            .filter(|node| indices.contains(&node.index))
+            .cloned()
+            .collect();
+        Ok(Self { attached, nodes })
+    }
+
+    /// The only one of them.
+    pub fn single(&self, selector: Selector) -> Result<&Node, Error> {
+        match self.nodes.as_slice() {
+            [node] => Ok(node),
+            several => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "`{selector}` selects {} nodes, and this works with one",
+                    several.len()
+                ),
+            )
+            .hint("Give an index, `master:N` or `replica:N`.")),
+        }
+    }
+
+    /// What a node's container does; `None` when it is gone.
+    pub fn activity(&self, node: &Node) -> Option<&Activity> {
+        self.attached
+            .containers()
+            .iter()
+            .find(|container| container.index() == Some(node.index))
+            .map(|container| &container.activity)
+    }
+
+    /// Nothing, unless one of them does not run.
+    pub fn all_run(&self) -> Result<(), Error> {
+        for node in &self.nodes {
+            let state = match self.activity(node) {
+                Some(Activity::Running) => continue,
+                Some(other) => other.as_str(),
+                None => "missing",
+            };
+            let name = self.attached.topology().name();
+            return Err(Error::new(
+                ErrorKind::NodeFailed,
+                format!(
+                    "node {} of cluster {name} does not run: it is {state}",
+                    node.index
+                ),
+            )
+            .hint(format!(
+                "See `rcup status {name}`; `rcup up {name}` starts what has stopped; --node chooses another."
+            )));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,133 @@
+//! `rcup cli`: the server's own client, with the node and the flags filled in.
+
+use std::io::IsTerminal as _;
+use std::process::{Command, Stdio};
+
+use rcup::runtime::Output;
+use rcup::topology::{Announce, Node};
+use rcup::{Error, ErrorKind};
+
+use super::chosen::Chosen;
+use super::exec;
+use crate::cli::args::CliArgs;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::{Terminal, pass_on};
+
+/// How often a command is sent on before that is an error.
+const MOST_REDIRECTIONS: usize = 8;
+
+pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
+    let chosen = Chosen::find(&args.name, args.node).await?;
+    let node = chosen.single(args.node)?;
+    chosen.all_run()?;
+    let topology = chosen.attached.topology();
+    let client = topology.server().engine.client();
+    // A redirection leads to the address that clients are told. Where that is this host's, it leads nowhere
+    // from inside of a container.
+    let follows = topology.announce == Announce::Ip;
+    if !follows && !terminal.is_json() {
+        if installed(client) {
+            return here(client, node, &args.args);
+        }
+        if args.args.first().is_some_and(|word| !word.starts_with('-')) {
+            return redirected(&chosen, node, client, &args.args).await;
+        }
+        terminal.warn(&format!(
+            "redirections are not followed: they lead to 127.0.0.1, and {client} runs inside of a container; \
+             where it is installed on this host, rcup uses that one"
+        ));
+    }
+    let mut command = vec![client.to_owned()];
+    if follows {
+        command.push("-c".to_owned());
+    }
+    command.extend(["-p".to_owned(), node.port.to_string()]);
+    command.extend(args.args.iter().cloned());
+    exec::in_nodes(&chosen, command, terminal).await
+}
+
+/// Runs one command where it belongs: what the client cannot follow from inside of a container is followed
+/// by running it in the node to which it is sent.
+async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String]) -> Outcome {
+    let mut node = first;
+    for _ in 0..MOST_REDIRECTIONS {
+        let mut command = vec![client.to_owned(), "-p".to_owned(), node.port.to_string()];
+        if std::io::stdout().is_terminal() {
+            command.push("--no-raw".to_owned());
+        }
+        command.extend(args.iter().cloned());
+        let ran = exec::one(chosen, node, &command, None).await?;
+        if let Some(refusal) = ran.refusal {
+            return Err(refusal.into());
+        }
+        let target = moved_to(&ran.stdout).and_then(|port| {
+            let mut nodes = chosen.attached.topology().nodes.iter();
+            nodes.find(|node| node.port == port)
+        });
+        if let Some(target) = target {
+            node = target;
+            continue;
+        }
+        pass_on(&Output::Stdout(ran.stdout.into_bytes()))?;
+        pass_on(&Output::Stderr(ran.stderr.into_bytes()))?;
+        return Ok(Exit::passed_on(ran.code));
+    }
+    Err(Error::new(
+        ErrorKind::Redis,
+        format!("the nodes redirect a command more than {MOST_REDIRECTIONS} times"),
+    )
+    .hint("The cluster is changing its shape: see `rcup validate`.")
+    .into())
+}
+
+/// The port in a redirection, if that is all that was said: `MOVED 12182 127.0.0.1:7003`.
+fn moved_to(output: &str) -> Option<u16> {
+    let output = output.trim();
+    let output = output.strip_prefix("(error) ").unwrap_or(output);
+    let mut words = output.strip_prefix("MOVED ")?.split(' ');
+    words.next()?.parse::<u16>().ok()?;
+    let (_, port) = words.next()?.rsplit_once(':')?;
+    let port = port.parse().ok()?;
+    words.next().is_none().then_some(port)
+}
+
+fn installed(client: &str) -> bool {
+    Command::new(client)
+        .arg("--version")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok_and(|status| status.success())
+}
+
+/// Runs the client of this host, which shares this process's input and output.
+fn here(client: &str, node: &Node, args: &[String]) -> Outcome {
+    let address = node.host_address();
+    let status = Command::new(client)
+        .args([
+            "-c",
+            "-h",
+            &address.ip().to_string(),
+            "-p",
+            &address.port().to_string(),
+        ])
+        .args(args)
+        .status()
+        .map_err(|error| Error::new(ErrorKind::Io, format!("cannot run {client}")).because(error))?;
+    Ok(Exit::passed_on(status.code().map_or(-1, i64::from)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirection_is_recognised_in_both_forms_and_nothing_else_is() {
+        assert_eq!(moved_to("MOVED 12182 127.0.0.1:7003\n\n"), Some(7003));
+        assert_eq!(moved_to("(error) MOVED 5 [::1]:7001\n"), Some(7001));
+        assert_eq!(moved_to("\"MOVED 5 127.0.0.1:7001\"\n"), None);
+        assert_eq!(moved_to("MOVED on, he said: 7001\n"), None);
+        assert_eq!(moved_to("OK\n"), None);
+    }
+}

@@ -1,0 +1,18 @@
+//! `rcup completions`: a script that completes verbs and flags in a shell.
+
+use std::io::Write as _;
+
+use clap::CommandFactory as _;
+use clap_complete::Shell;
+
+use crate::cli::args::Cli;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::Terminal;
+
+pub fn run(shell: Shell, terminal: &Terminal) -> Outcome {
+    // Not straight to the output: the generator panics when nobody reads to the end.
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "rcup", &mut script);
+    terminal.out().write_all(&script)?;
+    Ok(Exit::DONE)
+}

@@ -1,0 +1,87 @@
+//! `rcup down`: removes clusters, by their labels alone.
+
+use std::io::Write as _;
+
+use rcup::cluster::{self, Removed};
+use rcup::{ClusterName, Error};
+use serde::Serialize;
+
+use super::engine;
+use crate::cli::args::Down;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::{Terminal, count, error, json};
+
+/// What was removed of one cluster.
+#[derive(Serialize)]
+struct Gone {
+    name: ClusterName,
+    #[serde(flatten)]
+    removed: Removed,
+}
+
+pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
+    let engine = engine().await?;
+    let names = if args.all {
+        cluster::list(&engine)
+            .await?
+            .into_iter()
+            .map(|listed| listed.name)
+            .collect()
+    } else if args.names.is_empty() {
+        vec![ClusterName::default()]
+    } else {
+        args.names
+    };
+    let progress = Progress::without_notes(terminal);
+    let mut all = Vec::new();
+    let mut failure: Option<Error> = None;
+    // What cannot be removed must not keep the rest.
+    for name in names {
+        let removed = cluster::down(&engine, &name, args.keep_volumes, &*progress).await;
+        progress.stop();
+        match removed {
+            Ok(removed) => {
+                let gone = Gone { name, removed };
+                if !terminal.is_json() && !terminal.quiet {
+                    tell(terminal, &gone)?;
+                }
+                all.push(gone);
+            }
+            Err(next) => {
+                if let Some(earlier) = failure.replace(next) {
+                    error::tell(&earlier, terminal.is_json());
+                }
+            }
+        }
+    }
+    if terminal.is_json() {
+        json::print_named(terminal, "removed", &all)?;
+    } else if all.is_empty() && failure.is_none() {
+        terminal.say("there is no cluster on this engine");
+    }
+    failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
+}
+
+fn tell(terminal: &Terminal, gone: &Gone) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    let Gone { name, removed } = gone;
+    if removed.is_nothing() {
+        writeln!(
+            out,
+            "nothing to remove: there is no cluster {name} on this engine"
+        )?;
+        return Ok(());
+    }
+    let parts: Vec<String> = [
+        (removed.containers, "container"),
+        (removed.networks, "network"),
+        (removed.volumes, "volume"),
+    ]
+    .into_iter()
+    .filter(|(number, _)| *number > 0)
+    .map(|(number, thing)| count(number, thing))
+    .collect();
+    writeln!(out, "removed cluster {name}: {}", parts.join(", "))?;
+    Ok(())
+}

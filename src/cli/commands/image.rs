@@ -1,0 +1,164 @@
+//! `rcup image`: local images, for where no registry can be reached.
+
+use std::io::Write as _;
+
+use owo_colors::Style;
+use rcup::image::{Artifact, Recipe, Source, build};
+use rcup::runtime::{ImageSeen, Runtime as _};
+use rcup::spec::Engine;
+use rcup::{Docker, Error};
+use serde::Serialize;
+
+use super::engine;
+use crate::cli::args::ImageVerb;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::table::{Cell, Table};
+use crate::cli::terminal::{Terminal, columns, json, size};
+
+pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
+    // Whoever has no engine learns it before anything is fetched.
+    let docker = engine().await?;
+    match verb {
+        ImageVerb::Build { engine, from } => make(&docker, engine, from, terminal).await,
+        ImageVerb::List => list(&docker, terminal).await,
+    }
+}
+
+/// The image that was made, in JSON.
+#[derive(Serialize)]
+struct Made<'a> {
+    reference: &'a str,
+    engine: &'static str,
+    version: String,
+    bytes: u64,
+    origin: &'a str,
+    architecture: &'a str,
+}
+
+async fn make(docker: &Docker, engine: Engine, source: Source, terminal: &Terminal) -> Outcome {
+    let progress = Progress::new(terminal);
+    let made = made(docker, &Recipe { engine, source }, &progress).await;
+    progress.stop();
+    let artifact = made?;
+    if terminal.is_json() {
+        let made = Made {
+            reference: &artifact.reference,
+            engine: artifact.server.engine.as_str(),
+            version: artifact.server.version.to_string(),
+            bytes: artifact.bytes,
+            origin: &artifact.origin,
+            architecture: &artifact.architecture,
+        };
+        json::print(terminal, &made)?;
+    } else {
+        writeln!(
+            terminal.out(),
+            "made image {} ({}) of {}",
+            artifact.reference,
+            size(artifact.bytes),
+            artifact.origin
+        )?;
+    }
+    Ok(Exit::DONE)
+}
+
+async fn made(docker: &Docker, recipe: &Recipe, progress: &Progress) -> Result<Artifact, Error> {
+    let artifact = build(recipe, &|line| progress.doing(line)).await?;
+    progress.doing(&format!("importing image {}", artifact.reference));
+    docker
+        .import(artifact.archive.path(), &artifact.reference, &artifact.changes())
+        .await?;
+    Ok(artifact)
+}
+
+/// A local image.
+#[derive(Serialize)]
+struct Local {
+    reference: String,
+    engine: Option<String>,
+    version: Option<String>,
+    bytes: u64,
+    origin: Option<String>,
+}
+
+/// The image that `rcup up` takes first.
+#[derive(Serialize)]
+struct Official {
+    reference: &'static str,
+    engine: &'static str,
+    present: bool,
+}
+
+/// The list in JSON.
+#[derive(Serialize)]
+struct Images {
+    images: Vec<Local>,
+    official: Vec<Official>,
+}
+
+async fn list(docker: &Docker, terminal: &Terminal) -> Outcome {
+    let mut locals: Vec<Local> = docker.local_images().await?.into_iter().map(local).collect();
+    locals.sort_by(|a, b| a.reference.cmp(&b.reference));
+    let mut officials = Vec::new();
+    for engine in [Engine::Redis, Engine::Valkey] {
+        let reference = engine.official_image();
+        officials.push(Official {
+            reference,
+            engine: engine.as_str(),
+            present: docker.image(reference).await?.is_some(),
+        });
+    }
+    if terminal.is_json() {
+        let images = Images {
+            images: locals,
+            official: officials,
+        };
+        json::print(terminal, &images)?;
+        return Ok(Exit::DONE);
+    }
+    let mut out = terminal.out();
+    if locals.is_empty() {
+        terminal.say("there is no local image; make one with `rcup image build`");
+    } else {
+        out.write_all(table(&locals).render(columns()).as_bytes())?;
+        writeln!(out)?;
+    }
+    for official in officials {
+        let is = if official.present {
+            "is here"
+        } else {
+            "is not here"
+        };
+        writeln!(out, "official image {} {is}", official.reference)?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn local(image: ImageSeen) -> Local {
+    let label = |name: &str| image.labels.get(name).cloned();
+    Local {
+        engine: label("rcup.engine"),
+        version: label("rcup.engine-version"),
+        origin: label("rcup.image.origin"),
+        reference: image.reference,
+        bytes: image.bytes,
+    }
+}
+
+fn table(locals: &[Local]) -> Table {
+    let mut table = Table::new(&["IMAGE", "SERVER", "SIZE", "ORIGIN"]).right(2);
+    for image in locals {
+        let server = match (&image.engine, &image.version) {
+            (Some(engine), Some(version)) => format!("{engine} {version}"),
+            _ => "unknown".to_owned(),
+        };
+        table.row([
+            Cell::styled(&*image.reference, Style::new().bold()),
+            server.into(),
+            size(image.bytes).into(),
+            image.origin.as_deref().unwrap_or("unknown").into(),
+        ]);
+    }
+    table
+}

@@ -1,0 +1,59 @@
+//! `rcup status`: one cluster, node by node.
+
+use std::io::Write as _;
+
+use owo_colors::{OwoColorize as _, Style};
+use rcup::Cluster;
+use rcup::cluster::State;
+
+use super::engine;
+use crate::cli::args::Named;
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::{Terminal, columns, json, nodes};
+
+pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
+    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let report = attached.report().await;
+    if terminal.is_json() {
+        json::print(terminal, &report)?;
+    } else {
+        let mut out = terminal.out();
+        writeln!(
+            out,
+            "cluster {} is {}: {}, image {}",
+            report.name.bold(),
+            nodes::word(report.state).style(colour(report.state)),
+            nodes::shape(&report),
+            report.image
+        )?;
+        writeln!(
+            out,
+            "network {} ({}), announced by {}\n",
+            report.network.name,
+            report.network.subnet,
+            report.announce.as_str()
+        )?;
+        out.write_all(
+            nodes::table(&report, terminal.verbose)
+                .render(columns())
+                .as_bytes(),
+        )?;
+        match report.state {
+            State::Ok => {}
+            State::Stopped => terminal.say(&format!("\nstart it again with `rcup up {}`", args.name)),
+            _ => terminal.say(&format!(
+                "\nsee what is wrong with `rcup validate {0}` and `rcup logs {0}`",
+                args.name
+            )),
+        }
+    }
+    Ok(Exit::healthy(report.state == State::Ok))
+}
+
+fn colour(state: State) -> Style {
+    match state {
+        State::Ok => Style::new().green().bold(),
+        State::Degraded => Style::new().yellow().bold(),
+        _ => Style::new().red().bold(),
+    }
+}

@@ -1,0 +1,132 @@
+//! `rcup up`: starts a cluster, or adopts it, and says how to connect.
+
+use std::io::Write as _;
+
+use owo_colors::OwoColorize as _;
+use rcup::cluster::Report;
+use rcup::{Cluster, ClusterSpec, Docker, UpOptions};
+use serde::Serialize;
+
+use super::engine;
+use crate::cli::args::{Output, Start, Up};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::interrupt;
+use crate::cli::terminal::progress::Progress;
+use crate::cli::terminal::table::wrap;
+use crate::cli::terminal::{Terminal, checks, columns, duration, json, nodes};
+
+/// The phases in the order in which they happen, which is not that of the alphabet.
+const PHASES: [&str; 7] = ["engine", "image", "network", "create", "start", "form", "prove"];
+
+pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
+    let spec = args.spec.build(args.name)?;
+    if args.start.dry_run {
+        return dry_run(&spec, terminal).await;
+    }
+    let progress = Progress::new(terminal);
+    let options = UpOptions::default()
+        .timeout(args.start.timeout)
+        .keep_on_failure(args.start.keep_on_failure)
+        .cancel(interrupt::token(terminal, spec.name()))
+        .observer(progress.clone());
+    let started = Box::pin(Cluster::up(Docker::find()?, &spec, &options)).await;
+    progress.stop();
+    let mut cluster = started?;
+    // From here on the cluster is the user's, whether or not anybody reads what follows.
+    cluster.keep();
+    let report = cluster.report();
+    match terminal.output {
+        Output::Human => human(&cluster, &report, &args.start, terminal)?,
+        Output::Json => json::print(terminal, &report)?,
+        Output::Ndjson => json::print_line(
+            terminal,
+            &Ready {
+                event: "ready",
+                report: &report,
+            },
+        )?,
+    }
+    Ok(Exit::DONE)
+}
+
+/// The last line of the events.
+#[derive(Serialize)]
+struct Ready<'a> {
+    event: &'static str,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+async fn dry_run(spec: &ClusterSpec, terminal: &Terminal) -> Outcome {
+    let progress = Progress::without_notes(terminal);
+    let plan = Cluster::plan(&engine().await?, spec, &*progress).await?;
+    if terminal.is_json() {
+        json::print(terminal, &plan)?;
+    } else {
+        write!(terminal.out(), "{plan}")?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    let width = columns();
+    if !terminal.quiet {
+        if !start.no_validate {
+            let checks = checks::text(cluster.checks(), terminal.verbose, width);
+            writeln!(out, "\n{checks}")?;
+        }
+        writeln!(out, "{}", nodes::table(report, terminal.verbose).render(width))?;
+    }
+    let was = if cluster.was_adopted() {
+        "was already there and is ready"
+    } else {
+        "is ready"
+    };
+    let timings = report.timings.as_ref();
+    let total = timings
+        .and_then(|timings| timings.get("total"))
+        .map_or(String::new(), |ms| format!(", in {}", duration(*ms)));
+    writeln!(
+        out,
+        "{} cluster {} {was}: {}{total}",
+        "✓".green(),
+        report.name.bold(),
+        nodes::shape(report)
+    )?;
+    if terminal.quiet {
+        return Ok(());
+    }
+    // A phase and its time stay on one line.
+    let phases: Vec<String> = PHASES
+        .iter()
+        .filter_map(|phase| Some(format!("{phase} {}", duration(*timings?.get(*phase)?))))
+        .map(|phase| phase.replace(' ', "\u{a0}"))
+        .collect();
+    for line in wrap(&phases.join(", "), width.unwrap_or(80).saturating_sub(2)) {
+        writeln!(out, "  {}", line.replace('\u{a0}', " ").dimmed())?;
+    }
+    connect(&mut out, report)?;
+    Ok(())
+}
+
+/// How to reach it. Only what clients are told is good for them; it has been tried from here.
+fn connect(out: &mut impl std::io::Write, report: &Report) -> std::io::Result<()> {
+    let Some(first) = report.nodes.first() else {
+        return Ok(());
+    };
+    let Some((host, port)) = first.advertised.rsplit_once(':') else {
+        return Ok(());
+    };
+    let client = match report.engine {
+        "valkey" => "valkey-cli",
+        _ => "redis-cli",
+    };
+    let name = &report.name;
+    writeln!(out, "\nConnect with any of")?;
+    writeln!(out, "  redis://{host}:{port}")?;
+    writeln!(out, "  {client} -c -h {host} -p {port}")?;
+    writeln!(out, "  rcup cli {name}")?;
+    writeln!(out, "  eval \"$(rcup env {name})\"")?;
+    Ok(())
+}

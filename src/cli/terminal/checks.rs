@@ -1,0 +1,92 @@
+//! The checks of a validation as a table.
+
+use std::fmt::Write as _;
+
+use owo_colors::{OwoColorize as _, Style};
+use rcup::check::{Check, Status};
+
+use super::duration;
+use super::table::{Cell, Table};
+
+/// A line for each check; the evidence and the advice under those that did not pass. With `times`, how long
+/// each took.
+pub fn text(checks: &[Check], times: bool, columns: Option<usize>) -> String {
+    let mut table = Table::new(&["", "", ""]);
+    for check in checks {
+        let (mark, style) = mark(check.status);
+        let summary = if times {
+            format!("{} ({})", check.summary, duration(check.ms))
+        } else {
+            check.summary.clone()
+        };
+        table.row([
+            Cell::styled(format!("{mark} {}", check.status), style),
+            check.id.into(),
+            summary.into(),
+        ]);
+    }
+    let mut text = table.render(columns);
+    for check in checks.iter().filter(|check| needs_words(check)) {
+        let (mark, style) = mark(check.status);
+        let _ = write!(text, "\n{} {}\n", mark.style(style), check.id.bold());
+        // A single finding stands in the summary already.
+        let told = check.detail.as_slice() == std::slice::from_ref(&check.summary);
+        for line in check.detail.iter().filter(|_| !told) {
+            let _ = writeln!(text, "  {} {line}", "|".dimmed());
+        }
+        if let Some(hint) = &check.hint {
+            let _ = writeln!(text, "  {} {hint}", "hint:".cyan());
+        }
+    }
+    text
+}
+
+fn needs_words(check: &Check) -> bool {
+    matches!(check.status, Status::Fail | Status::Warn) && !(check.detail.is_empty() && check.hint.is_none())
+}
+
+/// The mark beside the word, which is never told by colour alone.
+fn mark(status: Status) -> (&'static str, Style) {
+    match status {
+        Status::Pass => ("✓", Style::new().green()),
+        Status::Warn => ("!", Style::new().yellow()),
+        Status::Fail => ("✗", Style::new().red().bold()),
+        Status::Skip => ("-", Style::new().dimmed()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(id: &'static str, status: Status, detail: &[&str]) -> Check {
+        Check {
+            id,
+            status,
+            summary: format!("what was seen of {id}"),
+            detail: detail.iter().map(|line| (*line).to_owned()).collect(),
+            hint: (!detail.is_empty()).then(|| "Do something.".to_owned()),
+            ms: 12,
+        }
+    }
+
+    #[test]
+    fn what_did_not_pass_is_explained_below() {
+        let checks = [
+            check("state", Status::Pass, &[]),
+            check("links", Status::Fail, &["rcup-x-4: down"]),
+        ];
+        let text = anstream::adapter::strip_str(&text(&checks, false, Some(80))).to_string();
+        assert_eq!(
+            text,
+            "✓ pass  state  what was seen of state\n✗ fail  links  what was seen of links\n\n✗ links\n  | \
+             rcup-x-4: down\n  hint: Do something.\n"
+        );
+    }
+
+    #[test]
+    fn times_are_told_when_asked_for() {
+        let text = text(&[check("state", Status::Pass, &[])], true, None);
+        assert!(text.contains("(12 ms)"), "{text}");
+    }
+}

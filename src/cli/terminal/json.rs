@@ -1,0 +1,38 @@
+//! JSON on standard output.
+
+use std::io::Write as _;
+
+use rcup::{Error, ErrorKind};
+use serde::Serialize;
+
+use super::Terminal;
+use crate::cli::exit::Failure;
+
+/// One value over several lines, as the only field of an object.
+pub fn print_named(terminal: &Terminal, name: &'static str, value: &impl Serialize) -> Result<(), Failure> {
+    print(terminal, &std::collections::BTreeMap::from([(name, value)]))
+}
+
+/// One value over several lines.
+pub fn print(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value).map_err(cannot)?;
+    let mut out = terminal.out();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+/// One value on one line.
+pub fn print_line(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string(value).map_err(cannot)?;
+    let mut out = terminal.out();
+    writeln!(out, "{text}")?;
+    out.flush()?;
+    Ok(())
+}
+
+fn cannot(error: serde_json::Error) -> Failure {
+    Error::new(ErrorKind::Io, "cannot write the output as JSON")
+        .because(error)
+        .into()
+}

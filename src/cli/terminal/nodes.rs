@@ -1,0 +1,106 @@
+//! The nodes of a cluster as a table.
+
+use owo_colors::Style;
+use rcup::cluster::{NodeReport, Report, State};
+use rcup::topology::Role;
+
+use super::count;
+use super::table::{Cell, Table};
+
+/// The shape in words: `3 masters, 3 replicas, Redis 8.0.2`.
+pub fn shape(report: &Report) -> String {
+    let masters = report.masters().count();
+    let engine = match report.engine {
+        "valkey" => "Valkey",
+        _ => "Redis",
+    };
+    let replicas = match report.nodes.len() - masters {
+        0 => "no replicas".to_owned(),
+        replicas => count(replicas, "replica"),
+    };
+    format!(
+        "{}, {replicas}, {engine} {}",
+        count(masters, "master"),
+        report.version
+    )
+}
+
+/// A state as a person says it.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Fail => "failing",
+        other => other.as_str(),
+    }
+}
+
+/// A row for each node; with its id when asked for.
+pub fn table(report: &Report, ids: bool) -> Table {
+    let head: &[&'static str] = if ids {
+        &[
+            "NODE",
+            "ROLE",
+            "SHARD",
+            "SLOTS",
+            "ADDRESS",
+            "ON THIS HOST",
+            "STATE",
+            "ID",
+        ]
+    } else {
+        &[
+            "NODE",
+            "ROLE",
+            "SHARD",
+            "SLOTS",
+            "ADDRESS",
+            "ON THIS HOST",
+            "STATE",
+        ]
+    };
+    let mut table = Table::new(head).right(0).right(2).flexible(3);
+    for node in &report.nodes {
+        let (state, style) = state(node);
+        let role = match node.role {
+            Role::Master => Cell::styled("master", Style::new().bold()),
+            Role::Replica => "replica".into(),
+        };
+        let mut cells = vec![
+            node.index.to_string().into(),
+            role,
+            node.shard.to_string().into(),
+            slots(node).into(),
+            (*node.address).into(),
+            (*node.host_address).into(),
+            Cell::styled(state, style),
+        ];
+        if ids {
+            cells.push(node.id.to_string().into());
+        }
+        table.row(cells);
+    }
+    table
+}
+
+/// The slots of a master, or whom a replica copies.
+fn slots(node: &NodeReport) -> String {
+    if node.role == Role::Replica {
+        return node
+            .replica_of
+            .map_or_else(String::new, |master| format!("copies {master}"));
+    }
+    let ranges: Vec<String> = node.slots.iter().map(ToString::to_string).collect();
+    if ranges.is_empty() {
+        "none".to_owned()
+    } else {
+        ranges.join(" ")
+    }
+}
+
+fn state(node: &NodeReport) -> (String, Style) {
+    match (&*node.state, node.link) {
+        ("running", Some("up")) => ("link up".to_owned(), Style::new().green()),
+        ("running", Some(_)) => ("link down".to_owned(), Style::new().red()),
+        ("running", None) => ("running".to_owned(), Style::new().green()),
+        (other, _) => (other.to_owned(), Style::new().red()),
+    }
+}

@@ -1,0 +1,204 @@
+//! What happens, while it happens: a spinner or a bar for each phase on a terminal, plain lines in a pipe,
+//! one JSON object a line where programs listen.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use owo_colors::OwoColorize as _;
+use rcup::{Event, Observer, Phase};
+
+use super::{Terminal, count, duration, json, line, paragraph};
+use crate::cli::args::Output;
+
+/// Draws events. It clears up behind itself when it is stopped or dropped.
+pub struct Progress {
+    terminal: Terminal,
+    form: Form,
+    notes: bool,
+    now: Mutex<Now>,
+}
+
+/// In which form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    /// Not at all.
+    None,
+    /// Bars that move.
+    Bars,
+    /// Lines when something has ended.
+    Lines,
+    /// The events themselves.
+    Events,
+}
+
+/// The phase under way.
+#[derive(Default)]
+struct Now {
+    bar: Option<ProgressBar>,
+    units: usize,
+}
+
+impl Progress {
+    /// Chooses the form.
+    pub fn new(terminal: &Terminal) -> Arc<Self> {
+        let form = match terminal.output {
+            Output::Ndjson => Form::Events,
+            Output::Json => Form::None,
+            Output::Human if terminal.quiet => Form::None,
+            Output::Human if io::stderr().is_terminal() => Form::Bars,
+            Output::Human => Form::Lines,
+        };
+        Arc::new(Self {
+            terminal: terminal.clone(),
+            form,
+            notes: true,
+            now: Mutex::default(),
+        })
+    }
+
+    /// The same for a verb whose notes are of interest to few.
+    pub fn without_notes(terminal: &Terminal) -> Arc<Self> {
+        let mut progress = Self::new(terminal);
+        if let Some(progress) = Arc::get_mut(&mut progress) {
+            progress.notes = terminal.verbose;
+        }
+        progress
+    }
+
+    /// Takes away what still moves.
+    pub fn stop(&self) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = now.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Shows one thing under way that has neither phases nor units, such as the build of an image.
+    pub fn doing(&self, what: &str) {
+        match self.form {
+            Form::Bars => {
+                let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+                let bar = now.bar.get_or_insert_with(spinner);
+                bar.set_message(what.to_owned());
+            }
+            Form::Lines => line(what),
+            Form::None | Form::Events => {}
+        }
+    }
+
+    /// Writes a line above what moves.
+    fn above(&self, mark: impl std::fmt::Display, text: &str) {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        match &now.bar {
+            Some(bar) => bar.suspend(|| paragraph(mark, text)),
+            None => paragraph(mark, text),
+        }
+    }
+
+    fn started(&self, phase: Phase, units: usize) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        now.units = units;
+        if let Some(bar) = now.bar.take() {
+            bar.finish_and_clear();
+        }
+        if self.form == Form::Bars {
+            let bar = if of_nodes(phase) && units > 1 {
+                nodes(units)
+            } else {
+                spinner()
+            };
+            bar.set_message(phase.as_str());
+            now.bar = Some(bar);
+        }
+    }
+
+    fn progressed(&self, done: usize) {
+        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bar) = &now.bar {
+            bar.set_position(done as u64);
+        }
+    }
+
+    fn finished(&self, phase: Phase, ms: u64) {
+        self.stop();
+        let units = self.now.lock().unwrap_or_else(PoisonError::into_inner).units;
+        // What is removed alone is the network that nothing uses yet.
+        let nodes = of_nodes(phase) && units > usize::from(phase == Phase::Remove);
+        let what = if nodes {
+            count(units, "node")
+        } else {
+            String::new()
+        };
+        let took = duration(ms);
+        match self.form {
+            Form::Bars => line(&format!(
+                "{} {:<8}{took:>8}  {}",
+                "✓".green(),
+                phase.as_str(),
+                what.dimmed()
+            )),
+            Form::Lines if what.is_empty() => line(&format!("{}: done in {took}", phase.as_str())),
+            Form::Lines => line(&format!("{}: {what} in {took}", phase.as_str())),
+            Form::None | Form::Events => {}
+        }
+    }
+}
+
+impl Observer for Progress {
+    fn observe(&self, event: &Event) {
+        if self.form == Form::Events {
+            // A reader that is gone must not end the start.
+            let _ = json::print_line(&self.terminal, event);
+            return;
+        }
+        match event {
+            Event::Warning { message } => {
+                self.stop();
+                self.terminal.warn(message);
+            }
+            _ if self.form == Form::None => {}
+            Event::PhaseStarted { phase, units } => self.started(*phase, *units),
+            Event::Progress { done, .. } => self.progressed(*done),
+            Event::PhaseFinished { phase, ms } => self.finished(*phase, *ms),
+            Event::Note { message } if self.notes => {
+                self.above("·".dimmed(), message);
+            }
+            Event::Undoing { reason } => {
+                self.stop();
+                paragraph("undoing the start:".bold(), reason);
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Whether the units of a phase are nodes.
+fn of_nodes(phase: Phase) -> bool {
+    matches!(phase, Phase::Create | Phase::Start | Phase::Remove)
+}
+
+fn spinner() -> ProgressBar {
+    moving(ProgressBar::new_spinner(), "{spinner} {msg}")
+}
+
+fn nodes(units: usize) -> ProgressBar {
+    moving(
+        ProgressBar::new(units as u64),
+        "{spinner} {msg:<8} {bar:30} {pos}/{len}",
+    )
+}
+
+fn moving(bar: ProgressBar, template: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
+    bar.set_style(style.progress_chars("━╸ "));
+    bar.enable_steady_tick(Duration::from_millis(100));
+    bar
+}

@@ -1,0 +1,246 @@
+//! Against a real engine: one invariant each. Whatever these tests need and do not find fails them.
+
+mod adoption;
+mod bad_luck;
+mod formation;
+mod killed;
+mod own_engine;
+mod side_by_side;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rcup::cluster::down;
+use rcup::event::Silent;
+use rcup::plan::Observed;
+use rcup::runtime::{Runtime as _, Scope};
+use rcup::spec::{Engine, Server};
+use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// Clusters compete for two cores, and a test that waits for its turn is quicker than one that starves.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// The engine.
+pub fn docker() -> Docker {
+    Docker::find().expect("these tests need a container engine: see `make test`")
+}
+
+/// Waits for this test's turn.
+pub async fn turn() -> SemaphorePermit<'static> {
+    TURNS.acquire().await.expect("never closed")
+}
+
+/// Waits until this test runs alone.
+pub async fn alone() -> SemaphorePermit<'static> {
+    TURNS.acquire_many(2).await.expect("never closed")
+}
+
+/// The local image with this server, or a failure that says how to make it.
+pub async fn image(engine: Engine, major: u16, minor: u16) -> String {
+    let wanted = |server: &Server| {
+        server.engine == engine && server.version.major == major && server.version.minor == minor
+    };
+    docker()
+        .local_images()
+        .await
+        .expect("the engine lists its images")
+        .into_iter()
+        .find(|image| {
+            let label = |name: &str| image.labels.get(name).cloned().unwrap_or_default();
+            let server = label("rcup.engine")
+                .parse()
+                .and_then(|engine| Ok(Server::new(engine, label("rcup.engine-version").parse()?)));
+            server.is_ok_and(|server| wanted(&server))
+        })
+        .map(|image| image.reference)
+        .unwrap_or_else(|| panic!("no local image with {engine} {major}.{minor}: make it with `make images`"))
+}
+
+/// The three servers that every behaviour is shown on.
+pub async fn images() -> [String; 3] {
+    [
+        image(Engine::Redis, 7, 0).await,
+        image(Engine::Redis, 8, 0).await,
+        image(Engine::Valkey, 8, 1).await,
+    ]
+}
+
+/// The server for what does not depend on it.
+pub async fn any_image() -> String {
+    image(Engine::Redis, 8, 0).await
+}
+
+/// A name nobody else uses, whose objects are removed when it goes.
+pub struct Name(pub ClusterName);
+
+impl Name {
+    /// A name for the test called `test`.
+    pub fn new(test: &str) -> Self {
+        static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+        let nth = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let name = format!("it-{test}-{}-{nth}", std::process::id());
+        Self(name.parse().expect("a valid name"))
+    }
+
+    /// A 3×1 specification of that name.
+    pub async fn spec(&self) -> ClusterSpec {
+        self.shape(3, 1).await
+    }
+
+    /// A specification of that name and shape.
+    pub async fn shape(&self, masters: usize, replicas: usize) -> ClusterSpec {
+        ClusterSpec::builder()
+            .name(self.0.clone())
+            .image(any_image().await)
+            .masters(masters)
+            .replicas(replicas)
+            .build()
+            .expect("a valid specification")
+    }
+
+    /// What the engine has of it.
+    pub async fn remains(&self) -> Observed {
+        docker()
+            .observe(&Scope::Cluster(self.0.clone()))
+            .await
+            .expect("the engine answers")
+    }
+
+    /// Fails when the engine has anything of it.
+    pub async fn assert_gone(&self) {
+        let remains = self.remains().await;
+        assert!(remains.is_empty(), "left behind: {remains:#?}");
+    }
+
+    /// Removes all of it.
+    pub async fn down(&self) {
+        down(&docker(), &self.0, false, &Silent)
+            .await
+            .expect("down works");
+        self.assert_gone().await;
+    }
+}
+
+impl Drop for Name {
+    fn drop(&mut self) {
+        let name = self.0.clone();
+        let cleaner = std::thread::spawn(move || {
+            let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            executor.expect("an executor").block_on(async {
+                if std::thread::panicking() {
+                    save_logs(&name).await;
+                }
+                let _ = down(&docker(), &name, false, &Silent).await;
+            });
+        });
+        let _ = cleaner.join();
+    }
+}
+
+async fn save_logs(name: &ClusterName) {
+    let _ = name;
+}
+
+/// Options with a deadline that a busy machine keeps.
+pub fn options() -> UpOptions {
+    UpOptions::default().timeout(Duration::from_secs(90))
+}
+
+/// Starts a cluster, or fails with the whole story.
+pub async fn up(spec: &ClusterSpec) -> Cluster {
+    let told = Told::default();
+    match Cluster::up(docker(), spec, &options().observer(Arc::new(told.clone()))).await {
+        Ok(cluster) => cluster,
+        Err(error) => panic!(
+            "{error}: {:?}\n{}\n{}",
+            error.causes(),
+            error.detail_lines().join("\n"),
+            told.notes()
+        ),
+    }
+}
+
+/// An observer that remembers.
+#[derive(Clone, Default)]
+pub struct Told(Arc<Mutex<Vec<Event>>>);
+
+impl Told {
+    /// What it was told.
+    pub fn events(&self) -> Vec<Event> {
+        self.0.lock().expect("nobody panicked").clone()
+    }
+
+    /// The notes and warnings, joined.
+    pub fn notes(&self) -> String {
+        let text = |event: &Event| match event {
+            Event::Note { message } | Event::Warning { message } => Some(message.clone()),
+            _ => None,
+        };
+        self.events()
+            .iter()
+            .filter_map(text)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+impl Observer for Told {
+    fn observe(&self, event: &Event) {
+        self.0.lock().expect("nobody panicked").push(event.clone());
+    }
+}
+
+/// A single connection to a node, which follows no redirection.
+pub async fn connect(address: &str) -> redis::aio::MultiplexedConnection {
+    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
+    redis::Client::open(format!("redis://{address}"))
+        .expect("a URL")
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+/// Asks every node for keys over all slots the moment the start has returned: each must answer with a value
+/// or a redirection. Then writes and reads through a cluster client that never tries again.
+pub async fn assert_ready(cluster: &Cluster) {
+    let report = cluster.report();
+    let burst = report.nodes.iter().map(|node| async move {
+        let mut connection = connect(&node.advertised).await;
+        for n in 0..300 {
+            let answer: redis::RedisResult<Option<String>> = redis::cmd("GET")
+                .arg(format!("ready:{n}"))
+                .query_async(&mut connection)
+                .await;
+            if let Err(error) = answer {
+                assert_eq!(error.code(), Some("MOVED"), "{}: {error}", node.name);
+            }
+        }
+    });
+    let burst = futures_util::future::join_all(burst);
+    let client = redis::cluster::ClusterClient::builder(cluster.urls())
+        .retries(0)
+        .connection_timeout(Duration::from_secs(10))
+        .response_timeout(Duration::from_secs(10))
+        .build()
+        .expect("a client");
+    let mut connection = client.get_async_connection().await.expect("the client connects");
+    let writes = async {
+        for n in 0..500 {
+            let key = format!("ready:{n}");
+            let () = redis::cmd("SET")
+                .arg(&key)
+                .arg(n)
+                .query_async(&mut connection)
+                .await
+                .expect("a write");
+            let read: u32 = redis::cmd("GET")
+                .arg(&key)
+                .query_async(&mut connection)
+                .await
+                .expect("a read");
+            assert_eq!(read, n);
+        }
+    };
+    tokio::join!(burst, writes);
+}

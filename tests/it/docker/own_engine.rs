@@ -1,0 +1,413 @@
+//! What only an engine of its own can show: restarts and deaths of the engine, a full disk, a user that
+//! cannot reach the bridge. The engine runs in a network namespace and on a small memory file system of
+//! its own, so nothing here touches the machine's engine or its firewall.
+//!
+//! This needs root, `dockerd`, `nsenter` and `ip`. `make test` runs these tests with `sudo` where it must.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use super::any_image;
+
+/// One such engine at a time: they would compete for the same subnets of the same names.
+static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
+/// An engine, gone with everything in it when this is dropped.
+struct OwnEngine {
+    name: String,
+    dir: PathBuf,
+    daemon: Option<Child>,
+}
+
+fn run(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .unwrap_or_else(|error| panic!("{program}: {error}"));
+    assert!(
+        output.status.success(),
+        "{program} {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+impl OwnEngine {
+    /// An engine with `image` on a disk of so many megabytes.
+    fn start(name: &str, megabytes: usize, image: &str) -> Self {
+        let name = format!("rcup-{name}-{}", std::process::id());
+        let dir = std::env::temp_dir().join(&name);
+        fs::create_dir_all(&dir).unwrap();
+        let path = dir.to_str().unwrap();
+        run(
+            "mount",
+            &["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs", path],
+        );
+        run("ip", &["netns", "add", &name]);
+        fs::write(dir.join("daemon.json"), "{}").unwrap();
+        let mut engine = Self {
+            name,
+            dir,
+            daemon: None,
+        };
+        engine.enter("ip", &["link", "set", "lo", "up"]);
+        engine.boot();
+        let archive = engine.path("image.tar");
+        run("docker", &["save", "-o", &archive, image]);
+        run(
+            "docker",
+            &["-H", &engine.endpoint(), "load", "-q", "-i", &archive],
+        );
+        fs::remove_file(archive).unwrap();
+        engine
+    }
+
+    fn path(&self, file: &str) -> String {
+        self.dir.join(file).to_str().unwrap().to_owned()
+    }
+
+    fn endpoint(&self) -> String {
+        format!("unix://{}", self.path("d.sock"))
+    }
+
+    /// A program in the engine's network.
+    fn inside(&self, program: &str) -> Command {
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/var/run/netns/{}", self.name))
+            .arg(program);
+        command
+    }
+
+    fn enter(&self, program: &str, arguments: &[&str]) {
+        let output = self.inside(program).args(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "{program}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+
+    fn boot(&mut self) {
+        let log = fs::File::options()
+            .create(true)
+            .append(true)
+            .open(self.path("log"))
+            .unwrap();
+        // The storage driver of the machine's engine works here too; the default may not.
+        let driver = run("docker", &["info", "--format", "{{.Driver}}"]);
+        let mut command = self.inside("dockerd");
+        command
+            .args([
+                "--config-file",
+                &self.path("daemon.json"),
+                "--data-root",
+                &self.path("data"),
+            ])
+            .args([
+                "--exec-root",
+                &self.path("exec"),
+                "--pidfile",
+                &self.path("pid"),
+                "-H",
+                &self.endpoint(),
+            ])
+            .args(["--containerd-namespace", &self.name])
+            .args([
+                "--containerd-plugins-namespace",
+                &format!("{}-plugins", self.name),
+            ])
+            .args(["--storage-driver", driver.trim()])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        self.daemon = Some(command.spawn().unwrap());
+        eventually("the engine answers", || {
+            Command::new("docker")
+                .args(["-H", &self.endpoint(), "version"])
+                .output()
+                .is_ok_and(|output| output.status.success())
+        });
+    }
+
+    /// Ends the daemon, by a request or by force.
+    fn end(&mut self, signal: &str) {
+        let Some(mut daemon) = self.daemon.take() else {
+            return;
+        };
+        let pid = fs::read_to_string(self.path("pid")).unwrap_or_else(|_| daemon.id().to_string());
+        let _ = Command::new("kill")
+            .args([&format!("-{signal}"), pid.trim()])
+            .status();
+        let _ = daemon.wait();
+        let _ = fs::remove_file(self.path("pid"));
+        // A daemon that is killed leaves its containerd behind, on which a new one would wait in vain.
+        let containerd = self.path("exec/containerd/containerd.pid");
+        if let Ok(pid) = fs::read_to_string(&containerd) {
+            let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
+            let _ = fs::remove_file(containerd);
+        }
+    }
+
+    /// rcup in the engine's network, on the engine.
+    fn rcup(&self, arguments: &[&str]) -> Command {
+        let mut command = self.inside(env!("CARGO_BIN_EXE_rcup"));
+        command
+            .args(arguments)
+            .env("DOCKER_HOST", self.endpoint())
+            .env("XDG_RUNTIME_DIR", &self.dir);
+        command
+    }
+
+    fn rcup_ok(&self, arguments: &[&str]) -> String {
+        let output = self.rcup(arguments).output().unwrap();
+        assert!(
+            output.status.success(),
+            "rcup {}: {}",
+            arguments.join(" "),
+            told(&output)
+        );
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// What the engine has of rcup, by name.
+    fn remains(&self) -> String {
+        let list = |what: &[&str]| {
+            let endpoint = self.endpoint();
+            let mut arguments = vec!["-H", endpoint.as_str()];
+            arguments.extend(what);
+            arguments.extend(["-q", "--filter", "label=rcup.cluster"]);
+            run("docker", &arguments)
+        };
+        [
+            list(&["ps", "-a"]),
+            list(&["network", "ls"]),
+            list(&["volume", "ls"]),
+        ]
+        .concat()
+    }
+}
+
+impl Drop for OwnEngine {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", fs::read_to_string(self.path("log")).unwrap_or_default());
+        }
+        if self.daemon.is_some() {
+            let endpoint = self.endpoint();
+            let ids = Command::new("docker")
+                .args(["-H", &endpoint, "ps", "-aq"])
+                .output();
+            let ids = ids
+                .map(|ids| String::from_utf8_lossy(&ids.stdout).into_owned())
+                .unwrap_or_default();
+            for id in ids.split_whitespace() {
+                let _ = Command::new("docker")
+                    .args(["-H", &endpoint, "rm", "-f", id])
+                    .output();
+            }
+        }
+        self.end("TERM");
+        let _ = Command::new("umount")
+            .args(["-l", self.dir.to_str().unwrap()])
+            .status();
+        let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
+        let _ = fs::remove_dir(&self.dir);
+    }
+}
+
+fn told(output: &Output) -> String {
+    format!(
+        "{}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn a_cluster_survives_a_restart_of_the_engine() {
+    let _one = ONE.lock().await;
+    let image = any_image().await;
+    let mut engine = OwnEngine::start("restart", 600, &image);
+    engine.rcup_ok(&["up", "phoenix", "--image", &image]);
+    let ids = |text: &str| -> Vec<String> {
+        let report: serde_json::Value = serde_json::from_str(text).unwrap();
+        let nodes = report["nodes"].as_array().unwrap();
+        nodes
+            .iter()
+            .map(|node| node["id"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let before = ids(&engine.rcup_ok(&["status", "phoenix", "--output", "json"]));
+    engine.end("TERM");
+    let output = engine.rcup(&["status", "phoenix"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    engine.boot();
+    let output = engine
+        .rcup(&["up", "phoenix", "--image", &image, "--output", "json"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(ids(&String::from_utf8_lossy(&output.stdout)), before);
+    engine.rcup_ok(&["validate", "phoenix"]);
+    engine.rcup_ok(&["down", "phoenix"]);
+    assert_eq!(engine.remains(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn an_engine_that_dies_during_a_start_is_told_and_what_is_left_can_be_removed() {
+    let _one = ONE.lock().await;
+    let image = any_image().await;
+    let mut engine = OwnEngine::start("dies", 600, &image);
+    for ms in [100, 400, 900] {
+        let mut start = engine
+            .rcup(&["up", "--image", &image, "--timeout", "30s"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::thread::sleep(Duration::from_millis(ms));
+        assert!(
+            start.try_wait().unwrap().is_none(),
+            "the start is still under way after {ms} ms"
+        );
+        engine.end("KILL");
+        let output = start.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(4), "after {ms} ms: {}", told(&output));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("hint:"), "{text}");
+        engine.boot();
+        engine.rcup_ok(&["down"]);
+        assert_eq!(engine.remains(), "", "after {ms} ms");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn a_full_disk_is_told_and_leaves_nothing() {
+    let _one = ONE.lock().await;
+    let image = any_image().await;
+    let engine = OwnEngine::start("full", 300, &image);
+    // With no room at all, and with a little room that is used up half-way.
+    for spare in [0, 40, 120] {
+        let filler = engine.path("filler");
+        let _ = Command::new("dd")
+            .args(["if=/dev/zero", &format!("of={filler}"), "bs=64k"])
+            .output();
+        let size = fs::metadata(&filler).unwrap().len();
+        fs::File::options()
+            .write(true)
+            .open(&filler)
+            .unwrap()
+            .set_len(size - spare * 1024)
+            .unwrap();
+        let output = engine
+            .rcup(&["up", "--image", &image, "--timeout", "30s"])
+            .output()
+            .unwrap();
+        fs::remove_file(&filler).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{spare} KiB: {}", told(&output));
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert!(text.contains("no space left on device"), "{spare} KiB: {text}");
+        assert!(text.contains("disk is full"), "{spare} KiB: {text}");
+        engine.rcup_ok(&["down"]);
+        assert_eq!(engine.remains(), "", "{spare} KiB");
+    }
+    engine.rcup_ok(&["up", "--image", &image]);
+    engine.rcup_ok(&["down"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
+    let _one = ONE.lock().await;
+    let image = any_image().await;
+    let engine = OwnEngine::start("wall", 600, &image);
+    // The bridge's gateway is this host's own address, but a firewall keeps this one user from the nodes:
+    // so it is with some VPNs, and what is measured must win over what was guessed.
+    engine.enter(
+        "iptables",
+        &[
+            "-A",
+            "OUTPUT",
+            "-d",
+            "10.213.0.0/16",
+            "-m",
+            "owner",
+            "--uid-owner",
+            "65534",
+            "-j",
+            "DROP",
+        ],
+    );
+    run("chmod", &["666", &engine.path("d.sock")]);
+    run("chmod", &["777", engine.dir.to_str().unwrap()]);
+    let as_nobody = |arguments: &[&str]| {
+        let mut command = engine.inside("setpriv");
+        command
+            .args([
+                "--reuid",
+                "65534",
+                "--regid",
+                "65534",
+                "--clear-groups",
+                env!("CARGO_BIN_EXE_rcup"),
+            ])
+            .args(arguments)
+            .env("DOCKER_HOST", engine.endpoint())
+            .env("XDG_RUNTIME_DIR", &engine.dir)
+            .output()
+            .unwrap()
+    };
+    let output = as_nobody(&["up", "--image", &image, "--output", "json"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["announce"], "hostname");
+    assert!(
+        report["nodes"][0]["advertised"]
+            .as_str()
+            .unwrap()
+            .starts_with("127.0.0.1:")
+    );
+    let output = as_nobody(&["validate"]);
+    assert!(output.status.success(), "{}", told(&output));
+    let output = as_nobody(&["down"]);
+    assert!(output.status.success(), "{}", told(&output));
+    assert_eq!(engine.remains(), "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn a_user_without_the_right_to_the_socket_is_told_how_to_get_it() {
+    let output = Command::new("setpriv")
+        .args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            env!("CARGO_BIN_EXE_rcup"),
+        ])
+        .args(["up", "--output", "json"])
+        .env_remove("DOCKER_HOST")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4), "{}", told(&output));
+    let error: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "engine-permission");
+    assert!(error["error"]["hint"].as_str().unwrap().contains("docker"));
+}
