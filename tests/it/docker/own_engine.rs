@@ -219,6 +219,17 @@ impl Drop for OwnEngine {
             }
         }
         self.end("TERM");
+        // What an engine that was killed has lost sight of: its shims, and the servers under them.
+        let shims = Command::new("pgrep")
+            .args(["-f", &format!("containerd-shim.*-namespace {} ", self.name)])
+            .output();
+        let shims = shims
+            .map(|shims| String::from_utf8_lossy(&shims.stdout).into_owned())
+            .unwrap_or_default();
+        for shim in shims.split_whitespace() {
+            let _ = Command::new("pkill").args(["-KILL", "-P", shim]).status();
+            let _ = Command::new("kill").args(["-KILL", shim]).status();
+        }
         let _ = Command::new("umount")
             .args(["-l", self.dir.to_str().unwrap()])
             .status();
