@@ -18,7 +18,7 @@ use crate::scene::{
     Scene, count, foreign_container, foreign_network, foreign_volume, reached, silent_port, spec,
 };
 
-const SOON: Duration = Duration::from_secs(3);
+const SOON: Duration = Duration::from_millis(1500);
 
 /// All nodes run, as far as the engine knows, and none will ever answer.
 async fn standing() -> Scene {
