@@ -13,7 +13,7 @@ use super::raw::{address, answered, command};
 use crate::subject::{Outcome, Reply, Wire, run};
 
 /// How long the nodes may take to agree after redis-cli has done its work.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often they are asked.
 const ASK: Duration = Duration::from_millis(20);

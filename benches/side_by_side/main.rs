@@ -48,6 +48,10 @@ const BEST: Way = Way {
 
 /// Measures rcup beside the raw API and the classic way.
 #[derive(Clone, Debug, Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own on the command line"
+)]
 struct Options {
     /// How many rounds at each size
     #[arg(long, env = "RCUP_BENCH_ROUNDS", default_value_t = 5)]

@@ -23,7 +23,7 @@ use serde_json::Value;
 use crate::subject::{Engine, Outcome, Reply, Wire};
 
 /// How long a server may take from its container's start to its first answer.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often a server that does not listen yet is dialled.
 const DIAL: Duration = Duration::from_millis(2);

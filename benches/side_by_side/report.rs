@@ -183,22 +183,24 @@ pub fn print(machine: &Machine, sizes: &[Size], targets: &[Target]) {
 }
 
 fn heading(sizes: &[Size]) {
-    let columns: String = sizes
-        .iter()
-        .map(|size| format!("{:>12}", format!("{} nodes", size.nodes)))
-        .collect();
-    println!("{:<32}{columns}", "");
+    print!("{:<32}", "");
+    for size in sizes {
+        print!("{:>12}", format!("{} nodes", size.nodes));
+    }
+    println!();
 }
 
+/// One line, left out where no size has a value.
 fn row(told: &str, sizes: &[Size], cell: impl Fn(&Samples) -> Option<String>) {
     let cells: Vec<Option<String>> = sizes.iter().map(|size| cell(&size.samples)).collect();
-    if cells.iter().any(Option::is_some) {
-        let columns: String = cells
-            .iter()
-            .map(|cell| format!("{:>12}", cell.as_deref().unwrap_or("-")))
-            .collect();
-        println!("{told:<32}{columns}");
+    if cells.iter().all(Option::is_none) {
+        return;
     }
+    print!("{told:<32}");
+    for cell in cells {
+        print!("{:>12}", cell.as_deref().unwrap_or("-"));
+    }
+    println!();
 }
 
 /// Everything for programs; returns where it is.

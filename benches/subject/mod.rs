@@ -26,7 +26,7 @@ pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 const GLANCE: Duration = Duration::from_millis(10);
 
 /// How long any single step may take.
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// rcup, by one of its two faces.
 #[derive(Clone, Debug)]
@@ -84,9 +84,13 @@ impl Subject {
             }
             Self::Library => {
                 let begun = Instant::now();
-                let mut cluster = Cluster::up(Docker::find()?, &spec(wanted)?, &UpOptions::default())
-                    .await
-                    .map_err(|error| whole(&error))?;
+                let mut cluster = Box::pin(Cluster::up(
+                    Docker::find()?,
+                    &spec(wanted)?,
+                    &UpOptions::default(),
+                ))
+                .await
+                .map_err(|error| whole(&error))?;
                 let took = begun.elapsed();
                 cluster.keep();
                 Ok(Up {
