@@ -129,7 +129,6 @@ fn document(topology: &Topology) -> Value {
             "container_name": request.name,
             "hostname": request.name,
             "user": request.user,
-            "working_dir": request.directory,
             "entrypoint": command[..1],
             "command": command[1..],
             "labels": request.labels,

@@ -1,7 +1,7 @@
 //! The floor: what the engine's raw API takes to make and start the containers of a cluster, nothing else.
 //!
-//! They are the very containers that rcup would make, from the same plan, except that no file is put into
-//! them: the servers get their few settings as arguments, and never become a cluster.
+//! They are the very containers that rcup would make, from the same plan, except that they have no files and
+//! so no volume: the servers get their few settings as arguments, and never become a cluster.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ use rcup::Docker;
 use rcup::plan::{self, ContainerRequest};
 use rcup::runtime::{Runtime as _, Scope};
 use rcup::topology::{Node, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::subject::{Engine, Outcome, Reply, Wire};
 
@@ -274,7 +274,6 @@ fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
         hostname: Some(request.name),
         image: Some(request.image),
         user: Some(request.user),
-        working_dir: Some(request.directory),
         entrypoint: Some(command[..1].to_vec()),
         cmd: Some(command[1..].to_vec()),
         exposed_ports: Some(vec![port.clone()]),
@@ -305,8 +304,8 @@ fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
     }
 }
 
-/// Fails unless the engine sees two containers as made alike, but for their addresses: a floor of easier
-/// containers would be none.
+/// Fails unless the engine sees two containers as made alike, but for their addresses and the volume with the
+/// files: a floor of other containers would be none.
 pub async fn same_make(engine: &Engine, one: &str, other: &str) -> Outcome<()> {
     let one = make_of(engine, one).await?;
     let other = make_of(engine, other).await?;
@@ -322,6 +321,11 @@ async fn make_of(engine: &Engine, name: &str) -> Outcome<Value> {
     let mut make = serde_json::to_value(seen.host_config)?;
     if let Some(fields) = make.as_object_mut() {
         fields.retain(|field, _| !["NetworkMode", "PortBindings"].contains(&field.as_str()));
+        if let Some(mounts) = fields.get_mut("Mounts").and_then(Value::as_array_mut) {
+            mounts.retain(|mount| mount["Type"] != "volume");
+        }
+        // None and no more than none.
+        fields.retain(|_, value| *value != json!([]) && !value.is_null());
     }
     let user = seen.config.and_then(|config| config.user);
     make["user"] = serde_json::to_value(user)?;

@@ -181,6 +181,8 @@ async fn images(named: &[String]) -> Outcome<Vec<Soaked>> {
     let mut references: Vec<&str> = named.iter().map(String::as_str).collect();
     if references.is_empty() {
         references = local.iter().map(|image| image.reference.as_str()).collect();
+        // An image that has lost its name to a newer one.
+        references.retain(|reference| !reference.starts_with('<'));
         references.sort_unstable();
     }
     if references.is_empty() {

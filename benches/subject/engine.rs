@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use bollard::Docker as Client;
 use bollard::query_parameters as query;
+use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rcup::Docker;
 use rcup::plan::labels::CLUSTER;
@@ -122,7 +123,7 @@ impl Engine {
         Ok(names)
     }
 
-    /// Removes them: `at_once` containers at a time, then the rest.
+    /// Removes them: `at_once` containers at a time, then all the rest at once.
     pub async fn remove(&self, objects: &Objects, at_once: usize) -> Outcome<()> {
         let options = query::RemoveContainerOptionsBuilder::default()
             .force(true)
@@ -135,16 +136,15 @@ impl Engine {
             .buffer_unordered(at_once)
             .try_collect::<()>()
             .await?;
-        for id in &objects.networks {
-            missing_is_fine(self.client.remove_network(id).await)?;
-        }
-        for name in &objects.volumes {
-            missing_is_fine(
-                self.client
-                    .remove_volume(name, None::<query::RemoveVolumeOptions>)
-                    .await,
-            )?;
-        }
+        let networks = objects
+            .networks
+            .iter()
+            .map(|id| async { missing_is_fine(self.client.remove_network(id).await) });
+        let volumes = objects.volumes.iter().map(|name| async {
+            let options = None::<query::RemoveVolumeOptions>;
+            missing_is_fine(self.client.remove_volume(name, options).await)
+        });
+        tokio::try_join!(try_join_all(networks), try_join_all(volumes))?;
         Ok(())
     }
 }

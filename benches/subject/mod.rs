@@ -172,7 +172,14 @@ pub struct Run {
 /// What it said on its standard error, when it fails or takes too long.
 pub async fn run(program: &Path, arguments: &[String]) -> Outcome<Run> {
     let begun = Instant::now();
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    // What is measured shall not hang on this user's own settings.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RCUP_") {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
