@@ -31,9 +31,11 @@ const DIAL: Duration = Duration::from_millis(2);
 /// In which order containers are made and started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// All are made, then all are started.
+    /// The network, then all containers are made, then all are started.
     Staged,
-    /// Each is started as soon as it is made.
+    /// The containers are made beside their network, then all are started.
+    Beside,
+    /// The network, then each container is started as soon as it is made.
     Chained,
 }
 
@@ -51,7 +53,7 @@ pub struct Way {
 pub struct Floor {
     /// Making the network.
     pub network: Duration,
-    /// Making the containers (0 when chained, where it cannot be told apart).
+    /// Making the containers (0 where it cannot be told apart).
     pub create: Duration,
     /// From the first request to the last answer of a server.
     pub total: Duration,
@@ -98,20 +100,27 @@ pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor
         .map(|node| (node, body(topology, node)))
         .collect();
     let begun = Instant::now();
-    engine.client.create_network(network(topology)).await?;
-    let network = begun.elapsed();
+    let mut network = Duration::ZERO;
+    let made = async {
+        engine.client.create_network(self::network(topology)).await?;
+        network = begun.elapsed();
+        Outcome::Ok(())
+    };
     let mut created = Duration::ZERO;
     match way.order {
         Order::Staged => {
-            stream::iter(bodies)
-                .map(|(node, body)| make(engine, node, body))
-                .buffer_unordered(way.at_once)
-                .try_collect::<()>()
-                .await?;
-            created = begun.elapsed().saturating_sub(network);
+            made.await?;
+            make_all(engine, bodies, way).await?;
+            created = begun.elapsed();
+            run(topology, way, |node| start(engine, node)).await?;
+        }
+        Order::Beside => {
+            tokio::try_join!(made, make_all(engine, bodies, way))?;
+            created = begun.elapsed();
             run(topology, way, |node| start(engine, node)).await?;
         }
         Order::Chained => {
+            made.await?;
             let bodies: HashMap<usize, ContainerCreateBody> = bodies
                 .into_iter()
                 .map(|(node, body)| (node.index, body))
@@ -128,9 +137,17 @@ pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor
     }
     Ok(Floor {
         network,
-        create: created,
+        create: created.saturating_sub(network),
         total: begun.elapsed(),
     })
+}
+
+async fn make_all(engine: &Engine, bodies: Vec<(&Node, ContainerCreateBody)>, way: Way) -> Outcome<()> {
+    stream::iter(bodies)
+        .map(|(node, body)| make(engine, node, body))
+        .buffer_unordered(way.at_once)
+        .try_collect()
+        .await
 }
 
 /// Starts the nodes, so many at a time, and waits for their answers without holding up other starts.

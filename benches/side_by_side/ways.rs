@@ -11,7 +11,7 @@ use crate::subject::{Engine, Outcome};
 pub async fn compare(engine: &Engine, like: &Topology, sizes: &[usize], rounds: usize) -> Outcome<()> {
     for nodes in sizes {
         let mut ways = Vec::new();
-        for order in [Order::Staged, Order::Chained] {
+        for order in [Order::Staged, Order::Beside, Order::Chained] {
             let caps = [2, 4, 8, 16].into_iter().filter(|cap| cap < nodes);
             ways.extend(caps.chain([*nodes]).map(|at_once| Way { at_once, order }));
         }
