@@ -40,11 +40,8 @@ const PREFIX: &str = "bench-";
 /// The largest cluster that the classic way is tried with: beyond, it takes minutes and shows nothing new.
 const CLASSIC: usize = 6;
 
-/// The fastest use of the raw API, as `--ways` finds it.
-const BEST: Way = Way {
-    at_once: 8,
-    order: Order::Staged,
-};
+/// How many containers are removed at a time: the fastest, as `--ways` finds it.
+const REMOVED_AT_ONCE: usize = 8;
 
 /// Measures rcup beside the raw API and the classic way.
 #[derive(Clone, Debug, Parser)]
@@ -172,16 +169,25 @@ async fn warm_up(engine: &Engine, subject: &Subject, image: Option<String>) -> O
     let attached = Cluster::attach(Docker::find()?, &wanted.name.parse()?).await?;
     let like = attached.topology().clone();
     let floor = raw::beside(&like, "bench-floor", 3, 1).await?;
-    raw::up(engine, &floor, BEST).await?;
+    raw::up(engine, &floor, unlimited(Order::Staged)).await?;
     raw::same_make(engine, &like.nodes[0].name, &floor.nodes[0].name).await?;
     engine.sweep(PREFIX).await?;
     Ok(like)
 }
 
+/// All requests at once: a limit has not made either order faster.
+fn unlimited(order: Order) -> Way {
+    Way {
+        at_once: usize::MAX,
+        order,
+    }
+}
+
 /// Who takes part in a round.
 #[derive(Clone, Copy)]
 enum Contender {
-    Floor,
+    /// The raw API, either way; the faster one is the floor.
+    Floor(Order),
     /// `up`, `up` again, `down`.
     Rcup,
     /// `up`, then removed over the raw API.
@@ -191,7 +197,12 @@ enum Contender {
 
 impl Bench {
     async fn size(&self, nodes: usize, rounds: usize) -> Outcome<Size> {
-        let mut contenders = vec![Contender::Floor, Contender::Rcup, Contender::RemovedRaw];
+        let mut contenders = vec![
+            Contender::Floor(Order::Staged),
+            Contender::Rcup,
+            Contender::Floor(Order::Chained),
+            Contender::RemovedRaw,
+        ];
         if self.compose.is_some() && nodes <= CLASSIC {
             contenders.push(Contender::Classic);
         }
@@ -199,12 +210,13 @@ impl Bench {
         for round in 0..rounds {
             for turn in 0..contenders.len() {
                 match contenders[(turn + round) % contenders.len()] {
-                    Contender::Floor => self.floor(nodes, &mut samples).await?,
+                    Contender::Floor(order) => self.floor(nodes, order, &mut samples).await?,
                     Contender::Rcup => self.rcup(nodes, &mut samples).await?,
                     Contender::RemovedRaw => self.removed_raw(nodes, &mut samples).await?,
                     Contender::Classic => self.classic(nodes, &mut samples).await?,
                 }
             }
+            lower_is_floor(&mut samples);
             let told: Vec<String> = ["floor", "up", "classic", "again", "down", "raw down"]
                 .iter()
                 .filter_map(|what| Some(format!("{what} {:.2}", samples.median(what)?)))
@@ -218,11 +230,13 @@ impl Bench {
         Ok(Size { nodes, samples })
     }
 
-    async fn floor(&self, nodes: usize, samples: &mut Samples) -> Outcome<()> {
+    async fn floor(&self, nodes: usize, order: Order, samples: &mut Samples) -> Outcome<()> {
         let topology = raw::beside(&self.like, "bench-floor", nodes / 2, 1).await?;
-        let floor = raw::up(&self.engine, &topology, BEST).await?;
-        samples.time("floor", floor.total);
-        samples.time("floor without network", floor.total.saturating_sub(floor.network));
+        let floor = raw::up(&self.engine, &topology, unlimited(order)).await?;
+        let name = order.as_str();
+        samples.time(name, floor.total);
+        let rest = floor.total.saturating_sub(floor.network);
+        samples.time(&format!("{name} without network"), rest);
         self.engine.sweep(PREFIX).await
     }
 
@@ -245,7 +259,7 @@ impl Bench {
         count("up", &up, samples);
         let objects = self.engine.objects(&wanted.name).await?;
         let begun = Instant::now();
-        self.engine.remove(&objects, BEST.at_once).await?;
+        self.engine.remove(&objects, REMOVED_AT_ONCE).await?;
         samples.time("raw down", begun.elapsed());
         Ok(())
     }
@@ -298,6 +312,21 @@ impl Bench {
         }
         targets
     }
+}
+
+/// The order with the lower median is the floor.
+fn lower_is_floor(samples: &mut Samples) {
+    let median = |order: Order| samples.median(order.as_str()).unwrap_or(f64::INFINITY);
+    let best = if median(Order::Chained) < median(Order::Staged) {
+        Order::Chained
+    } else {
+        Order::Staged
+    };
+    samples.copy(best.as_str(), "floor");
+    samples.copy(
+        &format!("{} without network", best.as_str()),
+        "floor without network",
+    );
 }
 
 /// Writes down what a start took, as seen from outside and as it says itself.

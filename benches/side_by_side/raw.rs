@@ -33,10 +33,18 @@ const DIAL: Duration = Duration::from_millis(2);
 pub enum Order {
     /// The network, then all containers are made, then all are started.
     Staged,
-    /// The containers are made beside their network, then all are started.
-    Beside,
     /// The network, then each container is started as soon as it is made.
     Chained,
+}
+
+impl Order {
+    /// The word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Chained => "chained",
+        }
+    }
 }
 
 /// How the API is used.
@@ -100,27 +108,20 @@ pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor
         .map(|node| (node, body(topology, node)))
         .collect();
     let begun = Instant::now();
-    let mut network = Duration::ZERO;
-    let made = async {
-        engine.client.create_network(self::network(topology)).await?;
-        network = begun.elapsed();
-        Outcome::Ok(())
-    };
-    let mut created = Duration::ZERO;
+    engine.client.create_network(network(topology)).await?;
+    let network = begun.elapsed();
+    let mut created = network;
     match way.order {
         Order::Staged => {
-            made.await?;
-            make_all(engine, bodies, way).await?;
-            created = begun.elapsed();
-            run(topology, way, |node| start(engine, node)).await?;
-        }
-        Order::Beside => {
-            tokio::try_join!(made, make_all(engine, bodies, way))?;
+            stream::iter(bodies)
+                .map(|(node, body)| make(engine, node, body))
+                .buffer_unordered(way.at_once)
+                .try_collect::<()>()
+                .await?;
             created = begun.elapsed();
             run(topology, way, |node| start(engine, node)).await?;
         }
         Order::Chained => {
-            made.await?;
             let bodies: HashMap<usize, ContainerCreateBody> = bodies
                 .into_iter()
                 .map(|(node, body)| (node.index, body))
@@ -140,14 +141,6 @@ pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor
         create: created.saturating_sub(network),
         total: begun.elapsed(),
     })
-}
-
-async fn make_all(engine: &Engine, bodies: Vec<(&Node, ContainerCreateBody)>, way: Way) -> Outcome<()> {
-    stream::iter(bodies)
-        .map(|(node, body)| make(engine, node, body))
-        .buffer_unordered(way.at_once)
-        .try_collect()
-        .await
 }
 
 /// Starts the nodes, so many at a time, and waits for their answers without holding up other starts.

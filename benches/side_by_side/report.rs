@@ -109,9 +109,11 @@ pub struct Size {
 }
 
 /// The contenders in the order of the table, with what the reader is told of them.
-const ROWS: [(&str, &str); 8] = [
+const ROWS: [(&str, &str); 10] = [
     ("floor", "raw API: make, start, PONG"),
     ("floor without network", "  the same, network not counted"),
+    ("staged", "  all made, then all started"),
+    ("chained", "  each started once it is made"),
     ("up", "rcup up: formed and proven"),
     ("classic", "compose + redis-cli --cluster"),
     ("again", "rcup up, again"),

@@ -22,6 +22,13 @@ impl Samples {
         self.all.entry(what.to_owned()).or_default().push(value);
     }
 
+    /// Gives what was measured another name as well.
+    pub fn copy(&mut self, what: &str, to: &str) {
+        if let Some(samples) = self.all.get(what).cloned() {
+            self.all.insert(to.to_owned(), samples);
+        }
+    }
+
     /// The median, if there is a sample.
     pub fn median(&self, what: &str) -> Option<f64> {
         median(self.all.get(what)?)
