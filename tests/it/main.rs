@@ -5,6 +5,7 @@
 mod adoption;
 mod architecture;
 mod cli;
+mod decisions;
 mod docker;
 mod retry;
 mod rollback;
