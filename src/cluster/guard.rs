@@ -8,13 +8,18 @@ use tokio_util::sync::CancellationToken;
 
 use super::execute::Executor;
 use super::making::Making;
+use super::wait::between_looks;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
 use crate::plan::remove;
 use crate::runtime::{Runtime, Scope};
 
 /// How long an undo may take.
-const UNDO: Duration = Duration::from_secs(120);
+const UNDO: Duration = Duration::from_mins(2);
+
+/// How long nothing new must come to light after a start was killed. The engine has usually made what it was
+/// asked for within a tenth of a second.
+const QUIET: Duration = Duration::from_secs(1);
 
 /// Removes everything that carries a run's mark, when it is dropped armed: on an error, in a panic, or
 /// because the future of the start was dropped. It exists before the first thing is made.
@@ -59,7 +64,12 @@ impl<R: Runtime> Guard<R> {
         let Some(run) = &self.run else { return Ok(()) };
         let scope = Scope::Run(run.clone());
         self.making.settle(&self.runtime, &scope).await;
-        clear(&self.runtime, &scope, false, "the start is undone", observer).await?;
+        clear(
+            &self.runtime,
+            &Clearing::of(scope, "the start is undone"),
+            observer,
+        )
+        .await?;
         self.disarm();
         Ok(())
     }
@@ -99,9 +109,8 @@ impl<R: Runtime> Drop for Guard<R> {
                 Ok(executor) => executor.block_on(async {
                     let scope = Scope::Run(run.clone());
                     making.settle(&runtime, &scope).await;
-                    if let Err(error) =
-                        clear(&runtime, &scope, false, "the handle was dropped", &Silent).await
-                    {
+                    let clearing = Clearing::of(scope, "the handle was dropped");
+                    if let Err(error) = clear(&runtime, &clearing, &Silent).await {
                         tracing::warn!(run, %error, "not everything could be removed");
                     }
                 }),
@@ -114,31 +123,63 @@ impl<R: Runtime> Drop for Guard<R> {
     }
 }
 
-/// Removes everything in `scope` until nothing of it is seen any more. What could not be removed is tried
-/// again as long as something else could be.
+/// What is removed, and how.
+#[derive(Clone, Debug)]
+pub(super) struct Clearing<'a> {
+    pub(super) scope: Scope,
+    pub(super) keep_volumes: bool,
+    /// Whether whoever made it was killed, so that the engine may still be making what it had asked for.
+    pub(super) abandoned: bool,
+    /// Why, for the plan.
+    pub(super) cause: &'a str,
+}
+
+impl<'a> Clearing<'a> {
+    /// Everything in `scope`.
+    pub(super) fn of(scope: Scope, cause: &'a str) -> Self {
+        Self {
+            scope,
+            keep_volumes: false,
+            abandoned: false,
+            cause,
+        }
+    }
+}
+
+/// Removes until nothing is seen any more. What could not be removed is tried again as long as something
+/// else could be, or something new has come to light: a volume may be held by a container that the engine
+/// had not made yet at the first look.
 pub(super) async fn clear<R: Runtime>(
     runtime: &R,
-    scope: &Scope,
-    keep_volumes: bool,
-    cause: &str,
+    clearing: &Clearing<'_>,
     observer: &dyn Observer,
 ) -> Result<Removed> {
     let cancel = CancellationToken::new();
     let deadline = Instant::now() + UNDO;
     let mut begun = BTreeSet::new();
     let mut stuck: Option<(usize, Error)> = None;
+    let mut quiet_since = Instant::now();
     loop {
-        let plan = remove(&runtime.observe(scope).await?, keep_volumes, cause);
-        let left = plan.steps().count();
+        let observed = runtime.observe(&clearing.scope).await?;
+        let plan = remove(&observed, clearing.keep_volumes, clearing.cause);
+        if plan.is_empty() {
+            if !clearing.abandoned || quiet_since.elapsed() >= QUIET {
+                return Ok(Removed::of(&begun));
+            }
+            between_looks().await;
+            continue;
+        }
+        let steps: BTreeSet<_> = plan
+            .steps()
+            .map(|planned| (planned.step.action(), planned.step.to_string()))
+            .collect();
+        let news = steps.difference(&begun).next().is_some();
+        let left = steps.len();
         match stuck.take() {
-            _ if plan.is_empty() => return Ok(Removed::of(&begun)),
-            Some((before, error)) if left >= before => return Err(error),
+            Some((before, error)) if left >= before && !news => return Err(error),
             _ => {}
         }
-        begun.extend(
-            plan.steps()
-                .map(|planned| (planned.step.action(), planned.step.to_string())),
-        );
+        begun.extend(steps);
         let executor = Executor {
             runtime,
             observer,
@@ -150,6 +191,7 @@ pub(super) async fn clear<R: Runtime>(
         if let Err(error) = executor.remove(&plan).await {
             stuck = Some((left, error));
         }
+        quiet_since = Instant::now();
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::execute::{Outcome, Timings};
-use super::guard::{Guard, Removed, clear};
+use super::guard::{Clearing, Guard, Removed, clear};
 use super::link::{Links, reachable};
 use super::lock::lock;
 use super::prove::validate;
@@ -163,14 +163,8 @@ impl<R: Runtime> Cluster<R> {
     /// What the engine refused to remove.
     pub async fn down(mut self) -> Result<Removed> {
         let scope = Scope::Cluster(self.name().clone());
-        let removed = clear(
-            &self.runtime,
-            &scope,
-            false,
-            "the cluster is taken down",
-            &crate::event::Silent,
-        )
-        .await;
+        let clearing = Clearing::of(scope, "the cluster is taken down");
+        let removed = clear(&self.runtime, &clearing, &crate::event::Silent).await;
         self.guard.disarm();
         removed
     }
@@ -331,16 +325,14 @@ pub async fn down<R: Runtime>(
 ) -> Result<Removed> {
     let engine = runtime.describe().await?;
     // A start of the same cluster is seen to its end, and its work then removed.
-    let deadline = Instant::now() + Duration::from_secs(180);
-    let _lock = lock(&engine.endpoint, name.as_str(), deadline, observer).await?;
-    let removed = clear(
-        runtime,
-        &Scope::Cluster(name.clone()),
+    let deadline = Instant::now() + Duration::from_mins(3);
+    let lock = lock(&engine.endpoint, name.as_str(), deadline, observer).await?;
+    let clearing = Clearing {
         keep_volumes,
-        "the cluster is taken down",
-        observer,
-    )
-    .await?;
+        abandoned: lock.was_abandoned(),
+        ..Clearing::of(Scope::Cluster(name.clone()), "the cluster is taken down")
+    };
+    let removed = clear(runtime, &clearing, observer).await?;
     if removed.is_nothing() {
         observer.observe(&Event::note(format!(
             "there is nothing of cluster {name} on this engine"

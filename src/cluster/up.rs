@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::execute::{Executor, Outcome, interrupted, overdue};
 use super::form::is_forming;
-use super::guard::{Guard, clear};
+use super::guard::{Clearing, Guard, clear};
 use super::handle::Cluster;
 use super::image::resolve;
 use super::link::reachable;
@@ -46,7 +46,7 @@ pub struct UpOptions {
 impl Default for UpOptions {
     fn default() -> Self {
         Self {
-            timeout: Duration::from_secs(120),
+            timeout: Duration::from_mins(2),
             keep_on_failure: false,
             cancel: CancellationToken::new(),
             observer: Arc::new(Silent),
@@ -157,7 +157,7 @@ impl<R: Runtime> Start<'_, R> {
             self.deadline,
             self.observer(),
         );
-        let _lock = self.or_cancelled(held).await?;
+        let lock = self.or_cancelled(held).await?;
         let observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
         let decision = plan::decide(self.spec, &observed)?;
         let decision = self.in_time(doubt(decision, &observed)).await?;
@@ -165,16 +165,20 @@ impl<R: Runtime> Start<'_, R> {
         self.observer().observe(&Event::finished(Phase::Engine, took));
         let mut cluster = match decision {
             Decision::Adopt(topology) => self.adopt(*topology, &observed).await?,
-            Decision::Create => self.create(&engine).await?,
-            Decision::Replace | Decision::Doubt { .. } => {
-                let message = format!(
-                    "removing what a start of {} that died has left behind",
-                    self.spec.name()
-                );
-                self.observer().observe(&Event::note(message));
-                let scope = Scope::Cluster(self.spec.name().clone());
-                let cause = "a start that died has left it behind";
-                self.or_cancelled(clear(&self.runtime, &scope, false, cause, self.observer()))
+            Decision::Create if !lock.was_abandoned() => self.create(&engine).await?,
+            Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+                let name = self.spec.name();
+                self.observer().observe(&Event::note(format!(
+                    "removing what a start of {name} that died has left behind"
+                )));
+                let clearing = Clearing {
+                    abandoned: lock.was_abandoned(),
+                    ..Clearing::of(
+                        Scope::Cluster(name.clone()),
+                        "a start that died has left it behind",
+                    )
+                };
+                self.or_cancelled(clear(&self.runtime, &clearing, self.observer()))
                     .await?;
                 self.create(&engine).await?
             }

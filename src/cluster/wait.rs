@@ -52,6 +52,11 @@ fn overdue(what: &str, last: String) -> Error {
         )
 }
 
+/// Lets a moment pass before the engine is looked at again.
+pub(super) async fn between_looks() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
 /// How often a cluster of so many nodes is asked. Every question costs each server the time to print
 /// its whole table, so large clusters are asked less often.
 pub(super) fn pace(nodes: usize) -> Duration {

@@ -2,7 +2,7 @@
 //! that cannot leaves remains that `down` finds by their labels.
 
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::{Name, any_image, assert_ready, turn, up};
 
@@ -66,15 +66,7 @@ async fn what_a_kill_leaves_behind_is_removed_by_down() {
             .args(["down", name.0.as_str(), "--quiet"])
             .status();
         assert!(down.expect("rcup runs").success());
-        // The engine may still have been making an object when it was asked; it is found the next time.
-        let begun = Instant::now();
-        while !name.remains().await.is_empty() {
-            assert!(
-                begun.elapsed() < Duration::from_secs(10),
-                "something stays after {ms} ms"
-            );
-            name.down().await;
-        }
+        name.assert_gone().await;
     }
 }
 

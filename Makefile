@@ -1,0 +1,63 @@
+# What to do with this repository. `make` alone tells; every target may be run again at any time.
+
+CARGO ?= cargo
+RCUP = target/release/rcup
+ROUNDS ?= 100
+
+export RUSTDOCFLAGS = -D warnings
+
+.DEFAULT_GOAL := help
+.PHONY: help up down check lint test bench soak images build clean
+
+help: ## Tell what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "  Variables: ARGS (more flags for up, bench and soak), ROUNDS (of the soak; $(ROUNDS))."
+
+up: build ## Start a cluster of 3 masters with a replica each, and validate it
+	scripts/ensure-docker.sh
+	scripts/ensure-images.sh one
+	$(RCUP) up --masters 3 --replicas 1 $(ARGS)
+
+down: build ## Remove all clusters that rcup has started
+	$(RCUP) down --all
+
+check: ## The fast part of the tests: format, lints, unit tests (no Docker)
+	scripts/ensure-toolchain.sh
+	$(MAKE) --no-print-directory lint
+	$(CARGO) test --locked --lib
+
+# As in the tests of the whole, so that both share what is compiled.
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+
+test: ## All tests, on a real engine, which is started if none answers
+	scripts/ensure-toolchain.sh
+	scripts/ensure-docker.sh
+	$(MAKE) --no-print-directory lint
+	$(CARGO) doc --locked --no-deps --all-features
+	$(CARGO) build --locked
+	RCUP=target/debug/rcup scripts/ensure-images.sh tests
+	$(CARGO) test --locked
+
+bench: build ## Measure beside the raw API and the classic way (10 to 20 minutes)
+	scripts/ensure-docker.sh
+	scripts/ensure-images.sh one
+	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
+
+soak: build ## Start, use and remove ROUNDS clusters, tolerating no error
+	scripts/ensure-docker.sh
+	scripts/ensure-images.sh tests
+	$(CARGO) bench --locked --bench soak -- --rounds $(ROUNDS) $(ARGS)
+
+images: build ## Make the local images that the tests use, where they are missing
+	scripts/ensure-docker.sh
+	scripts/ensure-images.sh tests
+
+build: ## Build the released binary, target/release/rcup
+	scripts/ensure-toolchain.sh
+	$(CARGO) build --release --locked
+
+clean: ## Remove what was compiled; clusters and images stay
+	$(CARGO) clean

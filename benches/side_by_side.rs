@@ -1,2 +1,0 @@
-//! The side-by-side measurements.
-fn main() {}

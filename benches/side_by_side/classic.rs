@@ -1,0 +1,158 @@
+//! The classic way: a compose file, `docker-compose up -d`, `redis-cli --cluster create`, and waiting.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use futures_util::future::try_join_all;
+use rcup::plan::{self, labels};
+use rcup::topology::Topology;
+use serde_json::{Map, Value, json};
+use tokio::time::sleep;
+
+use super::raw::{address, answered, command};
+use crate::subject::{Outcome, Reply, Wire, run};
+
+/// How long the nodes may take to agree after redis-cli has done its work.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// How often they are asked.
+const ASK: Duration = Duration::from_millis(20);
+
+/// The compose program of this machine.
+#[derive(Clone, Debug)]
+pub struct Compose {
+    program: PathBuf,
+    first: Vec<String>,
+    /// What it says of itself.
+    pub version: String,
+}
+
+/// What one start took.
+#[derive(Clone, Copy, Debug)]
+pub struct Classic {
+    /// `docker-compose up -d`.
+    pub compose: Duration,
+    /// All of it, until every node says that the cluster is well and knows all nodes.
+    pub total: Duration,
+}
+
+impl Compose {
+    /// Compose v2, a plug-in of the docker program, or the older program of its own; whichever is here.
+    pub async fn find() -> Option<Self> {
+        for (program, first) in [
+            ("docker", vec!["compose".to_owned()]),
+            ("docker-compose", Vec::new()),
+        ] {
+            let mut words = first.clone();
+            words.extend(["version".to_owned(), "--short".to_owned()]);
+            if let Ok(run) = run(program.as_ref(), &words).await {
+                return Some(Self {
+                    program: program.into(),
+                    first,
+                    version: String::from_utf8_lossy(&run.output).trim().to_owned(),
+                });
+            }
+        }
+        None
+    }
+
+    /// Starts and forms the cluster of `topology`.
+    pub async fn up(&self, topology: &Topology) -> Outcome<Classic> {
+        let directory = tempfile::tempdir()?;
+        let file = directory.path().join("compose.json");
+        std::fs::write(&file, serde_json::to_vec_pretty(&document(topology))?)?;
+        let begun = Instant::now();
+        let mut words = self.first.clone();
+        words.extend(["-p".to_owned(), "bench".to_owned(), "-f".to_owned()]);
+        words.extend([file.display().to_string(), "up".to_owned(), "-d".to_owned()]);
+        run(&self.program, &words).await?;
+        let compose = begun.elapsed();
+        // Started is not yet listening, and redis-cli gives up on the first node that does not listen.
+        try_join_all(
+            topology
+                .nodes
+                .iter()
+                .map(|node| answered(address(topology, node))),
+        )
+        .await?;
+        let mut words: Vec<String> = [
+            "exec",
+            topology.nodes[0].name.as_str(),
+            topology.server().engine.client(),
+            "--cluster-yes",
+            "--cluster-replicas",
+            &topology.spec.replicas().to_string(),
+            "--cluster",
+            "create",
+        ]
+        .map(str::to_owned)
+        .to_vec();
+        words.extend(topology.nodes.iter().map(|node| node.address().to_string()));
+        run("docker".as_ref(), &words).await?;
+        try_join_all(topology.nodes.iter().map(|node| well(topology, node.index))).await?;
+        Ok(Classic {
+            compose,
+            total: begun.elapsed(),
+        })
+    }
+}
+
+/// Waits until a node says that the cluster is well and knows all nodes.
+async fn well(topology: &Topology, index: usize) -> Outcome<()> {
+    let node = topology.node(index).ok_or("no such node")?;
+    let known = format!("cluster_known_nodes:{}", topology.nodes.len());
+    let asked = async {
+        let mut wire = Wire::open(address(topology, node)).await?;
+        loop {
+            if let Reply::Text(info) = wire.ask(&["CLUSTER", "INFO"]).await?
+                && info.lines().any(|line| line == "cluster_state:ok")
+                && info.lines().any(|line| line == known)
+            {
+                return Ok(());
+            }
+            sleep(ASK).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked)
+        .await
+        .map_err(|_| format!("{} does not find the cluster well", node.name))?
+}
+
+/// The compose file. JSON is YAML, so that nothing needs to be quoted in a second way.
+fn document(topology: &Topology) -> Value {
+    let mut services = Map::new();
+    for node in &topology.nodes {
+        let request = plan::container(topology, node);
+        let command = command(topology, node);
+        let mut service = json!({
+            "image": request.image,
+            "container_name": request.name,
+            "hostname": request.name,
+            "user": request.user,
+            "entrypoint": command[..1],
+            "command": command[1..],
+            "labels": request.labels,
+            "ports": [format!("127.0.0.1:{0}:{0}", request.port)],
+            "restart": "unless-stopped",
+            "cap_drop": ["ALL"],
+            "security_opt": ["no-new-privileges"],
+            "tmpfs": request.scratch,
+            "networks": { "nodes": { "ipv4_address": request.ip.to_string() } },
+        });
+        if let Some(limit) = request.open_files {
+            service["ulimits"] = json!({ "nofile": { "soft": limit, "hard": limit } });
+        }
+        services.insert(format!("node{}", node.index), service);
+    }
+    let network = plan::network(topology);
+    json!({
+        "version": "2.4",
+        "services": services,
+        "networks": { "nodes": {
+            "name": network.name,
+            "driver": "bridge",
+            "labels": labels::of_cluster(topology),
+            "ipam": { "config": [{ "subnet": network.subnet.to_string(), "gateway": network.gateway.to_string() }] },
+        } },
+    })
+}

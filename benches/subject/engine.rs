@@ -1,0 +1,161 @@
+//! The engine, looked at without rcup.
+
+use std::collections::HashMap;
+
+use bollard::Docker as Client;
+use bollard::query_parameters as query;
+use futures_util::future::try_join_all;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use rcup::Docker;
+use rcup::plan::labels::CLUSTER;
+use rcup::runtime::Runtime as _;
+
+use super::Outcome;
+
+/// How many containers are swept away at a time.
+const SWEEP: usize = 8;
+
+/// A client of the engine that rcup uses.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    /// The raw API.
+    pub client: Client,
+    /// The engine's version.
+    pub version: String,
+}
+
+/// Objects of a cluster, by the engine's ids.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    /// Containers, running or not.
+    pub containers: Vec<String>,
+    /// Networks.
+    pub networks: Vec<String>,
+    /// Volumes, by their names.
+    pub volumes: Vec<String>,
+}
+
+impl Objects {
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty()
+    }
+}
+
+impl Engine {
+    /// Connects to where rcup would connect.
+    pub async fn find() -> Outcome<Self> {
+        let found = Docker::find()?.describe().await?;
+        Ok(Self {
+            client: Client::connect_with_host(&found.endpoint)?,
+            version: found.version,
+        })
+    }
+
+    /// Everything that carries the label of the cluster `name`.
+    pub async fn objects(&self, name: &str) -> Outcome<Objects> {
+        let label = format!("{CLUSTER}={name}");
+        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        let containers = query::ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let networks = query::ListNetworksOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let volumes = query::ListVolumesOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let (containers, networks, volumes) = tokio::try_join!(
+            self.client.list_containers(Some(containers)),
+            self.client.list_networks(Some(networks)),
+            self.client.list_volumes(Some(volumes)),
+        )?;
+        Ok(Objects {
+            containers: containers.into_iter().filter_map(|each| each.id).collect(),
+            networks: networks.into_iter().filter_map(|each| each.id).collect(),
+            volumes: volumes
+                .volumes
+                .unwrap_or_default()
+                .into_iter()
+                .map(|each| each.name)
+                .collect(),
+        })
+    }
+
+    /// Removes the clusters whose names begin with `prefix`, whoever made them and however far they got.
+    pub async fn sweep(&self, prefix: &str) -> Outcome<()> {
+        // What was being made when its maker was killed may appear after the first look.
+        for _ in 0..20 {
+            let names = self.clusters(prefix).await?;
+            if names.is_empty() {
+                return Ok(());
+            }
+            for name in names {
+                self.remove(&self.objects(&name).await?, SWEEP).await?;
+            }
+        }
+        Err(format!("clusters named {prefix}… keep appearing").into())
+    }
+
+    async fn clusters(&self, prefix: &str) -> Outcome<Vec<String>> {
+        let filters = HashMap::from([("label", vec![CLUSTER])]);
+        let containers = query::ListContainersOptionsBuilder::default()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let networks = query::ListNetworksOptionsBuilder::default()
+            .filters(&filters)
+            .build();
+        let (containers, networks) = tokio::try_join!(
+            self.client.list_containers(Some(containers)),
+            self.client.list_networks(Some(networks)),
+        )?;
+        let mut names: Vec<String> = containers
+            .into_iter()
+            .filter_map(|each| each.labels)
+            .chain(networks.into_iter().filter_map(|each| each.labels))
+            .filter_map(|mut labels| labels.remove(CLUSTER))
+            .filter(|name| name.starts_with(prefix))
+            .collect();
+        names.sort();
+        names.dedup();
+        Ok(names)
+    }
+
+    /// Removes them: `at_once` containers at a time, then all the rest at once.
+    pub async fn remove(&self, objects: &Objects, at_once: usize) -> Outcome<()> {
+        let options = query::RemoveContainerOptionsBuilder::default()
+            .force(true)
+            .v(true)
+            .build();
+        stream::iter(&objects.containers)
+            .map(|id| async {
+                missing_is_fine(self.client.remove_container(id, Some(options.clone())).await)
+            })
+            .buffer_unordered(at_once)
+            .try_collect::<()>()
+            .await?;
+        let networks = objects
+            .networks
+            .iter()
+            .map(|id| async { missing_is_fine(self.client.remove_network(id).await) });
+        let volumes = objects.volumes.iter().map(|name| async {
+            let options = None::<query::RemoveVolumeOptions>;
+            missing_is_fine(self.client.remove_volume(name, options).await)
+        });
+        tokio::try_join!(try_join_all(networks), try_join_all(volumes))?;
+        Ok(())
+    }
+}
+
+fn missing_is_fine(result: Result<(), bollard::errors::Error>) -> Outcome<()> {
+    match result {
+        // 409: someone else is removing it at this moment.
+        Err(bollard::errors::Error::DockerResponseServerError {
+            status_code: 404 | 409,
+            ..
+        }) => Ok(()),
+        other => Ok(other?),
+    }
+}

@@ -1,0 +1,244 @@
+//! What is measured and soaked: the released binary, or the library in this process. The engine that it works
+//! on and the wire to its nodes are looked at from beside it, so that nothing is proven by itself.
+
+mod engine;
+mod wire;
+
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use rcup::cluster::down;
+use rcup::event::Silent;
+use rcup::spec::FormationChoice;
+use rcup::{Cluster, ClusterName, ClusterSpec, Docker, UpOptions};
+use serde_json::Value;
+use tokio::io::AsyncReadExt as _;
+use tokio::process::Command;
+
+pub use engine::Engine;
+pub use wire::{Reply, Wire};
+
+/// Any failure, in its own words.
+pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
+
+/// How often a running process is asked for its memory.
+const GLANCE: Duration = Duration::from_millis(10);
+
+/// How long any single step may take.
+const PATIENCE: Duration = Duration::from_mins(3);
+
+/// rcup, by one of its two faces.
+#[derive(Clone, Debug)]
+pub enum Subject {
+    /// A process of its own for each verb, as users have it.
+    Binary(PathBuf),
+    /// Calls in this process: no process to start, no terminal, no JSON.
+    Library,
+}
+
+/// The cluster that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// Its name.
+    pub name: String,
+    /// The image; rcup's choice when `None`.
+    pub image: Option<String>,
+    /// How many masters.
+    pub masters: usize,
+    /// How many replicas each.
+    pub replicas: usize,
+    /// `seeded` or `commands`; rcup's choice when `None`.
+    pub formation: Option<&'static str>,
+}
+
+/// A cluster that rcup says is up.
+#[derive(Clone, Debug)]
+pub struct Up {
+    /// From the call to its return; of a process, from its start to its end.
+    pub took: Duration,
+    /// What it reports.
+    pub report: Value,
+    /// The most memory that the process had, in bytes.
+    pub peak: Option<u64>,
+}
+
+impl Subject {
+    /// The binary of this build.
+    pub fn binary() -> Self {
+        Self::Binary(PathBuf::from(env!("CARGO_BIN_EXE_rcup")))
+    }
+
+    /// Starts a cluster, or adopts the one that is there.
+    pub async fn up(&self, wanted: &Wanted) -> Outcome<Up> {
+        match self {
+            Self::Binary(path) => {
+                let run = run(path, &arguments(wanted)).await?;
+                let report = serde_json::from_slice(&run.output)
+                    .map_err(|error| format!("`rcup up` printed no report: {error}"))?;
+                Ok(Up {
+                    took: run.took,
+                    report,
+                    peak: run.peak,
+                })
+            }
+            Self::Library => {
+                let begun = Instant::now();
+                let mut cluster = Box::pin(Cluster::up(
+                    Docker::find()?,
+                    &spec(wanted)?,
+                    &UpOptions::default(),
+                ))
+                .await
+                .map_err(|error| whole(&error))?;
+                let took = begun.elapsed();
+                cluster.keep();
+                Ok(Up {
+                    took,
+                    report: serde_json::to_value(cluster.report())?,
+                    peak: None,
+                })
+            }
+        }
+    }
+
+    /// Removes a cluster, and tells how long that took.
+    pub async fn down(&self, name: &str) -> Outcome<Duration> {
+        match self {
+            Self::Binary(path) => Ok(run(path, &["down".to_owned(), name.to_owned()]).await?.took),
+            Self::Library => {
+                let begun = Instant::now();
+                let name: ClusterName = name.parse()?;
+                down(&Docker::find()?, &name, false, &Silent).await?;
+                Ok(begun.elapsed())
+            }
+        }
+    }
+}
+
+/// An error with its causes and its details, as the binary would tell it.
+fn whole(error: &rcup::Error) -> String {
+    let mut lines = vec![error.to_string()];
+    lines.extend(error.causes());
+    lines.extend(error.detail_lines().iter().cloned());
+    lines.join("\n  ")
+}
+
+fn arguments(wanted: &Wanted) -> Vec<String> {
+    let mut words: Vec<String> = ["up", &wanted.name, "--no-validate", "--output", "json"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    flag("--masters", wanted.masters.to_string());
+    flag("--replicas", wanted.replicas.to_string());
+    if let Some(image) = &wanted.image {
+        flag("--image", image.clone());
+    }
+    if let Some(formation) = wanted.formation {
+        flag("--formation", formation.to_owned());
+    }
+    words
+}
+
+fn spec(wanted: &Wanted) -> Outcome<ClusterSpec> {
+    let mut spec = ClusterSpec::builder()
+        .name(wanted.name.parse()?)
+        .masters(wanted.masters)
+        .replicas(wanted.replicas)
+        .formation(match wanted.formation {
+            Some("seeded") => FormationChoice::Seeded,
+            Some(_) => FormationChoice::Commands,
+            None => FormationChoice::Auto,
+        });
+    if let Some(image) = &wanted.image {
+        spec = spec.image(image.clone());
+    }
+    Ok(spec.build()?)
+}
+
+/// A process that has ended well.
+pub struct Run {
+    /// From its start to its end.
+    pub took: Duration,
+    /// What it printed.
+    pub output: Vec<u8>,
+    /// The most memory it had, as the kernel counts it, in bytes (Linux only).
+    pub peak: Option<u64>,
+}
+
+/// Runs a program without input to its end.
+///
+/// # Errors
+/// What it said on its standard error, when it fails or takes too long.
+pub async fn run(program: &Path, arguments: &[String]) -> Outcome<Run> {
+    let begun = Instant::now();
+    let mut command = Command::new(program);
+    // What is measured shall not hang on this user's own settings.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("RCUP_") {
+            command.env_remove(name);
+        }
+    }
+    let mut child = command
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .map_err(|error| format!("cannot run {}: {error}", program.display()))?;
+    let status = child.id().map(|id| format!("/proc/{id}/status"));
+    let (mut output, mut errors) = (Vec::new(), Vec::new());
+    let (mut stdout, mut stderr) = (child.stdout.take(), child.stderr.take());
+    let read = async {
+        let out = async {
+            match &mut stdout {
+                Some(pipe) => pipe.read_to_end(&mut output).await,
+                None => Ok(0),
+            }
+        };
+        let err = async {
+            match &mut stderr {
+                Some(pipe) => pipe.read_to_end(&mut errors).await,
+                None => Ok(0),
+            }
+        };
+        tokio::try_join!(out, err)?;
+        child.wait().await
+    };
+    // The high-water mark only rises, so the last glance before the end is at most one glance old.
+    let mut peak = None;
+    let watch = async {
+        loop {
+            if let Some(text) = status
+                .as_ref()
+                .and_then(|path| std::fs::read_to_string(path).ok())
+            {
+                peak = high_water(&text).or(peak);
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    };
+    let code = tokio::select! {
+        code = tokio::time::timeout(PATIENCE, read) => code,
+        () = watch => return Err("the watch ended by itself".into()),
+    };
+    let took = begun.elapsed();
+    let said = || {
+        let words = arguments.join(" ");
+        let errors = String::from_utf8_lossy(&errors);
+        format!("`{} {words}`: {}", program.display(), errors.trim())
+    };
+    match code {
+        Ok(Ok(code)) if code.success() => Ok(Run { took, output, peak }),
+        Ok(Ok(code)) => Err(format!("{code} from {}", said()).into()),
+        Ok(Err(error)) => Err(error.into()),
+        Err(_) => Err(format!("no end after {} s of {}", PATIENCE.as_secs(), said()).into()),
+    }
+}
+
+fn high_water(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kib: u64 = line.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
+}
