@@ -13,7 +13,8 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
 use rcup::event::Silent;
-use rcup::plan::Activity;
+use rcup::plan::{Activity, container, labels};
+use rcup::runtime::Runtime as _;
 use rcup::runtime::fake::{Call, Fake, Stall};
 use rcup::{Cluster, ErrorKind, Event, Result, UpOptions};
 use tokio_util::sync::CancellationToken;
@@ -477,6 +478,26 @@ async fn a_kept_dead_node_is_there_for_a_closer_look() {
     assert!(scene.events.lock().unwrap().iter().any(kept));
     let removed = scene.down().await;
     assert_eq!((removed.containers, removed.networks, removed.volumes), (6, 1, 1));
+    scene.assert_untouched("down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_to_light_during_a_removal_is_removed_too() {
+    let scene = Scene::new();
+    scene.engine.fail_at("create_container", 1, FATAL);
+    scene
+        .up(&scene.options().keep_on_failure(true))
+        .await
+        .unwrap_err();
+    let topology = labels::topology(&scene.left().networks[0].labels).unwrap();
+    // The engine makes a container late, whose network and volume are being removed by then.
+    let stall = scene.engine.late_at("create_container", 1, 1);
+    let request = container(&topology, &topology.nodes[3]);
+    let creation = scene.engine.create_container(&request);
+    assert!(hangs(Box::pin(creation), &stall).await);
+    assert_eq!(scene.left().containers.len(), 0);
+    let removed = scene.down().await;
+    assert_eq!((removed.containers, removed.networks, removed.volumes), (1, 1, 1));
     scene.assert_untouched("down");
 }
 
