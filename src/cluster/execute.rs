@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::form::{form, hand_back};
-use super::link::{Links, answering};
+use super::link::{Links, Started, gather};
 use super::lock::Lock;
 use super::making::{Kind, Making};
 use super::prove::prove;
@@ -22,9 +22,9 @@ use crate::plan::{Plan, Step};
 use crate::runtime::Runtime;
 use crate::topology::Topology;
 
-/// How many containers are created, started or removed at the same time. The engine does most of such work
-/// one after the other anyway; more requests only make each of them wait longer.
-const SIDE_BY_SIDE: usize = 16;
+/// How many containers are created, started or removed at the same time. Measured: the engine does most of
+/// such work one after the other anyway, and more requests than this only make each of them wait longer.
+const SIDE_BY_SIDE: usize = 4;
 
 /// How long the calls under way may take to end after a failure or a cancellation.
 const GRACE: Duration = Duration::from_secs(15);
@@ -69,28 +69,33 @@ impl<R: Runtime> Executor<'_, R> {
         let mut outcome = Outcome::default();
         for phase in phases(plan) {
             let begun = Instant::now();
-            let stages: Vec<_> = plan
+            // A phase whose steps run beside those of an earlier one has had its turn by then.
+            let stages: Vec<Vec<&Step>> = plan
                 .stages
                 .iter()
-                .filter(|stage| stage.iter().any(|p| p.step.phase() == phase))
+                .filter(|stage| stage.first().is_some_and(|planned| planned.step.phase() == phase))
+                .map(|stage| stage.iter().map(|planned| &planned.step).collect())
                 .collect();
-            let units = stages.iter().map(|stage| stage.len()).max().unwrap_or_default();
+            if stages.is_empty() {
+                continue;
+            }
+            let of_phase = |stage: &Vec<&Step>| stage.iter().filter(|step| step.phase() == phase).count();
+            let units = stages.iter().map(of_phase).max().unwrap_or_default();
             self.observer.observe(&Event::PhaseStarted { phase, units });
             for stage in stages {
-                let steps: Vec<&Step> = stage.iter().map(|planned| &planned.step).collect();
-                self.stage(phase, &steps, topology, &mut outcome).await?;
+                self.stage(phase, &stage, topology, &mut outcome).await?;
             }
-            let took = begun.elapsed();
-            self.observer.observe(&Event::finished(phase, took));
-            outcome.timings.insert(phase, took);
+            if !outcome.timings.contains_key(&phase) {
+                let took = begun.elapsed();
+                self.observer.observe(&Event::finished(phase, took));
+                outcome.timings.insert(phase, took);
+            }
         }
         Ok(outcome)
     }
 
-    /// Runs the steps of one stage side by side. After the first failure no further step is begun, but
-    /// those under way are seen to their end: an engine that is left in the middle of making a container
-    /// makes it all the same, after whoever would have removed it has looked. An engine that does not answer
-    /// is not waited for any longer than [`GRACE`].
+    /// Runs the steps of one stage side by side: those that change something, and the one that waits for the
+    /// nodes. The latter leaves nothing half made, so it is dropped when the others fail.
     async fn stage(
         &self,
         phase: Phase,
@@ -98,22 +103,62 @@ impl<R: Runtime> Executor<'_, R> {
         topology: Option<&Topology>,
         outcome: &mut Outcome,
     ) -> Result<()> {
-        if let [step] = steps
-            && let Some(topology) = topology
-            && step.waits()
-        {
-            return self.wait(step, topology, outcome).await;
-        }
-        let done = AtomicUsize::new(0);
-        let stopping = CancellationToken::new();
+        let (waits, effects): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|step| step.waits());
+        let failed = CancellationToken::new();
+        let started = Started::pending(effects.iter().filter_map(|step| match step {
+            Step::StartNode { name } => Some(name.clone()),
+            _ => None,
+        }));
+        let effects = async {
+            let result = self.effects(phase, &effects, &started, &failed).await;
+            if result.is_err() {
+                failed.cancel();
+            }
+            result
+        };
+        let waits = async {
+            for step in waits {
+                let Some(topology) = topology else { break };
+                let waited = tokio::select! {
+                    biased;
+                    () = failed.cancelled() => break,
+                    waited = self.wait(step, topology, &started, outcome) => waited,
+                };
+                if waited.is_err() {
+                    failed.cancel();
+                    return waited;
+                }
+            }
+            Ok(())
+        };
+        // Both are seen to their end, because an effect under way must be; the first failure is the one to tell.
+        let (effects, waits) = tokio::join!(effects, waits);
+        waits.and(effects)
+    }
+
+    /// Runs the steps of one stage side by side. After the first failure no further step is begun, but
+    /// those under way are seen to their end: an engine that is left in the middle of making a container
+    /// makes it all the same, after whoever would have removed it has looked. An engine that does not answer
+    /// is not waited for any longer than [`GRACE`].
+    async fn effects(
+        &self,
+        phase: Phase,
+        steps: &[&Step],
+        started: &Started,
+        stopping: &CancellationToken,
+    ) -> Result<()> {
+        let done = &AtomicUsize::new(0);
         // A vector, because a lazy iterator would keep the whole start from being sent to another thread.
         let all: Vec<_> = steps
             .iter()
-            .map(|step| async {
+            .map(|step: &&Step| async move {
                 if stopping.is_cancelled() {
                     return Ok(());
                 }
                 self.effect(step).await?;
+                if let Step::StartNode { name } = step {
+                    started.tell(name);
+                }
                 let done = done.fetch_add(1, Ordering::Relaxed) + 1;
                 self.observer.observe(&Event::Progress {
                     phase,
@@ -156,29 +201,57 @@ impl<R: Runtime> Executor<'_, R> {
     }
 
     /// A step that waits for the nodes. It leaves nothing half made, so it is dropped when it shall end.
-    async fn wait(&self, step: &Step, topology: &Topology, outcome: &mut Outcome) -> Result<()> {
+    async fn wait(
+        &self,
+        step: &Step,
+        topology: &Topology,
+        started: &Started,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(interrupted()),
-            result = self.waiting(step, topology, outcome) => result,
+            result = self.waiting(step, topology, started, outcome) => result,
         }
     }
 
-    async fn waiting(&self, step: &Step, topology: &Topology, outcome: &mut Outcome) -> Result<()> {
-        if let Step::AwaitAnswers = step {
-            let links = answering(self.runtime, topology, self.deadline).await?;
-            if topology.surroundings.bridge_reachable && !links.through_bridge(topology) {
-                return Err(Error::new(
-                    ErrorKind::Address,
-                    format!(
-                        "the nodes answer on their published ports, but not at {}",
-                        topology.surroundings.subnet
-                    ),
-                )
-                .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+    async fn waiting(
+        &self,
+        step: &Step,
+        topology: &Topology,
+        started: &Started,
+        outcome: &mut Outcome,
+    ) -> Result<()> {
+        match step {
+            Step::AwaitAnswers => {
+                let links = gather(self.runtime, topology, started, self.deadline);
+                outcome.links = Some(links.await?);
+                return Ok(());
             }
-            outcome.links = Some(links);
-            return Ok(());
+            Step::Form(_) => {
+                let begun = Instant::now();
+                let all_answer = Mutex::new(begun);
+                let arrived = || {
+                    if let Ok(mut at) = all_answer.lock() {
+                        *at = Instant::now();
+                    }
+                    self.observer
+                        .observe(&Event::finished(Phase::Start, begun.elapsed()));
+                    self.observer.observe(&Event::PhaseStarted {
+                        phase: Phase::Form,
+                        units: 0,
+                    });
+                };
+                let formed = form(self.runtime, topology, started, self.deadline, &arrived);
+                outcome.links = Some(formed.await?);
+                let arrived = all_answer.into_inner().unwrap_or(begun);
+                outcome.timings.insert(Phase::Start, arrived - begun);
+                outcome.timings.insert(Phase::Form, arrived.elapsed());
+                self.observer
+                    .observe(&Event::finished(Phase::Form, arrived.elapsed()));
+                return Ok(());
+            }
+            _ => {}
         }
         let Some(links) = &outcome.links else {
             return Err(Error::new(
@@ -187,7 +260,6 @@ impl<R: Runtime> Executor<'_, R> {
             ));
         };
         match step {
-            Step::Form(_) => form(topology, links, self.deadline).await,
             Step::HandBack => {
                 for name in hand_back(topology, links, self.deadline).await? {
                     self.observer

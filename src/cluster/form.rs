@@ -1,27 +1,39 @@
 //! Making one cluster of nodes that answer.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::link::Links;
+use super::link::{Links, Started, gather};
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::NodeConnection;
 use crate::render::{NODE_TIMEOUT, Temporary, ghost, has_ghosts, temporary};
+use crate::runtime::Runtime;
 use crate::topology::{Formation, Node, NodeId, Topology};
 
 /// How often a single node is asked about a single step.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Forms the cluster in the way the topology chose, and sets the settled configuration.
-pub(super) async fn form(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+/// Gathers the nodes while they are started, forms the cluster in the way the topology chose, and sets the
+/// settled configuration. `arrived` is called when all nodes answer.
+pub(super) async fn form<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    started: &Started,
+    deadline: Instant,
+    arrived: &(dyn Fn() + Send + Sync),
+) -> Result<Links> {
+    let links = gather(runtime, topology, started, deadline).await?;
+    arrived();
     match topology.formation {
-        Formation::Seeded => seeded(topology, links, deadline).await,
-        Formation::Commands => commands(topology, links, deadline).await,
+        Formation::Seeded => seeded(topology, &links, deadline).await?,
+        Formation::Commands => commands(topology, &links, deadline).await?,
     }
+    Ok(links)
 }
 
 /// The node timeout, in milliseconds, of a replica that has news, until it has told them. A node pings
@@ -32,17 +44,17 @@ pub(super) async fn form(topology: &Topology, links: &Links, deadline: Instant) 
 /// failures, and the suspicion ends with the answer.
 const IMPATIENT: &str = "101";
 
-/// The nodes booted from `nodes.conf` with swapped roles: wait until they are connected, promote the
-/// masters one after the other, let the replicas tell everybody, and set the lasting configuration.
+/// The nodes boot from `nodes.conf` with swapped roles: wait until they are connected, promote the masters
+/// one after the other, let the replicas tell everybody, and set the lasting configuration.
 async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let ghosts: Vec<NodeId> = if has_ghosts(topology) {
         topology.shards.iter().map(ghost).collect()
     } else {
         Vec::new()
     };
+    let settings = temporary(topology);
     connected(topology, links, &ghosts, deadline).await?;
     promote(topology, links, deadline).await?;
-    let settings = temporary(topology);
     let masters = try_join_all(topology.masters().map(|node| async {
         let link = links.to(node.index);
         forget(link, &ghosts, deadline).await?;
@@ -50,11 +62,72 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     }));
     let replicas = try_join_all(topology.replicas().map(|node| async {
         let link = links.to(node.index);
-        follows(topology, links, node, deadline).await?;
+        follows(topology, link, node, deadline).await?;
+        settle(link, &settings).await?;
         announce(topology, link, deadline).await?;
-        settle(link, &settings).await
+        confirm(link, &settings).await
     }));
     tokio::try_join!(masters, replicas).map(drop)
+}
+
+/// Waits until every node has a bus link to every other, and the future masters call the state ok.
+///
+/// A master could be promoted as soon as it boots, and the links would carry the news. That is a tick
+/// quicker, and not safe: messages from before the promotion then cross those from after it while the links
+/// come up, on which Redis 8.0.6 was seen to loop for ever. Between nodes that are all connected there is
+/// silence.
+async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
+    let masters = topology.shards.len();
+    let expected = topology.nodes.len() + ghosts.len();
+    let each = topology.nodes.iter().map(|node| async move {
+        let what = format!("{} is connected to all others", node.name);
+        let link = links.to(node.index);
+        until(&what, deadline, pace(topology.nodes.len()), || async {
+            let nodes = link.cluster_nodes().await?;
+            if nodes.len() != expected {
+                return Ok(Seen::NotYet(format!(
+                    "it knows {} nodes of {expected}",
+                    nodes.len()
+                )));
+            }
+            let cut = nodes
+                .iter()
+                .find(|line| !line.connected && !ghosts.contains(&line.id));
+            if let Some(line) = cut {
+                return Ok(Seen::NotYet(format!("no bus link to {}:{}", line.ip, line.port)));
+            }
+            if node.index > masters {
+                return Ok(Seen::Done(()));
+            }
+            let info = link.cluster_info().await?;
+            let state = info.get("cluster_state").map_or("", String::as_str);
+            Ok(if state == "ok" {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(format!("its state is {state}"))
+            })
+        })
+        .await
+    });
+    try_join_all(each).await.map(drop)
+}
+
+/// Waits until every node fulfils the readiness contract. The settings are not part of it.
+async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    until(
+        "all nodes agree",
+        deadline,
+        pace(topology.nodes.len()),
+        || async {
+            let checks = judge(topology, Roles::AsPlanned, &links.views().await);
+            Ok(if all_passed(&checks) {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(complaint(&checks))
+            })
+        },
+    )
+    .await
 }
 
 /// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
@@ -82,73 +155,15 @@ async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant)
     told
 }
 
-/// Waits until every node fulfils the readiness contract. The settings are not part of it.
-async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
-    until(
-        "all nodes agree",
-        deadline,
-        pace(topology.nodes.len()),
-        || async {
-            let checks = judge(topology, Roles::AsPlanned, &links.views().await);
-            Ok(if all_passed(&checks) {
-                Seen::Done(())
-            } else {
-                Seen::NotYet(complaint(&checks))
-            })
-        },
-    )
-    .await
-}
-
-/// Waits until every node has a bus link to every other, and the future masters call the state ok.
-async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
-    let masters = topology.shards.len();
-    let expected = topology.nodes.len() + ghosts.len();
-    let each = topology.nodes.iter().map(|node| {
-        let what = format!("{} is connected to all others", node.name);
-        async move {
-            let link = links.to(node.index);
-            until(&what, deadline, pace(topology.nodes.len()), || async {
-                let nodes = link.cluster_nodes().await?;
-                if nodes.len() != expected {
-                    return Ok(Seen::NotYet(format!(
-                        "it knows {} nodes of {expected}",
-                        nodes.len()
-                    )));
-                }
-                let cut = nodes
-                    .iter()
-                    .find(|line| !line.connected && !ghosts.contains(&line.id));
-                if let Some(line) = cut {
-                    return Ok(Seen::NotYet(format!("no bus link to {}:{}", line.ip, line.port)));
-                }
-                if node.index > masters {
-                    return Ok(Seen::Done(()));
-                }
-                let info = link.cluster_info().await?;
-                let state = info.get("cluster_state").map_or("", String::as_str);
-                Ok(if state == "ok" {
-                    Seen::Done(())
-                } else {
-                    Seen::NotYet(format!("its state is {state}"))
-                })
-            })
-            .await
-        }
-    });
-    try_join_all(each).await.map(drop)
-}
-
 /// Promotes the masters in their order. Two promotions at once would choose the same epoch, and the
-/// collision is repaired only seconds later; so each waits until the next master has heard of the
-/// one before.
+/// collision is repaired only seconds later; so each waits until its node has heard of the one before.
 async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let mut reached = 0;
     for master in topology.masters() {
         let link = links.to(master.index);
         let what = format!("{} has heard of the promotion before its own", master.name);
         until(&what, deadline, STEP, || async {
-            let epoch = number(link, "cluster_current_epoch").await?;
+            let epoch = number(&link.cluster_info().await?, "cluster_current_epoch");
             Ok(if epoch >= reached {
                 Seen::Done(())
             } else {
@@ -157,22 +172,19 @@ async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Resul
         })
         .await?;
         link.take_over().await?;
-        reached = number(link, "cluster_my_epoch").await?;
+        reached = number(&link.cluster_info().await?, "cluster_my_epoch");
     }
     Ok(())
 }
 
-async fn number(link: &NodeConnection, field: &str) -> Result<u64> {
-    let info = link.cluster_info().await?;
-    Ok(info
-        .get(field)
+fn number(info: &BTreeMap<String, String>, field: &str) -> u64 {
+    info.get(field)
         .and_then(|value| value.parse().ok())
-        .unwrap_or_default())
+        .unwrap_or_default()
 }
 
 /// Waits until a replica copies its planned master.
-async fn follows(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
-    let link = links.to(node.index);
+async fn follows(topology: &Topology, link: &NodeConnection, node: &Node, deadline: Instant) -> Result<()> {
     let master = &topology.master_of(topology.shard_of(node)).id;
     let what = format!("{} copies its master", node.name);
     until(&what, deadline, STEP, || async {

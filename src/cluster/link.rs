@@ -1,11 +1,13 @@
 //! Connections to all nodes of a cluster, and what they say.
 
+use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::wait::{Seen, until};
 use crate::check::Answer;
@@ -80,23 +82,71 @@ fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     }
 }
 
-/// Waits until every node answers a PING, and keeps the connections.
+/// Which nodes have been started, told as it happens. A node that is dialled before its interface is up
+/// makes the kernel look for its address in vain, and then again only a second later.
+#[derive(Debug, Default)]
+pub(super) struct Started(BTreeMap<String, CancellationToken>);
+
+impl Started {
+    /// Those with these names are yet to be started; all others run.
+    pub(super) fn pending(names: impl IntoIterator<Item = String>) -> Self {
+        Self(
+            names
+                .into_iter()
+                .map(|name| (name, CancellationToken::new()))
+                .collect(),
+        )
+    }
+
+    /// Tells that a node has been started.
+    pub(super) fn tell(&self, name: &str) {
+        if let Some(token) = self.0.get(name) {
+            token.cancel();
+        }
+    }
+
+    async fn wait(&self, name: &str) {
+        if let Some(token) = self.0.get(name) {
+            token.cancelled().await;
+        }
+    }
+}
+
+/// Waits until every node answers a PING, each from the moment it is started.
 ///
 /// # Errors
-/// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead.
-pub(super) async fn answering<R: Runtime>(
+/// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead;
+/// [`ErrorKind::Address`] when the nodes answer, but not at the addresses that they announce.
+pub(super) async fn gather<R: Runtime>(
     runtime: &R,
     topology: &Topology,
+    started: &Started,
     deadline: Instant,
 ) -> Result<Links> {
-    let all = try_join_all(
-        topology
-            .nodes
-            .iter()
-            .map(|node| answer(runtime, topology, node, deadline)),
-    )
+    let all = try_join_all(topology.nodes.iter().map(|node| async {
+        let in_time = tokio::time::timeout_at(deadline, started.wait(&node.name)).await;
+        in_time.map_err(|_| {
+            Error::new(
+                ErrorKind::Timeout,
+                format!("the engine has not started {} in time", node.name),
+            )
+            .hint("Give it more time with --timeout; the machine may be overloaded.")
+        })?;
+        answer(runtime, topology, node, deadline).await
+    }))
     .await?;
-    Ok(Links { all })
+    let links = Links { all };
+    if topology.surroundings.bridge_reachable && !links.through_bridge(topology) {
+        return Err(Error::new(
+            ErrorKind::Address,
+            format!(
+                "the nodes answer on their published ports, but not at {}",
+                topology.surroundings.subnet
+            ),
+        )
+        .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+    }
+    Ok(links)
 }
 
 async fn answer<R: Runtime>(

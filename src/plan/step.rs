@@ -36,7 +36,7 @@ pub enum Step {
     },
     /// Waits until all nodes answer a PING.
     AwaitAnswers,
-    /// Makes one cluster of the nodes.
+    /// Gathers the nodes while they are started, and makes one cluster of them.
     Form(Formation),
     /// Hands the masters' roles back to the nodes that were planned for them, where a failover moved them.
     HandBack,

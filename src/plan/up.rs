@@ -241,23 +241,16 @@ pub fn create(topology: &Topology) -> Plan {
         (step, "a node reads its files when it starts".to_owned())
     });
     plan.stage(files.chain(others.iter().map(create)));
-    plan.stage(nodes.iter().map(|node| {
-        (
-            Step::StartNode {
-                name: node.name.clone(),
-            },
-            "all containers exist, and starting them is the cost".to_owned(),
-        )
-    }));
-    plan.stage([(
-        Step::AwaitAnswers,
-        "a started container is not yet a listening server".to_owned(),
-    )]);
+    let start = nodes.iter().map(|node| {
+        let name = node.name.clone();
+        let cause = "all containers exist, and starting them is the cost".to_owned();
+        (Step::StartNode { name }, cause)
+    });
     let why = match topology.formation {
         Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
         Formation::Commands => "the nodes boot empty".to_owned(),
     };
-    plan.stage([(Step::Form(topology.formation), why)]);
+    plan.stage(start.chain([(Step::Form(topology.formation), why)]));
     plan.stage([(Step::Prove, "ready means ready".to_owned())]);
     plan
 }
