@@ -1,6 +1,7 @@
 //! A cluster for the duration of a test: it is ready when `up` returns, and gone when the handle drops.
 //!
 //! `cargo run --example fixture [IMAGE]`
+#![expect(clippy::print_stdout, reason = "an example shows what it gets")]
 
 use rcup::{Cluster, ClusterSpec, Docker, UpOptions};
 

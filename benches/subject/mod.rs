@@ -109,7 +109,7 @@ impl Subject {
             Self::Library => {
                 let begun = Instant::now();
                 let name: ClusterName = name.parse()?;
-                down(&Docker::find()?, &name, false, &Silent).await?;
+                Box::pin(down(&Docker::find()?, &name, false, &Silent)).await?;
                 Ok(begun.elapsed())
             }
         }

@@ -10,10 +10,11 @@ mod side_by_side;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::TryStreamExt as _;
 use rcup::cluster::down;
 use rcup::event::Silent;
 use rcup::plan::Observed;
-use rcup::runtime::{Runtime as _, Scope};
+use rcup::runtime::{LogRequest, Runtime as _, Scope};
 use rcup::spec::{Engine, Server};
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -53,8 +54,10 @@ pub async fn image(engine: Engine, major: u16, minor: u16) -> String {
                 .and_then(|engine| Ok(Server::new(engine, label("rcup.engine-version").parse()?)));
             server.is_ok_and(|server| wanted(&server))
         })
-        .map(|image| image.reference)
-        .unwrap_or_else(|| panic!("no local image with {engine} {major}.{minor}: make it with `make images`"))
+        .map_or_else(
+            || panic!("no local image with {engine} {major}.{minor}: make it with `make images`"),
+            |image| image.reference,
+        )
 }
 
 /// The three servers that every behaviour is shown on.
@@ -125,11 +128,12 @@ impl Name {
 impl Drop for Name {
     fn drop(&mut self) {
         let name = self.0.clone();
+        let failed = std::thread::panicking();
         let cleaner = std::thread::spawn(move || {
             let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
             executor.expect("an executor").block_on(async {
-                if std::thread::panicking() {
-                    save_logs(&name).await;
+                if failed {
+                    show_logs(&name).await;
                 }
                 let _ = down(&docker(), &name, false, &Silent).await;
             });
@@ -138,8 +142,25 @@ impl Drop for Name {
     }
 }
 
-async fn save_logs(name: &ClusterName) {
-    let _ = name;
+/// What the nodes of a failed test said at last, before they are removed.
+#[expect(clippy::print_stderr, reason = "a failed test shows its nodes' logs")]
+async fn show_logs(name: &ClusterName) {
+    let Ok(observed) = docker().observe(&Scope::Cluster(name.clone())).await else {
+        return;
+    };
+    for container in observed.containers {
+        let request = LogRequest {
+            tail: Some(15),
+            ..LogRequest::default()
+        };
+        let lines = docker()
+            .logs(&container.name, request)
+            .try_collect::<Vec<_>>()
+            .await;
+        for line in lines.unwrap_or_default() {
+            eprintln!("{}: {}", container.name, line.text);
+        }
+    }
 }
 
 /// Options with a deadline that a busy machine keeps.

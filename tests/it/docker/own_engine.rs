@@ -38,7 +38,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
 fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
-        assert!(begun.elapsed() < Duration::from_secs(60), "in vain: {what}");
+        assert!(begun.elapsed() < Duration::from_mins(1), "in vain: {what}");
         std::thread::sleep(Duration::from_millis(50));
     }
 }
@@ -200,6 +200,7 @@ impl OwnEngine {
 }
 
 impl Drop for OwnEngine {
+    #[expect(clippy::print_stderr, reason = "a failed test shows the engine's own log")]
     fn drop(&mut self) {
         if std::thread::panicking() {
             eprintln!("{}", fs::read_to_string(self.path("log")).unwrap_or_default());
