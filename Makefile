@@ -39,11 +39,14 @@ test: ## All tests, on a real engine, which is started if none answers
 	$(CARGO) doc --locked --no-deps --all-features
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
+	scripts/ensure-neighbours.sh
+	scripts/test-own-engine.sh
 	$(CARGO) test --locked
 
 bench: build ## Measure beside the raw API and the classic way (10 to 20 minutes)
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh one
+	scripts/ensure-neighbours.sh
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
 
 soak: build ## Start, use and remove ROUNDS clusters, tolerating no error

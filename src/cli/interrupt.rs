@@ -9,8 +9,10 @@ use super::terminal::Terminal;
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancel, terminal, name) = (token.clone(), terminal.clone(), name.clone());
+    // Listening begins before anything is made, not when the task first runs.
+    let signals = Signals::new();
     tokio::spawn(async move {
-        let Ok(mut signals) = Signals::new() else { return };
+        let Ok(mut signals) = signals else { return };
         signals.next().await;
         cancel.cancel();
         terminal.say("stopping, and removing what was made (a second Ctrl-C leaves at once)");

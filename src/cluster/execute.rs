@@ -1,6 +1,7 @@
 //! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -85,10 +86,9 @@ impl<R: Runtime> Executor<'_, R> {
             for stage in stages {
                 self.stage(phase, &stage, topology, &mut outcome).await?;
             }
-            if !outcome.timings.contains_key(&phase) {
-                let took = begun.elapsed();
+            if let Entry::Vacant(entry) = outcome.timings.entry(phase) {
+                let took = *entry.insert(begun.elapsed());
                 self.observer.observe(&Event::finished(phase, took));
-                outcome.timings.insert(phase, took);
             }
         }
         Ok(outcome)

@@ -188,7 +188,7 @@ pub(super) async fn clear<R: Runtime>(
             claim: std::sync::Mutex::default(),
             making: Making::default(),
         };
-        if let Err(error) = executor.remove(&plan).await {
+        if let Err(error) = Box::pin(executor.remove(&plan)).await {
             stuck = Some((left, error));
         }
         quiet_since = Instant::now();

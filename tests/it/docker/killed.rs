@@ -39,7 +39,8 @@ async fn handled(signal: &str) {
             assert_eq!(name.remains().await.containers.len(), 6);
             name.down().await;
         } else {
-            assert_eq!(code, Some(1), "{signal} after {ms} ms");
+            // A process that is ended before it listens has made nothing yet.
+            assert!(matches!(code, Some(1) | None), "{signal} after {ms} ms: {code:?}");
             name.assert_gone().await;
         }
     }

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Runs the tests that need root: they start an engine of their own in a network namespace of its own.
+set -eu
+
+say() { printf 'test-own-engine: %s\n' "$*" >&2; }
+
+set -- "${CARGO:-cargo}" test --locked --test it -- --ignored docker::own_engine
+if [ "$(id -u)" -eq 0 ]; then
+    exec "$@"
+elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+    say "these tests start an engine of their own, with sudo"
+    exec sudo -E env "PATH=$PATH" "$@"
+fi
+say "NOT RUN: the tests with an engine of their own need root; run 'make test' as root or with sudo"
