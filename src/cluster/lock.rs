@@ -95,9 +95,13 @@ pub(super) async fn lock(
     )
     .await?;
     let abandoned = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    file.set_len(0)
+    // The mark is a help for whoever comes next, and no reason to fail: a full disk takes the lock all the same.
+    if let Err(error) = file
+        .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
-        .map_err(failed)?;
+    {
+        tracing::debug!(%error, "a lock file could not be marked");
+    }
     Ok(Lock { file, abandoned })
 }
 

@@ -49,6 +49,7 @@ impl OwnEngine {
         let name = format!("rcup-{name}-{}", std::process::id());
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir_all(&dir).unwrap();
+        fs::create_dir_all(dir.with_extension("run")).unwrap();
         let path = dir.to_str().unwrap();
         run(
             "mount",
@@ -75,6 +76,11 @@ impl OwnEngine {
 
     fn path(&self, file: &str) -> String {
         self.dir.join(file).to_str().unwrap().to_owned()
+    }
+
+    /// A place for rcup's locks that is not on the engine's disk.
+    fn run_dir(&self) -> PathBuf {
+        self.dir.with_extension("run")
     }
 
     fn endpoint(&self) -> String {
@@ -166,7 +172,7 @@ impl OwnEngine {
         command
             .args(arguments)
             .env("DOCKER_HOST", self.endpoint())
-            .env("XDG_RUNTIME_DIR", &self.dir);
+            .env("XDG_RUNTIME_DIR", self.run_dir());
         command
     }
 
@@ -236,6 +242,7 @@ impl Drop for OwnEngine {
             .status();
         let _ = Command::new("ip").args(["netns", "del", &self.name]).status();
         let _ = fs::remove_dir(&self.dir);
+        let _ = fs::remove_dir_all(self.run_dir());
     }
 }
 
@@ -367,7 +374,14 @@ async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
         ],
     );
     run("chmod", &["666", &engine.path("d.sock")]);
-    run("chmod", &["777", engine.dir.to_str().unwrap()]);
+    run(
+        "chmod",
+        &[
+            "777",
+            engine.dir.to_str().unwrap(),
+            engine.run_dir().to_str().unwrap(),
+        ],
+    );
     let as_nobody = |arguments: &[&str]| {
         let mut command = engine.inside("setpriv");
         command
@@ -381,7 +395,7 @@ async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
             ])
             .args(arguments)
             .env("DOCKER_HOST", engine.endpoint())
-            .env("XDG_RUNTIME_DIR", &engine.dir)
+            .env("XDG_RUNTIME_DIR", engine.run_dir())
             .output()
             .unwrap()
     };
