@@ -258,7 +258,12 @@ impl Runtime for Docker {
             .flat_map(|image| {
                 let labels: std::collections::BTreeMap<_, _> = image.labels.into_iter().collect();
                 let bytes = u64::try_from(image.size).unwrap_or_default();
-                image.repo_tags.into_iter().map(move |reference| ImageSeen {
+                // An image that a later one of the same name has displaced has no name any more.
+                let named = image
+                    .repo_tags
+                    .into_iter()
+                    .filter(|tag| !tag.starts_with("<none>"));
+                named.map(move |reference| ImageSeen {
                     reference,
                     labels: labels.clone(),
                     bytes,
