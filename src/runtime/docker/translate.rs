@@ -6,11 +6,13 @@ use std::path::Path;
 use bollard::errors::Error as DockerError;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings,
-    HostConfig, Ipam, IpamConfig, Mount, MountType, Network, NetworkCreateRequest, NetworkingConfig,
-    PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume, VolumeCreateRequest,
+    HostConfig, Ipam, IpamConfig, Mount, MountType, MountVolumeOptions, Network, NetworkCreateRequest,
+    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
+    VolumeCreateRequest,
 };
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::plan::labels;
 use crate::plan::{
     Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, USER, VolumeRequest,
     VolumeSeen,
@@ -206,7 +208,17 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         }),
         ..EndpointSettings::default()
     };
+    // A volume that has been removed meanwhile is made again by the engine; these labels let it be found.
+    let shared = request.labels.iter().filter(|(name, _)| *name != labels::NODE);
     let volume = Mount {
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(
+                shared
+                    .map(|(name, value)| (name.clone(), value.clone()))
+                    .collect(),
+            ),
+            ..MountVolumeOptions::default()
+        }),
         source: Some(request.volume.clone()),
         target: Some(request.mount.clone()),
         typ: Some(MountType::VOLUME),
