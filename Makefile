@@ -7,7 +7,7 @@ ROUNDS ?= 100
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test bench soak images build clean
+.PHONY: help up down check lint test api bench soak images build clean
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
@@ -39,9 +39,13 @@ test: ## All tests, on a real engine, which is started if none answers
 	$(CARGO) doc --locked --no-deps --all-features
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
+	scripts/ensure-compose.sh
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh
 	$(CARGO) test --locked
+
+api: ## Compare the library's public items with docs/api.txt (UPDATE_API=1 writes them)
+	$(CARGO) test --locked --test it -- --ignored api::
 
 bench: build ## Measure beside the raw API and the classic way (10 to 20 minutes)
 	scripts/ensure-docker.sh

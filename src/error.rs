@@ -34,6 +34,8 @@ pub enum ErrorKind {
     Host,
     /// The engine cannot grant a resource limit.
     Limit,
+    /// The engine cannot grant a container a kernel setting of its own.
+    Sysctl,
     /// A name is taken by an object that is not rcup's.
     NameTaken,
     /// The cluster exists with another specification.
@@ -50,6 +52,8 @@ pub enum ErrorKind {
     Address,
     /// A server answered a command with an error, or not at all.
     Redis,
+    /// A server does not let us in: the password, the user or the certificate is not what it wants.
+    Refused,
     /// The deadline passed.
     Timeout,
     /// The user or a signal asked to stop.
@@ -72,6 +76,7 @@ impl ErrorKind {
             Self::Port => "port",
             Self::Host => "host",
             Self::Limit => "limit",
+            Self::Sysctl => "sysctl",
             Self::NameTaken => "name-taken",
             Self::Different => "different",
             Self::NotFound => "not-found",
@@ -80,6 +85,7 @@ impl ErrorKind {
             Self::Unhealthy => "unhealthy",
             Self::Address => "address",
             Self::Redis => "redis",
+            Self::Refused => "refused",
             Self::Timeout => "timeout",
             Self::Interrupted => "interrupted",
             Self::Io => "io",

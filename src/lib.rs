@@ -6,6 +6,7 @@ pub mod cluster;
 pub mod error;
 pub mod event;
 pub mod image;
+pub mod import;
 pub mod plan;
 pub mod redis;
 pub mod render;
@@ -13,7 +14,7 @@ pub mod runtime;
 pub mod spec;
 pub mod topology;
 
-pub use cluster::{Cluster, UpOptions};
+pub use cluster::{Cluster, UpOptions, blocking, testing};
 pub use error::{Error, ErrorKind, Result};
 pub use event::{Event, Observer, Phase};
 pub use runtime::Docker;

@@ -139,6 +139,14 @@ fn document(topology: &Topology) -> Value {
             "tmpfs": request.scratch,
             "networks": { "nodes": { "ipv4_address": request.ip.to_string() } },
         });
+        if !request.sysctls.is_empty() {
+            service["sysctls"] = json!(
+                request
+                    .sysctls
+                    .into_iter()
+                    .collect::<std::collections::BTreeMap<_, _>>()
+            );
+        }
         if let Some(limit) = request.open_files {
             service["ulimits"] = json!({ "nofile": { "soft": limit, "hard": limit } });
         }

@@ -17,7 +17,9 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use rcup::Docker;
 use rcup::plan::{self, ContainerRequest};
 use rcup::runtime::{Runtime as _, Scope};
-use rcup::topology::{Node, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet};
+use rcup::topology::{
+    Machine, Node, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet,
+};
 use serde_json::{Value, json};
 
 use crate::subject::{Engine, Outcome, Reply, Wire};
@@ -94,6 +96,7 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
     let place = Surroundings {
         subnet: choose_subnet(&spec, &subnets)?,
         first_port: choose_ports(&spec, &ports, &mut probe)?,
+        machine: Machine::default(),
         seed: [u8::try_from(masters % 256)?; 16],
         ..like.surroundings.clone()
     };
@@ -295,6 +298,7 @@ fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
                 name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
                 maximum_retry_count: None,
             }),
+            sysctls: Some(request.sysctls.into_iter().collect()),
             ulimits: limit.map(|limit| {
                 vec![ResourcesUlimits {
                     name: Some("nofile".to_owned()),

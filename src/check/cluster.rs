@@ -5,11 +5,12 @@
 //! nodes tell the same story: the same roles, the same slots, the same masters' epochs. `redis-cli --cluster
 //! check` compares the slots alone, which is why it says OK while clients still see CLUSTERDOWN.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use super::facts::{Answer, NodeLine, NodeView};
+use super::facts::{Answer, NodeView};
 use super::finding::Check;
-use crate::topology::{Node, NodeId, Role, SLOTS, SlotRange, Topology};
+use super::{agreement, replication, roles, slots};
+use crate::topology::{NodeId, Topology};
 
 /// How strictly roles are compared with the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,67 +21,107 @@ pub enum Roles {
     WithinShards,
 }
 
-/// Judges the answers, which stand in the order of the topology's nodes.
-pub fn judge(topology: &Topology, roles: Roles, answers: &[Answer]) -> Vec<Check> {
-    let seen: Vec<(&Node, &NodeView)> = topology
-        .nodes
+/// The nodes that answered, each with its name.
+pub(super) type Seen<'a> = [(&'a str, &'a NodeView)];
+
+/// The checks that need an answer of at least one node.
+const OF_ANSWERS: [&str; 9] = [
+    "cluster-state",
+    "slot-coverage",
+    "node-count",
+    "agreement",
+    "slot-owners",
+    "open-slots",
+    "epochs",
+    "bus-links",
+    "roles",
+];
+
+/// Judges the answers of a cluster that was planned. They stand in the order of the topology's nodes.
+pub fn judge(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Vec<Check> {
+    let names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
+    contract(&names, answers, topology.nodes.len(), || {
+        roles::planned(topology, strictness, answers)
+    })
+}
+
+/// Judges the answers of a cluster that somebody else has made: what it consists of is what its nodes know
+/// of each other. `names` and `answers` stand in the same order.
+pub fn judge_found(names: &[&str], answers: &[Answer]) -> Vec<Check> {
+    let known: BTreeSet<&NodeId> = answers
         .iter()
-        .zip(answers)
-        .filter_map(|(node, answer)| answer.as_ref().ok().map(|view| (node, view)))
+        .flatten()
+        .flat_map(|view| view.nodes.iter().map(|line| &line.id))
         .collect();
+    contract(names, answers, known.len().max(names.len()), || {
+        roles::found(&seen(names, answers))
+    })
+}
+
+fn contract(
+    names: &[&str],
+    answers: &[Answer],
+    expected: usize,
+    roles: impl FnOnce() -> Check,
+) -> Vec<Check> {
+    let seen = seen(names, answers);
     if seen.is_empty() {
-        let skipped = [
-            "cluster-state",
-            "slot-coverage",
-            "node-count",
-            "agreement",
-            "roles",
-            "replication",
-        ];
-        return std::iter::once(reachable(topology, answers))
-            .chain(skipped.map(|id| Check::skipped(id, "no node answers")))
+        return std::iter::once(reachable(names, answers))
+            .chain(OF_ANSWERS.map(|id| Check::skipped(id, "no node answers")))
+            .chain([Check::skipped("replication", "no node answers")])
             .collect();
     }
     vec![
-        reachable(topology, answers),
+        reachable(names, answers),
         state(&seen),
-        coverage(&seen),
-        count(topology, &seen),
-        agreement(&seen),
-        planned(topology, roles, &seen),
-        replication(&seen),
+        slots::coverage(&seen),
+        count(expected, &seen),
+        agreement::views(&seen),
+        slots::owners(&seen),
+        slots::open(&seen),
+        agreement::epochs(&seen),
+        agreement::bus(&seen),
+        roles(),
+        replication::links(&seen),
     ]
 }
 
-fn reachable(topology: &Topology, answers: &[Answer]) -> Check {
-    let detail = topology
-        .nodes
+fn seen<'a>(names: &[&'a str], answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+    names
         .iter()
         .zip(answers)
-        .filter_map(|(node, answer)| answer.as_ref().err().map(|why| format!("{}: {why}", node.name)))
+        .filter_map(|(name, answer)| answer.as_ref().ok().map(|view| (*name, view)))
+        .collect()
+}
+
+/// One line of evidence for every node for which `wrong` says something.
+pub(super) fn each(seen: &Seen<'_>, wrong: impl Fn(&NodeView) -> Option<String>) -> Vec<String> {
+    seen.iter()
+        .filter_map(|(name, view)| wrong(view).map(|what| format!("{name}: {what}")))
+        .collect()
+}
+
+fn reachable(names: &[&str], answers: &[Answer]) -> Check {
+    let detail = names
+        .iter()
+        .zip(answers)
+        .filter_map(|(name, answer)| answer.as_ref().err().map(|why| format!("{name}: {why}")))
         .collect();
     Check::of(
         "reachable",
-        format!("all {} nodes answer", topology.nodes.len()),
+        format!("all {} nodes answer", names.len()),
         "nodes do not answer",
         detail,
         "See why with `rcup logs`, and start stopped nodes with `rcup up`.",
     )
 }
 
-/// One line of evidence for every node for which `wrong` says something.
-fn each(seen: &[(&Node, &NodeView)], wrong: impl Fn(&Node, &NodeView) -> Option<String>) -> Vec<String> {
-    seen.iter()
-        .filter_map(|(node, view)| wrong(node, view).map(|what| format!("{}: {what}", node.name)))
-        .collect()
-}
-
-fn state(seen: &[(&Node, &NodeView)]) -> Check {
+fn state(seen: &Seen<'_>) -> Check {
     Check::of(
         "cluster-state",
         format!("cluster_state:ok on {} nodes", seen.len()),
         "cluster_state is not ok everywhere",
-        each(seen, |_, view| {
+        each(seen, |view| {
             let state = view.field("cluster_state");
             (state != "ok").then(|| format!("cluster_state:{state}"))
         }),
@@ -88,31 +129,12 @@ fn state(seen: &[(&Node, &NodeView)]) -> Check {
     )
 }
 
-fn coverage(seen: &[(&Node, &NodeView)]) -> Check {
-    let wanted = u64::from(SLOTS);
-    Check::of(
-        "slot-coverage",
-        format!("all {SLOTS} slots are assigned and ok"),
-        "slots are missing",
-        each(seen, |_, view| {
-            let (assigned, ok) = (
-                view.number("cluster_slots_assigned"),
-                view.number("cluster_slots_ok"),
-            );
-            (assigned != wanted || ok != wanted)
-                .then(|| format!("{assigned} slots assigned, {ok} of them ok, of {wanted}"))
-        }),
-        "A slot without an owner makes the whole cluster refuse commands: see `rcup status`.",
-    )
-}
-
-fn count(topology: &Topology, seen: &[(&Node, &NodeView)]) -> Check {
-    let wanted = topology.nodes.len();
+fn count(wanted: usize, seen: &Seen<'_>) -> Check {
     Check::of(
         "node-count",
         format!("every node knows all {wanted} nodes, none of them failing or in handshake"),
         "nodes are missing, failing or strange",
-        each(seen, |_, view| {
+        each(seen, |view| {
             let known = view.number("cluster_known_nodes");
             if known != wanted as u64 || view.nodes.len() != wanted {
                 return Some(format!("knows {known} nodes instead of {wanted}"));
@@ -132,174 +154,12 @@ fn count(topology: &Topology, seen: &[(&Node, &NodeView)]) -> Check {
     )
 }
 
-/// What all nodes must tell alike about one node. A replica's own epoch is left out: other nodes learn it
-/// late, and nothing depends on it.
-#[derive(PartialEq, Eq)]
-struct Story<'a> {
-    at: (&'a str, u16),
-    master: Option<&'a NodeId>,
-    epoch: Option<u64>,
-    slots: &'a [SlotRange],
-}
-
-fn story(view: &NodeView) -> BTreeMap<&NodeId, Story<'_>> {
-    view.nodes
-        .iter()
-        .map(|line| {
-            let story = Story {
-                at: (&line.ip, line.port),
-                master: line.master.as_ref(),
-                epoch: line.is_master().then_some(line.epoch),
-                slots: &line.slots,
-            };
-            (&line.id, story)
-        })
-        .collect()
-}
-
-fn agreement(seen: &[(&Node, &NodeView)]) -> Check {
-    let mut detail = Vec::new();
-    if let Some((first, view)) = seen.first() {
-        let reference = story(view);
-        for (node, other) in &seen[1..] {
-            let differing: Vec<String> = story(other)
-                .iter()
-                .filter(|(id, told)| reference.get(*id) != Some(*told))
-                .map(|(_, told)| format!("{}:{}", told.at.0, told.at.1))
-                .collect();
-            if !differing.is_empty() {
-                detail.push(format!(
-                    "{} and {} tell different things about {}",
-                    first.name,
-                    node.name,
-                    differing.join(", ")
-                ));
-            }
-        }
-        detail.extend(epochs(view));
-    }
-    detail.extend(each(seen, |_, view| {
-        let cut: Vec<String> = view
-            .nodes
-            .iter()
-            .filter(|line| !line.connected)
-            .map(|line| format!("{}:{}", line.ip, line.port))
-            .collect();
-        (!cut.is_empty()).then(|| format!("no bus link to {}", cut.join(", ")))
-    }));
-    detail.extend(each(seen, |_, view| {
-        let moving: Vec<&str> = view
-            .nodes
-            .iter()
-            .flat_map(|line| line.moving.iter().map(String::as_str))
-            .collect();
-        (!moving.is_empty()).then(|| format!("slots are being moved: {}", moving.join(" ")))
-    }));
-    Check::of(
-        "agreement",
-        "all nodes agree on roles, slots and epochs, and every bus link stands",
-        "the nodes do not agree",
-        detail,
-        "Views converge within half the node timeout; if they do not, a bus port is cut off.",
-    )
-}
-
-/// Two masters with one epoch would both be believed about the same slots.
-fn epochs(view: &NodeView) -> Option<String> {
-    let masters: Vec<&NodeLine> = view.nodes.iter().filter(|line| line.is_master()).collect();
-    let distinct: BTreeSet<u64> = masters.iter().map(|line| line.epoch).collect();
-    (distinct.len() != masters.len()).then(|| {
-        format!(
-            "{} masters share {} configuration epochs",
-            masters.len(),
-            distinct.len()
-        )
-    })
-}
-
-fn planned(topology: &Topology, roles: Roles, seen: &[(&Node, &NodeView)]) -> Check {
-    let masters = topology.shards.len();
-    let good = format!(
-        "{masters} masters and {} replicas as planned",
-        topology.nodes.len() - masters
-    );
-    let mut detail = each(seen, |node, view| {
-        let Some(myself) = view.myself() else {
-            return Some("has no line about itself".to_owned());
-        };
-        // A node is known by its port, of which each has its own: the address in a line may be the one that
-        // is announced to clients, and the id may be the server's own choice.
-        let owner = |id: &NodeId| {
-            let line = view.nodes.iter().find(|line| line.id == *id)?;
-            topology.nodes.iter().find(|node| node.port == line.port)
-        };
-        let is = if myself.is_master() {
-            Role::Master
-        } else {
-            Role::Replica
-        };
-        if roles == Roles::AsPlanned && is != node.role {
-            return Some(format!("is a {is}, planned as a {}", node.role));
-        }
-        let shard = topology.shard_of(node);
-        match is {
-            Role::Master if myself.slots != [shard.slots] => {
-                let owned: Vec<String> = myself.slots.iter().map(ToString::to_string).collect();
-                Some(format!(
-                    "owns slots [{}], planned {}",
-                    owned.join(" "),
-                    shard.slots
-                ))
-            }
-            Role::Master => None,
-            Role::Replica => match myself.master.as_ref().and_then(owner) {
-                Some(master) if master.shard == node.shard => None,
-                Some(master) => Some(format!(
-                    "copies {} of shard {}, planned for shard {}",
-                    master.name, master.shard, node.shard
-                )),
-                None => Some("copies a node that is not in the plan".to_owned()),
-            },
-        }
-    });
-    if roles == Roles::WithinShards && detail.is_empty() && seen.len() == topology.nodes.len() {
-        let found = seen
-            .iter()
-            .filter(|(_, view)| view.myself().is_some_and(NodeLine::is_master))
-            .count();
-        if found != masters {
-            detail.push(format!("{found} masters, planned {masters}"));
-        }
-    }
-    Check::of(
-        "roles",
-        good,
-        "roles differ from the plan",
-        detail,
-        "After a failover `rcup up` hands the roles back.",
-    )
-}
-
-fn replication(seen: &[(&Node, &NodeView)]) -> Check {
-    let replicas = seen.iter().filter(|(_, view)| view.replication.replica).count();
-    Check::of(
-        "replication",
-        format!("the link of {replicas} replicas to their masters is up"),
-        "replication links are down",
-        each(seen, |_, view| {
-            (view.replication.replica && !view.replication.link_up)
-                .then(|| "master_link_status is not up".to_owned())
-        }),
-        "See the replica's log for why it cannot synchronize: `rcup logs --node N`.",
-    )
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::check::{Replication, Status, all_passed};
+    use crate::check::{NodeLine, Replication, Status, all_passed};
     use crate::spec::Engine;
-    use crate::topology::topology;
+    use crate::topology::{Role, SLOTS, topology};
 
     /// The answers of a perfect cluster.
     pub(crate) fn perfect(topology: &Topology) -> Vec<Answer> {
@@ -408,12 +268,12 @@ pub(crate) mod tests {
             found(&|all| {
                 view(all, 5).nodes.pop();
             }),
-            ["node-count", "roles"]
+            ["node-count", "agreement", "roles"]
         );
         assert_eq!(found(&|all| view(all, 3).nodes[1].epoch = 9), ["agreement"]);
         assert_eq!(
             found(&|all| view(all, 3).nodes[1].connected = false),
-            ["agreement"]
+            ["bus-links"]
         );
         assert_eq!(
             found(&|all| {
@@ -421,11 +281,11 @@ pub(crate) mod tests {
                     answer.as_mut().unwrap().nodes[1].epoch = 1;
                 }
             }),
-            ["agreement"]
+            ["epochs"]
         );
         assert_eq!(
             found(&|all| view(all, 3).nodes[1].moving.push("[5-<-x]".to_owned())),
-            ["agreement"]
+            ["open-slots"]
         );
         assert_eq!(
             found(&|all| view(all, 4).replication.link_up = false),

@@ -114,3 +114,71 @@ pub struct Endpoint {
 
 /// What is known of a node: its answers, or why there are none.
 pub type Answer = Result<NodeView, String>;
+
+/// A link of the cluster bus, from `CLUSTER LINKS`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BusLink {
+    /// Whether the asked node opened it (`to`), or the other one did (`from`).
+    pub outgoing: bool,
+    /// The node at its other end.
+    pub node: NodeId,
+}
+
+/// How a node's clock stands to that of this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClockSeen {
+    /// By how much it is ahead, in milliseconds.
+    pub ahead: i64,
+    /// How wrong that may be, in milliseconds: half of the time that the answer took.
+    pub doubt: u64,
+}
+
+/// What is asked of a single server for the standard suite.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerFacts {
+    /// The node's name.
+    pub name: String,
+    /// `INFO`, by field.
+    pub info: BTreeMap<String, String>,
+    /// `CONFIG GET *`, or why it is not known: managed services refuse to tell.
+    pub config: Configured,
+    /// `CLUSTER LINKS`; `None` when the server does not know the command.
+    pub links: Option<Vec<BusLink>>,
+    /// Its clock.
+    pub clock: ClockSeen,
+}
+
+/// The directives of a running server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Configured {
+    /// By name.
+    Known(BTreeMap<String, String>),
+    /// Why they are not known, in the server's words.
+    Refused(String),
+}
+
+impl Default for Configured {
+    fn default() -> Self {
+        Self::Known(BTreeMap::new())
+    }
+}
+
+impl ServerFacts {
+    /// A field of `INFO`; empty when the server has none.
+    pub fn field(&self, name: &str) -> &str {
+        self.info.get(name).map_or("", String::as_str)
+    }
+
+    /// A numeric field of `INFO`.
+    pub fn number(&self, name: &str) -> Option<u64> {
+        self.field(name).parse().ok()
+    }
+
+    /// The value of a directive.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        match &self.config {
+            Configured::Known(all) => all.get(name).map(String::as_str),
+            Configured::Refused(_) => None,
+        }
+    }
+}

@@ -86,6 +86,34 @@ impl Check {
         }
     }
 
+    /// A check that passed.
+    pub(crate) fn good(id: &'static str, summary: impl Into<String>) -> Self {
+        Self::of(id, summary, "", Vec::new(), "")
+    }
+
+    /// The same, but a warning when it passed and there is `detail`.
+    #[must_use]
+    pub(crate) fn or_warn(mut self, detail: Vec<String>, hint: &str) -> Self {
+        if detail.is_empty() || self.status != Status::Pass {
+            return self;
+        }
+        self.status = Status::Warn;
+        self.summary = match detail.as_slice() {
+            [only] => only.clone(),
+            several => format!("{} (and {} more)", several[0], several.len() - 1),
+        };
+        self.detail = detail;
+        self.hint = Some(hint.to_owned());
+        self
+    }
+
+    /// The same, as long as it took.
+    #[must_use]
+    pub(crate) fn took(mut self, ms: u64) -> Self {
+        self.ms = ms;
+        self
+    }
+
     /// A check that could not be made.
     pub(crate) fn skipped(id: &'static str, why: &str) -> Self {
         Self {

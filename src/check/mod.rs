@@ -1,11 +1,36 @@
-//! Judgement without effects: facts go in, checks come out.
+//! Judgement without effects: facts go in, checks come out. One file for each family of checks.
 
+mod agreement;
 mod cluster;
+mod config;
 mod facts;
+mod failover;
 mod finding;
-mod host;
+pub mod host;
+mod latency;
+mod replication;
+mod roles;
+mod server;
+mod slots;
+mod suite;
+mod trial;
+mod validation;
 
-pub use cluster::{Roles, judge};
-pub use facts::{Answer, Endpoint, NodeLine, NodeView, Replication, SlotOwner};
+pub use agreement::{bus_both_ways, identities};
+#[cfg(test)]
+pub(crate) use cluster::tests::perfect;
+pub use cluster::{Roles, judge, judge_found};
+pub use config::{drift, full_coverage, persistence};
+pub use facts::{
+    Answer, BusLink, ClockSeen, Configured, Endpoint, NodeLine, NodeView, Replication, ServerFacts, SlotOwner,
+};
+pub use failover::{Failover, Noticed, WAYS, Way, judge as judge_failovers, seconds};
 pub use finding::{Check, Status, all_passed};
 pub use host::neighbours;
+pub use latency::{NodeLatency, Percentile, Threshold, latency, micros};
+pub use replication::in_step;
+pub use roles::{apart, balance};
+pub use server::{clock, memory, versions};
+pub use suite::{CATALOGUE, Entry, Selection, Suite, Touch};
+pub use trial::{Trial, Wanted, tried};
+pub use validation::{NodeSeen, Throughput, Validation, nodes_seen};

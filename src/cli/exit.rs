@@ -39,6 +39,11 @@ impl Exit {
         u8::try_from(code).map_or(Self::FAILED, Self)
     }
 
+    /// Done when the host is `fit`, else not ready.
+    pub fn ready(fit: bool) -> Self {
+        if fit { Self::DONE } else { Self::NOT_READY }
+    }
+
     /// Done when `good`, else unhealthy.
     pub fn healthy(good: bool) -> Self {
         if good { Self::DONE } else { Self::UNHEALTHY }

@@ -79,3 +79,40 @@ impl Signals {
         }
     }
 }
+
+/// The signals that are passed on to a command, by their numbers.
+#[cfg(unix)]
+pub struct Passed(Vec<(i32, tokio::signal::unix::Signal)>);
+
+#[cfg(unix)]
+impl Passed {
+    /// Listens from now on.
+    pub fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+            SignalKind::quit(),
+            SignalKind::user_defined1(),
+            SignalKind::user_defined2(),
+        ];
+        let listen = |kind: SignalKind| Ok((kind.as_raw_value(), signal(kind)?));
+        kinds
+            .into_iter()
+            .map(listen)
+            .collect::<std::io::Result<_>>()
+            .map(Self)
+    }
+
+    /// Waits for the next one.
+    pub async fn next(&mut self) -> i32 {
+        let each = self.0.iter_mut().map(|(number, signal)| {
+            Box::pin(async move {
+                signal.recv().await;
+                *number
+            })
+        });
+        futures_util::future::select_all(each).await.0
+    }
+}

@@ -3,13 +3,14 @@
 
 mod args;
 mod commands;
+mod config;
 mod exit;
 mod interrupt;
 mod terminal;
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::{CommandFactory as _, Parser as _};
 
 use args::Cli;
 use exit::{Exit, Failure};
@@ -18,12 +19,23 @@ use terminal::{Terminal, error};
 /// Runs the program.
 pub fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
+    let json = args::wants_json(&arguments);
+    let (arguments, given) = match config::layered(&Cli::command(), arguments) {
+        Ok(layered) => layered,
+        Err(failure) => {
+            error::tell(&failure, json);
+            return Exit::of(&failure).into();
+        }
+    };
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(refused) => return error::refused(&refused, args::wants_json(&arguments)).into(),
+        Err(refused) => return error::refused(&refused, json).into(),
     };
     let terminal = Terminal::new(&cli.global);
-    let exit = match commands::run(cli.verb, &terminal) {
+    if let Some(file) = given.file.as_ref().filter(|_| terminal.verbose) {
+        terminal.say(&format!("· settings from {file}"));
+    }
+    let exit = match commands::run(cli.verb, &given, &terminal) {
         Ok(exit) => exit,
         // Whoever reads has seen enough, as in `rcup list | head -1`.
         Err(Failure::ReaderGone) => Exit::DONE,

@@ -6,8 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,7 @@ use crate::check::{Answer, Check, Roles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::plan::{Plan, Step};
+use crate::redis::Access;
 use crate::runtime::Runtime;
 use crate::topology::Topology;
 
@@ -39,6 +40,8 @@ pub(super) struct Executor<'a, R> {
     pub(super) observer: &'a dyn Observer,
     pub(super) deadline: Instant,
     pub(super) cancel: &'a CancellationToken,
+    /// How the nodes let us in.
+    pub(super) access: Access,
     /// Held until the network exists, whose labels then claim its subnet and its ports.
     pub(super) claim: Mutex<Option<Lock>>,
     /// What is being made.
@@ -63,7 +66,8 @@ impl<R: Runtime> Executor<'_, R> {
 
     /// Carries out a plan that makes or wakes a cluster.
     pub(super) async fn bring_up(&self, plan: &Plan, topology: &Topology) -> Result<Outcome> {
-        self.run(plan, Some(topology)).await
+        // Boxed, like the other large ones, because a thread's stack holds only so many of them.
+        self.run(plan, Some(topology)).boxed().await
     }
 
     async fn run(&self, plan: &Plan, topology: Option<&Topology>) -> Result<Outcome> {
@@ -84,7 +88,7 @@ impl<R: Runtime> Executor<'_, R> {
             let units = stages.iter().map(of_phase).max().unwrap_or_default();
             self.observer.observe(&Event::PhaseStarted { phase, units });
             for stage in stages {
-                self.stage(phase, &stage, topology, &mut outcome).await?;
+                self.stage(phase, &stage, topology, &mut outcome).boxed().await?;
             }
             if let Entry::Vacant(entry) = outcome.timings.entry(phase) {
                 let took = *entry.insert(begun.elapsed());
@@ -155,7 +159,7 @@ impl<R: Runtime> Executor<'_, R> {
                 if stopping.is_cancelled() {
                     return Ok(());
                 }
-                self.effect(step).await?;
+                self.effect(step).boxed().await?;
                 if let Step::StartNode { name } = step {
                     started.tell(name);
                 }
@@ -224,7 +228,7 @@ impl<R: Runtime> Executor<'_, R> {
     ) -> Result<()> {
         match step {
             Step::AwaitAnswers => {
-                let links = gather(self.runtime, topology, started, self.deadline);
+                let links = gather(self.runtime, topology, &self.access, started, self.deadline);
                 outcome.links = Some(links.await?);
                 return Ok(());
             }
@@ -242,7 +246,14 @@ impl<R: Runtime> Executor<'_, R> {
                         units: 0,
                     });
                 };
-                let formed = form(self.runtime, topology, started, self.deadline, &arrived);
+                let formed = form(
+                    self.runtime,
+                    topology,
+                    &self.access,
+                    started,
+                    self.deadline,
+                    &arrived,
+                );
                 outcome.links = Some(formed.await?);
                 let arrived = all_answer.into_inner().unwrap_or(begun);
                 outcome.timings.insert(Phase::Start, arrived - begun);
@@ -294,7 +305,10 @@ impl<R: Runtime> Executor<'_, R> {
                 let made = self.making.answer(Kind::Container, &request.name, made);
                 made.await.map(drop)
             }
-            Step::PutFiles { container, files } => self.runtime.upload(container, files).await,
+            Step::PutFiles(request) => {
+                let made = self.runtime.put_files(request);
+                self.making.answer(Kind::Container, &request.name, made).await
+            }
             Step::StartNode { name } => self.runtime.start(name).await,
             Step::ResumeNode { name } => self.runtime.resume(name).await,
             Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,

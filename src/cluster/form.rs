@@ -10,7 +10,7 @@ use super::link::{Links, Started, gather};
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
-use crate::redis::NodeConnection;
+use crate::redis::{Access, NodeConnection};
 use crate::render::{NODE_TIMEOUT, Temporary, ghost, has_ghosts, temporary};
 use crate::runtime::Runtime;
 use crate::topology::{Formation, Node, NodeId, Topology};
@@ -23,11 +23,12 @@ const STEP: Duration = Duration::from_millis(2);
 pub(super) async fn form<R: Runtime>(
     runtime: &R,
     topology: &Topology,
+    access: &Access,
     started: &Started,
     deadline: Instant,
     arrived: &(dyn Fn() + Send + Sync),
 ) -> Result<Links> {
-    let links = gather(runtime, topology, started, deadline).await?;
+    let links = gather(runtime, topology, access, started, deadline).await?;
     arrived();
     match topology.formation {
         Formation::Seeded => seeded(topology, &links, deadline).await?,
@@ -132,7 +133,7 @@ async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result
 
 /// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
 /// within half the node timeout.
-async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
+pub(super) async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
     link.set(NODE_TIMEOUT, IMPATIENT).await?;
     let begun = link.clock().await?;
     let what = format!("{} has told all others its role", link.address());
@@ -177,7 +178,7 @@ async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Resul
     Ok(())
 }
 
-fn number(info: &BTreeMap<String, String>, field: &str) -> u64 {
+pub(super) fn number(info: &BTreeMap<String, String>, field: &str) -> u64 {
     info.get(field)
         .and_then(|value| value.parse().ok())
         .unwrap_or_default()
@@ -368,7 +369,7 @@ pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
 }
 
 /// Waits until a node is a replica, of whichever master.
-async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+pub(super) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let what = format!("{} is a replica again", node.name);
     until(&what, deadline, STEP, || async {
         let nodes = links.to(node.index).cluster_nodes().await?;

@@ -6,12 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::aside::aside;
 use super::execute::Executor;
 use super::making::Making;
 use super::wait::between_looks;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
 use crate::plan::remove;
+use crate::redis::Access;
 use crate::runtime::{Runtime, Scope};
 
 /// How long an undo may take.
@@ -26,6 +28,7 @@ const QUIET: Duration = Duration::from_secs(1);
 pub(super) struct Guard<R: Runtime> {
     runtime: R,
     run: Option<String>,
+    keep_volumes: bool,
     making: Making,
 }
 
@@ -35,6 +38,7 @@ impl<R: Runtime> Guard<R> {
         Self {
             runtime,
             run: None,
+            keep_volumes: false,
             making: Making::default(),
         }
     }
@@ -47,6 +51,11 @@ impl<R: Runtime> Guard<R> {
     /// From now on everything of this run will be removed.
     pub(super) fn arm(&mut self, run: &str) {
         self.run = Some(run.to_owned());
+    }
+
+    /// From now on the volumes with data stay, whatever is removed.
+    pub(super) fn keep_volumes(&mut self) {
+        self.keep_volumes = true;
     }
 
     /// Nothing will be removed any more.
@@ -98,28 +107,21 @@ impl<R: Runtime> Guard<R> {
 }
 
 impl<R: Runtime> Drop for Guard<R> {
-    /// On a thread of its own with its own executor, because whatever runtime this is dropped on, if any,
-    /// may be about to end.
     fn drop(&mut self) {
         let Some(run) = self.run.take() else { return };
         let (runtime, making) = (self.runtime.clone(), self.making.clone());
-        let cleaner = std::thread::spawn(move || {
-            let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            match executor {
-                Ok(executor) => executor.block_on(async {
-                    let scope = Scope::Run(run.clone());
-                    making.settle(&runtime, &scope).await;
-                    let clearing = Clearing::of(scope, "the handle was dropped");
-                    if let Err(error) = clear(&runtime, &clearing, &Silent).await {
-                        tracing::warn!(run, %error, "not everything could be removed");
-                    }
-                }),
-                Err(error) => tracing::warn!(run, %error, "no executor to clean up with"),
+        let keep_volumes = self.keep_volumes;
+        aside("clean up", async move {
+            let scope = Scope::Run(run.clone());
+            making.settle(&runtime, &scope).await;
+            let clearing = Clearing {
+                keep_volumes,
+                ..Clearing::of(scope, "the handle was dropped")
+            };
+            if let Err(error) = clear(&runtime, &clearing, &Silent).await {
+                tracing::warn!(run, %error, "not everything could be removed");
             }
         });
-        if cleaner.join().is_err() {
-            tracing::warn!("the clean-up panicked");
-        }
     }
 }
 
@@ -185,6 +187,7 @@ pub(super) async fn clear<R: Runtime>(
             observer,
             deadline,
             cancel: &cancel,
+            access: Access::open(),
             claim: std::sync::Mutex::default(),
             making: Making::default(),
         };

@@ -2,22 +2,28 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
+use tokio::sync::OnceCell;
 use tokio::time::Instant;
 
 use super::execute::{Outcome, Timings};
 use super::guard::{Clearing, Guard, Removed, clear};
-use super::link::{Links, reachable};
+use super::keep::keep;
+use super::link::reachable;
 use super::lock::lock;
-use super::prove::validate;
+use super::options::UpOptions;
 use super::report::{Report, State};
-use super::up::{UpOptions, plan_only, up};
-use crate::check::{Answer, Check, Roles, all_passed, judge};
+use super::secrets;
+use super::settings::Settings;
+use super::up::{lay_out, plan_only, up};
+use super::validate::{Member, SuiteOptions, Target, run};
+use crate::check::{Answer, Check, Roles, Selection, Suite, Validation, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::plan::{Activity, ContainerSeen, Plan, labels};
-use crate::redis::NodeConnection;
-use crate::runtime::{Docker, Runtime, Scope};
-use crate::spec::{ClusterName, ClusterSpec};
+use crate::redis::{Access, Credentials, NodeConnection, url};
+use crate::runtime::{Docker, Faults, Runtime, Scope};
+use crate::spec::{Certificates, ClusterName, ClusterSpec, Secrets};
 use crate::topology::Topology;
 
 /// How long a running node may take to answer, on a machine that may be busy.
@@ -30,12 +36,14 @@ const PATIENCE: Duration = Duration::from_secs(3);
 pub struct Cluster<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
+    secrets: Secrets,
     checks: Vec<Check>,
     answers: Vec<Answer>,
     timings: Timings,
     total: Duration,
     guard: Guard<R>,
     adopted: bool,
+    settings: Option<Settings>,
 }
 
 impl<R: Runtime> std::fmt::Debug for Cluster<R> {
@@ -53,8 +61,8 @@ impl<R: Runtime> Cluster<R> {
     /// # Errors
     /// Whatever failed; what was made is removed first, unless the options keep it.
     pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
-        Box::pin(up(runtime, spec, options)).await
+        // Boxed, because it is large and deep, and whoever awaits it would have to carry it.
+        up(runtime, spec, options).boxed().await
     }
 
     /// What [`Cluster::up`] would do now. Changes nothing.
@@ -63,6 +71,14 @@ impl<R: Runtime> Cluster<R> {
     /// What would keep `up` from beginning.
     pub async fn plan(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Plan> {
         plan_only(runtime, spec, observer).await
+    }
+
+    /// Where a new cluster of this specification would go on this engine, were it made now. Changes nothing.
+    ///
+    /// # Errors
+    /// What would keep `up` from beginning.
+    pub async fn lay_out(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Topology> {
+        lay_out(runtime, spec, observer).await
     }
 
     /// Takes an existing cluster into the hand, whatever its state. Dropping the handle leaves it alone.
@@ -78,6 +94,7 @@ impl<R: Runtime> Cluster<R> {
         Ok(Attached {
             runtime,
             topology,
+            secrets: OnceCell::new(),
             containers: observed.containers,
         })
     }
@@ -85,6 +102,7 @@ impl<R: Runtime> Cluster<R> {
     pub(super) fn new(
         runtime: R,
         topology: Topology,
+        secrets: Secrets,
         outcome: Outcome,
         guard: Guard<R>,
         adopted: bool,
@@ -92,12 +110,14 @@ impl<R: Runtime> Cluster<R> {
         Self {
             runtime,
             topology,
+            secrets,
             checks: outcome.checks,
             answers: outcome.answers,
             timings: outcome.timings,
             total: Duration::ZERO,
             guard,
             adopted,
+            settings: None,
         }
     }
 
@@ -114,6 +134,30 @@ impl<R: Runtime> Cluster<R> {
     /// Where everything is.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// The engine it runs on.
+    pub fn runtime(&self) -> &R {
+        &self.runtime
+    }
+
+    pub(super) fn access(&self) -> Access {
+        secrets::access(&self.secrets)
+    }
+
+    /// What [`Cluster::reset`] brings back: nothing until [`Cluster::remember`] was called.
+    pub fn settings(&self) -> Option<&Settings> {
+        self.settings.as_ref()
+    }
+
+    /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`]. The builder does
+    /// that as soon as the cluster is ready.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unhealthy`] when a node does not answer.
+    pub async fn remember(&mut self) -> Result<()> {
+        self.settings = Some(Settings::read(&self.topology, &self.access()).await?);
+        Ok(())
     }
 
     /// Whether the cluster was there before.
@@ -143,17 +187,36 @@ impl<R: Runtime> Cluster<R> {
             .with_timings(&self.timings, self.total)
     }
 
-    /// `redis://HOST:PORT` of every node as a client on this host must use them, masters first.
+    /// `redis[s]://[USER:PASSWORD@]HOST:PORT` of every node as a client on this host must use them, masters first.
     pub fn urls(&self) -> Vec<String> {
+        let credentials = self.credentials();
         self.report()
             .nodes
             .iter()
-            .map(|node| format!("redis://{}", node.advertised))
+            .map(|node| url(&node.advertised, credentials.as_ref(), self.topology.spec.tls()))
             .collect()
     }
 
-    /// Lets the cluster live on after this handle.
+    /// With what a client logs in, where the nodes ask for it.
+    pub fn credentials(&self) -> Option<Credentials> {
+        secrets::of_clients(&self.secrets)
+    }
+
+    /// What a client needs that speaks TLS, where the nodes do.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.secrets.certificates.as_ref()
+    }
+
+    /// Lets the cluster live on after this handle, and after its owner.
     pub fn keep(&mut self) {
+        self.guard.disarm();
+        if self.topology.life.owner.is_some() && !self.adopted {
+            keep(&self.runtime, &self.topology);
+        }
+    }
+
+    /// Lets the cluster live on after this handle, but not after its owner.
+    pub(super) fn release(&mut self) {
         self.guard.disarm();
     }
 
@@ -182,6 +245,8 @@ fn not_found(name: &ClusterName) -> Error {
 pub struct Attached<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
+    /// Read from the nodes' files when they are first needed: not every question needs them.
+    secrets: OnceCell<Secrets>,
     containers: Vec<ContainerSeen>,
 }
 
@@ -196,9 +261,52 @@ impl<R: Runtime> Attached<R> {
         &self.containers
     }
 
+    /// With what a client logs in, where the nodes ask for it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when the nodes' files hold no password any more, although there was one.
+    pub async fn credentials(&self) -> Result<Option<Credentials>> {
+        Ok(secrets::of_clients(self.secrets().await?))
+    }
+
+    /// What a client needs that speaks TLS, where the nodes do.
+    ///
+    /// # Errors
+    /// As [`Attached::credentials`].
+    pub async fn certificates(&self) -> Result<Option<&Certificates>> {
+        Ok(self.secrets().await?.certificates.as_ref())
+    }
+
+    async fn secrets(&self) -> Result<&Secrets> {
+        let read = || secrets::read_back(&self.runtime, &self.topology, &self.containers);
+        self.secrets.get_or_try_init(read).await
+    }
+
     /// The engine it runs on.
     pub fn runtime(&self) -> &R {
         &self.runtime
+    }
+
+    pub(super) async fn access(&self) -> Result<Access> {
+        Ok(secrets::access(self.secrets().await?))
+    }
+
+    /// The URL of every node as a client on this host must use it, masters first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when the cluster's credentials cannot be read back.
+    pub async fn urls(&self) -> Result<Vec<String>> {
+        let credentials = self.credentials().await?;
+        let of_node = |node: &super::report::NodeReport| {
+            url(&node.advertised, credentials.as_ref(), self.topology.spec.tls())
+        };
+        Ok(self.planned().nodes.iter().map(of_node).collect())
+    }
+
+    /// The cluster as planned, without asking anybody.
+    fn planned(&self) -> Report {
+        let unasked: Vec<Answer> = self.topology.nodes.iter().map(|_| Err(String::new())).collect();
+        Report::new(&self.topology, State::Ok, &self.containers, &unasked)
     }
 
     /// Asks every node that answers.
@@ -222,14 +330,18 @@ impl<R: Runtime> Attached<R> {
     }
 
     /// The nodes that run and answer.
-    async fn links(&self) -> Vec<(usize, NodeConnection)> {
+    ///
+    /// # Errors
+    /// When there is no way to log in.
+    pub(super) async fn links(&self) -> Result<Vec<(usize, NodeConnection)>> {
         let running: Vec<usize> = self
             .containers
             .iter()
             .filter(|container| container.activity == Activity::Running)
             .filter_map(ContainerSeen::index)
             .collect();
-        reachable(&self.topology, &running, PATIENCE).await
+        let access = secrets::access(self.secrets().await?);
+        Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
     async fn answers(&self) -> Vec<Answer> {
@@ -237,9 +349,12 @@ impl<R: Runtime> Attached<R> {
             .topology
             .nodes
             .iter()
-            .map(|_| Err("it does not answer".to_owned()))
+            .map(|node| Err(self.silence(node.index)))
             .collect();
-        let links = self.links().await;
+        let links = match self.links().await {
+            Ok(links) => links,
+            Err(error) => return answers.iter().map(|_| Err(error.to_string())).collect(),
+        };
         let views = futures_util::future::join_all(links.iter().map(|(_, link)| link.view())).await;
         for ((index, _), view) in links.iter().zip(views) {
             answers[index - 1] = view.map_err(|error| error.causes().join(": "));
@@ -247,14 +362,53 @@ impl<R: Runtime> Attached<R> {
         answers
     }
 
-    /// The validation: the readiness contract as it stands now, and the use of every advertised address.
-    pub async fn validate(&self) -> Vec<Check> {
-        let links = self.links().await;
-        if links.len() == self.topology.nodes.len() {
-            let links = Links::of(links.into_iter().map(|(_, link)| link).collect());
-            return validate(&self.topology, Roles::WithinShards, &links).await;
+    /// Why a node says nothing.
+    fn silence(&self, index: usize) -> String {
+        let container = self
+            .containers
+            .iter()
+            .find(|container| container.index() == Some(index));
+        match container.map(|container| &container.activity) {
+            None => "its container is gone".to_owned(),
+            Some(Activity::Running) => "it does not answer".to_owned(),
+            Some(activity) => format!("its container is {}", activity.as_str()),
         }
-        judge(&self.topology, Roles::WithinShards, &self.answers().await)
+    }
+}
+
+impl<R: Faults> Attached<R> {
+    /// What `up` proves, as it stands now: the readiness contract, and the use of every advertised address.
+    pub async fn validate(&self) -> Vec<Check> {
+        let smoke = SuiteOptions::default().selection(Selection::of(Suite::Smoke));
+        self.validate_with(&smoke).await.checks
+    }
+
+    /// The validation suite, as far as the options select it. A failover takes a master away for a while and
+    /// brings it back, also when it is cancelled.
+    pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
+        // A node that cannot be logged in to is one that does not answer.
+        let links = self.links().await.unwrap_or_default();
+        let members = self
+            .topology
+            .nodes
+            .iter()
+            .map(|node| Member {
+                name: node.name.clone(),
+                address: node.address().to_string(),
+                link: links
+                    .iter()
+                    .find(|(index, _)| *index == node.index)
+                    .map(|(_, link)| link.clone())
+                    .ok_or_else(|| self.silence(node.index)),
+            })
+            .collect();
+        let target = Target {
+            name: self.topology.name().to_string(),
+            members,
+            plan: Some(&self.topology),
+        };
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(run(&target, options, Some(&self.runtime))).await
     }
 }
 

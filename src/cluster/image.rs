@@ -30,6 +30,13 @@ pub(super) async fn resolve<R: Runtime>(
         )
         .hint("rcup needs Redis 7.0 or later, or Valkey: name another image with --image."));
     }
+    if let Some(version) = spec.engine_version().filter(|wish| !wish.matches(server.version)) {
+        return Err(Error::new(
+            ErrorKind::Image,
+            format!("image {} holds {server}, not version {version}", seen.reference),
+        )
+        .hint("Leave out --image or --engine-version, or make them fit."));
+    }
     observer.observe(&Event::note(format!("image {} with {server}", seen.reference)));
     Ok(Image {
         reference: seen.reference,
@@ -85,7 +92,8 @@ async fn chosen<R: Runtime>(
     may_pull: bool,
     observer: &dyn Observer,
 ) -> Result<ImageSeen> {
-    let official = spec.engine().official_image();
+    let official = spec.official_image();
+    let official = official.as_str();
     let here = runtime.image(official).await?;
     let refused = match (here, spec.pull()) {
         (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
@@ -104,11 +112,11 @@ async fn chosen<R: Runtime>(
         },
     };
     let why = refused.unwrap_or_default();
-    let newest = newest_local(runtime.local_images().await?, spec.engine());
+    let newest = newest_local(runtime.local_images().await?, spec);
     let Some(reference) = newest else {
         return Err(absent(official).because(why).hint(format!(
             "Pull it where a registry can be reached (`docker pull {official}`), or make a local image: `rcup \
-             image build --engine {}`.",
+             image build --engine {}`. `rcup image list` shows those that are here.",
             spec.engine().as_str()
         )));
     };
@@ -118,13 +126,13 @@ async fn chosen<R: Runtime>(
     runtime.image(&reference).await?.ok_or_else(|| absent(&reference))
 }
 
-/// The newest of rcup's own images with this engine.
-fn newest_local(images: Vec<ImageSeen>, engine: Engine) -> Option<String> {
+/// The newest of rcup's own images with the engine and the version that are wanted.
+fn newest_local(images: Vec<ImageSeen>, spec: &ClusterSpec) -> Option<String> {
     images
         .into_iter()
         .filter_map(|image| {
             let server = from_labels(&image)?;
-            (server.engine == engine && server.is_supported()).then_some((server.version, image.reference))
+            (spec.wants(server) && server.is_supported()).then_some((server.version, image.reference))
         })
         .max()
         .map(|(_, reference)| reference)
@@ -280,6 +288,16 @@ mod tests {
         assert_eq!(from_version_text("hello"), None);
     }
 
+    fn wish(engine: Engine, version: Option<&str>) -> ClusterSpec {
+        let spec = ClusterSpec::builder().engine(engine);
+        match version {
+            Some(version) => spec.engine_version(version.parse().unwrap()),
+            None => spec,
+        }
+        .build()
+        .unwrap()
+    }
+
     #[test]
     fn the_newest_local_image_of_the_engine_wins() {
         let local = |reference: &str, engine: &str, version: &str| ImageSeen {
@@ -292,13 +310,18 @@ mod tests {
             local("rcup/valkey:9.1.2", "valkey", "9.1.2"),
         ];
         assert_eq!(
-            newest_local(images.clone(), Engine::Redis).as_deref(),
+            newest_local(images.clone(), &wish(Engine::Redis, None)).as_deref(),
             Some("rcup/redis:8.0.2")
         );
         assert_eq!(
-            newest_local(images, Engine::Valkey).as_deref(),
+            newest_local(images.clone(), &wish(Engine::Valkey, None)).as_deref(),
             Some("rcup/valkey:9.1.2")
         );
-        assert_eq!(newest_local(Vec::new(), Engine::Redis), None);
+        assert_eq!(
+            newest_local(images.clone(), &wish(Engine::Redis, Some("7.0"))).as_deref(),
+            Some("rcup/redis:7.0.15")
+        );
+        assert_eq!(newest_local(images, &wish(Engine::Redis, Some("7.2"))), None);
+        assert_eq!(newest_local(Vec::new(), &wish(Engine::Redis, None)), None);
     }
 }

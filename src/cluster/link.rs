@@ -13,7 +13,7 @@ use super::wait::{Seen, until};
 use crate::check::Answer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Activity;
-use crate::redis::{Address, NodeConnection};
+use crate::redis::{Access, Address, NodeConnection};
 use crate::runtime::{LogRequest, Runtime};
 use crate::topology::{Node, Topology};
 
@@ -55,6 +55,14 @@ impl Links {
     pub(super) fn through_bridge(&self, topology: &Topology) -> bool {
         let at = |(link, node): (&NodeConnection, &Node)| link.address().host == node.ip.to_string();
         self.all.iter().zip(&topology.nodes).all(at)
+    }
+
+    /// A connection to another address, opened as these were.
+    pub(super) async fn elsewhere(&self, address: &Address) -> Result<NodeConnection> {
+        match self.all.first() {
+            Some(link) => link.elsewhere(address).await,
+            None => NodeConnection::open(address, &Access::open()).await,
+        }
     }
 
     /// What every node says now.
@@ -120,6 +128,7 @@ impl Started {
 pub(super) async fn gather<R: Runtime>(
     runtime: &R,
     topology: &Topology,
+    access: &Access,
     started: &Started,
     deadline: Instant,
 ) -> Result<Links> {
@@ -132,7 +141,7 @@ pub(super) async fn gather<R: Runtime>(
             )
             .hint("Give it more time with --timeout; the machine may be overloaded.")
         })?;
-        answer(runtime, topology, node, deadline).await
+        answer(runtime, topology, access, node, deadline).await
     }))
     .await?;
     let links = Links { all };
@@ -152,6 +161,7 @@ pub(super) async fn gather<R: Runtime>(
 async fn answer<R: Runtime>(
     runtime: &R,
     topology: &Topology,
+    access: &Access,
     node: &Node,
     deadline: Instant,
 ) -> Result<NodeConnection> {
@@ -173,8 +183,9 @@ async fn answer<R: Runtime>(
         }
         let second = &second;
         async move {
-            let mut last = match dial(best).await {
+            let mut last = match dial(best, access).await {
                 Ok(link) => return Ok(Seen::Done(link)),
+                Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
                 Err(error) => cause(&error),
             };
             if begun.elapsed() < SILENCE {
@@ -186,7 +197,7 @@ async fn answer<R: Runtime>(
                 Some(_) => {}
                 None => {
                     for address in others {
-                        match dial(address).await {
+                        match dial(address, access).await {
                             Ok(link) => {
                                 if let Ok(mut known) = second.lock() {
                                     *known = Some((Instant::now(), link));
@@ -215,8 +226,8 @@ fn cause(error: &Error) -> String {
         .unwrap_or_else(|| error.to_string())
 }
 
-async fn dial(address: &Address) -> Result<NodeConnection> {
-    let link = NodeConnection::open(address).await?;
+async fn dial(address: &Address, access: &Access) -> Result<NodeConnection> {
+    let link = NodeConnection::open(address, access).await?;
     link.ping().await?;
     Ok(link)
 }
@@ -256,6 +267,7 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
 /// The connections to those nodes of `running` (by index) that answer within `patience`.
 pub(super) async fn reachable(
     topology: &Topology,
+    access: &Access,
     running: &[usize],
     patience: Duration,
 ) -> Vec<(usize, NodeConnection)> {
@@ -269,7 +281,7 @@ pub(super) async fn reachable(
             let link = until("the node answers", deadline, DIAL, || async {
                 let mut last = String::new();
                 for address in &addresses {
-                    match dial(address).await {
+                    match dial(address, access).await {
                         Ok(link) => return Ok(Seen::Done(link)),
                         Err(error) => last = cause(&error),
                     }
@@ -279,4 +291,31 @@ pub(super) async fn reachable(
             link.await.ok().map(|link| (node.index, link))
         });
     join_all(attempts).await.into_iter().flatten().collect()
+}
+
+/// A connection to every node.
+///
+/// # Errors
+/// [`ErrorKind::Unhealthy`] names the nodes that have not answered by the deadline.
+pub(super) async fn all_reachable(topology: &Topology, access: &Access, deadline: Instant) -> Result<Links> {
+    let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let links = reachable(topology, access, &all, patience).await;
+    if links.len() == all.len() {
+        return Ok(Links::of(links.into_iter().map(|(_, link)| link).collect()));
+    }
+    let silent: Vec<&str> = topology
+        .nodes
+        .iter()
+        .filter(|node| !links.iter().any(|(index, _)| *index == node.index))
+        .map(|node| node.name.as_str())
+        .collect();
+    let name = topology.name();
+    Err(Error::new(
+        ErrorKind::Unhealthy,
+        format!("{} of cluster {name} do not answer", silent.join(", ")),
+    )
+    .hint(format!(
+        "See why with `rcup status {name}` and `rcup logs {name}`."
+    )))
 }

@@ -5,9 +5,9 @@
 //! process id into it and empties it when it is done, so whoever finds it written knows that the last holder
 //! was killed, and that the engine may still be making what it had asked for.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -38,12 +38,39 @@ impl Drop for Lock {
     }
 }
 
-fn directory() -> PathBuf {
+/// Where the files lie.
+pub(super) fn directory() -> PathBuf {
     let own = || std::env::temp_dir().join(format!("rcup-{}", rustix::process::getuid().as_raw()));
     std::env::var_os("XDG_RUNTIME_DIR")
         .map(|dir| PathBuf::from(dir).join("rcup"))
         .filter(|dir| std::fs::create_dir_all(dir).is_ok())
         .unwrap_or_else(own)
+}
+
+/// How the files of an engine end.
+fn ending(endpoint: &str) -> String {
+    let readable: String = endpoint
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect();
+    format!("{readable}.lock")
+}
+
+fn failed(path: &Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
+        .because(error)
+        .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+}
+
+fn open(endpoint: &str, name: &str) -> Result<(PathBuf, File)> {
+    let directory = directory();
+    let path = directory.join(format!("{name}{}", ending(endpoint)));
+    let file = std::fs::create_dir_all(&directory)
+        .and_then(|()| File::options().create(true).read(true).append(true).open(&path));
+    match file {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(failed(&path, error)),
+    }
 }
 
 /// Takes the lock called `name` on the engine at `endpoint`, waiting for another holder until `deadline`.
@@ -53,28 +80,11 @@ pub(super) async fn lock(
     deadline: Instant,
     observer: &dyn Observer,
 ) -> Result<Lock> {
-    let directory = directory();
-    let readable: String = endpoint
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .collect();
-    let path = directory.join(format!("{name}{readable}.lock"));
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
-            .because(error)
-            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
-    };
-    std::fs::create_dir_all(&directory).map_err(failed)?;
-    let mut file = File::options()
-        .create(true)
-        .read(true)
-        .append(true)
-        .open(&path)
-        .map_err(failed)?;
+    let (path, file) = open(endpoint, name)?;
     let mut told = false;
     let mut attempt = || match file.try_lock() {
         Ok(()) => Ok(Seen::Done(())),
-        Err(std::fs::TryLockError::WouldBlock) => {
+        Err(TryLockError::WouldBlock) => {
             if !std::mem::replace(&mut told, true) {
                 observer.observe(&Event::note(format!(
                     "waiting for another rcup that works on {name}"
@@ -82,7 +92,7 @@ pub(super) async fn lock(
             }
             Ok(Seen::NotYet(format!("another rcup holds {}", path.display())))
         }
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
+        Err(TryLockError::Error(error)) => Err(failed(&path, error)),
     };
     until(
         "another rcup is done",
@@ -94,6 +104,51 @@ pub(super) async fn lock(
         },
     )
     .await?;
+    Ok(taken(file))
+}
+
+/// Takes the lock if nobody holds it.
+pub(super) fn try_lock(endpoint: &str, name: &str) -> Result<Option<Lock>> {
+    let (path, file) = open(endpoint, name)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(taken(file))),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(failed(&path, error)),
+    }
+}
+
+/// The files of the locks on an engine whose last holders were killed before they were done.
+pub(super) fn abandoned(endpoint: &str) -> Vec<PathBuf> {
+    let ending = ending(endpoint);
+    let files = std::fs::read_dir(directory()).into_iter().flatten().flatten();
+    files
+        .filter(|file| file.file_name().to_string_lossy().ends_with(&ending))
+        .map(|file| file.path())
+        .filter(|path| if_abandoned(path, |_| ()).is_some())
+        .collect()
+}
+
+/// Takes the marks away, where whatever the killed holders had asked for has come to light.
+pub(super) fn settle(abandoned: &[PathBuf]) {
+    for path in abandoned {
+        if let Some(Err(error)) = if_abandoned(path, |file| file.set_len(0)) {
+            tracing::debug!(%error, "a lock file could not be emptied");
+        }
+    }
+}
+
+/// Does something with the file of a lock that nobody holds and that carries the mark of a holder.
+fn if_abandoned<T>(path: &Path, then: impl FnOnce(&File) -> T) -> Option<T> {
+    let marked = |metadata: std::io::Result<std::fs::Metadata>| metadata.is_ok_and(|is| is.len() > 0);
+    if !marked(path.metadata()) {
+        return None;
+    }
+    let file = File::options().read(true).append(true).open(path).ok()?;
+    file.try_lock().ok()?;
+    marked(file.metadata()).then(|| then(&file))
+}
+
+fn taken(mut file: File) -> Lock {
     let abandoned = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
     // The mark is a help for whoever comes next, and no reason to fail: a full disk takes the lock all the same.
     if let Err(error) = file
@@ -102,7 +157,7 @@ pub(super) async fn lock(
     {
         tracing::debug!(%error, "a lock file could not be marked");
     }
-    Ok(Lock { file, abandoned })
+    Lock { file, abandoned }
 }
 
 #[cfg(test)]

@@ -6,9 +6,11 @@ use super::host;
 use crate::check::neighbours;
 use crate::error::Result;
 use crate::plan::{Activity, NetworkSeen, Observed};
-use crate::runtime::EngineInfo;
+use crate::runtime::{EngineInfo, Runtime};
 use crate::spec::ClusterSpec;
-use crate::topology::{Image, Surroundings, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
+use crate::topology::{
+    Image, Machine, Surroundings, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway,
+};
 
 /// What an earlier attempt of the same start has learnt the hard way.
 #[derive(Clone, Debug, Default)]
@@ -21,24 +23,26 @@ pub(super) struct Lessons {
     pub(super) bridge_unreachable: bool,
     /// The engine could not grant the limit of open files.
     pub(super) open_files_refused: bool,
+    /// The engine could not grant kernel settings of a node's own.
+    pub(super) sysctls_refused: bool,
 }
 
 /// Chooses.
 pub(super) fn surroundings(
     spec: &ClusterSpec,
     image: Image,
+    machine: Machine,
     engine: &EngineInfo,
     observed: &Observed,
     lessons: &Lessons,
 ) -> Result<Surroundings> {
-    let mut subnets = observed.taken_subnets();
-    let mut ports = observed.taken_ports();
+    spec.check_for(image.server)?;
+    let (mut subnets, mut ports) = taken(engine, observed);
     subnets.extend(lessons.subnets.iter().cloned());
     ports.extend(lessons.ports.iter().cloned());
     let mut probe = |port: u16| host::port_holder(port);
     let mut elsewhere = |_: u16| None;
     if engine.local {
-        subnets.extend(host::routes());
         fits(spec, observed)?;
     }
     let probe: &mut dyn FnMut(u16) -> Option<String> = if engine.local { &mut probe } else { &mut elsewhere };
@@ -48,16 +52,44 @@ pub(super) fn surroundings(
         first_port: choose_ports(spec, &ports, probe)?,
         bridge_reachable: engine.local && !lessons.bridge_unreachable && reaches_bridges(&observed.networks),
         open_files: host::open_files(engine.local).filter(|_| !lessons.open_files_refused),
+        own_sysctls: !lessons.sysctls_refused,
+        machine,
         seed: rand::random(),
     })
 }
 
-/// Whether this machine has room for the cluster beside those that run.
-fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
-    let Some(limit) = host::neighbour_limit() else {
-        return Ok(());
-    };
-    let others: Vec<usize> = observed
+/// The machine on which the containers run. Where this one reaches the bridges, it is this one; else the
+/// engine is asked, which takes longer.
+pub(super) async fn machine<R: Runtime>(
+    runtime: &R,
+    engine: &EngineInfo,
+    observed: &Observed,
+) -> Result<Machine> {
+    if engine.local && reaches_bridges(&observed.networks) {
+        let here = host::this_machine();
+        if here.memory.is_some() {
+            return Ok(here);
+        }
+    }
+    let details = runtime.details().await?;
+    Ok(Machine {
+        memory: (details.memory > 0).then_some(details.memory),
+        cores: (details.cores > 0).then_some(details.cores),
+    })
+}
+
+/// The subnets and ports that are in use, as far as the engine and this machine's routes tell.
+pub(super) fn taken(engine: &EngineInfo, observed: &Observed) -> (Vec<TakenSubnet>, Vec<TakenPort>) {
+    let mut subnets = observed.taken_subnets();
+    if engine.local {
+        subnets.extend(host::routes());
+    }
+    (subnets, observed.taken_ports())
+}
+
+/// The sizes of the other clusters that run.
+pub(super) fn neighbourhood(spec: &ClusterSpec, observed: &Observed) -> Vec<usize> {
+    observed
         .clusters()
         .iter()
         .filter(|name| *name != spec.name())
@@ -70,13 +102,20 @@ fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
                 .count()
         })
         .filter(|running| *running > 0)
-        .collect();
-    neighbours(spec.nodes(), &others, limit)
+        .collect()
+}
+
+/// Whether this machine has room for the cluster beside those that run.
+fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
+    let Some(limit) = host::neighbour_limit() else {
+        return Ok(());
+    };
+    neighbours(spec.nodes(), &neighbourhood(spec, observed), limit)
 }
 
 /// Whether this machine reaches the engine's bridges: the default bridge's own address is then one of
 /// this machine's. Without a default bridge, Linux is taken at its word; the start finds out.
-fn reaches_bridges(networks: &[NetworkSeen]) -> bool {
+pub(super) fn reaches_bridges(networks: &[NetworkSeen]) -> bool {
     let default = networks
         .iter()
         .find(|network| network.name == "bridge" || network.name == "podman")

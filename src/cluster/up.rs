@@ -1,88 +1,32 @@
 //! Starting a cluster, or adopting the one that is there.
 
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::Mutex;
+use std::time::SystemTime;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
+use super::doubt::doubt;
 use super::execute::{Executor, Outcome, interrupted, overdue};
-use super::form::is_forming;
 use super::guard::{Clearing, Guard, clear};
 use super::handle::Cluster;
+use super::host;
 use super::image::resolve;
-use super::link::reachable;
-use super::lock::lock;
+use super::lock::{Lock, lock};
 use super::making::Making;
-use super::place::{Lessons, surroundings};
+use super::options::UpOptions;
+use super::place::{Lessons, machine, reaches_bridges, surroundings};
+use super::secrets;
+use super::sweep::{beside, nobodys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Observer, Phase, Silent};
+use crate::event::{Event, Observer, Phase};
 use crate::plan::{self, Decision, Observed, Plan};
 use crate::runtime::{EngineInfo, Runtime, Scope};
-use crate::spec::{ClusterSpec, MOST_NODES};
+use crate::spec::{ClusterSpec, Life, MOST_NODES, Secrets};
 use crate::topology::{Image, TakenPort, TakenSubnet, Topology};
 
 /// How often a start is tried again on another subnet or other ports after the engine refused its choice.
 const ATTEMPTS: usize = 12;
-
-/// How long a running node may take to say whether its formation was finished.
-const DOUBT: Duration = Duration::from_secs(1);
-
-/// How a start goes about it.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct UpOptions {
-    /// How long it may take until the cluster is ready (default 2 minutes).
-    pub timeout: Duration,
-    /// Whether what a failed start has made stays for a closer look.
-    pub keep_on_failure: bool,
-    /// Ends the start early; what it has made is then removed.
-    pub cancel: CancellationToken,
-    /// Is told what happens.
-    pub observer: Arc<dyn Observer>,
-}
-
-impl Default for UpOptions {
-    fn default() -> Self {
-        Self {
-            timeout: Duration::from_mins(2),
-            keep_on_failure: false,
-            cancel: CancellationToken::new(),
-            observer: Arc::new(Silent),
-        }
-    }
-}
-
-impl UpOptions {
-    /// The same with another deadline.
-    #[must_use]
-    pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
-        self
-    }
-
-    /// The same, keeping what a failed start has made.
-    #[must_use]
-    pub fn keep_on_failure(mut self, keep: bool) -> Self {
-        self.keep_on_failure = keep;
-        self
-    }
-
-    /// The same with a token that ends the start early.
-    #[must_use]
-    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
-        self.cancel = cancel;
-        self
-    }
-
-    /// The same with an observer.
-    #[must_use]
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
-        self
-    }
-}
 
 /// One start, from the first look to the proof.
 struct Start<'a, R: Runtime> {
@@ -118,20 +62,53 @@ pub(super) async fn plan_only<R: Runtime>(
 ) -> Result<Plan> {
     let engine = runtime.describe().await?;
     let observed = runtime.observe(&Scope::Everything).await?;
-    let decision = doubt(plan::decide(spec, &observed)?, &observed).await?;
+    let (decision, secrets) = doubt(runtime, plan::decide(spec, &observed)?, &observed).await?;
     let ours = observed.of(spec.name());
     match decision {
-        Decision::Adopt(topology) => Ok(plan::adopt(&topology, &ours.containers)),
-        Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
-            let image = resolve(runtime, spec, false, observer).await?;
-            let place = surroundings(spec, image, &engine, &observed, &Lessons::default())?;
-            let mut whole = plan::remove(&ours, false, "a start that died has left it behind");
+        Decision::Adopt(topology) => {
+            secrets::same(spec, &secrets)?;
+            Ok(plan::adopt(&topology, &ours.containers))
+        }
+        Decision::Restore(topology) => {
+            let mut whole = plan::restore(&topology, &ours);
             whole
                 .stages
-                .extend(plan::create(&Topology::new(spec, &place)?).stages);
+                .extend(plan::adopt(&topology, &ours.containers).stages);
+            Ok(whole)
+        }
+        Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+            let topology = laid_out(runtime, spec, &engine, &observed, observer).await?;
+            let mut whole = plan::remove(&ours, false, "a start that died has left it behind");
+            let made = plan::create(&topology, &secrets::make(&topology)?);
+            whole.stages.extend(made.stages);
             Ok(whole)
         }
     }
+}
+
+/// See [`Cluster::lay_out`].
+pub(super) async fn lay_out<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    observer: &dyn Observer,
+) -> Result<Topology> {
+    let engine = runtime.describe().await?;
+    let observed = runtime.observe(&Scope::Everything).await?;
+    laid_out(runtime, spec, &engine, &observed, observer).await
+}
+
+/// Where a new cluster would go, given what is there.
+async fn laid_out<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    engine: &EngineInfo,
+    observed: &Observed,
+    observer: &dyn Observer,
+) -> Result<Topology> {
+    let image = resolve(runtime, spec, false, observer).await?;
+    let machine = machine(runtime, engine, observed).await?;
+    let place = surroundings(spec, image, machine, engine, observed, &Lessons::default())?;
+    Topology::new(spec, &place)
 }
 
 impl<R: Runtime> Start<'_, R> {
@@ -158,33 +135,85 @@ impl<R: Runtime> Start<'_, R> {
             self.observer(),
         );
         let lock = self.or_cancelled(held).await?;
-        let observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
-        let decision = plan::decide(self.spec, &observed)?;
-        let decision = self.in_time(doubt(decision, &observed)).await?;
+        let mut observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+        // What is nobody's any more goes beside the start; one of this name must go before it.
+        let mut nobodys = nobodys(&observed, engine.local);
+        let left: Vec<_> = nobodys
+            .extract_if(.., |one| one.name == *self.spec.name())
+            .collect();
+        let data = observed.of(self.spec.name()).has_data();
+        if !left.is_empty() && data {
+            self.clear(&lock, true).boxed().await?;
+            observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+        }
+        let (decision, secrets) = if left.is_empty() || data {
+            let mut decision = plan::decide(self.spec, &observed)?;
+            if let Decision::Restore(topology) = &decision {
+                self.restore(topology, &observed).boxed().await?;
+                observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+                decision = plan::decide(self.spec, &observed)?;
+            }
+            self.in_time(doubt(&self.runtime, decision, &observed).boxed())
+                .await?
+        } else {
+            (Decision::Replace, Secrets::default())
+        };
         let took = looked.elapsed();
         self.observer().observe(&Event::finished(Phase::Engine, took));
-        let mut cluster = match decision {
-            Decision::Adopt(topology) => self.adopt(*topology, &observed).await?,
-            Decision::Create if !lock.was_abandoned() => self.create(&engine).await?,
-            Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
-                let name = self.spec.name();
-                self.observer().observe(&Event::note(format!(
-                    "removing what a start of {name} that died has left behind"
-                )));
-                let clearing = Clearing {
-                    abandoned: lock.was_abandoned(),
-                    ..Clearing::of(
-                        Scope::Cluster(name.clone()),
-                        "a start that died has left it behind",
-                    )
-                };
-                self.or_cancelled(clear(&self.runtime, &clearing, self.observer()))
-                    .await?;
-                self.create(&engine).await?
-            }
+        // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
+        let new = !matches!(decision, Decision::Adopt(_));
+        if new && engine.local && reaches_bridges(&observed.networks) {
+            host::look(self.spec.profile(), self.options.strict, self.observer())?;
+        }
+        let sweep = async {
+            beside(&self.runtime, &engine.endpoint, nobodys, self.observer()).await;
+            std::future::pending().await
+        };
+        let mut cluster = tokio::select! {
+            biased;
+            cluster = self.carry_out((decision, secrets), &engine, &observed, &lock).boxed() => cluster?,
+            never = sweep => never,
         };
         cluster.timed(Phase::Engine, took, self.begun.elapsed());
         Ok(cluster)
+    }
+
+    async fn carry_out(
+        &self,
+        (decision, secrets): (Decision, Secrets),
+        engine: &EngineInfo,
+        observed: &Observed,
+        lock: &Lock,
+    ) -> Result<Cluster<R>> {
+        match decision {
+            Decision::Adopt(topology) => self.adopt(*topology, secrets, observed).boxed().await,
+            Decision::Create if !lock.was_abandoned() => self.create(engine).boxed().await,
+            // What a restoration has made is gone again: somebody else is at work.
+            Decision::Restore(topology) => Err(plan::damaged(topology.name(), &[1])),
+            Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+                self.clear(lock, false).boxed().await?;
+                self.create(engine).boxed().await
+            }
+        }
+    }
+
+    /// Removes what a start has left behind that died.
+    async fn clear(&self, lock: &Lock, keep_volumes: bool) -> Result<()> {
+        let name = self.spec.name();
+        self.observer().observe(&Event::note(format!(
+            "removing what a start of {name} that died has left behind"
+        )));
+        let clearing = Clearing {
+            abandoned: lock.was_abandoned(),
+            keep_volumes,
+            ..Clearing::of(
+                Scope::Cluster(name.clone()),
+                "a start that died has left it behind",
+            )
+        };
+        self.or_cancelled(clear(&self.runtime, &clearing, self.observer()))
+            .await
+            .map(drop)
     }
 
     async fn or_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
@@ -202,27 +231,50 @@ impl<R: Runtime> Start<'_, R> {
             .await
     }
 
-    fn executor(&self) -> Executor<'_, R> {
+    fn executor(&self, secrets: &Secrets) -> Executor<'_, R> {
         Executor {
             runtime: &self.runtime,
             observer: self.observer(),
             deadline: self.deadline,
             cancel: &self.options.cancel,
+            access: secrets::access(secrets),
             claim: Mutex::default(),
             making: Making::default(),
         }
     }
 
+    /// Makes again what is gone of a cluster whose data is on volumes. If that fails, what was made stays for
+    /// the next attempt.
+    async fn restore(&self, topology: &Topology, observed: &Observed) -> Result<()> {
+        let name = topology.name();
+        self.observer().observe(&Event::note(format!(
+            "the data of {name} is on its volumes: making again what is gone around them"
+        )));
+        let plan = plan::restore(topology, &observed.of(name));
+        self.executor(&Secrets::default())
+            .bring_up(&plan, topology)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::Port | ErrorKind::Subnet => error.hint(
+                    "The nodes know each other by their addresses, which are in their data: free what is taken, \
+                     then start again.",
+                ),
+                _ => error,
+            })?;
+        Ok(())
+    }
+
     /// Wakes what sleeps, and proves the whole. What was there before is not removed if that fails.
-    async fn adopt(&self, topology: Topology, observed: &Observed) -> Result<Cluster<R>> {
+    async fn adopt(&self, topology: Topology, secrets: Secrets, observed: &Observed) -> Result<Cluster<R>> {
         let ours = observed.of(self.spec.name());
+        secrets::same(self.spec, &secrets)?;
         let plan = plan::adopt(&topology, &ours.containers);
         for planned in plan.steps().filter(|planned| !planned.step.waits()) {
             self.observer()
                 .observe(&Event::note(format!("{}: {}", planned.step, planned.cause)));
         }
         let outcome = self
-            .executor()
+            .executor(&secrets)
             .bring_up(&plan, &topology)
             .await
             .map_err(|error| {
@@ -238,7 +290,7 @@ impl<R: Runtime> Start<'_, R> {
                     error
                 }
             })?;
-        Ok(self.finish(topology, outcome, Guard::new(self.runtime.clone()), true))
+        Ok(self.finish(topology, secrets, outcome, Guard::new(self.runtime.clone()), true))
     }
 
     async fn create(&self, engine: &EngineInfo) -> Result<Cluster<R>> {
@@ -266,10 +318,10 @@ impl<R: Runtime> Start<'_, R> {
         let mut lessons = Lessons::default();
         let mut guard = Guard::new(self.runtime.clone());
         for attempt in 1.. {
-            match self.attempt(engine, &image, &lessons, &mut guard).await {
-                Ok((topology, mut outcome)) => {
+            match self.attempt(engine, &image, &lessons, &mut guard).boxed().await {
+                Ok((topology, secrets, mut outcome)) => {
                     outcome.timings.insert(Phase::Image, image_took);
-                    return Ok(self.finish(topology, outcome, guard, false));
+                    return Ok(self.finish(topology, secrets, outcome, guard, false));
                 }
                 Err(Failed { topology, error }) => {
                     let lesson = topology
@@ -298,7 +350,7 @@ impl<R: Runtime> Start<'_, R> {
         image: &Image,
         lessons: &Lessons,
         guard: &mut Guard<R>,
-    ) -> Result<(Topology, Outcome), Failed> {
+    ) -> Result<(Topology, Secrets, Outcome), Failed> {
         let nowhere = |error| Failed {
             topology: None,
             error,
@@ -307,21 +359,38 @@ impl<R: Runtime> Start<'_, R> {
         let claim = self.or_cancelled(claim).await.map_err(nowhere)?;
         let observed = self.runtime.observe(&Scope::Everything);
         let observed = self.in_time(observed).await.map_err(nowhere)?;
-        let place = surroundings(self.spec, image.clone(), engine, &observed, lessons).map_err(nowhere)?;
-        let topology = Topology::new(self.spec, &place).map_err(nowhere)?;
-        let plan = plan::create(&topology);
+        let machine = self.in_time(machine(&self.runtime, engine, &observed));
+        let machine = machine.await.map_err(nowhere)?;
+        let place =
+            surroundings(self.spec, image.clone(), machine, engine, &observed, lessons).map_err(nowhere)?;
+        let topology = Topology::new(self.spec, &place)
+            .map_err(nowhere)?
+            .with_life(self.life());
+        let secrets = secrets::make(&topology).map_err(nowhere)?;
+        let plan = plan::create(&topology, &secrets);
         guard.arm(&topology.run);
         let executor = Executor {
             claim: Mutex::new(Some(claim)),
             making: guard.making(),
-            ..self.executor()
+            ..self.executor(&secrets)
         };
         match executor.bring_up(&plan, &topology).await {
-            Ok(outcome) => Ok((topology, outcome)),
+            Ok(outcome) => Ok((topology, secrets, outcome)),
             Err(error) => Err(Failed {
                 topology: Some(Box::new(topology)),
                 error,
             }),
+        }
+    }
+
+    fn life(&self) -> Life {
+        let life = Life {
+            owner: self.options.owner.clone(),
+            expires: None,
+        };
+        match self.options.ttl {
+            Some(ttl) => life.until(SystemTime::now(), ttl),
+            None => life,
         }
     }
 
@@ -333,7 +402,7 @@ impl<R: Runtime> Start<'_, R> {
         let open = match kind {
             ErrorKind::Subnet => self.spec.subnet().is_none(),
             ErrorKind::Port => self.spec.port().is_none(),
-            ErrorKind::Limit => true,
+            ErrorKind::Limit | ErrorKind::Sysctl => true,
             ErrorKind::Address => self.spec.announce() == crate::spec::AnnounceChoice::Auto,
             _ => false,
         };
@@ -353,6 +422,7 @@ impl<R: Runtime> Start<'_, R> {
             ErrorKind::Subnet => lessons.subnets.push(subnet),
             ErrorKind::Port => lessons.ports.extend(ports),
             ErrorKind::Limit => lessons.open_files_refused = true,
+            ErrorKind::Sysctl => lessons.sysctls_refused = true,
             _ => lessons.bridge_unreachable = true,
         })
     }
@@ -371,8 +441,18 @@ impl<R: Runtime> Start<'_, R> {
         guard.undo_after(error, self.observer()).await
     }
 
-    fn finish(&self, topology: Topology, outcome: Outcome, guard: Guard<R>, adopted: bool) -> Cluster<R> {
-        Cluster::new(self.runtime.clone(), topology, outcome, guard, adopted)
+    fn finish(
+        &self,
+        topology: Topology,
+        secrets: Secrets,
+        outcome: Outcome,
+        mut guard: Guard<R>,
+        adopted: bool,
+    ) -> Cluster<R> {
+        if topology.spec.persist() {
+            guard.keep_volumes();
+        }
+        Cluster::new(self.runtime.clone(), topology, secrets, outcome, guard, adopted)
     }
 }
 
@@ -380,31 +460,4 @@ impl<R: Runtime> Start<'_, R> {
 struct Failed {
     topology: Option<Box<Topology>>,
     error: Error,
-}
-
-/// Asks the nodes that run whether their formation was ever finished. An unfinished cluster without a key
-/// is nobody's, and is replaced; one that has lost nodes is not touched.
-async fn doubt(decision: Decision, observed: &Observed) -> Result<Decision> {
-    let (topology, missing) = match &decision {
-        Decision::Create | Decision::Replace => return Ok(decision),
-        Decision::Adopt(topology) => (topology, Vec::new()),
-        Decision::Doubt { topology, missing } => (topology, missing.clone()),
-    };
-    let running = observed.of(topology.name()).running();
-    let links = reachable(topology, &running, DOUBT).await;
-    let answers = join_all(links.iter().map(|(_, link)| async {
-        let forming = is_forming(topology, link).await.unwrap_or(false);
-        let keys = link.keys().await.unwrap_or(u64::MAX);
-        (forming, keys)
-    }))
-    .await;
-    let unfinished = answers.iter().any(|(forming, _)| *forming);
-    let keys = answers.iter().any(|(_, keys)| *keys > 0);
-    if unfinished && !keys {
-        return Ok(Decision::Replace);
-    }
-    if !missing.is_empty() {
-        return Err(plan::damaged(topology.name(), &missing));
-    }
-    Ok(decision)
 }

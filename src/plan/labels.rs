@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::ClusterSpec;
+use crate::spec::{ClusterSpec, Life};
 use crate::topology::{Node, Surroundings, Topology};
 
 /// The cluster's name.
@@ -15,6 +15,12 @@ pub const NODE: &str = "rcup.node";
 pub const RUN: &str = "rcup.run";
 /// The version of rcup that made the object.
 pub const VERSION: &str = "rcup.version";
+/// The process for which the object was made, as JSON; the object may go when it has ended.
+pub const OWNER: &str = "rcup.owner";
+/// When the object may go, in seconds since 1970.
+pub const EXPIRES: &str = "rcup.expires";
+/// On a volume of its own: the owner has let the cluster live on. Labels cannot be changed afterwards.
+pub const KEPT: &str = "rcup.kept";
 /// The specification, as JSON.
 const SPEC: &str = "rcup.spec";
 /// The surroundings, as JSON.
@@ -25,16 +31,48 @@ pub type Labels = BTreeMap<String, String>;
 
 /// The labels that all objects of a cluster carry.
 pub fn of_cluster(topology: &Topology) -> Labels {
-    [
+    let owner = topology.life.owner.as_ref().map(|owner| (OWNER, json(owner)));
+    let expires = topology.life.expires.map(|at| (EXPIRES, at.to_string()));
+    let always = [
         (CLUSTER, topology.name().to_string()),
         (RUN, topology.run.clone()),
         (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
         (SPEC, json(&topology.spec)),
         (PLACE, json(&topology.surroundings)),
-    ]
-    .into_iter()
-    .map(|(name, value)| (name.to_owned(), value))
-    .collect()
+    ];
+    always
+        .into_iter()
+        .chain(owner)
+        .chain(expires)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The labels of a node's volume with data. They name no owner and no end: whoever may remove the containers
+/// may not remove the data with them.
+pub fn of_data(topology: &Topology, node: &Node) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.remove(OWNER);
+    labels.remove(EXPIRES);
+    labels.insert(NODE.to_owned(), node.index.to_string());
+    labels
+}
+
+/// The labels of the volume that says that a cluster outlives its owner.
+pub fn of_kept(topology: &Topology) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.insert(KEPT.to_owned(), "true".to_owned());
+    labels
+}
+
+/// When the object may go. What cannot be read never ends.
+pub fn life(labels: &Labels) -> Life {
+    Life {
+        owner: labels
+            .get(OWNER)
+            .and_then(|owner| serde_json::from_str(owner).ok()),
+        expires: labels.get(EXPIRES).and_then(|at| at.parse().ok()),
+    }
 }
 
 /// The labels of a node's container.
@@ -70,7 +108,7 @@ pub fn topology(labels: &Labels) -> Result<Topology> {
         )
         .hint("Remove the cluster with `rcup down` and start it again, or use the version that made it."));
     };
-    Topology::new(&spec, &surroundings)
+    Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
 }
 
 /// Neither of the two values can fail to serialize: they have no maps with keys that are not text.

@@ -2,15 +2,20 @@
 
 mod down;
 pub mod labels;
+mod mend;
 mod observed;
+mod prune;
 mod request;
 mod step;
 mod up;
 
 pub use down::remove;
+pub use mend::{Mend, mend};
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
+pub use prune::{Cause, Leftover, leftovers};
 pub use request::{
-    ContainerRequest, File, NetworkRequest, USER, VolumeRequest, container, files, network, volume,
+    ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest, container, delivery, network,
+    volumes,
 };
 pub use step::{Plan, Planned, Step};
-pub use up::{Decision, adopt, create, damaged, decide};
+pub use up::{Decision, adopt, create, damaged, decide, restore};

@@ -4,7 +4,7 @@ use ipnet::Ipv4Net;
 
 use super::labels::{self, Labels};
 use crate::spec::ClusterName;
-use crate::topology::{TakenPort, TakenSubnet};
+use crate::topology::{TakenPort, TakenSubnet, Topology};
 
 /// A network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -144,6 +144,13 @@ impl Observed {
             .collect()
     }
 
+    /// Whether there are volumes with nodes' data.
+    pub fn has_data(&self) -> bool {
+        self.volumes
+            .iter()
+            .any(|volume| volume.labels.contains_key(labels::NODE))
+    }
+
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty() && self.containers.is_empty() && self.volumes.is_empty()
@@ -169,8 +176,23 @@ impl Observed {
             .chain(self.volumes.iter().map(|volume| &volume.labels))
     }
 
-    /// The address ranges that networks hold.
+    /// The clusters of which only the data is there. Their nodes know each other by their addresses, so these
+    /// stay theirs.
+    fn asleep(&self) -> Vec<Topology> {
+        let first = |volume: &&VolumeSeen| volume.labels.get(labels::NODE).is_some_and(|node| node == "1");
+        self.volumes
+            .iter()
+            .filter(first)
+            .filter_map(|volume| labels::topology(&volume.labels).ok())
+            .collect()
+    }
+
+    /// The address ranges that networks hold, and those that belong to data without a network.
     pub fn taken_subnets(&self) -> Vec<TakenSubnet> {
+        let asleep = self.asleep().into_iter().map(|topology| TakenSubnet {
+            subnet: topology.surroundings.subnet,
+            by: format!("the data of cluster {}", topology.name()),
+        });
         self.networks
             .iter()
             .flat_map(|network| {
@@ -180,6 +202,7 @@ impl Observed {
                     by: by.clone(),
                 })
             })
+            .chain(asleep)
             .collect()
     }
 
@@ -193,20 +216,53 @@ impl Observed {
                 by: by.clone(),
             })
         });
-        let claimed = self.networks.iter().filter_map(|network| {
-            let topology = labels::topology(&network.labels).ok()?;
+        let networks = self.networks.iter();
+        let awake = networks.filter_map(|network| labels::topology(&network.labels).ok());
+        let claimed = awake.chain(self.asleep()).map(|topology| {
             let by = format!("cluster {}", topology.name());
-            Some(
-                topology
-                    .nodes
-                    .iter()
-                    .map(|node| TakenPort {
-                        port: node.port,
-                        by: by.clone(),
-                    })
-                    .collect::<Vec<_>>(),
-            )
+            topology
+                .nodes
+                .iter()
+                .map(|node| TakenPort {
+                    port: node.port,
+                    by: by.clone(),
+                })
+                .collect::<Vec<_>>()
         });
         published.chain(claimed.flatten()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::volumes;
+    use crate::spec::ClusterSpec;
+
+    #[test]
+    fn data_without_a_network_keeps_its_addresses() {
+        let spec = ClusterSpec::builder().persist(true).build().unwrap();
+        let place = crate::topology::surroundings(crate::spec::Engine::Redis, "8.0.2");
+        let topology = Topology::new(&spec, &place).unwrap();
+        let observed = Observed {
+            volumes: volumes(&topology)
+                .into_iter()
+                .map(|(volume, _)| VolumeSeen {
+                    name: volume.name,
+                    labels: volume.labels,
+                })
+                .collect(),
+            ..Observed::default()
+        };
+        let subnets = observed.taken_subnets();
+        assert_eq!(subnets.len(), 1);
+        assert_eq!(subnets[0].subnet, place.subnet);
+        let ports: Vec<u16> = observed
+            .taken_ports()
+            .into_iter()
+            .map(|taken| taken.port)
+            .collect();
+        assert_eq!(ports, [7001, 7002, 7003, 7004, 7005, 7006]);
+        assert_eq!(subnets[0].by, "the data of cluster default");
     }
 }

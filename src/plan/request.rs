@@ -5,12 +5,24 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use super::labels::{self, Labels};
-use crate::render::{HOME, conf_path, directory, nodes_conf, redis_conf};
+use crate::render::{
+    HOME, certificate_files, conf_path, directory, nodes_conf, redis_conf, secret_lines, secrets_path,
+    tls_lines,
+};
+use crate::spec::Secrets;
 use crate::topology::{Formation, Node, Topology};
 
 /// The user and group under which every node runs, and to whom its files belong. The number is the one of
 /// the official images; an image need not know it by name.
 pub const USER: u32 = 999;
+
+/// Kernel settings of a node's own network namespace: how many connections may wait to be accepted, and how many
+/// to be established. Linux gives every namespace its defaults (4096 since Linux 5.4, 128 before, less than the
+/// `tcp-backlog` of 511 that Redis asks for), whatever the host has set; the values are the guide's for the host.
+pub const SYSCTLS: [(&str, &str); 2] = [
+    ("net.core.somaxconn", "65535"),
+    ("net.ipv4.tcp_max_syn_backlog", "65535"),
+];
 
 /// A bridge network with an address plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +65,15 @@ pub struct ContainerRequest {
     pub port: u16,
     /// The limit of open files, soft and hard; `None` leaves it to the engine.
     pub open_files: Option<u64>,
+    /// What it may take of the machine's memory in bytes, without swap; `None` for no limit.
+    pub memory: Option<u64>,
+    /// Kernel settings of its network namespace, by name.
+    pub sysctls: Vec<(String, String)>,
     /// Directories of the image that get an empty memory file system, because the image declares them as
     /// volumes: an anonymous volume would carry no label and stay behind.
     pub scratch: Vec<String>,
-    /// The cluster's volume.
-    pub volume: String,
+    /// The volume with the node's files.
+    pub volume: VolumeRequest,
     /// Where it is mounted.
     pub mount: String,
     /// Its labels.
@@ -65,7 +81,7 @@ pub struct ContainerRequest {
 }
 
 /// A file or, without contents, a directory.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// The absolute path.
     pub path: String,
@@ -73,6 +89,17 @@ pub struct File {
     pub mode: u32,
     /// The text; `None` makes a directory.
     pub contents: Option<String>,
+}
+
+impl std::fmt::Debug for File {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File")
+            .field("path", &self.path)
+            .field("mode", &format_args!("{:o}", self.mode))
+            .field("bytes", &self.contents.as_ref().map(String::len))
+            .finish()
+    }
 }
 
 /// The network of a topology.
@@ -85,17 +112,58 @@ pub fn network(topology: &Topology) -> NetworkRequest {
     }
 }
 
-/// The volume of a topology, with the files of all its nodes. One upload fills it, while files in every
-/// container's own file system would cost the engine a mount and an unmount for each of them.
-pub fn volume(topology: &Topology) -> VolumeRequest {
-    VolumeRequest {
-        name: topology.volume(),
+/// Files for volumes. They go through one container that has all volumes mounted and never runs: one upload,
+/// while files in every container's own file system would cost the engine a mount and an unmount each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesRequest {
+    /// The name of the container.
+    pub name: String,
+    /// Its image, of which nothing is used.
+    pub image: String,
+    /// The volumes, and where each is mounted.
+    pub volumes: Vec<(VolumeRequest, String)>,
+    /// The files.
+    pub files: Vec<File>,
+    /// The container's labels.
+    pub labels: Labels,
+}
+
+/// The volume of a node and where it is mounted. Where the data shall last, every node has a volume of its
+/// own, under its container's name; else one is enough for all.
+fn volume_of(topology: &Topology, node: &Node) -> (VolumeRequest, String) {
+    if topology.spec.persist() {
+        let (name, labels) = (node.name.clone(), labels::of_data(topology, node));
+        (VolumeRequest { name, labels }, directory(node))
+    } else {
+        let (name, labels) = (topology.name().volume(), labels::of_cluster(topology));
+        (VolumeRequest { name, labels }, HOME.to_owned())
+    }
+}
+
+/// The volumes of a topology, and where they are mounted.
+pub fn volumes(topology: &Topology) -> Vec<(VolumeRequest, String)> {
+    let nodes = if topology.spec.persist() {
+        &topology.nodes[..]
+    } else {
+        &topology.nodes[..1]
+    };
+    nodes.iter().map(|node| volume_of(topology, node)).collect()
+}
+
+/// The files of all nodes on their way to the volumes.
+pub fn delivery(topology: &Topology, secrets: &Secrets) -> FilesRequest {
+    FilesRequest {
+        name: topology.name().carrier(),
+        image: topology.image().reference.clone(),
+        volumes: volumes(topology),
+        files: files(topology, secrets),
         labels: labels::of_cluster(topology),
     }
 }
 
 /// The container of a node.
 pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
+    let (volume, mount) = volume_of(topology, node);
     ContainerRequest {
         name: node.name.clone(),
         image: topology.image().reference.clone(),
@@ -105,15 +173,25 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
         ip: node.ip,
         port: node.port,
         open_files: topology.surroundings.open_files,
+        memory: topology
+            .surroundings
+            .machine
+            .memory(&topology.spec)
+            .and_then(|memory| memory.container),
+        sysctls: SYSCTLS
+            .iter()
+            .filter(|_| topology.surroundings.own_sysctls)
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect(),
         scratch: topology.image().volumes.clone(),
-        volume: topology.volume(),
-        mount: HOME.to_owned(),
+        volume,
+        mount,
         labels: labels::of_node(topology, node),
     }
 }
 
-/// The files of all nodes, which lie on the cluster's volume.
-pub fn files(topology: &Topology) -> Vec<File> {
+/// The files of all nodes.
+fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
     let file = |path: String, contents| File {
         path,
         mode: 0o600,
@@ -121,7 +199,14 @@ pub fn files(topology: &Topology) -> Vec<File> {
     };
     let of_node = |node: &Node| {
         let home = directory(node);
-        let mut files = vec![file(conf_path(node), redis_conf(topology, node))];
+        let conf = redis_conf(topology, node) + &tls_lines(topology, node) + &secret_lines(secrets);
+        let mut files = vec![file(conf_path(node), conf)];
+        if !secrets.is_empty() {
+            files.push(file(secrets_path(node), secrets.to_file()));
+        }
+        if let Some(certificates) = &secrets.certificates {
+            files.extend(certificate_files(certificates, node).map(|(path, text)| file(path, text)));
+        }
         if topology.formation == Formation::Seeded {
             files.push(file(format!("{home}/nodes.conf"), nodes_conf(topology, node)));
         }
@@ -160,7 +245,7 @@ mod tests {
     #[test]
     fn every_node_has_a_directory_that_nobody_else_can_read() {
         let topology = topology(1, 1, Engine::Valkey, "8.1.1");
-        let files = files(&topology);
+        let files = files(&topology, &Secrets::default());
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(
             paths,

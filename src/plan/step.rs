@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::request::{ContainerRequest, File, NetworkRequest, VolumeRequest};
+use super::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::event::Phase;
 use crate::topology::Formation;
 
@@ -13,17 +13,12 @@ use crate::topology::Formation;
 pub enum Step {
     /// Makes the network, which also claims its subnet and the ports in its labels.
     CreateNetwork(NetworkRequest),
-    /// Makes the volume for the nodes' files.
+    /// Makes a volume for nodes' files.
     CreateVolume(VolumeRequest),
     /// Makes a container.
     CreateNode(Box<ContainerRequest>),
-    /// Puts the files of all nodes on the volume, through a container that has it mounted.
-    PutFiles {
-        /// The container's name.
-        container: String,
-        /// The files.
-        files: Vec<File>,
-    },
+    /// Puts the files of all nodes on their volumes, through a container that has them mounted.
+    PutFiles(Box<FilesRequest>),
     /// Starts a node's container.
     StartNode {
         /// The container's name.
@@ -70,7 +65,7 @@ impl Step {
             Self::CreateNetwork(_) => "create-network",
             Self::CreateVolume(_) => "create-volume",
             Self::CreateNode(_) => "create-node",
-            Self::PutFiles { .. } => "put-files",
+            Self::PutFiles(_) => "put-files",
             Self::StartNode { .. } => "start-node",
             Self::ResumeNode { .. } => "resume-node",
             Self::AwaitAnswers => "await-answers",
@@ -94,8 +89,8 @@ impl Step {
     /// The phase to which its time is counted.
     pub fn phase(&self) -> Phase {
         match self {
-            Self::CreateNetwork(_) | Self::CreateVolume(_) => Phase::Network,
-            Self::CreateNode(_) | Self::PutFiles { .. } => Phase::Create,
+            Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::PutFiles(_) => Phase::Network,
+            Self::CreateNode(_) => Phase::Create,
             Self::StartNode { .. } | Self::ResumeNode { .. } | Self::AwaitAnswers => Phase::Start,
             Self::Form(_) | Self::HandBack => Phase::Form,
             Self::Prove => Phase::Prove,
@@ -111,9 +106,10 @@ impl fmt::Display for Step {
         match self {
             Self::CreateNetwork(request) => write!(f, "create network {} ({})", request.name, request.subnet),
             Self::CreateVolume(request) => write!(f, "create volume {}", request.name),
-            Self::PutFiles { container, files } => {
+            Self::PutFiles(request) => {
+                let files = &request.files;
                 let count = files.iter().filter(|file| file.contents.is_some()).count();
-                write!(f, "put {count} files on the volume through {container}")
+                write!(f, "put {count} files on the volumes through {}", request.name)
             }
             Self::CreateNode(request) => write!(
                 f,

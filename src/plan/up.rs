@@ -5,8 +5,8 @@ use super::observed::{Activity, ContainerSeen, Observed};
 use super::request;
 use super::step::{Plan, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ClusterName, ClusterSpec};
-use crate::topology::{Formation, Topology};
+use crate::spec::{ClusterName, ClusterSpec, Secrets};
+use crate::topology::{Formation, Node, Topology, size};
 
 /// The way `up` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Decision {
     Create,
     /// Only remains of a start that died before any node ran: remove them, then make it.
     Replace,
+    /// Its data is on volumes, but its network or some of its containers are gone: make them again.
+    Restore(Box<Topology>),
     /// All is there: start what does not run, and prove it.
     Adopt(Box<Topology>),
     /// Some nodes are missing, others have run. Whether they ever formed a cluster, only they can tell.
@@ -38,11 +40,11 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     let Some(labels) = ours.all_labels().next() else {
         return Ok(Decision::Create);
     };
-    if ours
+    let never_ran = ours
         .containers
         .iter()
-        .all(|container| container.activity == Activity::Created)
-    {
+        .all(|container| container.activity == Activity::Created);
+    if never_ran && !ours.has_data() {
         return Ok(Decision::Replace);
     }
     let running = labels::topology(labels)?;
@@ -58,13 +60,14 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
              the new one another name."
         )));
     }
-    if ours.networks.is_empty() {
+    let lost = lost_volumes(&running, &ours);
+    if !lost.is_empty() {
         return Err(Error::new(
             ErrorKind::Damaged,
-            format!("the network {} of cluster {name} is gone", name.network()),
+            format!("cluster {name} has lost its data on {}", lost.join(", ")),
         )
         .hint(format!(
-            "Its containers cannot start without it: `rcup down {name}`, then `rcup up {name}`."
+            "Save the other volumes of it if you need them, then remove them with `rcup down {name} --volumes`."
         )));
     }
     let missing: Vec<usize> = running
@@ -78,6 +81,18 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
                 .any(|container| container.index() == Some(*index))
         })
         .collect();
+    if running.spec.persist() && (ours.networks.is_empty() || !missing.is_empty()) {
+        return Ok(Decision::Restore(Box::new(running)));
+    }
+    if ours.networks.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!("the network {} of cluster {name} is gone", name.network()),
+        )
+        .hint(format!(
+            "Its containers cannot start without it: `rcup down {name}`, then `rcup up {name}`."
+        )));
+    }
     let topology = Box::new(running);
     if missing.is_empty() {
         Ok(Decision::Adopt(topology))
@@ -99,6 +114,19 @@ pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
     ))
 }
 
+/// The volumes with data that are gone.
+fn lost_volumes(topology: &Topology, ours: &Observed) -> Vec<String> {
+    if !topology.spec.persist() {
+        return Vec::new();
+    }
+    let wanted = request::volumes(topology)
+        .into_iter()
+        .map(|(volume, _)| volume.name);
+    wanted
+        .filter(|name| !ours.volumes.iter().any(|volume| volume.name == *name))
+        .collect()
+}
+
 fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     let name = spec.name();
     let stranger =
@@ -118,7 +146,10 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
             }
         )))
     };
-    let names: Vec<String> = (1..=spec.nodes()).map(|index| name.container(index)).collect();
+    let names: Vec<String> = (1..=spec.nodes())
+        .map(|index| name.container(index))
+        .chain([name.carrier()])
+        .collect();
     if let Some(container) = observed
         .containers
         .iter()
@@ -126,11 +157,9 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     {
         return refuse("container", &container.name);
     }
-    if let Some(volume) = observed
-        .volumes
-        .iter()
-        .find(|volume| stranger(&volume.labels) && volume.name == name.volume())
-    {
+    if let Some(volume) = observed.volumes.iter().find(|volume| {
+        stranger(&volume.labels) && (volume.name == name.volume() || names.contains(&volume.name))
+    }) {
         return refuse("volume", &volume.name);
     }
     if let Some(network) = observed
@@ -161,6 +190,13 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
         spec.replicas().to_string(),
         asked.replicas().to_string(),
     );
+    if asked.tls() {
+        let tls = |tls: bool| if tls { "on" } else { "off" }.to_owned();
+        compare("TLS", tls(spec.tls()), tls(true));
+    }
+    if asked.password().is_some() && spec.password().is_none() {
+        compare("password", "none".to_owned(), "one".to_owned());
+    }
     if let Some(image) = asked.image() {
         compare("image", running.image().reference.clone(), image.to_owned());
     } else if spec.image().is_none() {
@@ -170,6 +206,19 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
             asked.engine().to_string(),
         );
     }
+    if asked.image().is_none()
+        && let Some(version) = asked.engine_version()
+        && !version.matches(running.server().version)
+    {
+        compare(
+            "version",
+            running.server().version.to_string(),
+            version.to_string(),
+        );
+    }
+    compare("profile", spec.profile().to_string(), asked.profile().to_string());
+    let memory = |spec: &ClusterSpec| spec.memory().map_or_else(|| "its share".to_owned(), size);
+    compare("memory", memory(spec), memory(asked));
     if let Some(subnet) = asked.subnet() {
         compare(
             "subnet",
@@ -186,6 +235,8 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     }
     let timeout = |spec: &ClusterSpec| humantime::format_duration(spec.node_timeout()).to_string();
     compare("node timeout", timeout(spec), timeout(asked));
+    let place = |spec: &ClusterSpec| if spec.persist() { "on volumes" } else { "in memory" };
+    compare("data", place(spec).to_owned(), place(asked).to_owned());
     if asked.announce() != spec.announce() {
         compare(
             "announce",
@@ -207,58 +258,92 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
 }
 
 /// The plan that makes a cluster from nothing.
-pub fn create(topology: &Topology) -> Plan {
+pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
     let mut plan = Plan::default();
     let nodes = &topology.nodes;
-    let network = (
-        Step::CreateNetwork(request::network(topology)),
-        format!("the nodes of {} need fixed addresses", topology.name()),
+    plan.stage(request::volumes(topology).into_iter().map(|(volume, _)| {
+        let cause = "the nodes keep their files on it".to_owned();
+        (Step::CreateVolume(volume), cause)
+    }));
+    // The engine makes the network while the files are put in place.
+    let delivery = request::delivery(topology, secrets);
+    let carrier = delivery.name.clone();
+    let files = (
+        Step::PutFiles(Box::new(delivery)),
+        "a node reads its files when it starts".to_owned(),
     );
-    let volume = (
-        Step::CreateVolume(request::volume(topology)),
-        "the nodes keep their files on it".to_owned(),
-    );
-    plan.stage([network, volume]);
-    let create = |node| {
-        let cause = format!(
-            "{} masters with {} replicas each were asked for",
-            topology.shards.len(),
-            topology.spec.replicas()
-        );
-        (
-            Step::CreateNode(Box::new(request::container(topology, node))),
-            cause,
-        )
+    plan.stage([network(topology), files]);
+    let remove = Step::RemoveContainer {
+        id: carrier.clone(),
+        name: carrier,
     };
-    // The files go through the first container, while the engine makes the others.
-    let (first, others) = nodes.split_at(1);
-    plan.stage(first.iter().map(create));
-    let files = first.iter().map(|node| {
-        let step = Step::PutFiles {
-            container: node.name.clone(),
-            files: request::files(topology),
-        };
-        (step, "a node reads its files when it starts".to_owned())
-    });
-    plan.stage(files.chain(others.iter().map(create)));
-    let start = nodes.iter().map(|node| {
-        let name = node.name.clone();
-        let cause = "all containers exist, and starting them is the cost".to_owned();
-        (Step::StartNode { name }, cause)
-    });
+    let remove = (remove, "the files are in place".to_owned());
+    plan.stage(nodes.iter().map(|node| creation(topology, node)).chain([remove]));
     let why = match topology.formation {
         Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
         Formation::Commands => "the nodes boot empty".to_owned(),
     };
-    plan.stage(start.chain([(Step::Form(topology.formation), why)]));
+    plan.stage(
+        nodes
+            .iter()
+            .map(start)
+            .chain([(Step::Form(topology.formation), why)]),
+    );
     plan.stage([(Step::Prove, "ready means ready".to_owned())]);
     plan
+}
+
+/// The plan that makes again what is gone of a cluster with volumes. Containers whose network is gone cannot
+/// start, and none of them runs, so they are replaced.
+pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
+    let mut plan = Plan::default();
+    let lost_network = ours.networks.is_empty();
+    let remains = |container: &&ContainerSeen| lost_network || container.index().is_none();
+    plan.stage(ours.containers.iter().filter(remains).map(|container| {
+        let (id, name) = (container.id.clone(), container.name.clone());
+        let cause = "it cannot be used any more, and its data is on a volume".to_owned();
+        (Step::RemoveContainer { id, name }, cause)
+    }));
+    if lost_network {
+        plan.stage([network(topology)]);
+    }
+    let gone = |name: &str| lost_network || !ours.containers.iter().any(|container| container.name == name);
+    let nodes = || topology.nodes.iter().filter(|node| gone(&node.name));
+    plan.stage(nodes().map(|node| creation(topology, node)));
+    plan.stage(nodes().map(start));
+    plan
+}
+
+fn network(topology: &Topology) -> (Step, String) {
+    (
+        Step::CreateNetwork(request::network(topology)),
+        format!("the nodes of {} need fixed addresses", topology.name()),
+    )
+}
+
+fn creation(topology: &Topology, node: &Node) -> (Step, String) {
+    let cause = format!(
+        "{} masters with {} replicas each were asked for",
+        topology.shards.len(),
+        topology.spec.replicas()
+    );
+    (
+        Step::CreateNode(Box::new(request::container(topology, node))),
+        cause,
+    )
+}
+
+fn start(node: &Node) -> (Step, String) {
+    let name = node.name.clone();
+    let cause = "all containers exist, and starting them is the cost".to_owned();
+    (Step::StartNode { name }, cause)
 }
 
 /// The plan that brings an existing cluster back: `containers` are its own.
 pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
     let mut plan = Plan::default();
-    let mut ordered: Vec<&ContainerSeen> = containers.iter().collect();
+    let nodes = containers.iter().filter(|container| container.index().is_some());
+    let mut ordered: Vec<&ContainerSeen> = nodes.collect();
     ordered.sort_by_key(|container| container.index());
     let wake = ordered.into_iter().filter_map(|container| {
         let name = container.name.clone();
@@ -311,8 +396,10 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_cluster_is_made_in_six_stages() {
-        insta::assert_snapshot!(create(&topology(2, 1, Engine::Redis, "7.0.15")).to_string());
+    fn a_fresh_cluster_is_made_stage_by_stage() {
+        insta::assert_snapshot!(
+            create(&topology(2, 1, Engine::Redis, "7.0.15"), &Secrets::default()).to_string()
+        );
     }
 
     #[test]

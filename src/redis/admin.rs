@@ -157,6 +157,11 @@ impl NodeConnection {
         Ok(seconds * 1000 + micros / 1000)
     }
 
+    /// `INFO memory`, by field. It counts scripts and functions too.
+    pub async fn memory(&self) -> Result<BTreeMap<String, String>> {
+        Ok(parse::fields(&self.command::<String>(&["INFO", "memory"]).await?))
+    }
+
     /// How many keys the node holds.
     pub async fn keys(&self) -> Result<u64> {
         self.command(&["DBSIZE"]).await

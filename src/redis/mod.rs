@@ -1,8 +1,11 @@
 //! The wire: connections to single nodes, the commands that form and judge a cluster, and parsers for
 //! what they answer.
 
+mod access;
 mod admin;
+mod ask;
 mod connection;
 mod parse;
 
-pub use connection::{Address, NodeConnection};
+pub use access::{Access, Credentials, url};
+pub use connection::{Address, Message, NodeConnection, trust};

@@ -1,7 +1,25 @@
-//! Pure text: what stands in a node's files.
+//! Pure text: what stands in a node's files, in the files that take a cluster elsewhere, and in reports.
 
+mod bare_metal;
+mod compose;
+mod conf;
+mod document;
+mod kubernetes;
 mod nodes_conf;
 mod redis_conf;
+pub mod report;
+mod secrets;
+mod settings;
+mod tls;
+mod yaml;
 
-pub use nodes_conf::{ghost, has_ghosts, nodes_conf};
-pub use redis_conf::{HOME, NODE_TIMEOUT, Temporary, conf_path, directory, redis_conf, temporary};
+pub use bare_metal::{BareMetal, bare_metal};
+pub use compose::{COMPOSE_FILE, compose};
+pub use conf::conf;
+pub use document::{Document, PASSWORD_FILE};
+pub use kubernetes::kubernetes;
+pub use nodes_conf::{ghost, has_ghosts, nodes_conf, settled_nodes_conf};
+pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf};
+pub use secrets::{secret_lines, secrets_path};
+pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary};
+pub use tls::{authority_path, certificate_files, tls_lines};

@@ -15,7 +15,10 @@ use crate::topology::{Announce, Node, NodeId, Shard, Topology};
 
 /// The ghost's address. It must be an address (`noaddr` would count as a failure on Valkey 9) at which
 /// nobody listens: port 9, discard, of the node itself.
-const GHOST_ADDRESS: &str = "127.0.0.1:9@19";
+const GHOST_IP: &str = "127.0.0.1";
+
+/// Its client port and its bus port.
+const GHOST_PORTS: (u16, u16) = (9, 19);
 
 /// Whether the shards' first owners are ghosts.
 pub fn has_ghosts(topology: &Topology) -> bool {
@@ -27,43 +30,49 @@ pub fn ghost(shard: &Shard) -> NodeId {
     NodeId(shard.id.0.chars().rev().collect())
 }
 
-/// The id of the node that owns the shard's slots while the cluster boots.
-fn first_owner(topology: &Topology, shard: &Shard) -> NodeId {
-    shard
-        .replicas
-        .first()
-        .and_then(|index| topology.node(*index))
-        .map_or_else(|| ghost(shard), |node| node.id.clone())
+/// The file for `node`, roles swapped. Masters stand first, because a replica's line refers to its master.
+pub fn nodes_conf(topology: &Topology, node: &Node) -> String {
+    write(topology, node, |shard| shard.replicas.first().copied())
 }
 
-/// The file for `node`. Masters stand first, because a replica's line refers to its master.
-pub fn nodes_conf(topology: &Topology, node: &Node) -> String {
+/// The file for `node` with the roles as they are planned, for nodes that nobody promotes after their start:
+/// the masters serve after two seconds.
+pub fn settled_nodes_conf(topology: &Topology, node: &Node) -> String {
+    write(topology, node, |shard| Some(shard.master))
+}
+
+/// The file, where `owner` names the node that owns a shard's slots; without one, a ghost owns them.
+fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usize>) -> String {
     let mut text = String::new();
+    let owner = |shard: &Shard| owner(shard).and_then(|index| topology.node(index));
     for shard in &topology.shards {
-        let owner = first_owner(topology, shard);
-        let (address, flags) = match shard.replicas.first().and_then(|index| topology.node(*index)) {
-            Some(replica) => (
-                self::address(topology, replica, shard),
-                flags(replica, node, "master"),
+        let (id, address, flags) = match owner(shard) {
+            Some(owner) => (
+                owner.id.clone(),
+                self::address(topology, owner, shard),
+                flags(owner, node, "master"),
             ),
             None => (
-                format!("{GHOST_ADDRESS}{}", auxiliary(topology, shard, "")),
+                ghost(shard),
+                endpoint(topology, shard, "", GHOST_IP, GHOST_PORTS),
                 "master".to_owned(),
             ),
         };
         let _ = writeln!(
             text,
-            "{owner} {address} {flags} - 0 0 {} connected {}",
+            "{id} {address} {flags} - 0 0 {} connected {}",
             shard.number, shard.slots
         );
     }
     for shard in &topology.shards {
-        let owner = first_owner(topology, shard);
-        let copies = std::iter::once(&shard.master).chain(shard.replicas.iter().skip(1));
-        for copy in copies.filter_map(|index| topology.node(*index)) {
+        let owner = owner(shard);
+        let master = owner.map_or_else(|| ghost(shard), |owner| owner.id.clone());
+        let members = std::iter::once(&shard.master).chain(&shard.replicas);
+        let copies = members.filter_map(|index| topology.node(*index));
+        for copy in copies.filter(|copy| owner.is_none_or(|owner| owner.index != copy.index)) {
             let _ = writeln!(
                 text,
-                "{} {} {} {owner} 0 0 {} connected",
+                "{} {} {} {master} 0 0 {} connected",
                 copy.id,
                 address(topology, copy, shard),
                 flags(copy, node, "slave"),
@@ -92,25 +101,32 @@ fn address(topology: &Topology, node: &Node, shard: &Shard) -> String {
         Announce::Hostname => "127.0.0.1",
         Announce::Ip | Announce::ClientIpv4 => "",
     };
-    format!(
-        "{}:{}@{}{}",
-        node.ip,
-        node.port,
-        node.bus_port(),
-        auxiliary(topology, shard, hostname)
+    endpoint(
+        topology,
+        shard,
+        hostname,
+        &node.ip.to_string(),
+        (node.port, node.bus_port()),
     )
 }
 
-/// What follows the address: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard id
-/// is then mandatory; a field that a version does not know makes it exit.
-fn auxiliary(topology: &Topology, shard: &Shard, hostname: &str) -> String {
-    if topology.server().has_shard_ids() {
-        format!(",{hostname},tls-port=0,shard-id={}", shard.id)
-    } else if hostname.is_empty() {
+/// `ip:port@bus` and what follows it: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard
+/// id is then mandatory; a field that a version does not know makes it exit. The port before the `@` is the one
+/// without TLS, except in 7.0, where it is whichever the cluster uses.
+fn endpoint(topology: &Topology, shard: &Shard, hostname: &str, ip: &str, (port, bus): (u16, u16)) -> String {
+    let named = if hostname.is_empty() {
         String::new()
     } else {
         format!(",{hostname}")
+    };
+    if !topology.server().has_shard_ids() {
+        return format!("{ip}:{port}@{bus}{named}");
     }
+    let (plain, tls) = if topology.spec.tls() { (0, port) } else { (port, 0) };
+    format!(
+        "{ip}:{plain}@{bus},{hostname},tls-port={tls},shard-id={}",
+        shard.id
+    )
 }
 
 #[cfg(test)]
@@ -125,6 +141,7 @@ mod tests {
         insta::assert_snapshot!("redis_7_0", nodes_conf(&old, &old.nodes[0]));
         let new = topology(3, 2, Engine::Valkey, "8.1.1");
         insta::assert_snapshot!("valkey_8_1_two_replicas", nodes_conf(&new, &new.nodes[8]));
+        insta::assert_snapshot!("redis_8_settled", settled_nodes_conf(&new, &new.nodes[8]));
         let lone = topology(2, 0, Engine::Redis, "8.0.2");
         insta::assert_snapshot!("redis_8_ghosts", nodes_conf(&lone, &lone.nodes[1]));
     }

@@ -5,9 +5,12 @@
 
 mod docker;
 pub mod fake;
+mod faults;
 mod seam;
 
 pub use docker::Docker;
+pub use faults::Faults;
 pub use seam::{
-    EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output, Runtime, Scope,
+    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
+    Runtime, Scope,
 };

@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::path::Path;
 use std::pin::Pin;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use futures_util::Stream;
 use serde::Serialize;
 use tokio::io::AsyncWrite;
 
 use crate::error::Result;
-use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed, VolumeRequest};
-use crate::spec::ClusterName;
+use crate::plan::{Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest};
+use crate::spec::{ClusterName, Secret};
 
 /// What is known of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -27,6 +27,33 @@ pub struct EngineInfo {
     pub api: String,
     /// Whether it listens on this machine, so that ports and routes of this machine are its own.
     pub local: bool,
+}
+
+/// What an engine says of itself and of the machine under it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EngineDetails {
+    /// The machine's name.
+    pub name: String,
+    /// The machine's operating system.
+    pub system: String,
+    /// Its kernel's release.
+    pub kernel: String,
+    /// The storage driver.
+    pub driver: String,
+    /// The version of control groups.
+    pub cgroup: String,
+    /// Whether containers' memory can be limited.
+    pub limits_memory: bool,
+    /// Whether it runs without root.
+    pub rootless: bool,
+    /// The machine's cores.
+    pub cores: u64,
+    /// The machine's bytes of memory.
+    pub memory: u64,
+    /// The directory with the engine's data, on that machine.
+    pub root: String,
+    /// What time it is there.
+    pub time: Option<SystemTime>,
 }
 
 /// How much of the engine is looked at.
@@ -95,6 +122,9 @@ pub struct LogLine {
 pub struct ExecRequest {
     /// Program and arguments.
     pub command: Vec<String>,
+    /// Variables of its environment. Of a program that is run, an engine tells nobody the environment: neither
+    /// `docker inspect` nor the events have it, and in the container it is for the same user alone.
+    pub env: Vec<(String, Secret)>,
     /// Whether it gets a terminal.
     pub tty: bool,
     /// Whether it gets this process's input.
@@ -128,6 +158,9 @@ pub struct ExecSession {
 pub trait Runtime: Clone + Send + Sync + 'static {
     /// Checks that the engine answers and is new enough.
     fn describe(&self) -> impl Future<Output = Result<EngineInfo>> + Send;
+
+    /// Asks the engine about itself and about the machine under it.
+    fn details(&self) -> impl Future<Output = Result<EngineDetails>> + Send;
 
     /// Looks at what is there, all at once.
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
@@ -167,8 +200,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Makes a container and returns its id. It does not run yet.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Puts files into a container, which need not run, and onto the volumes mounted in it, for the user [`crate::plan::USER`].
-    fn upload(&self, container: &str, files: &[File]) -> impl Future<Output = Result<()>> + Send;
+    /// Puts files onto volumes, for the user [`crate::plan::USER`], through a container that never runs and
+    /// that stays until it is removed.
+    fn put_files(&self, request: &FilesRequest) -> impl Future<Output = Result<()>> + Send;
+
+    /// The text of a file in a container, which need not run, or on a volume mounted in it; `None` when there is
+    /// no such file.
+    fn read_file(&self, container: &str, path: &str) -> impl Future<Output = Result<Option<String>>> + Send;
 
     /// Starts a container.
     fn start(&self, container: &str) -> impl Future<Output = Result<()>> + Send;

@@ -1,13 +1,12 @@
 //! The specification of a cluster: its shape, its image, its settings.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterName, Directive, Engine};
-use crate::error::{Error, ErrorKind, Result};
+use super::{ClusterName, Directive, Engine, Password, Profile, Server, VersionWish, directives, shape};
+use crate::error::Result;
 
 /// The most nodes in a cluster, which the Redis Cluster specification gives as its design goal:
 /// "high performance and linear scalability up to 1000 nodes".
@@ -78,8 +77,20 @@ pub struct ClusterSpec {
     announce: AnnounceChoice,
     #[serde(default)]
     formation: FormationChoice,
+    #[serde(default)]
+    profile: Profile,
+    #[serde(default)]
+    persist: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    engine_version: Option<VersionWish>,
     directives: Vec<Directive>,
     node_timeout_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<Password>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    tls: bool,
 }
 
 impl ClusterSpec {
@@ -143,6 +154,43 @@ impl ClusterSpec {
         self.formation
     }
 
+    /// For which use it is set up.
+    pub fn profile(&self) -> Profile {
+        self.profile
+    }
+
+    /// Whether the data outlives the containers, on a volume of each node's own.
+    pub fn persist(&self) -> bool {
+        self.persist
+    }
+
+    /// The `maxmemory` of each node in bytes, where the user named it.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// Which version of the server is wanted, where the user named one.
+    pub fn engine_version(&self) -> Option<&VersionWish> {
+        self.engine_version.as_ref()
+    }
+
+    /// The image of the official repository that fits where the user names none.
+    pub fn official_image(&self) -> String {
+        match &self.engine_version {
+            Some(version) => format!("{}:{version}", self.engine.official_repository()),
+            None => self.engine.official_image().to_owned(),
+        }
+    }
+
+    /// Whether a server is of the engine and the version that the user named.
+    pub fn wants(&self, server: Server) -> bool {
+        server.engine == self.engine
+            && self
+                .engine_version
+                .as_ref()
+                .is_none_or(|wish| wish.matches(server.version))
+    }
+
     /// The directives the user set, in the order given.
     pub fn directives(&self) -> &[Directive] {
         &self.directives
@@ -151,6 +199,32 @@ impl ClusterSpec {
     /// `cluster-node-timeout`.
     pub fn node_timeout(&self) -> Duration {
         Duration::from_millis(self.node_timeout_ms)
+    }
+
+    /// Whether a server takes all directives that the user set.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::ErrorKind::Usage) names the first that it does not know, and who does.
+    pub fn check_for(&self, server: Server) -> Result<()> {
+        self.directives
+            .iter()
+            .find_map(|directive| directives::refusal(directive.name(), server))
+            .map_or(Ok(()), Err)
+    }
+
+    /// The password that the nodes ask for, if they ask for one.
+    pub fn password(&self) -> Option<&Password> {
+        self.password.as_ref()
+    }
+
+    /// Whether clients, replicas and the cluster bus speak TLS, and nothing else.
+    pub fn tls(&self) -> bool {
+        self.tls
+    }
+
+    /// Whether the nodes' files hold secrets.
+    pub fn has_secrets(&self) -> bool {
+        self.password.is_some() || self.tls
     }
 
     /// The same specification under another name.
@@ -171,11 +245,16 @@ impl Default for ClusterSpec {
 #[derive(Clone, Debug)]
 pub struct ClusterSpecBuilder {
     spec: ClusterSpec,
+    /// Where these are not chosen, the profile decides.
+    node_timeout: Option<Duration>,
+    persist: Option<bool>,
 }
 
 impl Default for ClusterSpecBuilder {
     fn default() -> Self {
         Self {
+            node_timeout: None,
+            persist: None,
             spec: ClusterSpec {
                 name: ClusterName::default(),
                 masters: 3,
@@ -187,8 +266,14 @@ impl Default for ClusterSpecBuilder {
                 port: None,
                 announce: AnnounceChoice::default(),
                 formation: FormationChoice::default(),
+                profile: Profile::default(),
+                persist: false,
+                memory: None,
+                engine_version: None,
                 directives: Vec::new(),
                 node_timeout_ms: 5000,
+                password: None,
+                tls: false,
             },
         }
     }
@@ -275,118 +360,69 @@ impl ClusterSpecBuilder {
         self
     }
 
-    /// `cluster-node-timeout` (default 5 s).
+    /// `cluster-node-timeout` (default: the profile's, which is 5 s in `dev`).
     #[must_use]
     pub fn node_timeout(mut self, timeout: Duration) -> Self {
-        self.spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        self.node_timeout = Some(timeout);
+        self
+    }
+
+    /// For which use it is set up (default `dev`).
+    #[must_use]
+    pub fn profile(mut self, profile: Profile) -> Self {
+        self.spec.profile = profile;
+        self
+    }
+
+    /// Keeps the data on a volume of each node's own, or not (default: as the profile says, which in `dev` is
+    /// in memory alone).
+    #[must_use]
+    pub fn persist(mut self, persist: bool) -> Self {
+        self.persist = Some(persist);
+        self
+    }
+
+    /// The `maxmemory` of each node in bytes (default: the node's share of the machine).
+    #[must_use]
+    pub fn memory(mut self, bytes: u64) -> Self {
+        self.spec.memory = Some(bytes);
+        self
+    }
+
+    /// Which version of the server to run where no image is named (default: the newest that is tried).
+    #[must_use]
+    pub fn engine_version(mut self, version: VersionWish) -> Self {
+        self.spec.engine_version = Some(version);
+        self
+    }
+
+    /// The password of the user `default`, with which clients and replicas log in (default: none).
+    #[must_use]
+    pub fn password(mut self, password: Password) -> Self {
+        self.spec.password = Some(password);
+        self
+    }
+
+    /// Whether everything goes over TLS, with certificates made for this cluster (default: no).
+    #[must_use]
+    pub fn tls(mut self, tls: bool) -> Self {
+        self.spec.tls = tls;
         self
     }
 
     /// Checks what was collected.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] names what cannot be and what could.
+    /// [`Usage`](crate::ErrorKind::Usage) names what cannot be and what could.
     pub fn build(self) -> Result<ClusterSpec> {
-        let spec = self.spec;
-        check_shape(&spec)?;
-        check_subnet(&spec)?;
-        check_ports(&spec)?;
-        if spec.image.as_deref().is_some_and(|image| image.trim().is_empty()) {
-            return Err(usage("the image's name is empty").hint("Name one, such as `--image redis:8`."));
-        }
-        // Redis accepts any positive number, but below this a busy host makes healthy nodes fail.
-        if !(100..=3_600_000).contains(&spec.node_timeout_ms) {
-            return Err(usage(format!(
-                "a node timeout of {} ms is out of range",
-                spec.node_timeout_ms
-            ))
-            .hint("Use 100ms to 1h; 5s is the default, 1s fails over faster and still holds."));
-        }
+        let mut spec = self.spec;
+        let timeout = self.node_timeout.unwrap_or(spec.profile.node_timeout());
+        spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
+        spec.persist = self.persist.unwrap_or(spec.profile.persists());
+        shape::check(&spec)?;
+        spec.password.as_ref().map_or(Ok(()), Password::check)?;
         Ok(spec)
     }
-}
-
-fn usage(message: impl Into<String>) -> Error {
-    Error::new(ErrorKind::Usage, message)
-}
-
-fn check_shape(spec: &ClusterSpec) -> Result<()> {
-    if spec.masters == 0 {
-        return Err(usage("a cluster needs at least one master")
-            .hint("Use --masters 3, the smallest number that can fail over."));
-    }
-    let nodes = spec
-        .replicas
-        .checked_add(1)
-        .and_then(|per_shard| per_shard.checked_mul(spec.masters));
-    match nodes {
-        Some(nodes) if nodes <= MOST_NODES => Ok(()),
-        _ => Err(usage(format!(
-            "{} masters with {} replicas each are more than {MOST_NODES} nodes",
-            spec.masters, spec.replicas
-        ))
-        .hint(format!(
-            "Redis Cluster is designed for up to {MOST_NODES} nodes; ask for fewer masters or replicas."
-        ))),
-    }
-}
-
-fn check_subnet(spec: &ClusterSpec) -> Result<()> {
-    let Some(subnet) = spec.subnet else {
-        return Ok(());
-    };
-    if subnet.addr() != subnet.network() {
-        return Err(
-            usage(format!("{subnet} is an address inside a subnet, not a subnet"))
-                .hint(format!("Use --subnet {}.", subnet.trunc())),
-        );
-    }
-    if subnet.addr() == Ipv4Addr::UNSPECIFIED || subnet.addr().is_loopback() || subnet.addr().is_multicast() {
-        return Err(usage(format!("{subnet} cannot be a container network"))
-            .hint("Take a private range, such as --subnet 10.88.0.0/24."));
-    }
-    let room = room(subnet);
-    if room < spec.nodes() {
-        return Err(usage(format!(
-            "{subnet} has room for {room} nodes, not for {}",
-            spec.nodes()
-        ))
-        .hint(format!(
-            "Use a prefix of /{} or shorter.",
-            smallest_prefix(spec.nodes())
-        )));
-    }
-    Ok(())
-}
-
-/// How many nodes fit into `subnet`.
-pub fn room(subnet: Ipv4Net) -> usize {
-    let addresses = 1_usize
-        .checked_shl(u32::from(32 - subnet.prefix_len()))
-        .unwrap_or(usize::MAX);
-    addresses.saturating_sub(SUBNET_OVERHEAD)
-}
-
-/// The longest prefix whose subnet has room for `nodes` nodes.
-pub fn smallest_prefix(nodes: usize) -> u8 {
-    let addresses = (nodes + SUBNET_OVERHEAD).next_power_of_two();
-    u8::try_from(32 - addresses.trailing_zeros().min(32)).unwrap_or(0)
-}
-
-fn check_ports(spec: &ClusterSpec) -> Result<()> {
-    let Some(first) = spec.port else {
-        return Ok(());
-    };
-    let highest = u16::MAX - BUS_OFFSET;
-    let last = usize::from(first) + spec.nodes() - 1;
-    if first == 0 || last > usize::from(highest) {
-        return Err(usage(format!("ports {first} to {last} do not fit")).hint(format!(
-            "The bus listens {BUS_OFFSET} ports higher, so the last node's port may be {highest} at most."
-        )));
-    }
-    // The bus ports are the nodes' own affair, each in its own container, so they cannot clash with a
-    // neighbour's client port: every node has its own address.
-    Ok(())
 }
 
 #[cfg(test)]
@@ -398,63 +434,6 @@ mod tests {
         let spec = ClusterSpec::builder().build().unwrap();
         assert_eq!(spec, ClusterSpec::default());
         assert_eq!((spec.masters(), spec.replicas(), spec.nodes()), (3, 1, 6));
-    }
-
-    #[test]
-    fn shapes_that_cannot_be_are_refused() {
-        for (masters, replicas) in [(0, 1), (1001, 0), (501, 1), (2, usize::MAX), (usize::MAX, 3)] {
-            let error = ClusterSpec::builder()
-                .masters(masters)
-                .replicas(replicas)
-                .build()
-                .unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Usage);
-            assert!(error.hint_text().is_some());
-        }
-        assert_eq!(
-            ClusterSpec::builder()
-                .masters(1000)
-                .replicas(0)
-                .build()
-                .unwrap()
-                .nodes(),
-            1000
-        );
-    }
-
-    #[test]
-    fn a_subnet_must_be_one_and_have_room() {
-        let with = |text: &str| ClusterSpec::builder().subnet(text.parse().unwrap()).build();
-        assert!(with("10.88.0.0/28").is_ok());
-        assert!(
-            with("10.88.0.0/29")
-                .unwrap_err()
-                .to_string()
-                .contains("room for 5 nodes")
-        );
-        assert_eq!(
-            with("10.88.0.7/24").unwrap_err().hint_text(),
-            Some("Use --subnet 10.88.0.0/24.")
-        );
-        assert!(with("127.0.0.0/24").is_err());
-    }
-
-    #[test]
-    fn the_smallest_prefix_has_room_and_the_next_has_not() {
-        for nodes in [1, 5, 6, 13, 14, 60, 61, 62, 1000] {
-            let prefix = smallest_prefix(nodes);
-            let subnet = |prefix| Ipv4Net::new(Ipv4Addr::new(10, 0, 0, 0), prefix).unwrap();
-            assert!(room(subnet(prefix)) >= nodes, "{nodes}");
-            assert!(room(subnet(prefix + 1)) < nodes, "{nodes}");
-        }
-    }
-
-    #[test]
-    fn the_bus_port_must_exist() {
-        let with = |port| ClusterSpec::builder().port(port).build();
-        assert!(with(0).is_err());
-        assert!(with(55_530).is_ok());
-        assert!(with(55_531).is_err());
     }
 
     #[test]

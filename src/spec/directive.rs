@@ -5,75 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::directives;
 use crate::error::{Error, ErrorKind};
-
-/// Directives that rcup writes itself, with what to use in their place.
-const RESERVED: &[(&str, &str)] = &[
-    ("port", "Use --port for the first node's port."),
-    ("cluster-port", "The bus listens on the client port plus 10000."),
-    (
-        "bind",
-        "The nodes listen on every interface of their own container; only 127.0.0.1 is published.",
-    ),
-    (
-        "dir",
-        "rcup keeps a node's files in one directory of its container.",
-    ),
-    ("cluster-enabled", "Every node of rcup is a cluster node."),
-    (
-        "cluster-config-file",
-        "rcup keeps a node's files in one directory of its container.",
-    ),
-    ("cluster-node-timeout", "Use --node-timeout."),
-    ("cluster-announce-ip", "Use --announce."),
-    (
-        "cluster-announce-port",
-        "A node announces the port on which it listens.",
-    ),
-    (
-        "cluster-announce-bus-port",
-        "A node announces the bus port on which it listens.",
-    ),
-    ("cluster-announce-hostname", "Use --announce."),
-    ("cluster-announce-client-ipv4", "Use --announce."),
-    ("cluster-preferred-endpoint-type", "Use --announce."),
-    ("daemonize", "A container runs its server in the foreground."),
-    ("supervised", "A container runs its server in the foreground."),
-    (
-        "logfile",
-        "The nodes log to the container's output: see `rcup logs`.",
-    ),
-    ("include", "Give the directives themselves with --set."),
-    (
-        "requirepass",
-        "This version of rcup starts clusters without a password.",
-    ),
-    (
-        "masterauth",
-        "This version of rcup starts clusters without a password.",
-    ),
-    (
-        "masteruser",
-        "This version of rcup starts clusters without a password.",
-    ),
-    (
-        "primaryauth",
-        "This version of rcup starts clusters without a password.",
-    ),
-    ("user", "This version of rcup starts clusters without a password."),
-    (
-        "aclfile",
-        "This version of rcup starts clusters without a password.",
-    ),
-    ("tls-port", "This version of rcup starts clusters without TLS."),
-    ("tls-cluster", "This version of rcup starts clusters without TLS."),
-    ("replicaof", "rcup assigns the replicas: see --replicas."),
-    ("slaveof", "rcup assigns the replicas: see --replicas."),
-    (
-        "rename-command",
-        "rcup forms the cluster with the commands under their own names.",
-    ),
-];
 
 /// A directive and its value, such as `maxmemory` and `64mb`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -114,6 +47,16 @@ impl FromStr for Directive {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
+        let directive = Self::shaped(text)?;
+        directives::check(&directive.name, &directive.value)?;
+        Ok(directive)
+    }
+}
+
+impl Directive {
+    /// One that was checked when it was given: the labels of a cluster must stay readable when the table of
+    /// directives changes.
+    fn shaped(text: &str) -> Result<Self, Error> {
         let usage = |message: String| Error::new(ErrorKind::Usage, message);
         let Some((name, value)) = text.split_once('=') else {
             return Err(usage(format!("`{text}` sets no directive"))
@@ -127,9 +70,6 @@ impl FromStr for Directive {
         if !well_formed {
             return Err(usage(format!("`{name}` is not the name of a directive"))
                 .hint("The names stand in redis.conf, such as `maxmemory-policy`."));
-        }
-        if let Some((_, instead)) = RESERVED.iter().find(|(reserved, _)| *reserved == name) {
-            return Err(usage(format!("rcup sets `{name}` itself")).hint(*instead));
         }
         let value = value.trim();
         if value.chars().any(char::is_control) {
@@ -150,7 +90,7 @@ impl TryFrom<String> for Directive {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
-        text.parse()
+        Self::shaped(&text)
     }
 }
 

@@ -52,6 +52,14 @@ impl Engine {
         }
     }
 
+    /// The official repository, without a tag.
+    pub fn official_repository(self) -> &'static str {
+        match self {
+            Self::Redis => "redis",
+            Self::Valkey => "valkey/valkey",
+        }
+    }
+
     /// The repository of the images that `rcup image build` makes, without a tag.
     pub fn local_repository(self) -> &'static str {
         match self {
@@ -143,7 +151,56 @@ impl From<Version> for String {
     }
 }
 
-/// What a certain server can do: the one place where versions are compared.
+/// A version as the user wants it, such as `8`, `7.2` or `7.0.15`: what is left out may be anything.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionWish(Vec<u16>);
+
+impl VersionWish {
+    /// Whether a version is one that is wanted.
+    pub fn matches(&self, version: Version) -> bool {
+        let parts = [version.major, version.minor, version.patch];
+        self.0.iter().zip(parts).all(|(wanted, is)| *wanted == is)
+    }
+}
+
+impl fmt::Display for VersionWish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let parts: Vec<String> = self.0.iter().map(u16::to_string).collect();
+        f.write_str(&parts.join("."))
+    }
+}
+
+impl FromStr for VersionWish {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parts: Option<Vec<u16>> = text.split('.').map(|part| part.parse().ok()).collect();
+        match parts {
+            Some(parts) if (1..=3).contains(&parts.len()) => Ok(Self(parts)),
+            _ => Err(
+                Error::new(ErrorKind::Usage, format!("`{text}` is not a server's version"))
+                    .hint("Give one, two or three numbers, such as `8`, `7.2` or `7.0.15`."),
+            ),
+        }
+    }
+}
+
+impl TryFrom<String> for VersionWish {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl From<VersionWish> for String {
+    fn from(version: VersionWish) -> Self {
+        version.to_string()
+    }
+}
+
+/// A certain server. What it can do stands in the table of [`super::Capability`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// Which software.
@@ -156,34 +213,6 @@ impl Server {
     /// The pair.
     pub const fn new(engine: Engine, version: Version) -> Self {
         Self { engine, version }
-    }
-
-    /// Whether rcup works with this server at all: Redis 7.0 brought `CLUSTER ADDSLOTSRANGE`, announced
-    /// host names and `CLUSTER SHARDS`; Valkey forked after that.
-    pub fn is_supported(self) -> bool {
-        self.version >= Version::new(7, 0, 0)
-    }
-
-    /// Whether `nodes.conf` carries `tls-port` and `shard-id` fields (from Redis 7.2 on, and in every
-    /// Valkey). Redis 7.0 takes whatever stands there for a host name.
-    pub fn has_shard_ids(self) -> bool {
-        self.version >= Version::new(7, 2, 0)
-    }
-
-    /// Whether the formation from a seeded `nodes.conf` is proven here: Redis 7.0 to 8.x and Valkey 8.0
-    /// to 9.x were tested. A later major version may change the file's format or the promotion, so it is
-    /// formed by plain commands until somebody has tried.
-    pub fn seeding_is_proven(self) -> bool {
-        match self.engine {
-            Engine::Redis => self.is_supported() && self.version.major <= 8,
-            Engine::Valkey => self.version.major >= 8 && self.version.major <= 9,
-        }
-    }
-
-    /// Whether `cluster-announce-client-ipv4` exists (Valkey 8.0): an address for clients alone, while the
-    /// bus and the replication keep using the bridge's addresses.
-    pub fn announces_client_address(self) -> bool {
-        self.engine == Engine::Valkey && self.version.major >= 8
     }
 }
 
@@ -207,16 +236,16 @@ mod tests {
     }
 
     #[test]
-    fn the_table_knows_where_the_file_format_changed() {
-        let redis = |major, minor| Server::new(Engine::Redis, Version::new(major, minor, 0));
-        assert!(!redis(7, 0).has_shard_ids());
-        assert!(redis(7, 2).has_shard_ids());
-        assert!(redis(8, 2).seeding_is_proven());
-        assert!(!redis(9, 0).seeding_is_proven());
-        assert!(!redis(6, 2).is_supported());
-        assert!(
-            !Server::new(Engine::Valkey, Version::new(7, 2, 0)).seeding_is_proven(),
-            "Valkey 7.2 was not tried"
-        );
+    fn a_wished_version_leaves_open_what_it_does_not_name() {
+        let matches = |wish: &str, version: &str| {
+            wish.parse::<VersionWish>()
+                .unwrap()
+                .matches(version.parse().unwrap())
+        };
+        assert!(matches("7", "7.0.15") && matches("7.0", "7.0.15") && matches("7.0.15", "7.0.15"));
+        assert!(!matches("7.2", "7.0.15") && !matches("8", "7.0.15"));
+        for bad in ["", "latest", "7.0.15.1", "7.x", "-1"] {
+            assert!(bad.parse::<VersionWish>().is_err(), "{bad}");
+        }
     }
 }

@@ -1,16 +1,31 @@
 //! What the user asks for. Everything here is checked once, when it is made, and valid from then on.
 
+mod capability;
 mod cluster;
 mod directive;
+pub mod directives;
 mod engine;
+mod life;
 mod name;
+mod profile;
+mod secret;
+mod security;
 mod selector;
+mod shape;
+mod size;
+mod span;
 
+pub use capability::Capability;
 pub use cluster::{
-    AnnounceChoice, BUS_OFFSET, ClusterSpec, ClusterSpecBuilder, FormationChoice, MOST_NODES, Pull, room,
-    smallest_prefix,
+    AnnounceChoice, BUS_OFFSET, ClusterSpec, ClusterSpecBuilder, FormationChoice, MOST_NODES, Pull,
 };
 pub use directive::Directive;
-pub use engine::{Engine, Server, Version};
+pub use engine::{Engine, Server, Version, VersionWish};
+pub use life::{Life, Owner, Presence};
 pub use name::ClusterName;
+pub use profile::Profile;
+pub use secret::Secret;
+pub use security::{Certificates, Password, Secrets};
 pub use selector::Selector;
+pub use shape::{room, smallest_prefix};
+pub use size::bytes;

@@ -26,7 +26,12 @@ impl ClusterName {
         format!("rcup-{}", self.0)
     }
 
-    /// The name of the volume that holds the nodes' files.
+    /// The name of the container that carries the nodes' files to their volumes, and never runs.
+    pub fn carrier(&self) -> String {
+        format!("rcup-{}-files", self.0)
+    }
+
+    /// The name of the volume that holds the nodes' files, where they have no volumes of their own.
     pub fn volume(&self) -> String {
         format!("rcup-{}", self.0)
     }

@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::address::{gateway, node_address};
+use super::machine::Machine;
 use super::slots::{SlotRange, split};
 use crate::error::{Error, ErrorKind};
-use crate::spec::{AnnounceChoice, BUS_OFFSET, ClusterName, ClusterSpec, FormationChoice, Server};
+use crate::spec::{AnnounceChoice, BUS_OFFSET, ClusterName, ClusterSpec, FormationChoice, Life, Server};
 
 /// The identity of a node in the cluster: 40 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -148,6 +149,12 @@ pub struct Surroundings {
     pub bridge_reachable: bool,
     /// The limit of open files for each node; `None` leaves it to the engine.
     pub open_files: Option<u64>,
+    /// Whether the engine grants nodes kernel settings of their own.
+    #[serde(default)]
+    pub own_sysctls: bool,
+    /// The machine that the nodes share.
+    #[serde(default)]
+    pub machine: Machine,
     /// Randomness, from which the run's and the nodes' identities follow.
     pub seed: [u8; 16],
 }
@@ -216,6 +223,8 @@ pub struct Topology {
     pub formation: Formation,
     /// The run's identity, a label on everything it makes.
     pub run: String,
+    /// When the cluster may be removed without asking.
+    pub life: Life,
     /// The nodes in the order of their indices.
     pub nodes: Vec<Node>,
     /// The shards in the order of their numbers.
@@ -265,9 +274,17 @@ impl Topology {
             announce: Announce::decide(spec.announce(), server, surroundings.bridge_reachable)?,
             formation: Formation::decide(spec.formation(), server)?,
             run: id("run", 0)[..12].to_owned(),
+            life: Life::default(),
             nodes,
             shards,
         })
+    }
+
+    /// The same with another length of life.
+    #[must_use]
+    pub fn with_life(mut self, life: Life) -> Self {
+        self.life = life;
+        self
     }
 
     /// The cluster's name.
@@ -278,11 +295,6 @@ impl Topology {
     /// The network's name.
     pub fn network(&self) -> String {
         self.name().network()
-    }
-
-    /// The name of the volume that holds the nodes' files.
-    pub fn volume(&self) -> String {
-        self.name().volume()
     }
 
     /// The network's gateway.
@@ -361,6 +373,8 @@ pub(crate) mod tests {
             first_port: 7001,
             bridge_reachable: true,
             open_files: Some(65_536),
+            own_sysctls: true,
+            machine: Machine::default(),
             seed: [7; 16],
         }
     }

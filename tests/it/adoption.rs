@@ -15,7 +15,7 @@ use rcup::{Cluster, ErrorKind, Event, UpOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{
-    Scene, count, foreign_container, foreign_network, foreign_volume, reached, silent_port, spec,
+    Scene, foreign_container, foreign_network, foreign_volume, reached, removes, silent_port, spec,
 };
 
 const SOON: Duration = Duration::from_millis(1500);
@@ -63,10 +63,7 @@ fn identities(observed: &Observed) -> Vec<String> {
 
 fn removals(scene: &Scene) -> usize {
     let calls = scene.engine.calls();
-    calls
-        .iter()
-        .filter(|call| call.name.starts_with("remove"))
-        .count()
+    calls.iter().filter(|call| removes(call)).count()
 }
 
 #[tokio::test(start_paused = true)]
@@ -177,10 +174,10 @@ async fn what_is_not_the_same_or_not_whole_is_refused_and_left_as_it_is() {
 #[tokio::test(start_paused = true)]
 async fn what_a_dead_start_has_left_is_replaced() {
     for (call, nth) in [
-        ("create_volume", 1),
+        ("create_network", 1),
         ("create_container", 1),
         ("create_container", 4),
-        ("upload", 1),
+        ("put_files", 1),
         ("start", 1),
     ] {
         let case = format!("{call} {nth}");
@@ -218,6 +215,7 @@ async fn what_a_dead_start_has_left_is_replaced() {
 async fn a_volume_alone_is_replaced_too() {
     let scene = Scene::new();
     scene.engine.fail_at("create_network", 1, ErrorKind::Engine);
+    scene.engine.fail_at("put_files", 1, ErrorKind::Engine);
     let options = scene.options().keep_on_failure(true);
     scene.up(&options).await.unwrap_err();
     assert_eq!(identities(&scene.left()), ["rcup-default"]);
@@ -325,8 +323,8 @@ async fn a_start_begins_when_the_one_before_is_undone() {
     let calls = scene.engine.calls();
     let at = |name: &str| calls.iter().rposition(|call| call.name == name).unwrap();
     let second = at("create_network").min(at("create_volume"));
-    assert_eq!(count(&calls[..second], "remove_container"), 6);
-    assert_eq!(count(&calls[..second], "remove_network"), 1);
+    let undone = calls[..second].iter().filter(|call| removes(call)).count();
+    assert_eq!(undone, 6 + 1 + 1);
     scene.assert_untouched("both");
 }
 

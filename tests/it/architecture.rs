@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 const LINES: [&[&str]; 5] = [
     &["error", "event", "spec"],
     &["topology"],
-    &["plan", "render", "check"],
+    &["plan", "render", "check", "import"],
     &["runtime", "redis", "image"],
     &["cluster"],
 ];

@@ -12,16 +12,26 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-const VERBS: [&str; 12] = [
+const VERBS: [&str; 22] = [
     "up",
     "down",
+    "stop",
+    "start",
+    "restart",
+    "run",
+    "prune",
     "list",
     "status",
     "validate",
+    "doctor",
+    "config",
     "logs",
     "cli",
     "exec",
     "env",
+    "certs",
+    "export",
+    "import",
     "image",
     "completions",
     "man",
@@ -85,6 +95,55 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn a_validation_that_cannot_be_is_refused_with_a_hint_before_anything_is_asked() {
+    for (arguments, message, hint) in [
+        (
+            &["validate", "--only", "latencies"][..],
+            "there is no check `latencies`",
+            "node-count",
+        ),
+        (
+            &["validate", "--only", "ask", "--skip", "ask"],
+            "no check is left to make",
+            "--skip",
+        ),
+        (
+            &["validate", "--latency-threshold", "p42=1ms"],
+            "`p42` is not a percentile",
+            "p99.9",
+        ),
+        (
+            &["validate", "--endpoint", "localhost"],
+            "`localhost` is not an address",
+            "--endpoint 10.0.0.7:6379",
+        ),
+        (
+            &[
+                "validate",
+                "--endpoint",
+                "localhost:1",
+                "--password-env",
+                "RCUP_NO_SUCH",
+            ],
+            "the environment variable RCUP_NO_SUCH is not set",
+            "--password-env",
+        ),
+        (
+            &["validate", "--suite", "full"],
+            "nobody has agreed",
+            "--skip failover",
+        ),
+    ] {
+        rcup().args(arguments).assert().code(2).stdout("").stderr(
+            predicate::str::starts_with("error: ")
+                .and(contains(message))
+                .and(contains("\nhint: "))
+                .and(contains(hint)),
+        );
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
     for (arguments, message, hint) in [
         (
@@ -116,6 +175,16 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
             "directive=value",
         ),
         (&["up", "--set", "port=1"], "rcup sets `port` itself", "--port"),
+        (
+            &["up", "--set", "maxmemmory=1mb"],
+            "no version of Redis or Valkey knows the directive `maxmemmory`",
+            "Did you mean `maxmemory`",
+        ),
+        (
+            &["up", "--set", "appendfsync=sometimes"],
+            "the value of `appendfsync` does not fit",
+            "`everysec`",
+        ),
         (
             &["up", "--node-timeout", "5 parsecs"],
             "`5 parsecs` is not a duration",
@@ -384,4 +453,348 @@ fn nothing_is_coloured_in_a_pipe() {
         .assert()
         .code(2);
     assert!(assert.get_output().stderr.contains(&0x1b), "unless it is forced");
+}
+
+/// `rcup export` with these arguments, in a directory of its own.
+fn export(home: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
+    let mut command = rcup();
+    command.current_dir(home).arg("export").args(arguments);
+    command.assert()
+}
+
+#[test]
+fn an_export_from_flags_asks_no_engine() {
+    let home = tempfile::tempdir().unwrap();
+    export(home.path(), &["compose"])
+        .success()
+        .stdout(contains(
+            "3 masters with 1 replica each, Redis 8.0.0 in image redis:8.",
+        ))
+        .stderr("");
+    export(home.path(), &["compose", "orders", "--masters", "5"])
+        .success()
+        .stdout(contains("Redis Cluster `orders`: 5 masters"));
+    export(home.path(), &["compose", "orders"])
+        .code(4)
+        .stderr(contains("does not answer"));
+    let assert = export(home.path(), &["compose", "--output", "json"]).success();
+    let printed: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    assert_eq!(printed["format"], "compose");
+    assert_eq!(printed["files"][0]["path"], "docker-compose.yml");
+    assert!(
+        printed["files"][0]["contents"]
+            .as_str()
+            .unwrap()
+            .contains("\nservices:\n")
+    );
+}
+
+#[test]
+fn an_export_replaces_nothing_unless_it_is_told_to() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("a.yml");
+    export(home.path(), &["compose", "-o", "a.yml"])
+        .success()
+        .stdout("a.yml\n");
+    let first = std::fs::read_to_string(&file).unwrap();
+    export(home.path(), &["compose", "--masters", "5", "-o", "a.yml"])
+        .code(2)
+        .stdout("")
+        .stderr(contains("a.yml exists already").and(contains("--force")));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), first);
+    export(
+        home.path(),
+        &["compose", "--masters", "5", "-o", "a.yml", "--force"],
+    )
+    .success();
+    assert_ne!(std::fs::read_to_string(&file).unwrap(), first);
+    export(home.path(), &["compose", "-o", "sub/"])
+        .success()
+        .stdout("sub/docker-compose.yml\n");
+    export(home.path(), &["compose", "-o", "a.yml/b.yml"])
+        .code(1)
+        .stderr(contains("cannot write a.yml/b.yml"));
+    export(home.path(), &["conf"])
+        .code(2)
+        .stderr(contains("standard output is one").and(contains("-o DIR")));
+    export(home.path(), &["conf", "--replicas", "0", "-o", "conf"]).success();
+    let conf = home.path().join("conf/rcup-default-3/redis.conf");
+    assert!(std::fs::read_to_string(&conf).unwrap().contains("\nport 7003\n"));
+    assert_eq!(
+        std::fs::metadata(&conf).unwrap().permissions().mode() & 0o777,
+        0o600
+    );
+}
+
+#[test]
+fn an_export_whose_server_cannot_be_known_says_so() {
+    let home = tempfile::tempdir().unwrap();
+    export(home.path(), &["compose", "--image", "redis:latest"])
+        .code(1)
+        .stderr(contains("does not tell which version").and(contains("--image redis:8.0")));
+    export(home.path(), &["compose", "--image", "redis:9.0"])
+        .code(2)
+        .stderr(contains("no Compose file can be written for Redis 9.0.0"));
+    export(home.path(), &["helm"])
+        .code(2)
+        .stderr(contains("unrecognized subcommand 'helm'"));
+}
+
+#[test]
+fn without_an_engine_the_doctor_has_a_finding_and_no_error() {
+    let told = rcup()
+        .args(["doctor", "--output", "json"])
+        .assert()
+        .code(4)
+        .stderr("");
+    let json: serde_json::Value = serde_json::from_slice(&told.get_output().stdout).unwrap();
+    assert_eq!(json["fit"], false);
+    assert_eq!(json["profile"], "dev");
+    assert_eq!(json["nodes"], 6);
+    let engine = &json["findings"][0];
+    assert_eq!(engine["id"], "engine");
+    assert_eq!(engine["severity"], "fail");
+    assert!(
+        engine["found"].as_str().unwrap().contains("nonexistent.sock"),
+        "{engine}"
+    );
+    assert!(
+        engine["fix"].as_str().unwrap().contains("systemctl start docker"),
+        "{engine}"
+    );
+    let skipped = json["skipped"].as_array().unwrap();
+    assert!(skipped.iter().any(|one| one["id"] == "clock"), "{skipped:?}");
+    rcup()
+        .args(["doctor", "--profile", "production"])
+        .assert()
+        .code(4)
+        .stdout(contains(
+            "this host is not fit for 6 nodes with profile production",
+        ));
+}
+
+#[test]
+fn the_doctor_changes_nothing_unasked() {
+    rcup()
+        .args(["doctor", "--fix"])
+        .assert()
+        .code(2)
+        .stdout("")
+        .stderr(contains("no terminal to ask on").and(contains("--yes")));
+    rcup().args(["doctor", "--yes"]).assert().code(2);
+    rcup().args(["doctor", "--fix", "--script"]).assert().code(2);
+    rcup()
+        .args(["doctor", "--profile", "prod"])
+        .assert()
+        .code(2)
+        .stderr(contains("`prod` is not a profile").and(contains("production")));
+}
+
+#[test]
+fn the_doctors_script_is_one_that_a_shell_can_read() {
+    let script = rcup()
+        .args(["doctor", "--script", "--profile", "production", "--masters", "30"])
+        .assert()
+        .success();
+    let mut shell = std::process::Command::new("sh")
+        .arg("-n")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    shell
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(&script.get_output().stdout)
+        .unwrap();
+    assert!(shell.wait().unwrap().success());
+}
+
+#[test]
+fn a_directory_for_machines_holds_a_script_that_the_shell_reads() {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = "10.1.0.1,10.1.0.2";
+    export(home.path(), &["bare-metal", "--hosts", hosts, "-o", "deploy"])
+        .success()
+        .stdout(contains("deploy/deploy.sh\n").and(contains("deploy/hosts/10.1.0.2/6380/redis.conf\n")));
+    let script = home.path().join("deploy/deploy.sh");
+    assert_eq!(
+        std::fs::metadata(&script).unwrap().permissions().mode() & 0o777,
+        0o755
+    );
+    for script in [
+        "deploy.sh",
+        "hosts/10.1.0.1/ufw.sh",
+        "hosts/10.1.0.1/firewalld.sh",
+    ] {
+        let script = home.path().join("deploy").join(script);
+        Command::new("sh")
+            .arg("-n")
+            .arg(script)
+            .assert()
+            .success()
+            .stderr("");
+    }
+    Command::new(&script)
+        .arg("--help")
+        .assert()
+        .success()
+        .stdout(contains("--uninstall").and(contains("--password-file FILE")));
+    Command::new(&script)
+        .arg("--nonsense")
+        .assert()
+        .code(2)
+        .stderr(contains("--help"));
+    Command::new(&script)
+        .args(["--check", "--firewall", "pf"])
+        .assert()
+        .code(1)
+        .stderr(contains("no firewall called pf"));
+    export(home.path(), &["bare-metal", "--hosts", "db1,db2", "-o", "x"])
+        .code(2)
+        .stderr(contains("`db1` is not an IPv4 address").and(contains("--hosts 10.0.0.1")));
+    export(home.path(), &["bare-metal", "--hosts", "10.1.0.1", "-o", "x"])
+        .code(2)
+        .stderr(contains("on its master's").and(contains("at least two hosts")));
+}
+
+#[test]
+fn a_compose_file_is_read_into_settings_and_its_faults_are_told_by_line() {
+    let home = tempfile::tempdir().unwrap();
+    let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/usual.yml");
+    std::fs::copy(usual, home.path().join("usual.yml")).unwrap();
+    let import = |arguments: &[&str]| {
+        let mut command = rcup();
+        command
+            .current_dir(home.path())
+            .args(["import", "compose"])
+            .args(arguments);
+        command.assert()
+    };
+    import(&["usual.yml"])
+        .success()
+        .stdout(contains("masters = 3\nreplicas = 1\n"))
+        .stderr(contains("usual.yml:136: this line stands further in"));
+    import(&["usual.yml", "-o", "rcup.toml"])
+        .success()
+        .stdout("rcup.toml\n");
+    import(&["usual.yml", "-o", "rcup.toml"])
+        .code(2)
+        .stderr(contains("rcup.toml exists already"));
+    let json = import(&["usual.yml", "--output", "json"]).success().stderr("");
+    let json: serde_json::Value = serde_json::from_slice(&json.get_output().stdout).unwrap();
+    assert_eq!(json["masters"], 3);
+    assert!(
+        json["notes"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|note| note["line"] == 136)
+    );
+    import(&["none.yml"])
+        .code(1)
+        .stderr(contains("cannot read none.yml").and(contains("hint: ")));
+    std::fs::write(
+        home.path().join("web.yml"),
+        "services:\n  web:\n    image: nginx\n",
+    )
+    .unwrap();
+    import(&["web.yml"])
+        .code(2)
+        .stderr(contains("no service of the file starts a node"));
+}
+
+#[test]
+fn no_export_holds_a_password() {
+    let home = tempfile::tempdir().unwrap();
+    for (format, more) in [
+        ("compose", &[][..]),
+        ("conf", &[]),
+        ("kubernetes", &[]),
+        ("bare-metal", &["--hosts", "10.1.0.1,10.1.0.2"]),
+    ] {
+        let arguments = [&[format, "--masters", "30", "-o", format], more].concat();
+        export(home.path(), &arguments).success();
+        for file in files_below(&home.path().join(format)) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
+                let given = line.split_once("requirepass ").or(line.split_once("masterauth "));
+                // A script writes what it reads from a file; nothing else follows the directive.
+                assert!(
+                    given.is_none_or(|(_, value)| value.starts_with("\"%s\"") || value.starts_with("\"\\(")),
+                    "{}: {line}",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_exported_password_lies_in_a_file_of_its_own_and_nowhere_else() {
+    let home = tempfile::tempdir().unwrap();
+    let hosts = &["--hosts", "10.1.0.1,10.1.0.2"][..];
+    for (format, more) in [
+        ("compose", &[][..]),
+        ("conf", &[]),
+        ("kubernetes", &[]),
+        ("bare-metal", hosts),
+    ] {
+        let mut command = rcup();
+        command
+            .current_dir(home.path())
+            .env("RCUP_PASSWORD", "s3cret-of-mine");
+        let out = format!("{format}/");
+        command
+            .args(["export", format, "--masters", "3", "-o", &out])
+            .args(more);
+        command
+            .assert()
+            .success()
+            .stdout(contains("s3cret").not())
+            .stderr("");
+        let directory = home.path().join(format);
+        let holders: Vec<std::path::PathBuf> = files_below(&directory)
+            .into_iter()
+            .filter(|file| std::fs::read_to_string(file).unwrap().contains("s3cret"))
+            .collect();
+        assert!(!holders.is_empty(), "{format}");
+        for holder in holders {
+            let name = holder.file_name().unwrap();
+            assert!(
+                name == "password" || name == "secrets.conf",
+                "{}",
+                holder.display()
+            );
+            // The last six bits: nothing for the group, nothing for others.
+            let is_closed = |place: &Path| {
+                let mode = std::fs::metadata(place).unwrap().permissions().mode();
+                mode.trailing_zeros() >= 6
+            };
+            let closed = is_closed(holder.parent().unwrap());
+            let own = is_closed(&holder);
+            assert!(closed || own, "{}", holder.display());
+        }
+    }
+    let mut command = rcup();
+    command
+        .current_dir(home.path())
+        .env("RCUP_PASSWORD", "s3cret-of-mine");
+    let printed = command
+        .args(["export", "compose", "--masters", "3"])
+        .assert()
+        .success();
+    printed
+        .stdout(contains("s3cret").not())
+        .stderr(contains("secrets/password").and(contains("s3cret").not()));
+}
+
+fn files_below(place: &Path) -> Vec<std::path::PathBuf> {
+    if place.is_file() {
+        return vec![place.to_owned()];
+    }
+    let entries = std::fs::read_dir(place).unwrap();
+    entries
+        .flat_map(|entry| files_below(&entry.unwrap().path()))
+        .collect()
 }

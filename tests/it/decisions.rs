@@ -6,10 +6,11 @@ use std::collections::BTreeSet;
 use proptest::prelude::*;
 use rcup::plan::labels::{self, Labels};
 use rcup::plan::{
-    Activity, ContainerSeen, Decision, NetworkSeen, Observed, Step, VolumeSeen, adopt, create, decide, remove,
+    Activity, ContainerSeen, Decision, NetworkSeen, Observed, Step, VolumeSeen, adopt, create, decide,
+    remove, restore,
 };
-use rcup::spec::{Engine, Server, Version};
-use rcup::topology::{Image, Surroundings, Topology};
+use rcup::spec::{Engine, Secrets, Server, Version};
+use rcup::topology::{Image, Machine, Surroundings, Topology};
 use rcup::{ClusterSpec, ErrorKind};
 
 fn surroundings(seed: u8) -> Surroundings {
@@ -23,6 +24,8 @@ fn surroundings(seed: u8) -> Surroundings {
         first_port: 7001,
         bridge_reachable: false,
         open_files: None,
+        own_sysctls: false,
+        machine: Machine::default(),
         seed: [seed; 16],
     }
 }
@@ -206,7 +209,10 @@ fn is_own(observed: &Observed, step: &Step) -> Option<bool> {
 /// Whether somebody else's object bears a name that the cluster needs.
 fn is_in_the_way(spec: &ClusterSpec, observed: &Observed) -> bool {
     let name = spec.name();
-    let nodes: Vec<String> = (1..=spec.nodes()).map(|index| name.container(index)).collect();
+    let nodes: Vec<String> = (1..=spec.nodes())
+        .map(|index| name.container(index))
+        .chain([name.carrier()])
+        .collect();
     let foreign = |labels: &Labels| !is_ours(labels);
     observed
         .containers
@@ -219,7 +225,7 @@ fn is_in_the_way(spec: &ClusterSpec, observed: &Observed) -> bool {
         || observed
             .volumes
             .iter()
-            .any(|one| foreign(&one.labels) && one.name == name.volume())
+            .any(|one| foreign(&one.labels) && (one.name == name.volume() || nodes.contains(&one.name)))
 }
 
 fn judge(observed: &Observed) -> Result<(), TestCaseError> {
@@ -252,6 +258,10 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
             prop_assert!(whole, "no node is missing");
             plans.push(adopt(topology, &ours.containers));
         }
+        Decision::Restore(topology) => {
+            prop_assert!(topology.spec.persist());
+            plans.push(restore(topology, &ours));
+        }
         // If the doubt ends in a replacement, this is what is removed.
         Decision::Doubt { missing, .. } => {
             prop_assert!(!missing.is_empty());
@@ -281,7 +291,7 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
             .filter(|one| !is_ours(&one.labels))
             .map(|one| one.name.as_str())
             .collect();
-        for planned in create(&topology("default", 3)).steps() {
+        for planned in create(&topology("default", 3), &Secrets::default()).steps() {
             if let Step::CreateNode(request) = &planned.step {
                 prop_assert!(!left.contains(&request.name.as_str()));
             }

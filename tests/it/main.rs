@@ -3,10 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod adoption;
+mod api;
 mod architecture;
 mod cli;
+mod compose_files;
+mod config_file;
 mod decisions;
 mod docker;
+mod pins;
+mod prune;
 mod retry;
 mod rollback;
 mod scene;
+mod schemas;

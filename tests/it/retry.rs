@@ -81,6 +81,22 @@ async fn a_limit_that_the_engine_cannot_grant_is_done_without() {
     scene.assert_untouched("down");
 }
 
+#[tokio::test(start_paused = true)]
+async fn kernel_settings_that_the_engine_refuses_are_done_without() {
+    let scene = Scene::with_a_dead_node();
+    scene.engine.refuse_sysctls();
+    let options = scene.options().keep_on_failure(true);
+    assert_eq!(
+        scene.up(&options).await.unwrap_err().kind(),
+        ErrorKind::NodeFailed
+    );
+    let place = only(&scene).surroundings;
+    assert!(!place.own_sysctls);
+    assert!(place.open_files.is_some(), "only what was refused is given up");
+    scene.down().await;
+    scene.assert_untouched("down");
+}
+
 /// The error of a start that must not have been tried twice, and that has left nothing.
 async fn refused(scene: &Scene) -> Error {
     let error = scene.up(&scene.options()).await.unwrap_err();
@@ -145,7 +161,10 @@ async fn an_engine_that_refuses_everything_is_given_up_on() {
 async fn no_second_attempt_is_made_beside_the_remains_of_the_first() {
     let scene = Scene::new();
     scene.engine.limit_open_files(1024);
-    scene.engine.fail_always("remove_container", ErrorKind::Engine);
+    // The first is a part of the start: it removes what has carried the files.
+    for nth in 2..100 {
+        scene.engine.fail_at("remove_container", nth, ErrorKind::Engine);
+    }
     let error = scene.up(&scene.options()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit, "not the failure to remove");
     assert_eq!(scene.count("create_network"), 1);

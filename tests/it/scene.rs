@@ -180,6 +180,12 @@ pub fn count(calls: &[Call], name: &str) -> usize {
     calls.iter().filter(|call| call.name == name).count()
 }
 
+/// Whether the call removes something else than the container that carries the files, which every start
+/// removes when they are in place.
+pub fn removes(call: &Call) -> bool {
+    call.name.starts_with("remove") && call.on != "rcup-default-files"
+}
+
 /// A container that is not rcup's.
 pub fn foreign_container(name: &str, ports: &[u16]) -> ContainerSeen {
     ContainerSeen {

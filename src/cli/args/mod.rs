@@ -1,6 +1,11 @@
 //! The flags and their texts.
 
+mod config;
+mod export;
+mod import;
+mod security;
 mod spec;
+mod validate;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -10,8 +15,12 @@ use rcup::ClusterName;
 use rcup::image::Source;
 use rcup::spec::{Engine, Selector};
 
+pub use config::{ConfigVerb, Init as ConfigInit, Show as ConfigShow};
+pub use export::{Export, ExportVerb};
+pub use import::{Import, ImportVerb};
 pub use spec::{Spec, Start};
 use spec::{duration, engines};
+pub use validate::{Foreign, Report, ReportForm, Validate};
 
 /// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
 #[derive(Debug, Parser)]
@@ -48,6 +57,15 @@ pub struct Global {
         hide_env_values = true
     )]
     pub output: Output,
+    /// File with the cluster's settings [default: rcup.toml in this directory, if there is one]
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "RCUP_CONFIG",
+        hide_env_values = true
+    )]
+    pub config: Option<String>,
     /// Show no progress and no notes
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
@@ -71,6 +89,16 @@ pub enum Verb {
     Up(Box<Up>),
     /// Remove clusters with everything that belongs to them
     Down(Down),
+    /// Stop all nodes of a cluster; its containers, its network and its volumes stay
+    Stop(Stop),
+    /// Start a stopped cluster again, and prove it ready
+    Start(StartArgs),
+    /// Restart nodes one after the other, while the others serve
+    Restart(Restart),
+    /// Start a cluster, run a command with its settings, and remove it again
+    Run(Box<Run>),
+    /// Remove what dead runs have left behind, and what is past its `--ttl`
+    Prune(Prune),
     /// List the clusters on this engine
     #[command(
         visible_alias = "ls",
@@ -83,12 +111,20 @@ pub enum Verb {
                       rcup status orders --output json | jq -r '.nodes[].advertised'"
     )]
     Status(Named),
-    /// Check a running cluster: every node, every slot, every advertised address
+    /// Check a running cluster, one of rcup or any other
+    Validate(Box<Validate>),
+    /// Tell whether this host is fit, and the command that mends each finding
+    Doctor(Box<Doctor>),
+    /// Show what the nodes' configuration will be, and where each value comes from
     #[command(
-        after_help = "Exits with 0 when no check fails, else with 3.\n\nExamples:\n  rcup validate orders\n  rcup \
-                      validate orders --output json | jq .passed"
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup config show --profile production\n  rcup config init"
     )]
-    Validate(Named),
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
     /// Show the nodes' logs, merged in the order of time
     Logs(Logs),
     /// Run redis-cli (or valkey-cli) in a node, with everything filled in
@@ -97,6 +133,37 @@ pub enum Verb {
     Exec(Exec),
     /// Print the settings with which a program connects
     Env(Env),
+    /// Hand out the certificates of a cluster that speaks TLS
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup certs export ./certs orders"
+    )]
+    Certs {
+        #[command(subcommand)]
+        verb: CertsVerb,
+    },
+    /// Write a cluster down for other tools, such as Docker Compose
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup export compose orders > docker-compose.yml\n  rcup export compose --masters 5 \
+                      --image valkey/valkey:8.1 -o docker-compose.yml"
+    )]
+    Export {
+        #[command(subcommand)]
+        verb: Box<ExportVerb>,
+    },
+    /// Read another tool's file into settings of rcup, and say what is wrong in it
+    #[command(
+        subcommand_required = true,
+        arg_required_else_help = true,
+        after_help = "Examples:\n  rcup import compose docker-compose.yml -o rcup.toml"
+    )]
+    Import {
+        #[command(subcommand)]
+        verb: ImportVerb,
+    },
     /// Make and list local images, for where no registry can be reached
     #[command(
         subcommand_required = true,
@@ -151,9 +218,114 @@ pub struct Down {
     /// Keep the volumes and the data in them
     #[arg(long)]
     pub keep_volumes: bool,
-    /// Remove the volumes too, which is the default
-    #[arg(long, hide = true, conflicts_with = "keep_volumes")]
+    /// Remove the volumes too, without a question about the keys on them
+    #[arg(long, conflicts_with = "keep_volumes")]
     pub volumes: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A cluster of plain `rcup up` has no owner and stays, unless it was given a --ttl that has passed. One of \
+                  `rcup run` or of a test belongs to that process. Every start sweeps likewise.\n\nExamples:\n  rcup prune \
+                  --dry-run\n  rcup prune"
+)]
+pub struct Prune {
+    /// Tell what would be removed, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Wait until the owner of this cluster has ended
+    #[arg(long, value_name = "NAME", hide = true, conflicts_with = "dry_run")]
+    pub when_gone: Option<ClusterName>,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exits with 0 when nothing fails for the profile and the number of nodes, else with 4.\n\nExamples:\n  \
+                        rcup doctor\n  rcup doctor --profile production --masters 5 --deep\n  rcup doctor --script > \
+                        mend.sh"
+)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
+pub struct Doctor {
+    /// Measure the disk too: how long a small write takes until it is safe (some seconds)
+    #[arg(long)]
+    pub deep: bool,
+    /// Apply what can be applied, asking before each change
+    #[arg(long, conflicts_with = "script")]
+    pub fix: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+    /// Print a shell script that applies everything
+    #[arg(long)]
+    pub script: bool,
+    #[command(flatten)]
+    pub spec: Spec,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  rcup stop orders\n  rcup stop orders --yes")]
+pub struct Stop {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Lose the keys of a cluster that keeps them in memory alone
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:\n  rcup start orders")]
+pub struct StartArgs {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Longest time until the cluster is ready
+    #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
+    pub timeout: Duration,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A master hands its role to a replica before it ends, and has it back in the end.\n\nExamples:\n  \
+                        rcup restart orders\n  rcup restart orders --node 2 --node replicas"
+)]
+pub struct Restart {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all` (repeatable)
+    #[arg(long, value_name = "SELECTOR", default_value = "all")]
+    pub node: Vec<Selector>,
+    /// Longest time for all of it
+    #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
+    pub timeout: Duration,
+    /// Lose the keys of masters that have no replica and keep them in memory alone
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "The exit code is the command's own; 128 and the signal's number where a signal ended it. Signals to rcup are \
+                  passed on. The command finds the settings of `rcup env` and RCUP_CLUSTER, the cluster's name, in its \
+                  environment. Whatever happens to rcup, the cluster goes: should rcup be killed, the next one removes \
+                  it.\n\nExamples:\n  rcup run -- cargo test\n  rcup run --masters 5 --artifacts target/rcup -- pytest -x\n  \
+                  rcup run -- sh -c 'redis-cli -c -u \"$REDIS_CLUSTER_URL\" SET greeting hello'"
+)]
+pub struct Run {
+    /// Name of the cluster [default: a new one]
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<ClusterName>,
+    /// Directory for logs, states and events when the start or the command fails
+    #[arg(long, value_name = "DIR", env = "RCUP_ARTIFACTS", hide_env_values = true)]
+    pub artifacts: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    pub spec: Spec,
+    #[command(flatten)]
+    pub start: Start,
+    /// The command and its arguments
+    #[arg(last = true, required = true, value_name = "CMD")]
+    pub command: Vec<String>,
 }
 
 /// A verb that needs only a name.
@@ -241,6 +413,21 @@ pub enum EnvFormat {
     Dotenv,
     /// One JSON object
     Json,
+}
+
+/// What to do with certificates.
+#[derive(Debug, Subcommand)]
+pub enum CertsVerb {
+    /// Write ca.crt, client.crt and client.key (mode 0600) into a directory
+    #[command(after_help = "Examples:\n  rcup certs export ./certs orders")]
+    Export {
+        /// The directory, made where it is missing
+        #[arg(value_name = "DIR")]
+        directory: std::path::PathBuf,
+        /// Name of the cluster
+        #[arg(default_value = "default")]
+        name: ClusterName,
+    },
 }
 
 /// What to do with images.

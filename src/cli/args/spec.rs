@@ -5,11 +5,13 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::Ipv4Net;
-use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Pull};
+use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Profile, Pull, VersionWish, bytes};
 use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
 
+use super::security::Security;
+
 /// What the cluster shall be.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cluster")]
 pub struct Spec {
     /// Number of masters (fewer than 3 cannot fail over)
@@ -37,6 +39,9 @@ pub struct Spec {
     /// Image to run [default: the official one, or a local one of `rcup image build`]
     #[arg(long, value_name = "REF", env = "RCUP_IMAGE", hide_env_values = true)]
     pub image: Option<String>,
+    /// Version of the server, such as `7.2`: the official image of that version, or a local one
+    #[arg(long, value_name = "V", env = "RCUP_ENGINE_VERSION", hide_env_values = true)]
+    pub engine_version: Option<VersionWish>,
     /// When to pull the image
     #[arg(
         long,
@@ -46,6 +51,18 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub pull: PullArg,
+    /// Use for which the nodes are set up: `dev`, `staging` or `production`
+    #[arg(
+        long,
+        value_name = "PROFILE",
+        default_value = "dev",
+        env = "RCUP_PROFILE",
+        hide_env_values = true
+    )]
+    pub profile: Profile,
+    /// Memory of each node's data (maxmemory) [default: its share of the machine]
+    #[arg(long, value_name = "SIZE", value_parser = bytes, env = "RCUP_MEMORY", hide_env_values = true)]
+    pub memory: Option<u64>,
     /// Subnet of the cluster's network [default: a free one]
     #[arg(long, value_name = "CIDR", value_parser = subnet, env = "RCUP_SUBNET", hide_env_values = true)]
     pub subnet: Option<Ipv4Net>,
@@ -61,6 +78,18 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub set: Vec<Directive>,
+    /// Keep the data on volumes, so that it outlives the containers [default: as the profile says]
+    #[arg(
+        long,
+        value_name = "yes|no",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "yes",
+        value_parser = FalseyValueParser::new(),
+        env = "RCUP_PERSIST",
+        hide_env_values = true
+    )]
+    pub persist: Option<bool>,
     /// How the nodes tell clients where they are
     #[arg(
         long,
@@ -79,9 +108,11 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub formation: FormationArg,
-    /// Time after which a silent node counts as failed
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration, env = "RCUP_NODE_TIMEOUT", hide_env_values = true)]
-    pub node_timeout: Duration,
+    /// Time after which a silent node counts as failed [default: the profile's, 5s in `dev`]
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "RCUP_NODE_TIMEOUT", hide_env_values = true)]
+    pub node_timeout: Option<Duration>,
+    #[command(flatten)]
+    pub security: Security,
 }
 
 impl Spec {
@@ -95,7 +126,19 @@ impl Spec {
             .pull(self.pull.into())
             .announce(self.announce.into())
             .formation(self.formation.into())
-            .node_timeout(self.node_timeout);
+            .profile(self.profile);
+        if let Some(timeout) = self.node_timeout {
+            spec = spec.node_timeout(timeout);
+        }
+        if let Some(memory) = self.memory {
+            spec = spec.memory(memory);
+        }
+        if let Some(version) = self.engine_version {
+            spec = spec.engine_version(version);
+        }
+        if let Some(persist) = self.persist {
+            spec = spec.persist(persist);
+        }
         if let Some(image) = self.image {
             spec = spec.image(image);
         }
@@ -104,6 +147,10 @@ impl Spec {
         }
         if let Some(port) = self.port {
             spec = spec.port(port);
+        }
+        spec = spec.tls(self.security.tls);
+        if let Some(password) = self.security.password()? {
+            spec = spec.password(password);
         }
         self.set
             .into_iter()
@@ -114,14 +161,21 @@ impl Spec {
 
 /// How the start goes about it.
 #[derive(Args, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "Start")]
 pub struct Start {
     /// Longest time until the cluster is ready
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
+    /// Longest life of a new cluster; the next rcup then removes it [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = duration, env = "RCUP_TTL", hide_env_values = true)]
+    pub ttl: Option<Duration>,
     /// Leave what a failed start has made for a closer look
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_KEEP_ON_FAILURE", hide_env_values = true)]
     pub keep_on_failure: bool,
+    /// Refuse a host that is not as the profile wants it, rather than warn of it
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_STRICT", hide_env_values = true)]
+    pub strict: bool,
     /// Leave out the validation report (the cluster is proven ready all the same)
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_NO_VALIDATE", hide_env_values = true)]
     pub no_validate: bool,

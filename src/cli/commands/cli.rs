@@ -3,14 +3,18 @@
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 
+use rcup::redis::Credentials;
+use rcup::render::authority_path;
 use rcup::runtime::Output;
-use rcup::topology::{Announce, Node};
+use rcup::spec::Secret;
+use rcup::topology::{Announce, Node, Topology};
 use rcup::{Error, ErrorKind};
 
 use super::chosen::Chosen;
 use super::exec;
 use crate::cli::args::CliArgs;
 use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::session::Run;
 use crate::cli::terminal::{Terminal, pass_on};
 
 /// How often a command is sent on before that is an error.
@@ -22,15 +26,17 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     chosen.all_run()?;
     let topology = chosen.attached.topology();
     let client = topology.server().engine.client();
+    let env = login(chosen.attached.credentials().await?);
     // A redirection leads to the address that clients are told. Where that is this host's, it leads nowhere
     // from inside of a container.
     let follows = topology.announce == Announce::Ip;
     if !follows && !terminal.is_json() {
-        if installed(client) {
-            return here(client, node, &args.args);
+        // The client of this host knows no path to the authority's certificate; the one in a node does.
+        if installed(client) && !topology.spec.tls() {
+            return here(client, node, &args.args, &env);
         }
         if args.args.first().is_some_and(|word| !word.starts_with('-')) {
-            return redirected(&chosen, node, client, &args.args).await;
+            return redirected(&chosen, node, client, &args.args, env).await;
         }
         terminal.warn(&format!(
             "redirections are not followed: they lead to 127.0.0.1, and {client} runs inside of a container; \
@@ -42,21 +48,58 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
         command.push("-c".to_owned());
     }
     command.extend(["-p".to_owned(), node.port.to_string()]);
+    command.extend(tls(topology, node));
     command.extend(args.args.iter().cloned());
-    exec::in_nodes(&chosen, command, terminal).await
+    exec::in_nodes(&chosen, Run { command, env }, terminal).await
+}
+
+/// The password as the clients take it from their environment. As an argument everybody on the machine could
+/// read it, and on the input it would stand in the way of the user's own. The environment of a program is for its
+/// user alone, and engines do not tell it either.
+fn login(credentials: Option<Credentials>) -> Vec<(String, Secret)> {
+    // Valkey's client has its own name for it, and takes Redis's too.
+    credentials
+        .map(|credentials| ("REDISCLI_AUTH".to_owned(), credentials.password))
+        .into_iter()
+        .collect()
+}
+
+/// With what a client in a node's container speaks TLS.
+fn tls(topology: &Topology, node: &Node) -> Vec<String> {
+    if topology.spec.tls() {
+        vec!["--tls".to_owned(), "--cacert".to_owned(), authority_path(node)]
+    } else {
+        Vec::new()
+    }
 }
 
 /// Runs one command where it belongs: what the client cannot follow from inside of a container is followed
 /// by running it in the node to which it is sent.
-async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String]) -> Outcome {
+async fn redirected(
+    chosen: &Chosen,
+    first: &Node,
+    client: &str,
+    args: &[String],
+    env: Vec<(String, Secret)>,
+) -> Outcome {
     let mut node = first;
     for _ in 0..MOST_REDIRECTIONS {
         let mut command = vec![client.to_owned(), "-p".to_owned(), node.port.to_string()];
+        command.extend(tls(chosen.attached.topology(), node));
         if std::io::stdout().is_terminal() {
             command.push("--no-raw".to_owned());
         }
         command.extend(args.iter().cloned());
-        let ran = exec::one(chosen, node, &command, None).await?;
+        let ran = exec::one(
+            chosen,
+            node,
+            &Run {
+                command,
+                env: env.clone(),
+            },
+            None,
+        )
+        .await?;
         if let Some(refusal) = ran.refusal {
             return Err(refusal.into());
         }
@@ -102,7 +145,7 @@ fn installed(client: &str) -> bool {
 }
 
 /// Runs the client of this host, which shares this process's input and output.
-fn here(client: &str, node: &Node, args: &[String]) -> Outcome {
+fn here(client: &str, node: &Node, args: &[String], env: &[(String, Secret)]) -> Outcome {
     let address = node.host_address();
     let status = Command::new(client)
         .args([
@@ -113,6 +156,7 @@ fn here(client: &str, node: &Node, args: &[String]) -> Outcome {
             &address.port().to_string(),
         ])
         .args(args)
+        .envs(env.iter().map(|(name, value)| (name, value.expose())))
         .status()
         .map_err(|error| Error::new(ErrorKind::Io, format!("cannot run {client}")).because(error))?;
     Ok(Exit::passed_on(status.code().map_or(-1, i64::from)))

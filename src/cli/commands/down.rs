@@ -3,10 +3,11 @@
 use std::io::Write as _;
 
 use rcup::cluster::{self, Removed};
-use rcup::{ClusterName, Error};
+use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind};
 use serde::Serialize;
 
 use super::engine;
+use super::power::holds;
 use crate::cli::args::Down;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::progress::Progress;
@@ -38,7 +39,15 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     let mut failure: Option<Error> = None;
     // What cannot be removed must not keep the rest.
     for name in names {
-        let removed = cluster::down(&engine, &name, args.keep_volumes, &*progress).await;
+        let allowed = if args.keep_volumes || args.volumes {
+            Ok(())
+        } else {
+            consent(&engine, &name, terminal).await
+        };
+        let removed = match allowed {
+            Ok(()) => cluster::down(&engine, &name, args.keep_volumes, &*progress).await,
+            Err(error) => Err(error),
+        };
         progress.stop();
         match removed {
             Ok(removed) => {
@@ -61,6 +70,33 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
         terminal.say("there is no cluster on this engine");
     }
     failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
+}
+
+/// Whether the data on a cluster's volumes may go: when there is none, or the user says so.
+async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Result<(), Error> {
+    let attached = match Cluster::attach(engine.clone(), name).await {
+        Ok(attached) => attached,
+        // Nothing is there, or nothing that can be read: such remains hold no data.
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    let data = attached.data().await;
+    if !data.persistent || data.is_nothing() {
+        return Ok(());
+    }
+    let holds = holds(name, data);
+    let asked = terminal.confirm(&format!("{holds} on its volumes. Remove them too?"));
+    if asked.is_ok_and(|yes| yes) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("{holds} on its volumes: nothing was removed"),
+    )
+    .hint(format!(
+        "`rcup down {name} --volumes` removes them too; `rcup down {name} --keep-volumes` keeps them for the \
+             next `rcup up {name} --persist`."
+    )))
 }
 
 fn tell(terminal: &Terminal, gone: &Gone) -> Result<(), Failure> {

@@ -4,8 +4,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use rcup::cluster::{Report, State};
+use rcup::redis::{Credentials, url};
+use rcup::spec::Certificates;
 use rcup::{Cluster, Error, ErrorKind};
 
+use super::certs::authority_file;
 use super::engine;
 use crate::cli::args::{Env, EnvFormat};
 use crate::cli::exit::{Exit, Outcome};
@@ -30,7 +33,11 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
             nodes::word(report.state)
         ));
     }
-    let settings = settings(&report);
+    let settings = settings(
+        &report,
+        attached.credentials().await?.as_ref(),
+        attached.certificates().await?,
+    )?;
     if terminal.is_json() || args.format == EnvFormat::Json {
         let map: std::collections::BTreeMap<_, _> = settings.into_iter().collect();
         json::print(terminal, &map)?;
@@ -45,13 +52,29 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
 }
 
 /// Names and values. The addresses are those that clients are told.
-fn settings(report: &Report) -> Vec<(&'static str, String)> {
+pub(super) fn settings(
+    report: &Report,
+    credentials: Option<&Credentials>,
+    certificates: Option<&Certificates>,
+) -> Result<Vec<(&'static str, String)>, Error> {
     let addresses: Vec<&str> = report.nodes.iter().map(|node| node.advertised.as_str()).collect();
     let first = addresses.first().copied().unwrap_or_default();
-    vec![
+    let mut settings = vec![
         ("REDIS_CLUSTER_NODES", addresses.join(",")),
-        ("REDIS_CLUSTER_URL", format!("redis://{first}")),
-    ]
+        (
+            "REDIS_CLUSTER_URL",
+            url(first, credentials, certificates.is_some()),
+        ),
+    ];
+    if let Some(credentials) = credentials {
+        settings.push(("REDIS_USERNAME", credentials.user_name().to_owned()));
+        settings.push(("REDIS_PASSWORD", credentials.password.expose().to_owned()));
+    }
+    if let Some(certificates) = certificates {
+        let path = authority_file(&report.name, certificates)?;
+        settings.push(("REDIS_TLS_CA_CERT", path.display().to_string()));
+    }
+    Ok(settings)
 }
 
 /// Lines for a POSIX shell. Nothing is special between single quotes but they themselves.

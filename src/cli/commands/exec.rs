@@ -12,7 +12,7 @@ use super::chosen::Chosen;
 use crate::cli::args::Exec;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::prefix::{self, Lines};
-use crate::cli::terminal::session::{self, Ended, looks_refused};
+use crate::cli::terminal::session::{self, Ended, Run, looks_refused};
 use crate::cli::terminal::{Terminal, error, json};
 
 /// In how many nodes the command runs at the same time.
@@ -21,15 +21,15 @@ const SIDE_BY_SIDE: usize = 16;
 pub async fn run(args: Exec, terminal: &Terminal) -> Outcome {
     let chosen = Chosen::find(&args.name, args.node).await?;
     chosen.all_run()?;
-    in_nodes(&chosen, args.command, terminal).await
+    in_nodes(&chosen, args.command.into(), terminal).await
 }
 
 /// Runs a command in the chosen nodes: joined to this process in a single one, with prefixed lines in
 /// several, collected where a program reads.
-pub async fn in_nodes(chosen: &Chosen, command: Vec<String>, terminal: &Terminal) -> Outcome {
-    let program = command.first().cloned().unwrap_or_default();
+pub async fn in_nodes(chosen: &Chosen, run: Run, terminal: &Terminal) -> Outcome {
+    let program = run.command.first().cloned().unwrap_or_default();
     if let ([node], false) = (chosen.nodes.as_slice(), terminal.is_json()) {
-        let ended = session::run(chosen.attached.runtime(), &node.name, command).await?;
+        let ended = session::run(chosen.attached.runtime(), &node.name, run).await?;
         let (code, refusal) = ended.verdict(&node.name, &program);
         if let Some(refusal) = refusal {
             error::tell(&refusal, false);
@@ -38,7 +38,7 @@ pub async fn in_nodes(chosen: &Chosen, command: Vec<String>, terminal: &Terminal
     }
     let widest = chosen.nodes.iter().map(|node| node.name.len()).max();
     let widest = widest.unwrap_or_default();
-    let command = &command;
+    let run = &run;
     let mut all: Vec<Ran> = Vec::new();
     let mut running = std::pin::pin!(
         stream::iter(&chosen.nodes)
@@ -47,7 +47,7 @@ pub async fn in_nodes(chosen: &Chosen, command: Vec<String>, terminal: &Terminal
                     terminal,
                     prefix: prefix::of(&node.name, widest, node.index - 1),
                 });
-                one(chosen, node, command, show).await
+                one(chosen, node, run, show).await
             })
             .buffer_unordered(SIDE_BY_SIDE)
     );
@@ -98,15 +98,11 @@ impl Show<'_> {
 }
 
 /// Runs a command in one node without input, collects what it prints, and shows it if told how.
-pub async fn one(
-    chosen: &Chosen,
-    node: &Node,
-    command: &[String],
-    show: Option<Show<'_>>,
-) -> Result<Ran, Failure> {
+pub async fn one(chosen: &Chosen, node: &Node, run: &Run, show: Option<Show<'_>>) -> Result<Ran, Failure> {
     let engine = chosen.attached.runtime();
     let request = ExecRequest {
-        command: command.to_vec(),
+        command: run.command.clone(),
+        env: run.env.clone(),
         tty: false,
         input: false,
     };
@@ -139,7 +135,7 @@ pub async fn one(
         show.lines(out_lines.rest(), false)?;
         show.lines(error_lines.rest(), true)?;
     }
-    let program = command.first().map_or("", String::as_str);
+    let program = run.command.first().map_or("", String::as_str);
     let (code, refusal) = ended.verdict(&node.name, program);
     if refusal.is_some() {
         stdout.clear();

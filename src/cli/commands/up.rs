@@ -24,16 +24,21 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
         return dry_run(&spec, terminal).await;
     }
     let progress = Progress::new(terminal);
-    let options = UpOptions::default()
+    let mut options = UpOptions::default()
         .timeout(args.start.timeout)
         .keep_on_failure(args.start.keep_on_failure)
+        .strict(args.start.strict)
         .cancel(interrupt::token(terminal, spec.name()))
         .observer(progress.clone());
+    options.ttl = args.start.ttl;
     let started = Box::pin(Cluster::up(Docker::find()?, &spec, &options)).await;
     progress.stop();
     let mut cluster = started?;
     // From here on the cluster is the user's, whether or not anybody reads what follows.
     cluster.keep();
+    if args.start.ttl.is_some() && cluster.was_adopted() {
+        terminal.warn("the cluster was there before, and lives as long as it was given then");
+    }
     let report = cluster.report();
     match terminal.output {
         Output::Human => human(&cluster, &report, &args.start, terminal)?,
@@ -106,12 +111,12 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     for line in wrap(&phases.join(", "), width.unwrap_or(80).saturating_sub(2)) {
         writeln!(out, "  {}", line.replace('\u{a0}', " ").dimmed())?;
     }
-    connect(&mut out, report)?;
+    connect(&mut out, report, cluster)?;
     Ok(())
 }
 
 /// How to reach it. Only what clients are told is good for them; it has been tried from here.
-fn connect(out: &mut impl std::io::Write, report: &Report) -> std::io::Result<()> {
+fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) -> std::io::Result<()> {
     let Some(first) = report.nodes.first() else {
         return Ok(());
     };
@@ -124,6 +129,22 @@ fn connect(out: &mut impl std::io::Write, report: &Report) -> std::io::Result<()
     };
     let name = &report.name;
     writeln!(out, "\nConnect with any of")?;
+    let (locked, tls) = (cluster.credentials().is_some(), cluster.certificates().is_some());
+    if locked || tls {
+        // The password is shown only to whoever asks for it: what `up` prints often ends in a log.
+        writeln!(out, "  rcup cli {name}")?;
+        writeln!(out, "  eval \"$(rcup env {name})\"")?;
+        if locked {
+            writeln!(out, "The nodes ask for a password: `rcup env {name}` tells it.")?;
+        }
+        if tls {
+            writeln!(
+                out,
+                "The nodes speak TLS: `rcup certs export DIR {name}` writes what a client needs."
+            )?;
+        }
+        return Ok(());
+    }
     writeln!(out, "  redis://{host}:{port}")?;
     writeln!(out, "  {client} -c -h {host} -p {port}")?;
     writeln!(out, "  rcup cli {name}")?;

@@ -1,49 +1,281 @@
-//! `rcup validate`: the checks, against a cluster that runs.
+//! `rcup validate`: the suite, against a cluster that runs.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::Arc;
+use std::time::Duration;
 
-use rcup::Cluster;
-use rcup::check::{Check, Status, all_passed};
-use serde::Serialize;
+use rcup::check::{Selection, Status, Validation};
+use rcup::cluster::{Attached, Endpoint, SuiteOptions};
+use rcup::redis::{Access, Address, Credentials};
+use rcup::render::report::{html, junit, markdown, timeline};
+use rcup::spec::Secret;
+use rcup::{Cluster, Error, ErrorKind, Event};
+use tokio_util::sync::CancellationToken;
 
 use super::engine;
-use crate::cli::args::Named;
-use crate::cli::exit::{Exit, Outcome};
+use crate::cli::args::{Foreign, Report, ReportForm, Validate};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::interrupt::Signals;
 use crate::cli::terminal::{Terminal, checks, columns, count, json};
 
-/// The outcome in JSON.
-#[derive(Serialize)]
-struct Validation<'a> {
-    passed: bool,
-    checks: &'a [Check],
+/// What is validated.
+enum Subject {
+    Own(Box<Attached>),
+    Foreign(Endpoint),
 }
 
-pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
-    let found = attached.validate().await;
-    let passed = all_passed(&found);
-    if terminal.is_json() {
-        json::print(
-            terminal,
-            &Validation {
-                passed,
-                checks: &found,
-            },
-        )?;
-    } else {
-        let failed = found.iter().filter(|check| check.status == Status::Fail).count();
-        let mut out = terminal.out();
-        out.write_all(checks::text(&found, terminal.verbose, columns()).as_bytes())?;
-        let name = &args.name;
-        if passed {
-            writeln!(out, "\ncluster {name} passes {}", count(found.len(), "check"))?;
-        } else {
-            writeln!(
-                out,
-                "\ncluster {name} fails {failed} of {}",
-                count(found.len(), "check")
-            )?;
+impl Subject {
+    async fn find(args: &Validate) -> Result<Self, Failure> {
+        match &args.foreign.endpoint {
+            None => {
+                let attached = Cluster::attach(engine().await?, &args.name).await?;
+                Ok(Self::Own(Box::new(attached)))
+            }
+            Some(endpoint) => {
+                let entered = Endpoint::enter(&address(endpoint)?, &access(&args.foreign)?).await?;
+                Ok(Self::Foreign(entered))
+            }
         }
     }
-    Ok(Exit::healthy(passed))
+
+    async fn validate(&self, options: &SuiteOptions) -> Validation {
+        match self {
+            Self::Own(attached) => attached.validate_with(options).await,
+            Self::Foreign(endpoint) => endpoint.validate(options).await,
+        }
+    }
+}
+
+pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
+    let choice = &args.choice;
+    let selection = Selection::new(choice.suite.into(), choice.only.clone(), choice.skip.clone())?;
+    for report in &args.report {
+        place(report)?;
+    }
+    let may_write = args.foreign.endpoint.is_none() || args.foreign.write;
+    if selection.destroys() && may_write && !args.yes {
+        agree(&args, terminal)?;
+    }
+    let mut signals = Signals::new()?;
+    let cancel = CancellationToken::new();
+    let notes = terminal.clone();
+    let options = SuiteOptions::default()
+        .selection(selection)
+        .thresholds(choice.latency_threshold.clone())
+        .write(may_write)
+        .cancel(cancel.clone())
+        .observer(Arc::new(move |event: &Event| {
+            if let Event::Note { message } = event {
+                notes.say(message);
+            }
+        }));
+    if let Some(interval) = args.watch {
+        return watch(&args, &options, interval, &mut signals, terminal).await;
+    }
+    let rounds = rounds(&args, &options);
+    tokio::pin!(rounds);
+    let outcome = tokio::select! {
+        outcome = &mut rounds => outcome,
+        () = signals.next() => {
+            cancel.cancel();
+            terminal.say("stopping; what was taken away comes back first (a second Ctrl-C leaves at once)");
+            tokio::select! {
+                outcome = &mut rounds => outcome,
+                () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "the validation was interrupted").into()),
+            }
+        }
+    }?;
+    show(&outcome, terminal)?;
+    write(&args.report, &outcome)?;
+    Ok(Exit::healthy(outcome.passed))
+}
+
+/// All rounds, put together.
+async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, Failure> {
+    let mut all: Option<Validation> = None;
+    for round in 0..usize::try_from(args.repeat).unwrap_or(1) {
+        // The cluster is found anew, because a failover may have changed the nodes' connections.
+        let subject = Subject::find(args).await?;
+        let next = subject.validate(&options.clone().round(round)).await;
+        all = Some(match all {
+            None => next,
+            Some(all) => all.followed_by(next),
+        });
+        if options.cancel.is_cancelled() {
+            break;
+        }
+    }
+    all.ok_or_else(|| Error::new(ErrorKind::Usage, "no round was made").into())
+}
+
+/// Round after round until a signal comes. Ends as the last round did.
+async fn watch(
+    args: &Validate,
+    options: &SuiteOptions,
+    interval: Duration,
+    signals: &mut Signals,
+    terminal: &Terminal,
+) -> Outcome {
+    let mut exit = Exit::DONE;
+    for round in 0.. {
+        let turn = async {
+            let subject = Subject::find(args).await?;
+            Ok::<_, Failure>(subject.validate(&options.clone().round(round)).await)
+        };
+        tokio::pin!(turn);
+        let outcome = tokio::select! {
+            outcome = &mut turn => outcome?,
+            () = signals.next() => {
+                options.cancel.cancel();
+                turn.await?;
+                return Ok(exit);
+            }
+        };
+        exit = Exit::healthy(outcome.passed);
+        show(&outcome, terminal)?;
+        write(&args.report, &outcome)?;
+        if tokio::time::timeout(interval, signals.next()).await.is_ok() {
+            break;
+        }
+    }
+    Ok(exit)
+}
+
+fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
+    if terminal.is_json() {
+        return json::print(terminal, outcome);
+    }
+    let mut out = terminal.out();
+    out.write_all(checks::text(&outcome.checks, terminal.verbose, columns()).as_bytes())?;
+    for failover in &outcome.failovers {
+        write!(out, "\n{}", timeline(failover, columns().unwrap_or(100)))?;
+    }
+    let name = &outcome.cluster;
+    let all = count(outcome.checks.len() - outcome.count(Status::Skip), "check");
+    let tell = |status: Status, word: &str| match outcome.count(status) {
+        0 => String::new(),
+        number => format!(", {number} {word}"),
+    };
+    let rounds = match outcome.rounds {
+        1 => String::new(),
+        several => format!(" in {several} rounds"),
+    };
+    let rest = tell(Status::Warn, "with a warning") + &tell(Status::Skip, "skipped");
+    if outcome.passed {
+        writeln!(out, "\ncluster {name} passes {all}{rounds}{rest}")?;
+    } else {
+        let failed = outcome.count(Status::Fail);
+        writeln!(out, "\ncluster {name} fails {failed} of {all}{rounds}{rest}")?;
+    }
+    Ok(())
+}
+
+/// Says before the work begins when a report could not be written after it.
+fn place(report: &Report) -> Result<(), Error> {
+    let folder = report
+        .file
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    match folder {
+        Some(folder) if !folder.is_dir() => Err(Error::new(
+            ErrorKind::Usage,
+            format!("there is no folder {} for the report", folder.display()),
+        )
+        .hint(format!("Make it first: `mkdir -p {}`.", folder.display()))),
+        _ => Ok(()),
+    }
+}
+
+fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
+    for report in reports {
+        let text = match report.form {
+            ReportForm::Junit => junit(outcome),
+            ReportForm::Html => html(outcome),
+            ReportForm::Markdown => markdown(outcome),
+        };
+        std::fs::write(&report.file, text).map_err(|error| {
+            Error::new(
+                ErrorKind::Io,
+                format!("cannot write the report {}", report.file.display()),
+            )
+            .because(error)
+            .hint("Give a file in a folder that you may write to.")
+        })?;
+    }
+    Ok(())
+}
+
+/// Asks at a terminal; elsewhere says what is missing.
+fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
+    let what = args
+        .foreign
+        .endpoint
+        .clone()
+        .unwrap_or_else(|| args.name.to_string());
+    let refused = || {
+        Error::new(
+            ErrorKind::Usage,
+            format!("the failovers take masters of {what} away for a while, and nobody has agreed"),
+        )
+        .hint("Agree with --yes, or leave them out with `--skip failover`.")
+    };
+    if terminal.is_json() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+        return Err(refused().into());
+    }
+    terminal.ask(&format!(
+        "Masters of {what} will be taken away for a while, one after the other: writes to their slots fail \
+         meanwhile, and some may be lost. Go on? [y/N] "
+    ))?;
+    let mut answer = String::new();
+    std::io::stdin().read_line(&mut answer)?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(refused().into())
+    }
+}
+
+fn address(text: &str) -> Result<Address, Error> {
+    let wrong = || {
+        Error::new(ErrorKind::Usage, format!("`{text}` is not an address"))
+            .hint("Give a host and its client port, such as `--endpoint 10.0.0.7:6379`.")
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Address::new(host, port))
+}
+
+fn access(foreign: &Foreign) -> Result<Access, Error> {
+    let Some(variable) = &foreign.password_env else {
+        return Ok(Access::open());
+    };
+    let password = std::env::var(variable).map_err(|_| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("the environment variable {variable} is not set"),
+        )
+        .hint("Export it with the password, and name it with --password-env.")
+    })?;
+    Ok(Access::open().with_credentials(Credentials {
+        user: foreign.username.clone(),
+        password: Secret::new(password),
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_and_a_port() {
+        assert_eq!(address("10.0.0.7:6379").unwrap(), Address::new("10.0.0.7", 6379));
+        assert_eq!(address("[::1]:7001").unwrap(), Address::new("::1", 7001));
+        for wrong in ["10.0.0.7", ":6379", "host:port", "host:70000"] {
+            assert_eq!(address(wrong).unwrap_err().kind(), ErrorKind::Usage, "{wrong}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 pub mod checks;
 pub mod error;
+pub mod findings;
 pub mod json;
 pub mod nodes;
 pub mod prefix;
@@ -9,7 +10,7 @@ pub mod progress;
 pub mod session;
 pub mod table;
 
-use std::io::{self, IsTerminal as _, Write};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use owo_colors::OwoColorize as _;
 
@@ -61,6 +62,25 @@ impl Terminal {
     #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
     pub fn pass_error(&self, text: &str) {
         line(text);
+    }
+
+    /// Asks something on standard error, and leaves the answer on the same line.
+    #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
+    pub fn ask(&self, question: &str) -> io::Result<()> {
+        let mut out = anstream::stderr().lock();
+        write!(out, "{question}")?;
+        out.flush()
+    }
+
+    /// Asks for a yes. Where nobody can answer, and to JSON's readers, the answer is no.
+    pub fn confirm(&self, question: &str) -> io::Result<bool> {
+        if self.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
+            return Ok(false);
+        }
+        self.ask(&format!("{question} [y/N] "))?;
+        let mut answer = String::new();
+        io::stdin().lock().read_line(&mut answer)?;
+        Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
     /// Says something that may surprise later, always.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use rcup::runtime::{ExecRequest, Output, Runtime};
+use rcup::spec::Secret;
 use rcup::{Error, ErrorKind};
 use tokio::io::AsyncWriteExt as _;
 
@@ -14,6 +15,24 @@ use crate::cli::interrupt::Signals;
 
 /// With this the engine begins what it prints in the place of a program that cannot be run.
 const REFUSAL: &[u8] = b"OCI runtime exec failed";
+
+/// A program and what of its environment is given to it.
+#[derive(Clone, Debug, Default)]
+pub struct Run {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Names and values.
+    pub env: Vec<(String, Secret)>,
+}
+
+impl From<Vec<String>> for Run {
+    fn from(command: Vec<String>) -> Self {
+        Self {
+            command,
+            env: Vec::new(),
+        }
+    }
+}
 
 /// How a program ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -76,10 +95,11 @@ pub fn looks_refused(output: &[u8]) -> bool {
 
 /// Runs a program and joins it to this process: on a terminal with a terminal of its own, else with the
 /// pipes as they are.
-pub async fn run<R: Runtime>(engine: &R, container: &str, command: Vec<String>) -> Result<Ended, Failure> {
+pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<Ended, Failure> {
     let tty = io::stdin().is_terminal() && io::stdout().is_terminal();
     let request = ExecRequest {
-        command,
+        command: run.command,
+        env: run.env,
         tty,
         input: true,
     };

@@ -15,27 +15,29 @@ use bollard::query_parameters as query;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
 use super::find::{Environment, Place, find};
-use super::translate;
+use super::{details, translate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels;
-use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed, VolumeRequest};
+use crate::plan::{Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest};
 use crate::runtime::seam::{
-    EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output, Runtime, Scope,
+    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
+    Runtime, Scope,
 };
+use crate::spec::Secret;
 
 /// The oldest API that rcup speaks: Docker Engine 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
 
 /// How long a call may take that only reads or writes the engine's records.
-const QUICK: Duration = Duration::from_secs(30);
+pub(super) const QUICK: Duration = Duration::from_secs(30);
 
 /// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
-const SLOW: Duration = Duration::from_mins(2);
+pub(super) const SLOW: Duration = Duration::from_mins(2);
 
 /// A Docker engine, or one that speaks its API.
 #[derive(Clone, Debug)]
 pub struct Docker {
-    client: Client,
+    pub(super) client: Client,
     place: Place,
 }
 
@@ -48,6 +50,13 @@ impl Docker {
     pub fn find() -> Result<Self> {
         let place = find(&Environment::of_this_process())?;
         Self::connect(place)
+    }
+
+    /// Makes a container and returns its id.
+    async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String> {
+        let options = query::CreateContainerOptionsBuilder::default().name(name).build();
+        let created = self.client.create_container(Some(options), body);
+        Ok(call(&format!("create container {name}"), SLOW, created).await?.id)
     }
 
     fn connect(place: Place) -> Result<Self> {
@@ -72,6 +81,10 @@ impl Docker {
         Ok(Self { client, place })
     }
 
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
     fn is_local(&self) -> bool {
         let endpoint = &self.place.endpoint;
         endpoint.starts_with("unix://")
@@ -83,7 +96,7 @@ impl Docker {
 }
 
 /// Runs one call under its deadline and translates its error.
-async fn call<T>(
+pub(super) async fn call<T>(
     what: &str,
     deadline: Duration,
     call: impl Future<Output = Result<T, DockerError>> + Send,
@@ -94,7 +107,7 @@ async fn call<T>(
     }
 }
 
-fn late(what: &str, deadline: Duration) -> Error {
+pub(super) fn late(what: &str, deadline: Duration) -> Error {
     Error::new(
         ErrorKind::EngineUnavailable,
         format!(
@@ -174,6 +187,11 @@ impl Runtime for Docker {
             api,
             local: self.is_local(),
         })
+    }
+
+    async fn details(&self) -> Result<EngineDetails> {
+        let info = call("ask the engine about itself", QUICK, self.client.info()).await?;
+        Ok(details::details(info))
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed> {
@@ -404,30 +422,18 @@ impl Runtime for Docker {
     }
 
     async fn create_container(&self, request: &ContainerRequest) -> Result<String> {
-        let what = format!("create container {}", request.name);
-        let options = query::CreateContainerOptionsBuilder::default()
-            .name(&request.name)
-            .build();
-        let body = translate::container_request(request);
-        Ok(
-            call(&what, SLOW, self.client.create_container(Some(options), body))
-                .await?
-                .id,
-        )
+        self.create(&request.name, translate::container_request(request))
+            .await
     }
 
-    async fn upload(&self, container: &str, files: &[File]) -> Result<()> {
-        let what = format!("put files into container {container}");
-        let options = query::UploadToContainerOptionsBuilder::default()
-            .path("/")
-            .build();
-        let body = body_full(translate::archive(files)?.into());
-        call(
-            &what,
-            SLOW,
-            self.client.upload_to_container(container, Some(options), body),
-        )
-        .await
+    async fn put_files(&self, request: &FilesRequest) -> Result<()> {
+        let carrier = &request.name;
+        self.create(carrier, translate::carrier_request(request)).await?;
+        self.put(carrier, &request.files).await
+    }
+
+    async fn read_file(&self, container: &str, path: &str) -> Result<Option<String>> {
+        self.get(container, path).await
     }
 
     async fn start(&self, container: &str) -> Result<()> {
@@ -544,6 +550,7 @@ impl Runtime for Docker {
         );
         let options = CreateExecOptions {
             cmd: Some(request.command.clone()),
+            env: Some(request.env.iter().map(variable).collect()),
             attach_stdin: Some(request.input),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
@@ -589,6 +596,11 @@ impl Runtime for Docker {
         let seen = call("ask for the exit code", QUICK, self.client.inspect_exec(id)).await?;
         Ok(seen.exit_code.unwrap_or_default())
     }
+}
+
+/// A variable as Docker takes it.
+fn variable((name, value): &(String, Secret)) -> String {
+    format!("{name}={}", value.expose())
 }
 
 impl Docker {

@@ -1,6 +1,9 @@
 //! Docker: the only folder that knows bollard.
 
 mod client;
+mod details;
+mod faults;
+mod files;
 mod find;
 mod translate;
 

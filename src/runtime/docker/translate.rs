@@ -12,10 +12,9 @@ use bollard::models::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::labels;
 use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, USER, VolumeRequest,
-    VolumeSeen,
+    Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, USER,
+    VolumeRequest, VolumeSeen,
 };
 
 /// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
@@ -77,6 +76,13 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         return (
             ErrorKind::Limit,
             Some("Raise the engine's own limit of open files (LimitNOFILE)."),
+        );
+    }
+    // Rootless engines and old kernels refuse some, each layer in words of its own; all name the setting.
+    if says("sysctl") || says("/proc/sys/") {
+        return (
+            ErrorKind::Sysctl,
+            Some("The engine or the kernel does not let containers have this setting of their own."),
         );
     }
     if says("no space left on device") || says("disk quota exceeded") {
@@ -201,28 +207,13 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         host_port: Some(request.port.to_string()),
     };
     let open_files = request.open_files.and_then(|limit| i64::try_from(limit).ok());
+    let memory = request.memory.and_then(|bytes| i64::try_from(bytes).ok());
     let endpoint = EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
             ipv4_address: Some(request.ip.to_string()),
             ..EndpointIpamConfig::default()
         }),
         ..EndpointSettings::default()
-    };
-    // A volume that has been removed meanwhile is made again by the engine; these labels let it be found.
-    let shared = request.labels.iter().filter(|(name, _)| *name != labels::NODE);
-    let volume = Mount {
-        volume_options: Some(MountVolumeOptions {
-            labels: Some(
-                shared
-                    .map(|(name, value)| (name.clone(), value.clone()))
-                    .collect(),
-            ),
-            ..MountVolumeOptions::default()
-        }),
-        source: Some(request.volume.clone()),
-        target: Some(request.mount.clone()),
-        typ: Some(MountType::VOLUME),
-        ..Mount::default()
     };
     let scratch = request.scratch.iter().map(|target| Mount {
         target: Some(target.clone()),
@@ -246,6 +237,9 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
                 name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
                 maximum_retry_count: None,
             }),
+            memory,
+            // Memory and swap together: none of it is swap.
+            memory_swap: memory,
             ulimits: open_files.map(|limit| {
                 vec![ResourcesUlimits {
                     name: Some("nofile".to_owned()),
@@ -253,7 +247,12 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
                     hard: Some(limit),
                 }]
             }),
-            mounts: Some(std::iter::once(volume).chain(scratch).collect()),
+            sysctls: Some(request.sysctls.iter().cloned().collect()),
+            mounts: Some(
+                std::iter::once(mount(&request.volume, &request.mount))
+                    .chain(scratch)
+                    .collect(),
+            ),
             // A server without privileges needs none of the capabilities that Docker grants by default.
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
@@ -261,6 +260,38 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         }),
         networking_config: Some(NetworkingConfig {
             endpoints_config: Some(HashMap::from([(request.network.clone(), endpoint)])),
+        }),
+        ..ContainerCreateBody::default()
+    }
+}
+
+/// A volume in its place. One that has been removed meanwhile is made again by the engine; the labels let it
+/// be found then.
+fn mount(volume: &VolumeRequest, target: &str) -> Mount {
+    Mount {
+        volume_options: Some(MountVolumeOptions {
+            labels: Some(volume.labels.clone().into_iter().collect()),
+            ..MountVolumeOptions::default()
+        }),
+        source: Some(volume.name.clone()),
+        target: Some(target.to_owned()),
+        typ: Some(MountType::VOLUME),
+        ..Mount::default()
+    }
+}
+
+/// A container that never runs, and so needs no network.
+pub(super) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
+    let volumes = request.volumes.iter();
+    ContainerCreateBody {
+        image: Some(request.image.clone()),
+        labels: Some(request.labels.clone().into_iter().collect()),
+        // An image without a command of its own cannot be made a container without one.
+        cmd: Some(vec!["none".to_owned()]),
+        host_config: Some(HostConfig {
+            network_mode: Some("none".to_owned()),
+            mounts: Some(volumes.map(|(volume, target)| mount(volume, target)).collect()),
+            ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()
     }
@@ -331,6 +362,14 @@ mod tests {
             (
                 "OCI runtime create failed: exec: \"redis-server\": executable file not found in $PATH: unknown",
                 ErrorKind::Image,
+            ),
+            (
+                "failed to create shim task: OCI runtime create failed: runc create failed: unable to start container process: error during container init: open /proc/sys/net/core/somaxconn: permission denied: unknown",
+                ErrorKind::Sysctl,
+            ),
+            (
+                "invalid argument: sysctl \"net.core.somaxconn\" is not in a separate kernel namespace",
+                ErrorKind::Sysctl,
             ),
             (
                 "Error processing tar file(exit status 1): write /rcup/redis.conf: no space left on device",

@@ -7,10 +7,10 @@ use ipnet::Ipv4Net;
 use super::trouble::{Call, Injection, Trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, File, NetworkRequest, NetworkSeen, Observed, VolumeRequest,
-    VolumeSeen,
+    Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, Observed,
+    VolumeRequest, VolumeSeen,
 };
-use crate::runtime::{EngineInfo, ImageSeen};
+use crate::runtime::{EngineDetails, EngineInfo, ImageSeen};
 
 pub(super) type Effect = Box<dyn FnOnce(&mut State) + Send>;
 
@@ -18,23 +18,26 @@ pub(super) type Effect = Box<dyn FnOnce(&mut State) + Send>;
 pub(super) struct Container {
     pub(super) seen: ContainerSeen,
     pub(super) network: String,
-    pub(super) volume: String,
+    pub(super) volumes: Vec<String>,
     pub(super) port: u16,
     pub(super) open_files: Option<u64>,
-    pub(super) files: Vec<File>,
+    pub(super) sysctls: usize,
     pub(super) log: Vec<String>,
     pub(super) exit_code: i64,
 }
 
 pub(super) struct State {
     pub(super) info: EngineInfo,
+    pub(super) details: EngineDetails,
     pub(super) networks: Vec<NetworkSeen>,
     pub(super) containers: Vec<Container>,
     pub(super) volumes: Vec<VolumeSeen>,
+    pub(super) files: Vec<File>,
     pub(super) images: Vec<ImageSeen>,
     pub(super) held_subnets: Vec<Ipv4Net>,
     pub(super) held_ports: Vec<u16>,
     pub(super) most_open_files: u64,
+    pub(super) refuses_sysctls: bool,
     pub(super) doomed: BTreeMap<String, Vec<String>>,
     pub(super) made: usize,
     pub(super) calls: Vec<Call>,
@@ -161,13 +164,7 @@ impl State {
             let message = format!("the name {} is already in use", request.name);
             return refused(ErrorKind::NameTaken, message);
         }
-        // A volume that is not there is made in passing, and nobody's label is on it.
-        if !self.volumes.iter().any(|one| one.name == request.volume) {
-            self.volumes.push(VolumeSeen {
-                name: request.volume.clone(),
-                labels: BTreeMap::new(),
-            });
-        }
+        self.mount(&request.volume);
         let id = self.id("c");
         self.containers.push(Container {
             seen: ContainerSeen {
@@ -177,12 +174,53 @@ impl State {
                 ..ContainerSeen::default()
             },
             network: request.network,
-            volume: request.volume,
+            volumes: vec![request.volume.name],
             port: request.port,
             open_files: request.open_files,
+            sysctls: request.sysctls.len(),
             ..Container::default()
         });
         Ok(id)
+    }
+
+    /// A volume that is not there is made in passing.
+    fn mount(&mut self, volume: &VolumeRequest) {
+        if !self.volumes.iter().any(|one| one.name == volume.name) {
+            self.volumes.push(VolumeSeen {
+                name: volume.name.clone(),
+                labels: volume.labels.clone(),
+            });
+        }
+    }
+
+    pub(super) fn put_files(&mut self, request: FilesRequest) -> Result<()> {
+        if !self.images.iter().any(|image| image.reference == request.image) {
+            return unknown("image", &request.image);
+        }
+        if self.find(&request.name).is_some() {
+            let message = format!("the name {} is already in use", request.name);
+            return refused(ErrorKind::NameTaken, message);
+        }
+        for (volume, _) in &request.volumes {
+            self.mount(volume);
+        }
+        let id = self.id("c");
+        self.containers.push(Container {
+            seen: ContainerSeen {
+                id,
+                name: request.name,
+                labels: request.labels,
+                ..ContainerSeen::default()
+            },
+            volumes: request
+                .volumes
+                .into_iter()
+                .map(|(volume, _)| volume.name)
+                .collect(),
+            ..Container::default()
+        });
+        self.files.extend(request.files);
+        Ok(())
     }
 
     pub(super) fn start(&mut self, name: &str) -> Result<()> {
@@ -191,12 +229,16 @@ impl State {
             return Ok(());
         }
         let (port, files) = (container.port, container.open_files);
+        let sysctls = container.sysctls;
         let network = container.network.clone();
         if !self.networks.iter().any(|one| one.name == network) {
             return unknown("network", &network);
         }
         if files.is_some_and(|files| files > self.most_open_files) {
             return refused(ErrorKind::Limit, format!("{name}: error setting rlimit"));
+        }
+        if sysctls > 0 && self.refuses_sysctls {
+            return refused(ErrorKind::Sysctl, format!("{name}: sysctl is not allowed"));
         }
         let published = self.containers.iter().flat_map(|one| &one.seen.ports);
         if published.chain(&self.held_ports).any(|taken| *taken == port) {
@@ -216,6 +258,13 @@ impl State {
         Ok(())
     }
 
+    /// What was put on the volumes, through whichever container: all files of rcup lie there.
+    pub(super) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
+        self.container(container)?;
+        let mut matching = self.files.iter().filter(|file| file.path == path);
+        Ok(matching.next_back().and_then(|file| file.contents.clone()))
+    }
+
     pub(super) fn remove_network(&mut self, id: &str) -> Result<()> {
         let network = self.networks.iter().find(|one| one.id == id || one.name == id);
         let Some((id, name)) = network.map(|one| (one.id.clone(), one.name.clone())) else {
@@ -229,7 +278,11 @@ impl State {
     }
 
     pub(super) fn remove_volume(&mut self, name: &str) -> Result<()> {
-        if self.containers.iter().any(|one| one.volume == name) {
+        if self
+            .containers
+            .iter()
+            .any(|one| one.volumes.iter().any(|volume| volume == name))
+        {
             return refused(ErrorKind::Engine, format!("volume {name} is in use"));
         }
         self.volumes.retain(|one| one.name != name);

@@ -2,6 +2,7 @@
 //! test tells it to. Nothing listens behind its containers.
 
 mod engine;
+mod faults;
 mod seam;
 mod trouble;
 
@@ -14,7 +15,7 @@ use ipnet::Ipv4Net;
 use engine::{Container, State};
 pub use trouble::{Call, Stall};
 
-use super::{EngineInfo, ImageSeen};
+use super::{EngineDetails, EngineInfo, ImageSeen};
 use crate::plan::{Activity, File, NetworkSeen, Observed};
 use crate::spec::Engine;
 
@@ -54,13 +55,16 @@ impl Fake {
                 api: "0.0".to_owned(),
                 local: false,
             },
+            details: EngineDetails::default(),
             networks: vec![bridge],
             containers: Vec::new(),
             volumes: Vec::new(),
+            files: Vec::new(),
             images: vec![image],
             held_subnets: Vec::new(),
             held_ports: Vec::new(),
             most_open_files: u64::MAX,
+            refuses_sysctls: false,
             doomed: BTreeMap::new(),
             made: 0,
             calls: Vec::new(),
@@ -115,6 +119,11 @@ impl Fake {
         held(&self.state).most_open_files = most;
     }
 
+    /// Refuses to start containers that want kernel settings of their own.
+    pub fn refuse_sysctls(&self) {
+        held(&self.state).refuses_sysctls = true;
+    }
+
     /// The container of that name ends as soon as it is started, with these lines in its log.
     pub fn doom(&self, container: &str, log: &[&str]) {
         let log = log.iter().map(|line| (*line).to_owned()).collect();
@@ -151,12 +160,9 @@ impl Fake {
         held(&self.state).seen()
     }
 
-    /// The files that were put into a container.
-    pub fn files(&self, container: &str) -> Vec<File> {
-        held(&self.state)
-            .find(container)
-            .map(|found| found.files.clone())
-            .unwrap_or_default()
+    /// The files that were put onto volumes.
+    pub fn files(&self) -> Vec<File> {
+        held(&self.state).files.clone()
     }
 }
 
@@ -223,7 +229,7 @@ mod tests {
             Err(ErrorKind::Engine)
         );
         assert_eq!(
-            engine.remove_volume(&nodes[0].volume).await.map_err(kind),
+            engine.remove_volume(&nodes[0].volume.name).await.map_err(kind),
             Err(ErrorKind::Engine)
         );
         engine.set_images(Vec::new());
@@ -237,7 +243,7 @@ mod tests {
         }
         engine.remove_network(&net.name).await.unwrap();
         engine.remove_network(&net.name).await.unwrap();
-        engine.remove_volume(&nodes[0].volume).await.unwrap();
+        engine.remove_volume(&nodes[0].volume.name).await.unwrap();
         assert_eq!(engine.seen(), Fake::new().seen());
     }
 

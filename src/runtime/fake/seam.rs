@@ -9,14 +9,21 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use super::Fake;
 use super::engine::{Container, State, refused, unknown};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Activity, ContainerRequest, File, NetworkRequest, Observed, VolumeRequest, labels};
+use crate::plan::{
+    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest, labels,
+};
 use crate::runtime::{
-    EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Runtime, Scope,
+    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Runtime,
+    Scope,
 };
 
 impl Runtime for Fake {
     async fn describe(&self) -> Result<EngineInfo> {
         self.call("describe", "", |state| Ok(state.info.clone())).await
+    }
+
+    async fn details(&self) -> Result<EngineDetails> {
+        self.call("details", "", |state| Ok(state.details.clone())).await
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed> {
@@ -121,13 +128,16 @@ impl Runtime for Fake {
         self.call("create_container", &request.name, effect).await
     }
 
-    async fn upload(&self, container: &str, files: &[File]) -> Result<()> {
-        let (name, files) = (container.to_owned(), files.to_vec());
-        self.call("upload", container, move |state| {
-            state.container(&name)?.files.extend(files);
-            Ok(())
-        })
-        .await
+    async fn put_files(&self, request: &FilesRequest) -> Result<()> {
+        let wanted = request.clone();
+        let effect = |state: &mut State| state.put_files(wanted);
+        self.call("put_files", &request.name, effect).await
+    }
+
+    async fn read_file(&self, container: &str, path: &str) -> Result<Option<String>> {
+        let (name, path) = (container.to_owned(), path.to_owned());
+        self.call("read_file", container, move |state| state.read_file(&name, &path))
+            .await
     }
 
     async fn start(&self, container: &str) -> Result<()> {

@@ -143,7 +143,7 @@ async fn a_directive_that_the_server_rejects_is_shown_from_its_log() {
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
         .image(any_image().await)
-        .set("maxmemory-policy=keep-everything".parse().unwrap())
+        .set("notify-keyspace-events=keep-everything".parse().unwrap())
         .build()
         .unwrap();
     let error = fails(&spec).await;

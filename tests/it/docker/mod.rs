@@ -2,10 +2,25 @@
 
 mod adoption;
 mod bad_luck;
+mod broken;
+mod chaos;
+mod compose;
+mod configuration;
+mod doctor;
+mod examples;
 mod formation;
 mod killed;
+mod library;
 mod own_engine;
+mod persistence;
+mod reset;
+mod run;
+mod secrecy;
+mod security;
+mod shared;
 mod side_by_side;
+mod told;
+mod validation;
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -214,20 +229,49 @@ impl Observer for Told {
 
 /// A single connection to a node, which follows no redirection.
 pub async fn connect(address: &str) -> redis::aio::MultiplexedConnection {
-    let config = redis::AsyncConnectionConfig::new().set_response_timeout(Some(Duration::from_secs(10)));
-    redis::Client::open(format!("redis://{address}"))
-        .expect("a URL")
-        .get_multiplexed_async_connection_with_config(&config)
+    connect_url(&format!("redis://{address}"))
         .await
         .unwrap_or_else(|error| panic!("{address}: {error}"))
+}
+
+/// A client, which trusts the given authority where there is one.
+fn client(url: &str, authority: Option<&str>) -> redis::Client {
+    match authority {
+        None => redis::Client::open(url),
+        Some(authority) => redis::Client::build_with_tls(url, rcup::redis::trust(authority)),
+    }
+    .expect("a URL")
+}
+
+/// A connection to a node of a cluster by its URL, with what the cluster's clients need.
+pub async fn connect_as_client(cluster: &Cluster, url: &str) -> redis::aio::MultiplexedConnection {
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(10)))
+        .set_response_timeout(Some(Duration::from_secs(10)));
+    let authority = cluster.certificates().map(|all| all.authority.as_str());
+    client(url, authority)
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
+        .expect("a connection")
+}
+
+/// The same by a URL, which may hold a password.
+pub async fn connect_url(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
+    let config = redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(10)))
+        .set_response_timeout(Some(Duration::from_secs(10)));
+    client(url, None)
+        .get_multiplexed_async_connection_with_config(&config)
+        .await
 }
 
 /// Asks every node for keys over all slots the moment the start has returned: each must answer with a value
 /// or a redirection. Then writes and reads through a cluster client that never tries again.
 pub async fn assert_ready(cluster: &Cluster) {
     let report = cluster.report();
-    let burst = report.nodes.iter().map(|node| async move {
-        let mut connection = connect(&node.advertised).await;
+    let urls = cluster.urls();
+    let burst = report.nodes.iter().zip(&urls).map(|(node, url)| async move {
+        let mut connection = connect_as_client(cluster, url).await;
         for n in 0..300 {
             let answer: redis::RedisResult<Option<String>> = redis::cmd("GET")
                 .arg(format!("ready:{n}"))
@@ -239,12 +283,14 @@ pub async fn assert_ready(cluster: &Cluster) {
         }
     });
     let burst = futures_util::future::join_all(burst);
-    let client = redis::cluster::ClusterClient::builder(cluster.urls())
+    let mut client = redis::cluster::ClusterClient::builder(cluster.urls())
         .retries(0)
         .connection_timeout(Duration::from_secs(10))
-        .response_timeout(Duration::from_secs(10))
-        .build()
-        .expect("a client");
+        .response_timeout(Duration::from_secs(10));
+    if let Some(certificates) = cluster.certificates() {
+        client = client.certs(rcup::redis::trust(&certificates.authority));
+    }
+    let client = client.build().expect("a client");
     let mut connection = client.get_async_connection().await.expect("the client connects");
     let writes = async {
         for n in 0..500 {

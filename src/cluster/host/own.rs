@@ -5,11 +5,11 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 
 use ipnet::Ipv4Net;
 
-use crate::topology::TakenSubnet;
+use crate::topology::{Machine, TakenSubnet};
 
 /// The address ranges to which this machine has a route, the default route left out. Only Linux tells
 /// them in a file; elsewhere containers live in a virtual machine whose routes are not this machine's.
-pub(super) fn routes() -> Vec<TakenSubnet> {
+pub(in crate::cluster) fn routes() -> Vec<TakenSubnet> {
     std::fs::read_to_string("/proc/net/route")
         .map(|table| parse_routes(&table))
         .unwrap_or_default()
@@ -36,7 +36,7 @@ fn parse_routes(table: &str) -> Vec<TakenSubnet> {
 }
 
 /// What holds `port` on 127.0.0.1, if anything: the port is bound for a moment to find out.
-pub(super) fn port_holder(port: u16) -> Option<String> {
+pub(in crate::cluster) fn port_holder(port: u16) -> Option<String> {
     match TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
         Ok(_) => None,
         Err(error) if error.kind() == IoErrorKind::PermissionDenied => {
@@ -100,7 +100,7 @@ const OPEN_FILES_NEEDED: u64 = 10_032;
 
 /// The limit of open files to ask the engine for. It cannot grant more than its own limit, which a local
 /// engine usually shares with this process; where that is too little, the engine's default is better.
-pub(super) fn open_files(local: bool) -> Option<u64> {
+pub(in crate::cluster) fn open_files(local: bool) -> Option<u64> {
     let own = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     grantable(own.filter(|_| local))
 }
@@ -110,9 +110,29 @@ fn grantable(own: Option<u64>) -> Option<u64> {
     (limit >= OPEN_FILES_NEEDED).then_some(limit)
 }
 
+/// The memory and the processors of this machine. Only Linux tells its memory in a file; elsewhere containers
+/// live in a virtual machine.
+pub fn this_machine() -> Machine {
+    let memory = std::fs::read_to_string("/proc/meminfo")
+        .ok()
+        .and_then(|table| parse_memory(&table));
+    let cores = std::thread::available_parallelism().ok();
+    Machine {
+        memory,
+        cores: cores.and_then(|cores| cores.get().try_into().ok()),
+    }
+}
+
+/// `MemTotal:       24630208 kB`, in bytes.
+fn parse_memory(table: &str) -> Option<u64> {
+    let line = table.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    kib.checked_mul(1024)
+}
+
 /// How many neighbour entries the kernel keeps for all network namespaces together. Only Linux tells, and
 /// only the first namespace.
-pub(super) fn neighbour_limit() -> Option<usize> {
+pub(in crate::cluster) fn neighbour_limit() -> Option<usize> {
     let text = std::fs::read_to_string("/proc/sys/net/ipv4/neigh/default/gc_thresh3").ok()?;
     text.trim().parse().ok()
 }
@@ -120,7 +140,7 @@ pub(super) fn neighbour_limit() -> Option<usize> {
 /// Whether `address` belongs to this machine. A bridge whose gateway is our own address is one that we
 /// reach: so on native Linux, but not with Docker Desktop, a remote engine or a rootless one, whose
 /// bridges live elsewhere.
-pub(super) fn is_own_address(address: Ipv4Addr) -> bool {
+pub(in crate::cluster) fn is_own_address(address: Ipv4Addr) -> bool {
     UdpSocket::bind(SocketAddrV4::new(address, 0)).is_ok()
 }
 
@@ -146,6 +166,13 @@ mod tests {
                 ("10.0.0.0/8".to_owned(), "the route via tun0".to_owned())
             ]
         );
+    }
+
+    #[test]
+    fn the_kernels_memory_is_read_in_bytes() {
+        let table = "MemTotal:       24630208 kB\nMemFree:        20107208 kB\n";
+        assert_eq!(parse_memory(table), Some(24_630_208 * 1024));
+        assert_eq!(parse_memory("nothing"), None);
     }
 
     #[test]

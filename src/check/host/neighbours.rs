@@ -1,4 +1,4 @@
-//! Judgement about the machine on which the containers run.
+//! Whether the kernel can keep the neighbour entries that a cluster needs.
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -17,13 +17,11 @@ const SPARE_NEIGHBOURS: usize = 64;
 /// # Errors
 /// [`ErrorKind::Host`] with the command that raises the limit.
 pub fn neighbours(nodes: usize, others: &[usize], limit: usize) -> Result<()> {
-    let entries = |nodes: usize| nodes * nodes;
-    let running: usize = others.iter().copied().map(entries).sum();
-    let needed = entries(nodes) + running + SPARE_NEIGHBOURS;
+    let needed = entries(nodes, others);
     if needed <= limit {
         return Ok(());
     }
-    let wanted = needed.next_power_of_two() * 2;
+    let wanted = raise(needed);
     let beside = match others.len() {
         0 => String::new(),
         1 => ", beside a cluster that runs already".to_owned(),
@@ -40,6 +38,18 @@ pub fn neighbours(nodes: usize, others: &[usize], limit: usize) -> Result<()> {
          net.ipv4.neigh.default.gc_thresh2={}",
         wanted / 2
     )))
+}
+
+/// How many entries a cluster of so many nodes needs beside others.
+pub(super) fn entries(nodes: usize, others: &[usize]) -> usize {
+    let square = |nodes: usize| nodes * nodes;
+    let running: usize = others.iter().copied().map(square).sum();
+    square(nodes) + running + SPARE_NEIGHBOURS
+}
+
+/// The limit to set where so many are needed.
+pub(super) fn raise(needed: usize) -> usize {
+    needed.next_power_of_two() * 2
 }
 
 #[cfg(test)]

@@ -1,0 +1,195 @@
+//! Whether the nodes tell the same story, and can hear each other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::cluster::{Seen, each};
+use super::facts::{BusLink, NodeLine, NodeView};
+use super::finding::Check;
+use crate::topology::{NodeId, SlotRange};
+
+/// What all nodes must tell alike about one node. A replica's own epoch is left out: other nodes learn it
+/// late, and nothing depends on it.
+#[derive(PartialEq, Eq)]
+struct Story<'a> {
+    at: (&'a str, u16),
+    master: Option<&'a NodeId>,
+    epoch: Option<u64>,
+    slots: &'a [SlotRange],
+}
+
+fn story(view: &NodeView) -> BTreeMap<&NodeId, Story<'_>> {
+    view.nodes
+        .iter()
+        .map(|line| {
+            let story = Story {
+                at: (&line.ip, line.port),
+                master: line.master.as_ref(),
+                epoch: line.is_master().then_some(line.epoch),
+                slots: &line.slots,
+            };
+            (&line.id, story)
+        })
+        .collect()
+}
+
+pub(super) fn views(seen: &Seen<'_>) -> Check {
+    let mut detail = Vec::new();
+    if let Some(((first, view), rest)) = seen.split_first() {
+        let reference = story(view);
+        for (name, other) in rest {
+            let told = story(other);
+            let missing = reference
+                .iter()
+                .filter(|(id, _)| !told.contains_key(*id))
+                .map(|(_, told)| told.at);
+            let differing: Vec<String> = told
+                .iter()
+                .filter(|(id, told)| reference.get(*id) != Some(*told))
+                .map(|(_, told)| told.at)
+                .chain(missing)
+                .map(|(ip, port)| format!("{ip}:{port}"))
+                .collect();
+            if !differing.is_empty() {
+                detail.push(format!(
+                    "{first} and {name} tell different things about {}",
+                    differing.join(", ")
+                ));
+            }
+        }
+    }
+    Check::of(
+        "agreement",
+        "all nodes agree on addresses, roles, slots and epochs",
+        "the nodes do not agree",
+        detail,
+        "Views converge within half the node timeout; if they do not, a bus port is cut off.",
+    )
+}
+
+/// Two masters with one epoch would both be believed about the same slots.
+pub(super) fn epochs(seen: &Seen<'_>) -> Check {
+    let mut shared: BTreeSet<String> = BTreeSet::new();
+    for (_, view) in seen {
+        let mut by_epoch: BTreeMap<u64, Vec<&NodeLine>> = BTreeMap::new();
+        // A master without slots has nothing to dispute, and keeps the epoch with which it was born.
+        for line in view
+            .nodes
+            .iter()
+            .filter(|line| line.is_master() && !line.slots.is_empty())
+        {
+            by_epoch.entry(line.epoch).or_default().push(line);
+        }
+        for (epoch, lines) in by_epoch.into_iter().filter(|(_, lines)| lines.len() > 1) {
+            let mut at: Vec<String> = lines
+                .iter()
+                .map(|line| format!("{}:{}", line.ip, line.port))
+                .collect();
+            at.sort_unstable();
+            shared.insert(format!(
+                "masters {} share configuration epoch {epoch}",
+                at.join(" and ")
+            ));
+        }
+    }
+    Check::of(
+        "epochs",
+        "every master has a configuration epoch of its own",
+        "masters share configuration epochs",
+        shared.into_iter().collect(),
+        "The servers settle this by themselves within seconds while they hear each other; CLUSTER BUMPEPOCH on \
+         one of them does it at once.",
+    )
+}
+
+/// Whether every node has a link to every other, as CLUSTER NODES tells it.
+pub(super) fn bus(seen: &Seen<'_>) -> Check {
+    bus_check(
+        "every bus link stands",
+        each(seen, |view| {
+            let cut: Vec<String> = view
+                .nodes
+                .iter()
+                .filter(|line| !line.connected)
+                .map(|line| format!("{}:{}", line.ip, line.port))
+                .collect();
+            (!cut.is_empty()).then(|| format!("no bus link to {}", cut.join(", ")))
+        }),
+    )
+}
+
+fn bus_check(good: &str, detail: Vec<String>) -> Check {
+    Check::of(
+        "bus-links",
+        good,
+        "bus links are down",
+        detail,
+        "Each node must reach every other on its bus port, which is the client port + 10000 unless \
+         cluster-port says otherwise: look at firewalls between them, in both directions.",
+    )
+}
+
+/// Whether every node has a link to and from every other, as CLUSTER LINKS tells it. `links` stand in the
+/// order of `seen`; `None` for a server that does not know the command (before Redis 7.0).
+pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -> Check {
+    let mut check = bus(seen);
+    if links.iter().any(Option::is_none) {
+        return check;
+    }
+    let mut detail = std::mem::take(&mut check.detail);
+    for ((name, view), links) in seen.iter().zip(links) {
+        let has = |outgoing: bool, id: &NodeId| {
+            links
+                .iter()
+                .copied()
+                .flatten()
+                .any(|link| link.outgoing == outgoing && link.node == *id)
+        };
+        let missing = |outgoing: bool| -> Vec<String> {
+            view.nodes
+                .iter()
+                .filter(|line| !line.has("myself") && line.connected && !has(outgoing, &line.id))
+                .map(|line| format!("{}:{}", line.ip, line.port))
+                .collect()
+        };
+        for (outgoing, words) in [(true, "no bus link to"), (false, "no bus link comes in from")] {
+            let missing = missing(outgoing);
+            if !missing.is_empty() {
+                detail.push(format!("{name}: {words} {}", missing.join(", ")));
+            }
+        }
+    }
+    let pairs = seen.len() * seen.len().saturating_sub(1);
+    bus_check(
+        &format!("all {pairs} bus links stand, in both directions"),
+        detail,
+    )
+}
+
+/// Two nodes with one identity, as after copying a `nodes.conf`: each would take the other's messages for
+/// its own.
+pub fn identities(seen: &[(&str, &NodeView)]) -> Check {
+    let mut by_id: BTreeMap<&NodeId, Vec<&str>> = BTreeMap::new();
+    for (name, view) in seen {
+        if let Some(line) = view.myself() {
+            by_id.entry(&line.id).or_default().push(name);
+        }
+    }
+    let mut detail: Vec<String> = by_id
+        .iter()
+        .filter(|(_, names)| names.len() > 1)
+        .map(|(id, names)| format!("{} all have the id {id}", names.join(" and ")))
+        .collect();
+    detail.extend(each(seen, |view| {
+        view.myself()
+            .is_none()
+            .then(|| "has no line about itself".to_owned())
+    }));
+    Check::of(
+        "node-ids",
+        "every node has an id of its own",
+        "nodes share an id",
+        detail,
+        "One of them runs with a copy of the other's nodes.conf: stop it, delete its nodes.conf, and let it \
+         join anew.",
+    )
+}

@@ -1,0 +1,238 @@
+//! How long nodes take to answer: percentiles and a histogram each, never an average alone.
+
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+use serde::Serialize;
+
+use super::finding::Check;
+
+/// From which 99th percentile on a node is told, in microseconds, where no threshold was given. A loopback or
+/// a local network is far below it even on a busy machine.
+const SLOW: u64 = 100_000;
+
+/// How long one node took to answer, in microseconds.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeLatency {
+    /// The node's name.
+    pub node: String,
+    /// How many answers were measured.
+    pub samples: u64,
+    /// The median.
+    pub p50: u64,
+    /// The 90th percentile.
+    pub p90: u64,
+    /// The 99th percentile.
+    pub p99: u64,
+    /// The 99.9th percentile.
+    pub p999: u64,
+    /// The slowest.
+    pub max: u64,
+    /// The histogram: upper bounds in microseconds, doubling, and how many answers lie at or below each and
+    /// above the one before.
+    pub buckets: Vec<(u64, u64)>,
+}
+
+impl NodeLatency {
+    /// From single measurements in microseconds.
+    pub fn of(node: &str, micros: &[u64]) -> Self {
+        // Three digits up to an hour: more than any answer takes, so that nothing is out of range.
+        let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).ok();
+        if let Some(histogram) = &mut histogram {
+            for value in micros {
+                histogram.saturating_record((*value).max(1));
+            }
+        }
+        let at = |quantile: f64| {
+            histogram
+                .as_ref()
+                .map_or(0, |histogram| histogram.value_at_quantile(quantile))
+        };
+        Self {
+            node: node.to_owned(),
+            samples: micros.len() as u64,
+            p50: at(0.50),
+            p90: at(0.90),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: micros.iter().copied().max().unwrap_or_default(),
+            buckets: buckets(micros),
+        }
+    }
+}
+
+/// Doubling buckets from the first that holds a value to the last.
+fn buckets(micros: &[u64]) -> Vec<(u64, u64)> {
+    let (Some(least), Some(most)) = (micros.iter().min(), micros.iter().max()) else {
+        return Vec::new();
+    };
+    let (mut lower, mut upper) = (0, 16_u64);
+    let mut all = Vec::new();
+    loop {
+        let within = micros
+            .iter()
+            .filter(|value| **value > lower && **value <= upper || lower == 0 && **value == 0)
+            .count();
+        if upper >= *least {
+            all.push((upper, within as u64));
+        }
+        if upper >= *most {
+            return all;
+        }
+        (lower, upper) = (upper, upper.saturating_mul(2));
+    }
+}
+
+/// A percentile and how slow it may be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threshold {
+    /// Which: `p50`, `p90`, `p99`, `p99.9` or `max`.
+    pub percentile: Percentile,
+    /// How slow it may be.
+    pub most: Duration,
+}
+
+/// A percentile that is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Percentile {
+    /// The median.
+    P50,
+    /// Nine of ten are quicker.
+    P90,
+    /// 99 of a hundred are quicker.
+    P99,
+    /// 999 of a thousand are quicker.
+    P999,
+    /// The slowest.
+    Max,
+}
+
+impl Percentile {
+    /// Its name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::P50 => "p50",
+            Self::P90 => "p90",
+            Self::P99 => "p99",
+            Self::P999 => "p99.9",
+            Self::Max => "max",
+        }
+    }
+
+    fn of(self, latency: &NodeLatency) -> u64 {
+        match self {
+            Self::P50 => latency.p50,
+            Self::P90 => latency.p90,
+            Self::P99 => latency.p99,
+            Self::P999 => latency.p999,
+            Self::Max => latency.max,
+        }
+    }
+}
+
+impl std::str::FromStr for Percentile {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        [Self::P50, Self::P90, Self::P99, Self::P999, Self::Max]
+            .into_iter()
+            .find(|percentile| percentile.as_str() == text)
+            .ok_or(())
+    }
+}
+
+/// Judges against the thresholds that were given. Without any, only what is slow beyond doubt is told, as a
+/// warning.
+pub fn latency(nodes: &[NodeLatency], thresholds: &[Threshold]) -> Check {
+    const ID: &str = "latency";
+    let Some(slowest) = nodes.iter().max_by_key(|node| node.p99) else {
+        return Check::skipped(ID, "no node answers");
+    };
+    let good = format!(
+        "PING: p50 {}, p99 {}, max {} at the slowest of {} nodes",
+        micros(slowest.p50),
+        micros(slowest.p99),
+        micros(nodes.iter().map(|node| node.max).max().unwrap_or_default()),
+        nodes.len()
+    );
+    let hint = "Look for slow commands (SLOWLOG GET), forks (LATENCY LATEST) and a busy machine.";
+    if thresholds.is_empty() {
+        let slow = nodes
+            .iter()
+            .filter(|node| node.p99 > SLOW)
+            .map(|node| format!("{}: p99 is {}", node.node, micros(node.p99)))
+            .collect();
+        return Check::good(ID, good).or_warn(slow, hint);
+    }
+    let mut over = Vec::new();
+    for node in nodes {
+        for threshold in thresholds {
+            let is = threshold.percentile.of(node);
+            let most = u64::try_from(threshold.most.as_micros()).unwrap_or(u64::MAX);
+            if is > most {
+                over.push(format!(
+                    "{}: {} is {}, more than {}",
+                    node.node,
+                    threshold.percentile.as_str(),
+                    micros(is),
+                    micros(most)
+                ));
+            }
+        }
+    }
+    Check::of(ID, good, "nodes answer too slowly", over, hint)
+}
+
+/// Microseconds for a person: `87 µs`, `1.2 ms`, `2.5 s`.
+pub fn micros(value: u64) -> String {
+    match value {
+        0..1_000 => format!("{value} µs"),
+        1_000..1_000_000 => format!("{}.{} ms", value / 1_000, value % 1_000 / 100),
+        _ => format!("{}.{} s", value / 1_000_000, value % 1_000_000 / 100_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::Status;
+
+    #[test]
+    fn percentiles_and_buckets_follow_from_the_measurements() {
+        let values: Vec<u64> = (1..=1000).collect();
+        let latency = NodeLatency::of("a", &values);
+        assert_eq!(
+            (latency.p50, latency.p90, latency.p99, latency.max),
+            (500, 900, 990, 1000)
+        );
+        assert_eq!(
+            latency.buckets,
+            [
+                (16, 16),
+                (32, 16),
+                (64, 32),
+                (128, 64),
+                (256, 128),
+                (512, 256),
+                (1024, 488)
+            ]
+        );
+        let none = NodeLatency::of("a", &[]);
+        assert_eq!((none.samples, none.max, none.buckets), (0, 0, Vec::new()));
+    }
+
+    #[test]
+    fn thresholds_fail_and_without_any_only_the_extreme_is_told() {
+        let quick = NodeLatency::of("a", &[100; 50]);
+        let slow = NodeLatency::of("b", &[200_000; 50]);
+        assert_eq!(latency(std::slice::from_ref(&quick), &[]).status, Status::Pass);
+        assert_eq!(latency(&[quick.clone(), slow], &[]).status, Status::Warn);
+        let threshold = Threshold {
+            percentile: "p99".parse().unwrap(),
+            most: Duration::from_micros(50),
+        };
+        let check = latency(&[quick], &[threshold]);
+        assert_eq!(check.status, Status::Fail);
+        assert_eq!(check.summary, "a: p99 is 100 µs, more than 50 µs");
+    }
+}

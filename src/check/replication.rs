@@ -1,0 +1,65 @@
+//! Replication: the links, how far the replicas are behind, and whether a write arrives.
+
+use super::cluster::{Seen, each};
+use super::facts::NodeView;
+use super::finding::Check;
+use super::trial::{Trial, missed};
+
+/// What to try.
+const HINT: &str = "See the replica's log for why it cannot synchronize: `rcup logs --node N`.";
+
+/// How many bytes a replica may be behind: less than a moment's writes.
+const LAG: u64 = 1024 * 1024;
+
+pub(super) fn links(seen: &Seen<'_>) -> Check {
+    let replicas = seen.iter().filter(|(_, view)| view.replication.replica).count();
+    Check::of(
+        "replication",
+        match replicas {
+            0 => "there are no replicas".to_owned(),
+            1 => "the link of the replica to its master is up".to_owned(),
+            _ => format!("the link of {replicas} replicas to their masters is up"),
+        },
+        "replication links are down",
+        down(seen),
+        HINT,
+    )
+}
+
+fn down(seen: &Seen<'_>) -> Vec<String> {
+    each(seen, |view| {
+        (view.replication.replica && !view.replication.link_up)
+            .then(|| "master_link_status is not up".to_owned())
+    })
+}
+
+/// The links, the lag of every replica behind its master, and what came of a write that was waited for on
+/// each master (none where nothing may be written).
+pub fn in_step(seen: &[(&str, &NodeView)], waits: &[Trial]) -> Check {
+    let replicas = seen.iter().filter(|(_, view)| view.replication.replica).count();
+    let mut detail = down(seen);
+    let mut most = 0;
+    for (name, view) in seen.iter().filter(|(_, view)| view.replication.replica) {
+        let master = view.myself().and_then(|line| line.master.as_ref());
+        let ahead = seen
+            .iter()
+            .find(|(_, other)| other.myself().map(|line| &line.id) == master)
+            .map(|(_, other)| other.replication.offset);
+        // The master is asked at another moment, and may have been asked first.
+        let lag = ahead.map_or(0, |ahead| ahead.saturating_sub(view.replication.offset));
+        most = most.max(lag);
+        if lag > LAG {
+            detail.push(format!("{name}: is {lag} bytes behind its master"));
+        }
+    }
+    detail.extend(missed(waits));
+    let good = match (replicas, waits.len()) {
+        (0, _) => "there are no replicas".to_owned(),
+        (_, 0) => format!("{replicas} links up, at most {most} bytes behind"),
+        (_, masters) => format!(
+            "{replicas} links up, at most {most} bytes behind; a write on each of {masters} masters reached all \
+             its replicas"
+        ),
+    };
+    Check::of("replication", good, "replication is not in order", detail, HINT)
+}

@@ -1,0 +1,237 @@
+//! Who is what: the roles against the plan, or in themselves; how replicas are spread.
+
+use std::collections::BTreeMap;
+
+use super::cluster::{Roles, Seen, each};
+use super::facts::{Answer, NodeLine, NodeView};
+use super::finding::Check;
+use crate::topology::{Node, NodeId, Role, Topology};
+
+/// The roles of a cluster that was planned.
+pub(super) fn planned(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Check {
+    let seen: Vec<(&Node, &NodeView)> = topology
+        .nodes
+        .iter()
+        .zip(answers)
+        .filter_map(|(node, answer)| answer.as_ref().ok().map(|view| (node, view)))
+        .collect();
+    let masters = topology.shards.len();
+    let good = format!(
+        "{masters} masters and {} replicas as planned",
+        topology.nodes.len() - masters
+    );
+    let mut detail: Vec<String> = seen
+        .iter()
+        .filter_map(|(node, view)| {
+            differs(topology, strictness, node, view).map(|what| format!("{}: {what}", node.name))
+        })
+        .collect();
+    if strictness == Roles::WithinShards && detail.is_empty() && seen.len() == topology.nodes.len() {
+        let found = seen
+            .iter()
+            .filter(|(_, view)| view.myself().is_some_and(NodeLine::is_master))
+            .count();
+        if found != masters {
+            detail.push(format!("{found} masters, planned {masters}"));
+        }
+    }
+    Check::of(
+        "roles",
+        good,
+        "roles differ from the plan",
+        detail,
+        "After a failover `rcup up` hands the roles back.",
+    )
+}
+
+/// How a node differs from its place in the plan.
+fn differs(topology: &Topology, strictness: Roles, node: &Node, view: &NodeView) -> Option<String> {
+    let Some(myself) = view.myself() else {
+        return Some("has no line about itself".to_owned());
+    };
+    // A node is known by its port, of which each has its own: the address in a line may be the one that
+    // is announced to clients, and the id may be the server's own choice.
+    let owner = |id: &NodeId| {
+        let line = view.nodes.iter().find(|line| line.id == *id)?;
+        topology.nodes.iter().find(|node| node.port == line.port)
+    };
+    let is = if myself.is_master() {
+        Role::Master
+    } else {
+        Role::Replica
+    };
+    if strictness == Roles::AsPlanned && is != node.role {
+        return Some(format!("is a {is}, planned as a {}", node.role));
+    }
+    let shard = topology.shard_of(node);
+    match is {
+        Role::Master if myself.slots != [shard.slots] => {
+            let owned: Vec<String> = myself.slots.iter().map(ToString::to_string).collect();
+            Some(format!(
+                "owns slots [{}], planned {}",
+                owned.join(" "),
+                shard.slots
+            ))
+        }
+        Role::Master => None,
+        Role::Replica => match myself.master.as_ref().and_then(owner) {
+            Some(master) if master.shard == node.shard => None,
+            Some(master) => Some(format!(
+                "copies {} of shard {}, planned for shard {}",
+                master.name, master.shard, node.shard
+            )),
+            None => Some("copies a node that is not in the plan".to_owned()),
+        },
+    }
+}
+
+/// The roles of a cluster without a plan: each replica copies a master, each master serves slots.
+pub(super) fn found(seen: &Seen<'_>) -> Check {
+    let masters = seen
+        .iter()
+        .filter(|(_, view)| view.myself().is_some_and(NodeLine::is_master))
+        .count();
+    let detail = each(seen, |view| {
+        let Some(myself) = view.myself() else {
+            return Some("has no line about itself".to_owned());
+        };
+        if myself.is_master() {
+            return None;
+        }
+        let Some(id) = &myself.master else {
+            return Some("is a replica of nobody".to_owned());
+        };
+        match view.nodes.iter().find(|line| line.id == *id) {
+            None => Some(format!("copies {id}, which it does not know")),
+            Some(line) if !line.is_master() => {
+                Some(format!("copies {}:{}, which is no master", line.ip, line.port))
+            }
+            Some(_) => None,
+        }
+    });
+    let mut check = Check::of(
+        "roles",
+        format!("{masters} masters, {} replicas", seen.len() - masters),
+        "roles are wrong",
+        detail,
+        "Point the replica to a master with CLUSTER REPLICATE.",
+    );
+    if check.passed() {
+        let idle = each(seen, |view| {
+            let myself = view.myself()?;
+            (myself.is_master() && myself.slots.is_empty()).then(|| "is a master without slots".to_owned())
+        });
+        check = check.or_warn(
+            idle,
+            "It holds no data: give it slots with a rebalance, or make a replica of it.",
+        );
+    }
+    check
+}
+
+/// The masters that serve slots, each with its replicas, as the first node tells it.
+fn shards<'a>(seen: &'a [(&str, &NodeView)]) -> Vec<(&'a NodeLine, Vec<&'a NodeLine>)> {
+    let Some((_, view)) = seen.first() else {
+        return Vec::new();
+    };
+    view.nodes
+        .iter()
+        .filter(|line| line.is_master() && !line.slots.is_empty())
+        .map(|master| {
+            let replicas = view
+                .nodes
+                .iter()
+                .filter(|line| line.master.as_ref() == Some(&master.id))
+                .collect();
+            (master, replicas)
+        })
+        .collect()
+}
+
+/// Whether every master has as many replicas as the others.
+pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
+    let shards = shards(seen);
+    let counts: BTreeMap<usize, usize> = shards.iter().fold(BTreeMap::new(), |mut counts, (_, replicas)| {
+        *counts.entry(replicas.len()).or_default() += 1;
+        counts
+    });
+    let most = counts.keys().next_back().copied().unwrap_or_default();
+    if most == 0 {
+        return Check::good(
+            "replica-balance",
+            "no master has a replica: with the loss of any, its slots are lost",
+        );
+    }
+    let behind: Vec<String> = shards
+        .iter()
+        .filter(|(_, replicas)| replicas.len() < most && (replicas.is_empty() || replicas.len() + 1 < most))
+        .map(|(master, replicas)| {
+            format!(
+                "{}:{} has {} replicas, others have {most}",
+                master.ip,
+                master.port,
+                replicas.len()
+            )
+        })
+        .collect();
+    let least = counts.keys().next().copied().unwrap_or_default();
+    let good = if least == most {
+        format!(
+            "every master has {most} replica{}",
+            if most == 1 { "" } else { "s" }
+        )
+    } else {
+        format!("every master has {least} to {most} replicas")
+    };
+    Check::good("replica-balance", good).or_warn(
+        behind,
+        "A master without a replica loses its slots with itself: CLUSTER REPLICATE gives it one.",
+    )
+}
+
+/// Whether no replica shares its master's host or zone. `zones` are the nodes' `availability-zone`, where
+/// they have one.
+pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<NodeId, String>) -> Check {
+    const ID: &str = "anti-affinity";
+    if one_machine {
+        return Check::skipped(ID, "all nodes run on this machine, as they were asked to");
+    }
+    let shards = shards(seen);
+    let pairs: Vec<(&NodeLine, &NodeLine)> = shards
+        .iter()
+        .flat_map(|(master, replicas)| replicas.iter().map(move |replica| (*master, *replica)))
+        .collect();
+    if pairs.is_empty() {
+        return Check::skipped(ID, "there are no replicas");
+    }
+    let mut hosts: Vec<&str> = pairs
+        .iter()
+        .flat_map(|(master, replica)| [master.ip.as_str(), replica.ip.as_str()])
+        .collect();
+    hosts.sort_unstable();
+    hosts.dedup();
+    if let [only] = hosts.as_slice() {
+        return Check::skipped(ID, &format!("all nodes run on one host, {only}"));
+    }
+    let at = |line: &NodeLine| format!("{}:{}", line.ip, line.port);
+    let beside = pairs
+        .iter()
+        .filter(|(master, replica)| master.ip == replica.ip)
+        .map(|(master, replica)| format!("{} copies {} on the same host", at(replica), at(master)));
+    let in_zone = pairs.iter().filter_map(|(master, replica)| {
+        let zone = zones.get(&master.id).filter(|zone| !zone.is_empty())?;
+        (master.ip != replica.ip && zones.get(&replica.id) == Some(zone))
+            .then(|| format!("{} copies {} in the same zone, {zone}", at(replica), at(master)))
+    });
+    Check::good(
+        ID,
+        format!(
+            "no replica shares a host with its master, on {} hosts",
+            hosts.len()
+        ),
+    )
+    .or_warn(
+        beside.chain(in_zone).collect(),
+        "One lost host then takes both copies: exchange replicas between the masters with CLUSTER REPLICATE.",
+    )
+}

@@ -1,0 +1,120 @@
+//! The flags that keep strangers out.
+
+use std::convert::Infallible;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap::builder::FalseyValueParser;
+use rcup::spec::{Password, Secret};
+use rcup::{Error, ErrorKind};
+
+/// What a bare `--password` stands for. No argument and no variable can hold this character, so that nothing
+/// else reads as it.
+const BARE: &str = "\0";
+
+/// The passwords.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Security")]
+pub struct Security {
+    /// Ask clients for a password, a generated one when none is given (`rcup env` tells it)
+    ///
+    /// Other users of this machine can read a program's arguments: give your own password with `RCUP_PASSWORD` or
+    /// --password-file.
+    #[arg(long, value_name = "PASSWORD", num_args = 0..=1, require_equals = true, default_missing_value = BARE, value_parser = hidden, env = "RCUP_PASSWORD", hide_env_values = true)]
+    pub password: Option<Secret>,
+    /// Ask clients for the password in this file (`-` is the standard input); it wins over --password
+    #[arg(long, value_name = "FILE")]
+    pub password_file: Option<PathBuf>,
+    /// Speak TLS everywhere and nothing else, with certificates made for the cluster (see `rcup certs`)
+    #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_TLS", hide_env_values = true)]
+    pub tls: bool,
+}
+
+/// Takes anything. An error here would repeat the value; what is wrong with it is said later, without it.
+#[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
+fn hidden(text: &str) -> Result<Secret, Infallible> {
+    Ok(Secret::new(text))
+}
+
+impl Security {
+    /// The password that was asked for, by whichever way.
+    pub fn password(&self) -> Result<Option<Password>, Error> {
+        if let Some(path) = &self.password_file {
+            return read(path).map(|text| Some(Password::Given(text)));
+        }
+        Ok(self.password.as_ref().map(|secret| match secret.expose() {
+            BARE => Password::Any,
+            _ => Password::Given(secret.clone()),
+        }))
+    }
+}
+
+/// The first line of a file, for editors and `echo` end it with a line end.
+fn read(path: &Path) -> Result<Secret, Error> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        std::io::stdin().read_to_string(&mut text).map(drop)
+    } else {
+        std::fs::read_to_string(path).map(|read| text = read)
+    };
+    read.map_err(|error| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("cannot read the password from {}", path.display()),
+        )
+        .because(error)
+        .hint("Name a file with one line of text.")
+    })?;
+    let line = text.strip_suffix('\n').unwrap_or(&text);
+    Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::args::{Cli, Verb};
+
+    fn password(arguments: &[&str]) -> Result<Option<Password>, Error> {
+        let cli = Cli::try_parse_from([&["rcup", "up"], arguments].concat()).unwrap();
+        assert!(!format!("{cli:?}").contains("s3cret"));
+        let Verb::Up(up) = cli.verb else { panic!("not up") };
+        let spec = up.spec.build(up.name)?;
+        Ok(spec.password().cloned())
+    }
+
+    #[test]
+    fn a_bare_flag_asks_for_any_and_a_value_for_this_one() {
+        let given = |text| Some(Password::Given(Secret::new(text)));
+        assert_eq!(password(&[]).unwrap(), None);
+        assert_eq!(password(&["--password"]).unwrap(), Some(Password::Any));
+        assert_eq!(password(&["--password", "orders"]).unwrap(), Some(Password::Any));
+        assert_eq!(password(&["--password=s3cret"]).unwrap(), given("s3cret"));
+        assert_eq!(password(&["--password="]).unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_file_holds_a_line() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("password");
+        let flag = format!("--password-file={}", path.display());
+        for text in ["s3cret", "s3cret\n", "s3cret\r\n"] {
+            std::fs::write(&path, text).unwrap();
+            assert_eq!(
+                password(&[&flag, "--password=other"]).unwrap(),
+                Some(Password::Given(Secret::new("s3cret")))
+            );
+        }
+        std::fs::write(&path, "one\ntwo\n").unwrap();
+        assert_eq!(password(&[&flag]).unwrap_err().kind(), ErrorKind::Usage);
+        std::fs::remove_file(&path).unwrap();
+        assert!(
+            password(&[&flag])
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read")
+        );
+    }
+}

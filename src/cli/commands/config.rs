@@ -1,0 +1,237 @@
+//! `rcup config`: what the nodes will have, and the file with which to say it.
+
+use std::io::Write as _;
+
+use owo_colors::OwoColorize as _;
+use rcup::render::{Origin, Setting, settings};
+use rcup::topology::{Node, Role, Topology, without_engine};
+use rcup::{Cluster, ClusterSpec, Error, ErrorKind};
+use serde::Serialize;
+
+use super::{engine, wait};
+use crate::cli::args::{ConfigInit, ConfigShow, ConfigVerb};
+use crate::cli::config::{Given, Source, TEMPLATE, schema};
+use crate::cli::exit::{Exit, Outcome};
+use crate::cli::terminal::table::Table;
+use crate::cli::terminal::{Terminal, columns, json};
+
+pub fn run(verb: ConfigVerb, given: &Given, terminal: &Terminal) -> Outcome {
+    match verb {
+        ConfigVerb::Show(args) => show(*args, given, terminal),
+        ConfigVerb::Init(args) => init(&args, terminal),
+        ConfigVerb::Schema => {
+            let command = <crate::cli::args::Cli as clap::CommandFactory>::command();
+            let up = command
+                .find_subcommand("up")
+                .ok_or_else(|| Error::new(ErrorKind::Io, "there is no verb `up`"))?;
+            json::print(terminal, &schema(up))?;
+            Ok(Exit::DONE)
+        }
+    }
+}
+
+/// A directive as it is shown.
+#[derive(Serialize)]
+struct Line {
+    name: String,
+    value: String,
+    /// `default`, `profile`, `fitted`, `file`, `environment` or `flag`.
+    origin: &'static str,
+    why: String,
+}
+
+impl Line {
+    fn new(setting: Setting, given: &Given) -> Self {
+        let asked = match setting.origin {
+            Origin::User => given.directive(&setting.name),
+            _ => setting.wish.and_then(|wish| given.source(wish)),
+        };
+        let origin = match (asked, setting.origin) {
+            (Some(Source::Flag), _) | (None, Origin::User) => "flag",
+            (Some(Source::Environment), _) => "environment",
+            (Some(Source::File), _) => "file",
+            (None, Origin::Profile) => "profile",
+            (None, Origin::Fitted) => "fitted",
+            (None, Origin::Default) => "default",
+        };
+        Self {
+            name: setting.name.into_owned(),
+            value: setting.value,
+            origin,
+            why: setting.why.into_owned(),
+        }
+    }
+}
+
+/// A node and what it does not share with the others.
+#[derive(Serialize)]
+struct Own {
+    index: usize,
+    name: String,
+    role: Role,
+    directives: Vec<Line>,
+}
+
+/// What is printed in JSON.
+#[derive(Serialize)]
+struct Shown {
+    name: String,
+    profile: &'static str,
+    server: String,
+    image: String,
+    file: Option<String>,
+    /// What the chosen nodes have in common.
+    common: Vec<Line>,
+    nodes: Vec<Own>,
+}
+
+fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
+    let spec = args.spec.build(args.name)?;
+    let topology = topology(&spec)?;
+    let all: Vec<(usize, bool)> = topology
+        .nodes
+        .iter()
+        .map(|node| (node.index, node.role == Role::Master))
+        .collect();
+    let chosen = args.node.choose(&all)?;
+    let nodes: Vec<(&Node, Vec<Setting>)> = chosen
+        .into_iter()
+        .filter_map(|index| topology.node(index))
+        .map(|node| (node, settings(&topology, node)))
+        .collect();
+    let (common, own) = apart(nodes);
+    let shown = Shown {
+        name: spec.name().to_string(),
+        profile: spec.profile().as_str(),
+        server: topology.server().to_string(),
+        image: topology.image().reference.clone(),
+        file: given.file.clone(),
+        common: common
+            .into_iter()
+            .map(|setting| Line::new(setting, given))
+            .collect(),
+        nodes: own
+            .into_iter()
+            .map(|(node, settings)| Own {
+                index: node.index,
+                name: node.name.clone(),
+                role: node.role,
+                directives: settings
+                    .into_iter()
+                    .map(|setting| Line::new(setting, given))
+                    .collect(),
+            })
+            .collect(),
+    };
+    if terminal.is_json() {
+        json::print(terminal, &shown)?;
+    } else {
+        human(&shown, terminal)?;
+    }
+    Ok(Exit::DONE)
+}
+
+/// Where the cluster would go. The engine is left alone where the specification names the server.
+fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
+    if (spec.image().is_some() || spec.engine_version().is_some())
+        && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
+    {
+        let place = rcup::topology::Surroundings {
+            machine: rcup::cluster::this_machine(),
+            ..place
+        };
+        spec.check_for(place.image.server)?;
+        return Ok(Topology::new(spec, &place)?);
+    }
+    let mut found = None;
+    wait(async {
+        found = Some(Cluster::lay_out(&engine().await?, spec, &rcup::event::Silent).await?);
+        Ok(Exit::DONE)
+    })?;
+    found.ok_or(crate::cli::exit::Failure::ReaderGone)
+}
+
+/// What all of them have, and what each has alone.
+fn apart(nodes: Vec<(&Node, Vec<Setting>)>) -> (Vec<Setting>, Vec<(&Node, Vec<Setting>)>) {
+    let shared: Vec<Setting> = match nodes.as_slice() {
+        [] | [_] => Vec::new(),
+        [(_, first), others @ ..] => first
+            .iter()
+            .filter(|setting| others.iter().all(|(_, settings)| settings.contains(setting)))
+            .cloned()
+            .collect(),
+    };
+    let own = nodes
+        .into_iter()
+        .map(|(node, mut settings)| {
+            settings.retain(|setting| !shared.contains(setting));
+            (node, settings)
+        })
+        .collect();
+    (shared, own)
+}
+
+fn human(shown: &Shown, terminal: &Terminal) -> Result<(), crate::cli::exit::Failure> {
+    let mut out = terminal.out();
+    writeln!(
+        out,
+        "cluster {}, profile {}, {} from image {}{}",
+        shown.name.bold(),
+        shown.profile,
+        shown.server,
+        shown.image,
+        shown
+            .file
+            .as_ref()
+            .map_or_else(String::new, |file| format!(", with {file}"))
+    )?;
+    if !shown.common.is_empty() {
+        writeln!(out, "\n{}", "every node".bold())?;
+        out.write_all(table(&shown.common).render(columns()).as_bytes())?;
+    }
+    for node in &shown.nodes {
+        writeln!(out, "\n{} ({})", node.name.bold(), node.role)?;
+        out.write_all(table(&node.directives).render(columns()).as_bytes())?;
+    }
+    Ok(())
+}
+
+fn table(lines: &[Line]) -> Table {
+    let mut table = Table::new(&["DIRECTIVE", "VALUE", "FROM", "WHY"]).flexible(3);
+    for line in lines {
+        table.row([
+            line.name.clone().into(),
+            line.value.clone().into(),
+            line.origin.to_owned().into(),
+            line.why.clone().into(),
+        ]);
+    }
+    table
+}
+
+fn init(args: &ConfigInit, terminal: &Terminal) -> Outcome {
+    let path = args.out.display();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true);
+    if args.force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    let written = options
+        .open(&args.out)
+        .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
+    written.map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Io, format!("{path} is there already"))
+            .hint("Replace it with --force, or name another file with -o."),
+        _ => Error::new(ErrorKind::Io, format!("cannot write {path}")).because(error),
+    })?;
+    if terminal.is_json() {
+        json::print(terminal, &serde_json::json!({ "file": args.out }))?;
+    } else {
+        terminal.say(&format!(
+            "wrote {path}: uncomment what you need, then `rcup config show`"
+        ));
+    }
+    Ok(Exit::DONE)
+}

@@ -1,0 +1,200 @@
+//! `rcup doctor`: whether the machine is fit, and what mends it.
+
+use std::io::{BufRead as _, IsTerminal as _, Write as _};
+
+use futures_util::FutureExt as _;
+use rcup::check::host::{Diagnosis, Finding, Severity, script};
+use rcup::cluster::{Look, Mended, examine, mend};
+use rcup::{ClusterSpec, Docker, Error, ErrorKind};
+use serde::Serialize;
+
+use crate::cli::args::Doctor;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::interrupt::Signals;
+use crate::cli::terminal::{Terminal, columns, count, findings, json};
+
+/// What is printed in JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
+    profile: &'static str,
+    nodes: usize,
+    /// What `--fix` has changed; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed: Option<Vec<Fixed>>,
+}
+
+/// One change.
+#[derive(Serialize)]
+struct Fixed {
+    id: &'static str,
+    commands: Vec<String>,
+    done: bool,
+    /// What went wrong, where something did.
+    error: Option<String>,
+}
+
+pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
+    let spec = args.spec.build("default".parse()?)?;
+    let look = Look::of(spec.profile()).deep(args.deep);
+    if args.fix && !args.yes && !std::io::stdin().is_terminal() {
+        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
+            .hint("Add --yes to apply everything without asking, or see the commands with --script.")
+            .into());
+    }
+    let mut signals = Signals::new()
+        .map_err(|error| Error::new(ErrorKind::Io, "cannot listen for signals").because(error))?;
+    let mut diagnosis = look_at(&spec, look, &mut signals).await?;
+    if args.script {
+        write!(terminal.out(), "{}", script(&diagnosis))?;
+        return Ok(Exit::DONE);
+    }
+    let mut fixed = None;
+    if args.fix {
+        fixed = Some(fix(&diagnosis, args.yes, &mut signals, terminal).await?);
+        diagnosis = look_at(&spec, look, &mut signals).await?;
+    }
+    if terminal.is_json() {
+        let told = Told {
+            diagnosis: &diagnosis,
+            profile: look.profile.as_str(),
+            nodes: spec.nodes(),
+            fixed,
+        };
+        json::print(terminal, &told)?;
+    } else {
+        human(&diagnosis, &spec, look, terminal)?;
+    }
+    Ok(Exit::ready(diagnosis.fit))
+}
+
+/// Looks. A signal that asks to end is heeded only afterwards, when a container through which was looked is gone
+/// again.
+async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Result<Diagnosis, Error> {
+    let diagnosis = examine(Docker::find(), spec, look).await;
+    match signals.next().now_or_never() {
+        Some(()) => Err(interrupted()),
+        None => Ok(diagnosis),
+    }
+}
+
+fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "the doctor was asked to stop")
+}
+
+fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    if !terminal.quiet {
+        let text = findings::text(diagnosis, terminal.verbose, columns());
+        writeln!(out, "{text}")?;
+    }
+    let what = format!("{} with profile {}", count(spec.nodes(), "node"), look.profile);
+    let (failed, warned) = (diagnosis.count(Severity::Fail), diagnosis.count(Severity::Warn));
+    match (failed, warned) {
+        (0, 0) => writeln!(out, "this host is fit for {what}")?,
+        (0, _) => writeln!(
+            out,
+            "this host is fit for {what}, with {}",
+            count(warned, "warning")
+        )?,
+        _ => writeln!(
+            out,
+            "this host is not fit for {what}: {}, {}",
+            count(failed, "failure"),
+            count(warned, "warning")
+        )?,
+    }
+    let fixable = diagnosis
+        .findings
+        .iter()
+        .filter(|finding| finding.fixable)
+        .count();
+    if fixable > 0 {
+        terminal.say(&format!(
+            "`rcup doctor --fix` applies {} after asking, `rcup doctor --script` prints it all",
+            count(fixable, "change")
+        ));
+    }
+    if !diagnosis.skipped.is_empty() && !terminal.verbose {
+        terminal.say(&format!(
+            "{} could not be looked at: see `rcup doctor --verbose`",
+            count(diagnosis.skipped.len(), "thing")
+        ));
+    }
+    Ok(())
+}
+
+/// Applies what can be applied, each after a question.
+async fn fix(
+    diagnosis: &Diagnosis,
+    yes: bool,
+    signals: &mut Signals,
+    terminal: &Terminal,
+) -> Result<Vec<Fixed>, Failure> {
+    let mut all = Vec::new();
+    for finding in diagnosis.findings.iter().filter(|finding| finding.fixable) {
+        let Some(remedy) = &finding.remedy else { continue };
+        let commands = remedy.commands();
+        let change = format!("{}\n  # {}", finding.line(), commands.join("\n  # "));
+        if yes {
+            terminal.say(&change);
+        } else if !agreed(&change, signals, terminal).await? {
+            continue;
+        }
+        all.push(told(finding, commands, mend(remedy).await, terminal));
+    }
+    if all.is_empty() {
+        terminal.say("nothing was changed");
+    }
+    Ok(all)
+}
+
+fn told(
+    finding: &Finding,
+    commands: Vec<String>,
+    outcome: Result<Vec<Mended>, Error>,
+    terminal: &Terminal,
+) -> Fixed {
+    let mut error = None;
+    let mut done = false;
+    match outcome {
+        Ok(files) => {
+            done = files.iter().all(|file| file.done);
+            for file in files {
+                terminal.say(&format!("  {} reads {}", file.path, file.now));
+            }
+        }
+        Err(failed) => {
+            let mut message = failed.to_string();
+            for line in failed.causes().iter().chain(failed.detail_lines()) {
+                message.push_str(": ");
+                message.push_str(line);
+            }
+            terminal.warn(&message);
+            error = Some(message);
+        }
+    }
+    Fixed {
+        id: finding.id,
+        commands,
+        done,
+        error,
+    }
+}
+
+/// Shows a change, and asks on the terminal whether to make it. Anything but a yes is a no.
+async fn agreed(change: &str, signals: &mut Signals, terminal: &Terminal) -> Result<bool, Failure> {
+    terminal.ask(&format!("{change}\napply? [y/N] "))?;
+    let read = tokio::task::spawn_blocking(|| {
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer).map(|_| answer)
+    });
+    let answer = tokio::select! {
+        answer = read => answer.map_err(|error| {
+            Error::new(ErrorKind::Io, "cannot read the answer").because(error)
+        })??,
+        () = signals.next() => return Err(interrupted().into()),
+    };
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}

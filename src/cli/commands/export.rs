@@ -1,0 +1,233 @@
+//! `rcup export`: writes a cluster down for other tools, from the running one or from flags alone.
+
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+
+use rcup::cluster::make_secrets;
+use rcup::render::{self, BareMetal, Document, PASSWORD_FILE};
+use rcup::spec::Secrets;
+use rcup::topology::{Topology, without_engine};
+use rcup::{Cluster, ClusterName, Error, ErrorKind};
+use serde::Serialize;
+
+use super::{engine, wait};
+use crate::cli::args::{Export, ExportVerb};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::{Terminal, json};
+
+pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
+    let (format, export) = (verb.format(), verb.export());
+    let (topology, secrets) = source(export)?;
+    if topology.spec.tls() {
+        terminal.warn(
+            "what is exported holds no key, because such files are passed on: set the `tls-…` directives before you \
+             use it",
+        );
+    }
+    let mut documents = match &verb {
+        ExportVerb::Compose(_) => vec![render::compose(&topology)?],
+        ExportVerb::Conf(_) => render::conf(&topology, &secrets),
+        ExportVerb::Kubernetes(_) => render::kubernetes(&topology),
+        ExportVerb::BareMetal { hosts, clients, .. } => {
+            let place = BareMetal {
+                hosts: hosts.clone(),
+                clients: clients.clone(),
+            };
+            render::bare_metal(&topology, &place)?
+        }
+    };
+    match (&secrets.password, &export.out) {
+        (Some(password), Some(_)) if !matches!(verb, ExportVerb::Conf(_)) => {
+            documents.push(Document::password(password));
+        }
+        (Some(_), None) => terminal.warn(&format!(
+            "the password is not printed: the nodes take it from {PASSWORD_FILE} beside the file. `-o PATH` writes \
+             both"
+        )),
+        _ => {}
+    }
+    match (&export.out, documents.as_slice()) {
+        (Some(out), documents) => write(format, documents, out, export.force, terminal),
+        (None, _) if terminal.is_json() => {
+            json::print(terminal, &Printed::new(format, &documents))?;
+            Ok(Exit::DONE)
+        }
+        (None, [document]) => {
+            terminal.out().write_all(document.contents.as_bytes())?;
+            Ok(Exit::DONE)
+        }
+        (None, _) => Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "`{format}` is {} files, and standard output is one",
+                documents.len()
+            ),
+        )
+        .hint("Name a directory for them with `-o DIR`.")
+        .into()),
+    }
+}
+
+/// From the engine when a cluster is named and nothing else; else from the flags, without an engine.
+fn source(export: &Export) -> Result<(Topology, Secrets), Failure> {
+    match &export.name {
+        Some(name) if !export.wanted.given => {
+            let mut found = None;
+            wait(async {
+                found = Some(running(name).await?);
+                Ok(Exit::DONE)
+            })?;
+            found.ok_or(Failure::ReaderGone)
+        }
+        name => {
+            let spec = export
+                .wanted
+                .spec
+                .clone()
+                .build(name.clone().unwrap_or_default())?;
+            // On macOS and Windows the containers' addresses lie in a machine of Docker's own.
+            let place = without_engine(&spec, cfg!(target_os = "linux"))?;
+            let topology = Topology::new(&spec, &place)?;
+            let secrets = make_secrets(&topology)?;
+            Ok((topology, secrets))
+        }
+    }
+}
+
+async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
+    let attached = Cluster::attach(engine().await?, name).await.map_err(|error| {
+        if error.kind() == ErrorKind::NotFound {
+            error.hint(format!(
+                "See `rcup list`; or say what it shall be, and no engine is asked: `--masters 3`, for example. \
+                 `rcup up {name}` starts it."
+            ))
+        } else {
+            error
+        }
+    })?;
+    let credentials = attached.credentials().await?;
+    let secrets = Secrets {
+        password: credentials.map(|credentials| credentials.password),
+        ..Secrets::default()
+    };
+    Ok((attached.topology().clone(), secrets))
+}
+
+/// What is printed for a program.
+#[derive(Serialize)]
+struct Printed<'a> {
+    format: &'a str,
+    files: Vec<PrintedFile<'a>>,
+}
+
+#[derive(Serialize)]
+struct PrintedFile<'a> {
+    path: String,
+    mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    contents: Option<&'a str>,
+}
+
+impl<'a> Printed<'a> {
+    fn new(format: &'a str, documents: &'a [Document]) -> Self {
+        let file = |document: &'a Document| PrintedFile {
+            path: document.path.clone(),
+            mode: format!("{:04o}", document.mode),
+            contents: Some(&document.contents),
+        };
+        Self {
+            format,
+            files: documents.iter().map(file).collect(),
+        }
+    }
+}
+
+/// Writes the files and says which.
+fn write(
+    format: &'static str,
+    documents: &[Document],
+    out: &Path,
+    force: bool,
+    terminal: &Terminal,
+) -> Outcome {
+    let places = save(documents, out, force)?;
+    if terminal.is_json() {
+        let files = documents
+            .iter()
+            .zip(&places)
+            .map(|(document, place)| PrintedFile {
+                path: place.display().to_string(),
+                mode: format!("{:04o}", document.mode),
+                contents: None,
+            });
+        let printed = Printed {
+            format,
+            files: files.collect(),
+        };
+        json::print(terminal, &printed)?;
+    } else if !terminal.quiet {
+        let mut out = terminal.out();
+        for place in &places {
+            writeln!(out, "{}", place.display())?;
+        }
+    }
+    Ok(Exit::DONE)
+}
+
+/// Writes all files, or none where one exists that may not be replaced, and returns their places.
+pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathBuf>, Failure> {
+    let open = documents.iter().filter(|document| !document.secret).count();
+    let single = open == 1 && !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/');
+    let place = |document: &Document| {
+        if single && document.secret {
+            out.with_file_name(&document.path)
+        } else if single {
+            out.to_owned()
+        } else {
+            out.join(&document.path)
+        }
+    };
+    let places: Vec<PathBuf> = documents.iter().map(place).collect();
+    if let Some(taken) = places.iter().find(|place| place.exists() && !force) {
+        return Err(
+            Error::new(ErrorKind::Usage, format!("{} exists already", taken.display()))
+                .hint("Replace it with --force, or name another place with -o.")
+                .into(),
+        );
+    }
+    for (document, place) in documents.iter().zip(&places) {
+        put(document, place).map_err(|error| {
+            Error::new(ErrorKind::Io, format!("cannot write {}", place.display())).because(error)
+        })?;
+    }
+    Ok(places)
+}
+
+/// Writes one file beside its place and moves it there, so that a reader never sees half of it.
+fn put(document: &Document, place: &Path) -> io::Result<()> {
+    let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(directory) = directory {
+        let exists = directory.exists();
+        fs::create_dir_all(directory)?;
+        #[cfg(unix)]
+        if document.secret && !exists {
+            fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
+        }
+    }
+    let mut name = place.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    let beside = place.with_file_name(name);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, document.mode);
+    let written = options
+        .open(&beside)
+        .and_then(|mut file| file.write_all(document.contents.as_bytes()))
+        .and_then(|()| fs::rename(&beside, place));
+    if written.is_err() {
+        let _ = fs::remove_file(&beside);
+    }
+    written
+}

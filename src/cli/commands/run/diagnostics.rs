@@ -1,0 +1,97 @@
+//! What helps to find out why a run failed, in a folder: the nodes' logs, what each says of the cluster, what
+//! the engine knows of their containers, and the events of the run.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rcup::cluster::Report;
+use rcup::runtime::Faults as _;
+use rcup::{Cluster, Error, Event};
+use serde_json::{Value, json};
+
+use super::cannot;
+
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn write(&self, name: &str, text: &str) -> Result<(), Error> {
+        let path = self.0.join(name);
+        std::fs::create_dir_all(&self.0)
+            .and_then(|()| std::fs::write(&path, text))
+            .map_err(|error| cannot(&path, error))
+    }
+
+    /// After a start that failed, and was undone.
+    pub fn failed_start(&self, events: &[(Duration, Event)], error: &Error) -> Result<(), Error> {
+        self.write("events.ndjson", &lines(events))?;
+        let told = json!({
+            "kind": error.kind().as_str(),
+            "message": error.to_string(),
+            "causes": error.causes(),
+            "details": error.detail_lines(),
+            "hint": error.hint_text(),
+        });
+        self.write("error.json", &pretty(&told))
+    }
+
+    /// After a command that failed, while the cluster still stands. What cannot be had of a node is named in its
+    /// place; what cannot be written is an error, told beside the command's own failure.
+    pub async fn failed_command(
+        &self,
+        cluster: &Cluster,
+        events: &[(Duration, Event)],
+        code: i64,
+    ) -> Result<(), Error> {
+        self.write("events.ndjson", &lines(events))?;
+        let attached = Cluster::attach(cluster.runtime().clone(), cluster.name()).await;
+        let report: Option<Report> = match attached {
+            Ok(attached) => Some(attached.report().await),
+            Err(_) => None,
+        };
+        let summary =
+            json!({ "code": code, "cluster": cluster.name(), "state": report.as_ref().map(|one| one.state) });
+        self.write("run.json", &pretty(&summary))?;
+        if let Some(report) = &report {
+            let report = serde_json::to_value(report).unwrap_or_default();
+            self.write("status.json", &pretty(&report))?;
+        }
+        let views = cluster.tables().await;
+        for (node, view) in cluster.nodes().iter().zip(views) {
+            let name = &node.plan().name;
+            let log = match node.logs(None).await {
+                Ok(lines) => lines.join("\n") + "\n",
+                Err(error) => format!("{error}\n"),
+            };
+            self.write(&format!("{name}.log"), &log)?;
+            let nodes = view.unwrap_or_else(|why| format!("{why}\n"));
+            self.write(&format!("{name}.nodes"), &nodes)?;
+            let inspected = cluster.runtime().inspect(name).await;
+            let inspected = inspected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
+            self.write(&format!("{name}.inspect.json"), &pretty(&inspected))?;
+        }
+        Ok(())
+    }
+}
+
+fn lines(events: &[(Duration, Event)]) -> String {
+    events
+        .iter()
+        .filter_map(|(at, event)| {
+            let mut line = serde_json::to_value(event).ok()?;
+            line["time"] = json!(at.as_secs_f64());
+            Some(line.to_string() + "\n")
+        })
+        .collect()
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}

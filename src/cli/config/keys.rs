@@ -1,0 +1,79 @@
+//! Which keys the file may have: the flags of `rcup up`, without those that belong to a single call.
+
+use clap::{Arg, ArgAction, Command};
+use serde_json::{Value, json};
+
+/// Flags that say something about one call, not about a cluster.
+const OF_A_CALL: [&str; 7] = [
+    "config", "dry-run", "help", "output", "quiet", "verbose", "version",
+];
+
+/// The flags of a verb that the file may give.
+pub fn allowed(verb: &Command) -> impl Iterator<Item = &Arg> {
+    verb.get_arguments()
+        .filter(|arg| !arg.is_global_set())
+        .filter(|arg| arg.get_long().is_some_and(|long| !OF_A_CALL.contains(&long)))
+}
+
+/// The flag that a key names. Names read with a dash or an underscore, and by the flags' other names.
+pub fn flag<'a>(verb: &'a Command, key: &str) -> Option<&'a Arg> {
+    let key = key.replace('_', "-");
+    allowed(verb).find(|arg| {
+        arg.get_long() == Some(&key)
+            || arg
+                .get_all_aliases()
+                .is_some_and(|aliases| aliases.contains(&key.as_str()))
+    })
+}
+
+/// The JSON Schema of the file, for editors.
+pub fn schema(up: &Command) -> Value {
+    let mut keys = serde_json::Map::new();
+    for arg in allowed(up) {
+        let Some(long) = arg.get_long() else { continue };
+        let mut property = kind(arg);
+        property["description"] = arg.get_help().map(ToString::to_string).unwrap_or_default().into();
+        keys.insert(long.to_owned(), property);
+    }
+    let mut top = keys.clone();
+    top.insert(
+        "cluster".to_owned(),
+        json!({
+            "type": "object",
+            "description": "The clusters by their names; what a cluster says itself wins over what stands above",
+            "additionalProperties": { "type": "object", "properties": keys, "additionalProperties": false },
+        }),
+    );
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "rcup.toml",
+        "description": "Clusters for rcup",
+        "type": "object",
+        "properties": top,
+        "additionalProperties": false,
+    })
+}
+
+fn kind(arg: &Arg) -> Value {
+    let values: Vec<String> = arg
+        .get_possible_values()
+        .iter()
+        .map(|value| value.get_name().to_owned())
+        .collect();
+    let parser = arg.get_value_parser().type_id();
+    let text = json!({ "type": ["string", "integer", "boolean"] });
+    match arg.get_action() {
+        _ if arg.get_long() == Some("set") => json!({
+            "type": "object",
+            "additionalProperties": { "type": ["string", "integer", "boolean"] },
+        }),
+        ArgAction::SetTrue => json!({ "type": "boolean" }),
+        _ if parser == std::any::TypeId::of::<bool>() => json!({ "type": "boolean" }),
+        ArgAction::Append => json!({ "type": "array", "items": text }),
+        _ if !values.is_empty() => json!({ "enum": values }),
+        _ if parser == std::any::TypeId::of::<usize>() || parser == std::any::TypeId::of::<u16>() => {
+            json!({ "type": "integer", "minimum": 0 })
+        }
+        _ => json!({ "type": ["string", "integer"] }),
+    }
+}

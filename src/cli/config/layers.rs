@@ -1,0 +1,241 @@
+//! Flag over environment over file over default: the file's keys become flags where nobody else has
+//! given them.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::Path;
+
+use clap::parser::ValueSource;
+use clap::{ArgAction, ArgMatches, Command};
+use rcup::{ClusterName, Error, ErrorKind};
+use serde::Serialize;
+
+use super::document::{Entry, Wrong, entries, error};
+use super::keys::{allowed, flag};
+
+/// The file that is taken without being named.
+const FOUND: &str = "rcup.toml";
+
+/// Who gave a flag its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Source {
+    /// The command line.
+    Flag,
+    /// A variable `RCUP_…`.
+    Environment,
+    /// The file.
+    File,
+}
+
+/// Who gave what.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// The file that was read.
+    pub file: Option<String>,
+    /// By the flag's name; a directive as `set:NAME`.
+    sources: BTreeMap<String, Source>,
+}
+
+impl Given {
+    /// Who gave a flag its value, if anybody did.
+    pub fn source(&self, flag: &str) -> Option<Source> {
+        self.sources.get(flag).copied()
+    }
+
+    /// Who set a directive.
+    pub fn directive(&self, name: &str) -> Option<Source> {
+        self.source(&format!("set:{name}"))
+    }
+}
+
+/// The arguments with what the file adds to them. Arguments that cannot be parsed are left as they are, so
+/// that they are refused in the usual way.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] with line and column for what is wrong in the file, [`ErrorKind::Io`] when it was
+/// named and cannot be read.
+pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsString>, Given), Error> {
+    let mut given = Given::default();
+    let Ok(matches) = command.clone().try_get_matches_from(&arguments) else {
+        return Ok((arguments, given));
+    };
+    let Some((verb, own)) = leaf(command, &matches) else {
+        return Ok((arguments, given));
+    };
+    if !has_cluster_flags(verb) {
+        return Ok((arguments, given));
+    }
+    note(verb, own, &mut given);
+    let named = own
+        .try_get_one::<ClusterName>("name")
+        .ok()
+        .flatten()
+        .map(ToString::to_string);
+    // An export of a running cluster takes no wishes at all.
+    if matches.subcommand_name() == Some("export") && named.is_some() && given.sources.is_empty() {
+        return Ok((arguments, given));
+    }
+    let asked = own.try_get_one::<String>("config").ok().flatten();
+    let Some((path, text)) = read(asked.map(String::as_str))? else {
+        return Ok((arguments, given));
+    };
+    let up = command.find_subcommand("up").unwrap_or(verb);
+    let name = named.as_deref().unwrap_or("default");
+    let wrong = |wrong: Wrong| error(&path, &text, &wrong);
+    let mut added = Vec::new();
+    for entry in entries(&text, name).map_err(wrong)? {
+        added.extend(flags_of(&entry, verb, up, own, &mut given).map_err(wrong)?);
+    }
+    given.file = Some(path.clone());
+    Ok((insert(arguments, added, own), given))
+}
+
+/// The verb that was called, at the end of the chain of subcommands, and what it was given.
+fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> Option<(&'a Command, &'a ArgMatches)> {
+    let (name, inner) = matches.subcommand()?;
+    let verb = command.find_subcommand(name)?;
+    Some(leaf(verb, inner).unwrap_or((verb, inner)))
+}
+
+fn has_cluster_flags(verb: &Command) -> bool {
+    verb.get_arguments().any(|arg| arg.get_long() == Some("masters"))
+}
+
+/// Notes who has given what so far.
+fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
+    for arg in allowed(verb) {
+        let source = match own.value_source(arg.get_id().as_str()) {
+            Some(ValueSource::CommandLine) => Source::Flag,
+            Some(ValueSource::EnvVariable) => Source::Environment,
+            _ => continue,
+        };
+        let long = arg.get_long().unwrap_or_default();
+        given.sources.insert(long.to_owned(), source);
+        if long == "set" {
+            for directive in own.get_raw(arg.get_id().as_str()).into_iter().flatten() {
+                let text = directive.to_string_lossy();
+                let name = text.split('=').next().unwrap_or_default().trim().to_lowercase();
+                given.sources.insert(format!("set:{name}"), source);
+            }
+        }
+    }
+}
+
+/// The file that was named, else the one in this directory if there is one.
+fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
+    let path = asked.unwrap_or(FOUND);
+    match std::fs::read_to_string(Path::new(path)) {
+        Ok(text) => Ok(Some((path.to_owned(), text))),
+        Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::new(ErrorKind::Io, format!("cannot read {path}"))
+            .because(error)
+            .hint("Write one with `rcup config init`, or leave --config out.")),
+    }
+}
+
+/// What an entry adds to the arguments of `verb`: nothing where the command line or the environment has
+/// spoken, or where only other verbs know the flag.
+fn flags_of(
+    entry: &Entry,
+    verb: &Command,
+    up: &Command,
+    own: &ArgMatches,
+    given: &mut Given,
+) -> Result<Vec<OsString>, Wrong> {
+    let Some(known) = flag(up, &entry.key) else {
+        return Err(Wrong {
+            message: format!("there is no key `{}`", entry.key),
+            hint: nearest(up, &entry.key),
+            at: entry.at,
+        });
+    };
+    let long = known.get_long().unwrap_or_default().to_owned();
+    let words = |value: &String| match known.get_action() {
+        ArgAction::SetTrue => (value == "yes").then(|| format!("--{long}")),
+        _ => Some(format!("--{long}={value}")),
+    };
+    let words: Vec<String> = entry.values.iter().filter_map(words).collect();
+    refuse_bad_values(up, &words, entry)?;
+    let set = long == "set";
+    if flag(verb, &long).is_none() || (!set && given.source(&long).is_some_and(|by| by != Source::File)) {
+        return Ok(Vec::new());
+    }
+    if set {
+        for value in &entry.values {
+            let name = value.split('=').next().unwrap_or_default().trim().to_lowercase();
+            let key = format!("set:{name}");
+            given.sources.entry(key).or_insert(Source::File);
+        }
+        return Ok(join_directives(&words, own, given));
+    }
+    given.sources.insert(long, Source::File);
+    Ok(words.into_iter().map(OsString::from).collect())
+}
+
+/// Directives of the file before those of the environment, which the parser would drop otherwise; those of
+/// the command line follow by themselves.
+fn join_directives(words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsString> {
+    let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
+    if given.source("set") == Some(Source::Environment) {
+        for value in own.get_raw("set").into_iter().flatten() {
+            let mut word = OsString::from("--set=");
+            word.push(value);
+            all.push(word);
+        }
+    }
+    all
+}
+
+/// Tries the value alone, so that an error can be told with its place.
+fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<(), Wrong> {
+    let mut trial = vec!["up".to_owned()];
+    trial.extend_from_slice(words);
+    let Err(refused) = up.clone().try_get_matches_from(trial) else {
+        return Ok(());
+    };
+    let text = refused.render().to_string();
+    let first = text.lines().next().unwrap_or_default();
+    let cause = std::error::Error::source(&refused);
+    let known = cause.and_then(|cause| cause.downcast_ref::<Error>());
+    Err(Wrong {
+        message: known.map_or_else(
+            || first.trim_start_matches("error: ").to_owned(),
+            ToString::to_string,
+        ),
+        hint: known.and_then(Error::hint_text).map_or_else(
+            || format!("See `--{}` in `rcup up --help`.", entry.key.replace('_', "-")),
+            str::to_owned,
+        ),
+        at: entry.at,
+    })
+}
+
+fn nearest(up: &Command, key: &str) -> String {
+    let mut alike: Vec<(f64, &str)> = allowed(up)
+        .filter_map(clap::Arg::get_long)
+        .map(|long| (strsim::jaro_winkler(&key.replace('_', "-"), long), long))
+        .filter(|(likeness, _)| *likeness > 0.8)
+        .collect();
+    alike.sort_by(|one, other| other.0.total_cmp(&one.0));
+    match alike.first() {
+        Some((_, name)) => format!("Did you mean `{name}`?"),
+        None => "The keys are the flags of `rcup up`, without the dashes.".to_owned(),
+    }
+}
+
+/// The verb's own arguments begin after its name; what the file says comes first, so that flags follow it.
+fn insert(mut arguments: Vec<OsString>, added: Vec<OsString>, own: &ArgMatches) -> Vec<OsString> {
+    let end = arguments
+        .iter()
+        .position(|argument| argument == "--")
+        .unwrap_or(arguments.len());
+    // Directives must stand before those of the command line, which win by coming later.
+    let first_flag = arguments[..end]
+        .iter()
+        .position(|argument| argument.to_string_lossy().starts_with("--set"))
+        .filter(|_| own.value_source("set") == Some(ValueSource::CommandLine))
+        .unwrap_or(end);
+    arguments.splice(first_flag..first_flag, added);
+    arguments
+}

@@ -1,0 +1,42 @@
+//! A client of the whole cluster, ready to use.
+
+use std::time::Duration;
+
+use ::redis::cluster::{ClusterClient, ClusterConnection as BlockingConnection};
+use ::redis::cluster_async::ClusterConnection;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::redis::{Access, trust};
+
+/// How long an answer may take. The client's own default of half a second is too short for a busy machine.
+const ANSWER: Duration = Duration::from_secs(10);
+
+/// A client that begins at these nodes.
+fn client(urls: Vec<String>, access: &Access) -> Result<ClusterClient> {
+    let mut builder = ClusterClient::builder(urls);
+    if let Some(authority) = access.authority() {
+        builder = builder.certs(trust(authority));
+    }
+    builder
+        .connection_timeout(ANSWER)
+        .response_timeout(ANSWER)
+        .overall_response_timeout(Some(ANSWER))
+        .build()
+        .map_err(failed)
+}
+
+/// An open connection to the whole cluster.
+pub(super) async fn connection(urls: Vec<String>, access: &Access) -> Result<ClusterConnection> {
+    client(urls, access)?.get_async_connection().await.map_err(failed)
+}
+
+/// The same for whoever cannot await.
+pub(super) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingConnection> {
+    client(urls, access)?.get_connection().map_err(failed)
+}
+
+fn failed(error: ::redis::RedisError) -> Error {
+    Error::new(ErrorKind::Redis, "the client cannot connect to the cluster")
+        .because(error)
+        .hint("See `rcup validate` for what is wrong.")
+}

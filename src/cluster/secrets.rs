@@ -1,0 +1,123 @@
+//! Where a cluster's secrets come from: made for a new one, read back from the nodes' files of one that is there.
+
+use rand::RngExt as _;
+use rand::distr::Alphanumeric;
+
+use super::certificates;
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::ContainerSeen;
+use crate::redis::{Access, Credentials};
+use crate::render::secrets_path;
+use crate::runtime::Runtime;
+use crate::spec::{ClusterSpec, Password, Secret, Secrets};
+use crate::topology::Topology;
+
+/// How many letters and digits a generated password has: 190 bits, which nobody guesses, and nothing that a
+/// shell, a URL or a configuration file would read as something else.
+const LETTERS: usize = 32;
+
+/// The secrets of a new cluster.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when there are no certificates to be had.
+pub fn make(topology: &Topology) -> Result<Secrets> {
+    let tls = topology.spec.tls();
+    Ok(Secrets {
+        certificates: tls.then(|| certificates::make(topology)).transpose()?,
+        password: topology.spec.password().map(|password| match password {
+            Password::Given(secret) => secret.clone(),
+            Password::Any => generated(),
+        }),
+    })
+}
+
+/// From the thread's generator, which is cryptographically secure and seeded by the system.
+fn generated() -> Secret {
+    Secret::new(
+        rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(LETTERS)
+            .map(char::from)
+            .collect::<String>(),
+    )
+}
+
+/// The secrets of a cluster that is there, from the files of the first node that still has them. `containers`
+/// are its own, running or not.
+///
+/// # Errors
+/// [`ErrorKind::Damaged`] when there are containers and none of them has the file.
+pub(super) async fn read_back<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    containers: &[ContainerSeen],
+) -> Result<Secrets> {
+    if !topology.spec.has_secrets() || containers.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let mut last = None;
+    for container in containers {
+        let Some(node) = container.index().and_then(|index| topology.node(index)) else {
+            continue;
+        };
+        match runtime.read_file(&container.name, &secrets_path(node)).await {
+            Ok(Some(text)) => return Secrets::from_file(&text),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    let name = topology.name();
+    let error = Error::new(
+        ErrorKind::Damaged,
+        format!("what opens cluster {name} is in none of its nodes' files"),
+    )
+    .hint(format!(
+        "Without it nobody can log in: remove the cluster with `rcup down {name}`."
+    ));
+    Err(match last {
+        Some(cause) => error.because(cause),
+        None => error,
+    })
+}
+
+/// How rcup itself is let in.
+pub(super) fn access(secrets: &Secrets) -> Access {
+    let access = match of_clients(secrets) {
+        None => Access::open(),
+        Some(credentials) => Access::open().with_credentials(credentials),
+    };
+    match &secrets.certificates {
+        None => access,
+        Some(certificates) => access.with_authority(&certificates.authority),
+    }
+}
+
+/// With what a client logs in.
+pub(super) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
+    secrets
+        .password
+        .clone()
+        .map(|password| Credentials { user: None, password })
+}
+
+/// Refuses a password that is given for a cluster that has another one.
+///
+/// # Errors
+/// [`ErrorKind::Different`].
+pub(super) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
+    match (spec.password(), &secrets.password) {
+        (Some(Password::Given(given)), Some(present)) if given != present => {
+            let name = spec.name();
+            Err(Error::new(
+                ErrorKind::Different,
+                format!("cluster {name} exists with another password"),
+            )
+            .detail("password: the running cluster has another one than you give")
+            .hint(format!(
+                "Leave the password out to use the cluster as it is (`rcup env {name}` tells its own), or \
+                 replace the cluster with `rcup down {name}` first."
+            )))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,203 @@
+//! The settings and users of every node at one moment, so that they can be brought back.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use tokio::time::{Duration, Instant};
+
+use super::link::{Links, all_reachable};
+use crate::error::{Error, Result};
+use crate::redis::{Access, NodeConnection};
+use crate::topology::Topology;
+
+/// How long the nodes may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Secrets, which are kept nowhere, and what follows from a node's role.
+const LEFT_OUT: [&str; 9] = [
+    "requirepass",
+    "masterauth",
+    "masteruser",
+    "primaryauth",
+    "primaryuser",
+    "tls-key-file-pass",
+    "tls-client-key-file-pass",
+    "replicaof",
+    "slaveof",
+];
+
+/// What `CONFIG GET *` and `ACL LIST` said on every node. Passwords stand in it as the servers' own hashes.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Settings {
+    nodes: Vec<NodeSettings>,
+}
+
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct NodeSettings {
+    config: BTreeMap<String, String>,
+    users: BTreeMap<String, String>,
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("nodes", &self.nodes.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Settings {
+    /// Asks every node.
+    pub(super) async fn read(topology: &Topology, access: &Access) -> Result<Self> {
+        let links = all_reachable(topology, access, Instant::now() + PATIENCE).await?;
+        let nodes = try_join_all(links.iter().map(read)).await?;
+        Ok(Self { nodes })
+    }
+
+    /// Brings them back where they differ, and says where that was.
+    pub(super) async fn restore(&self, topology: &Topology, links: &Links) -> Result<Vec<String>> {
+        let each = topology
+            .nodes
+            .iter()
+            .zip(&self.nodes)
+            .map(|(node, wanted)| async move {
+                let link = links.to(node.index);
+                let is = read(link).await?;
+                let mut mended = Vec::new();
+                let config = different(&is, wanted);
+                if !config.is_empty() {
+                    let names: Vec<&str> = config.iter().map(|(name, _)| *name).collect();
+                    mended.push(format!("set {} on node {} back", names.join(", "), node.index));
+                    link.configure(&config).await?;
+                }
+                for words in users(&is, wanted) {
+                    mended.push(format!("set user {} on node {} back", words[2], node.index));
+                    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+                    link.command::<::redis::Value>(&words).await?;
+                }
+                Ok::<_, Error>(mended)
+            });
+        Ok(try_join_all(each).await?.into_iter().flatten().collect())
+    }
+}
+
+async fn read(link: &NodeConnection) -> Result<NodeSettings> {
+    let (mut config, users): (BTreeMap<String, String>, Vec<String>) = link
+        .pipeline(&[
+            ["CONFIG", "GET", "*"].map(str::to_owned).to_vec(),
+            ["ACL", "LIST"].map(str::to_owned).to_vec(),
+        ])
+        .await?;
+    config.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
+    let users = users
+        .into_iter()
+        .filter_map(|line| {
+            let (name, rules) = line.strip_prefix("user ")?.split_once(' ')?;
+            // The default, which servers print only after a user was changed.
+            let rules: Vec<String> = split(rules);
+            let told = rules.iter().filter(|rule| *rule != "sanitize-payload");
+            let told: Vec<&str> = told.map(String::as_str).collect();
+            Some((name.to_owned(), told.join(" ")))
+        })
+        .collect();
+    Ok(NodeSettings { config, users })
+}
+
+/// The directives that have another value than wanted, with the wanted one.
+fn different<'a>(is: &NodeSettings, wanted: &'a NodeSettings) -> Vec<(&'a str, &'a str)> {
+    wanted
+        .config
+        .iter()
+        .filter(|(name, value)| is.config.get(*name).is_some_and(|is| is != *value))
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect()
+}
+
+/// The commands that make the users what is wanted.
+fn users(is: &NodeSettings, wanted: &NodeSettings) -> Vec<Vec<String>> {
+    let words = |verb: &str, name: &str| vec!["ACL".to_owned(), verb.to_owned(), name.to_owned()];
+    let names: BTreeSet<&String> = is.users.keys().chain(wanted.users.keys()).collect();
+    names
+        .into_iter()
+        .filter(|name| is.users.get(*name) != wanted.users.get(*name))
+        .map(|name| match wanted.users.get(name) {
+            None => words("DELUSER", name),
+            Some(rules) => {
+                let mut command = words("SETUSER", name);
+                command.push("reset".to_owned());
+                command.extend(split(rules));
+                command
+            }
+        })
+        .collect()
+}
+
+/// Rules are separated by spaces, but a selector in brackets is one rule.
+fn split(rules: &str) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    let mut depth = 0;
+    for word in rules.split(' ') {
+        match all.last_mut() {
+            Some(last) if depth > 0 => {
+                last.push(' ');
+                last.push_str(word);
+            }
+            _ => all.push(word.to_owned()),
+        }
+        depth += usize::from(word.starts_with('('));
+        depth -= usize::from(word.ends_with(')')).min(depth);
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(config: &[(&str, &str)], users: &[(&str, &str)]) -> NodeSettings {
+        let map = |pairs: &[(&str, &str)]| {
+            let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+            pairs.iter().map(own).collect()
+        };
+        NodeSettings {
+            config: map(config),
+            users: map(users),
+        }
+    }
+
+    #[test]
+    fn only_what_differs_is_set_back() {
+        let wanted = node(
+            &[("a", "1"), ("b", "2"), ("gone", "3")],
+            &[("default", "on nopass ~* +@all")],
+        );
+        let is = node(
+            &[("a", "1"), ("b", "x"), ("new", "4")],
+            &[("default", "off"), ("eve", "on")],
+        );
+        assert_eq!(different(&is, &wanted), [("b", "2")]);
+        let commands: Vec<String> = users(&is, &wanted).iter().map(|words| words.join(" ")).collect();
+        assert_eq!(
+            commands,
+            ["ACL SETUSER default reset on nopass ~* +@all", "ACL DELUSER eve"]
+        );
+        assert!(different(&wanted, &wanted).is_empty() && users(&wanted, &wanted).is_empty());
+    }
+
+    #[test]
+    fn a_selector_is_one_rule() {
+        assert_eq!(
+            split("on #ab ~x -@all +get (~y +set -@all) (%R~z)"),
+            ["on", "#ab", "~x", "-@all", "+get", "(~y +set -@all)", "(%R~z)"]
+        );
+    }
+
+    #[test]
+    fn settings_do_not_show() {
+        let settings = Settings {
+            nodes: vec![node(&[("logfile", "x")], &[("default", "#hash")])],
+        };
+        assert_eq!(format!("{settings:?}"), "Settings { nodes: 1, .. }");
+    }
+}

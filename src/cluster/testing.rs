@@ -1,0 +1,402 @@
+//! One cluster for all tests of a run: `rcup::testing`.
+//!
+//! A run is what `cargo test` or `cargo nextest run` starts; where neither is the parent of this process, it is
+//! this process. The first test that asks starts the cluster, all others attach, in other threads and in other
+//! processes. It belongs to the run: when that has ended, a small process that the first test has left behind
+//! (`rcup prune`, where the program is found by `RCUP_BIN`, beside the tests or on the `PATH`) removes it. Without the
+//! program, the next start of any cluster does.
+//!
+//! Who uses it, and whether alone, is told by two locks that the kernel frees when their holder dies.
+
+use std::fmt::Write as _;
+use std::fs::{File, TryLockError};
+use std::ops::Deref;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
+
+use super::aside::aside;
+use super::blocking::wait;
+use super::builder::Builder;
+use super::handle::{Attached, Cluster};
+use super::lock::directory;
+use super::options::UpOptions;
+use super::owner::parent_that_runs_tests;
+use super::reset::Reset;
+use super::settings::Settings;
+use super::wait::{Seen, until};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::Activity;
+use crate::runtime::Docker;
+use crate::spec::{ClusterName, ClusterSpec, Owner};
+
+/// How long a test waits for others that use the cluster alone.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// A cluster that other tests use too. Tests keep apart by the names of their keys.
+pub struct Shared {
+    attached: Attached,
+    urls: Vec<String>,
+    _used: File,
+}
+
+/// A cluster that nobody else uses as long as this lives, to break it. When this is dropped, the cluster is
+/// reset for the others.
+pub struct Exclusive {
+    attached: Attached,
+    urls: Vec<String>,
+    settings: Settings,
+    files: Files,
+    used: Option<File>,
+}
+
+/// The cluster of this run in the default shape: 3 masters with a replica each.
+///
+/// # Errors
+/// Whatever kept it from getting ready.
+pub async fn shared() -> Result<Shared> {
+    shared_of(Cluster::builder()).await
+}
+
+/// The cluster of this run in another shape. Each shape has a cluster of its own.
+///
+/// # Errors
+/// Whatever kept it from getting ready.
+pub async fn shared_of(builder: Builder) -> Result<Shared> {
+    let run = Run::of(builder)?;
+    let deadline = Instant::now() + PATIENCE;
+    // Whoever waits to be alone holds the turn, so that newcomers do not keep it waiting for ever.
+    let turn = run.files.open("turn")?;
+    acquire(&turn, true, deadline).await?;
+    let used = run.files.open("use")?;
+    acquire(&used, false, deadline).await?;
+    let (attached, settings) = run.cluster().await?;
+    if run.files.path("dirty").exists() {
+        // Whoever was alone has died before its reset.
+        used.unlock().map_err(|error| run.files.failed("use", error))?;
+        acquire(&used, true, deadline).await?;
+        clean(&attached, &settings, &run.files).await?;
+        acquire(&used, false, deadline).await?;
+    }
+    let urls = attached.urls().await?;
+    Ok(Shared {
+        attached,
+        urls,
+        _used: used,
+    })
+}
+
+/// [`shared`] for whoever does not await.
+///
+/// # Errors
+/// As [`shared`].
+pub fn shared_blocking() -> Result<Shared> {
+    wait(shared())
+}
+
+/// The cluster of this run, alone.
+///
+/// # Errors
+/// Whatever kept it from getting ready; [`ErrorKind::Timeout`] when others use it for more than ten minutes, this
+/// very test included.
+pub async fn exclusive() -> Result<Exclusive> {
+    exclusive_of(Cluster::builder()).await
+}
+
+/// The cluster of this run in another shape, alone.
+///
+/// # Errors
+/// As [`exclusive`].
+pub async fn exclusive_of(builder: Builder) -> Result<Exclusive> {
+    let run = Run::of(builder)?;
+    let deadline = Instant::now() + PATIENCE;
+    let turn = run.files.open("turn")?;
+    acquire(&turn, true, deadline).await?;
+    let used = run.files.open("use")?;
+    acquire(&used, true, deadline).await?;
+    let (attached, settings) = run.cluster().await?;
+    clean(&attached, &settings, &run.files).await?;
+    run.files.write("dirty", b"")?;
+    let urls = attached.urls().await?;
+    Ok(Exclusive {
+        attached,
+        urls,
+        settings,
+        files: run.files,
+        used: Some(used),
+    })
+}
+
+/// [`exclusive`] for whoever does not await.
+///
+/// # Errors
+/// As [`exclusive`].
+pub fn exclusive_blocking() -> Result<Exclusive> {
+    wait(exclusive())
+}
+
+impl Shared {
+    /// The URL of every node as a client on this host must use it, masters first.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+}
+
+impl Exclusive {
+    /// The URL of every node as a client on this host must use it, masters first.
+    pub fn urls(&self) -> &[String] {
+        &self.urls
+    }
+
+    /// Brings the cluster back to what it was when it was made, without a key.
+    ///
+    /// # Errors
+    /// As [`Cluster::reset`].
+    pub async fn reset(&self) -> Result<Reset> {
+        self.attached.reset(Some(&self.settings)).await
+    }
+}
+
+impl Drop for Exclusive {
+    fn drop(&mut self) {
+        let Some(used) = self.used.take() else { return };
+        let (name, settings) = (self.attached.topology().name().clone(), self.settings.clone());
+        let (runtime, files) = (self.attached.runtime().clone(), self.files.clone());
+        aside("reset the cluster", async move {
+            let reset = async {
+                let attached = Cluster::attach(runtime, &name).await?;
+                clean(&attached, &settings, &files).await
+            };
+            if let Err(error) = reset.await {
+                // The mark stays, so that whoever comes next tries again.
+                tracing::warn!(%name, %error, "the cluster could not be reset");
+            }
+            drop(used);
+        });
+    }
+}
+
+impl Deref for Shared {
+    type Target = Attached;
+
+    fn deref(&self) -> &Attached {
+        &self.attached
+    }
+}
+
+impl Deref for Exclusive {
+    type Target = Attached;
+
+    fn deref(&self) -> &Attached {
+        &self.attached
+    }
+}
+
+async fn clean(attached: &Attached, settings: &Settings, files: &Files) -> Result<()> {
+    attached.reset(Some(settings)).await?;
+    files.remove("dirty");
+    Ok(())
+}
+
+/// The cluster of a run, and where its files lie.
+struct Run {
+    spec: ClusterSpec,
+    options: UpOptions,
+    files: Files,
+}
+
+impl Run {
+    fn of(builder: Builder) -> Result<Self> {
+        let mut owner = match parent_that_runs_tests() {
+            Some(parent) => parent,
+            None => Owner::this_process()?,
+        };
+        let (spec, mut options) = builder.name("shared").parts()?;
+        let shape = serde_json::to_string(&spec).unwrap_or_default();
+        let identity = format!("{} {} {} {shape}", owner.boot, owner.pid, owner.started);
+        let digest = Sha256::digest(identity);
+        let text = digest
+            .iter()
+            .take(6)
+            .fold(String::from("shared-"), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            });
+        let name: ClusterName = text.parse()?;
+        let files = Files {
+            directory: directory(),
+            name: name.clone(),
+        };
+        owner.lease = Some(files.path("use"));
+        options.owner = Some(owner);
+        Ok(Self {
+            spec: spec.with_name(name),
+            options,
+            files,
+        })
+    }
+
+    /// Starts it, or attaches to it. This is done by one at a time.
+    async fn cluster(&self) -> Result<(Attached, Settings)> {
+        let docker = Docker::find()?;
+        if let Some(settings) = self.files.read("ready")
+            && let Ok(attached) = Cluster::attach(docker.clone(), self.spec.name()).await
+            && attached.containers().len() >= self.spec.nodes()
+            && attached
+                .containers()
+                .iter()
+                .all(|container| container.activity == Activity::Running)
+        {
+            return Ok((attached, settings));
+        }
+        let mut cluster = Cluster::up(docker.clone(), &self.spec, &self.options).await?;
+        cluster.remember().await?;
+        let settings = cluster.settings().cloned();
+        let made = !cluster.was_adopted();
+        cluster.release();
+        drop(cluster);
+        let attached = Cluster::attach(docker, self.spec.name()).await?;
+        let settings = match settings {
+            Some(settings) => settings,
+            None => attached.settings().await?,
+        };
+        self.files
+            .write("ready", &serde_json::to_vec(&settings).unwrap_or_default())?;
+        if made {
+            keeper(self.spec.name());
+        }
+        Ok((attached, settings))
+    }
+}
+
+/// The files of a shared cluster, beside the locks.
+#[derive(Clone)]
+struct Files {
+    directory: PathBuf,
+    name: ClusterName,
+}
+
+impl Files {
+    fn path(&self, what: &str) -> PathBuf {
+        self.directory.join(format!("{}.{what}", self.name))
+    }
+
+    fn failed(&self, what: &str, error: std::io::Error) -> Error {
+        let path = self.path(what);
+        Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
+            .because(error)
+            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+    }
+
+    fn open(&self, what: &str) -> Result<File> {
+        std::fs::create_dir_all(&self.directory)
+            .and_then(|()| {
+                File::options()
+                    .create(true)
+                    .read(true)
+                    .append(true)
+                    .open(self.path(what))
+            })
+            .map_err(|error| self.failed(what, error))
+    }
+
+    fn read(&self, what: &str) -> Option<Settings> {
+        serde_json::from_slice(&std::fs::read(self.path(what)).ok()?).ok()
+    }
+
+    /// Nobody else may read it, and nobody sees half of it.
+    fn write(&self, what: &str, bytes: &[u8]) -> Result<()> {
+        use std::io::Write as _;
+        let write = || {
+            let mut file = tempfile::NamedTempFile::new_in(&self.directory)?;
+            file.write_all(bytes)?;
+            file.persist(self.path(what)).map_err(|error| error.error)
+        };
+        write().map(drop).map_err(|error| self.failed(what, error))
+    }
+
+    fn remove(&self, what: &str) {
+        if let Err(error) = std::fs::remove_file(self.path(what)) {
+            tracing::debug!(%error, what, "a file could not be removed");
+        }
+    }
+}
+
+/// Removes the files of a shared cluster that is gone.
+pub(super) fn forget(name: &ClusterName) {
+    let files = Files {
+        directory: directory(),
+        name: name.clone(),
+    };
+    for what in ["ready", "dirty", "use", "turn"] {
+        if files.path(what).exists() {
+            files.remove(what);
+        }
+    }
+}
+
+/// Waits for a lock, alone or beside others.
+async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
+    let what = "other tests are done with the shared cluster";
+    until(what, deadline, Duration::from_millis(5), || async {
+        let locked = if alone {
+            file.try_lock()
+        } else {
+            file.try_lock_shared()
+        };
+        match locked {
+            Ok(()) => Ok(Seen::Done(())),
+            Err(TryLockError::WouldBlock) => Ok(Seen::NotYet("it is in use".to_owned())),
+            Err(TryLockError::Error(error)) => {
+                Err(Error::new(ErrorKind::Io, "cannot lock a file").because(error))
+            }
+        }
+    })
+    .await
+}
+
+/// Leaves a process behind that removes the cluster when its owner has ended, and ends itself then.
+fn keeper(name: &ClusterName) {
+    let Some(program) = program() else {
+        tracing::debug!("no program `rcup` is found; the next start will remove the shared cluster");
+        return;
+    };
+    let spawned = Command::new(program)
+        .args(["prune", "--when-gone", name.as_str(), "--quiet"])
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        // Ctrl-C ends the run, and this has to outlive it.
+        .process_group(0)
+        .spawn();
+    if let Err(error) = spawned {
+        tracing::debug!(%error, "the next start will remove the shared cluster");
+    }
+}
+
+/// The program `rcup`: the one that is named, the one that was built with the tests, or the installed one.
+fn program() -> Option<PathBuf> {
+    let named = std::env::var_os("RCUP_BIN").map(PathBuf::from);
+    let tests = std::env::current_exe().ok();
+    let beside = tests
+        .as_deref()
+        .into_iter()
+        .flat_map(Path::ancestors)
+        .skip(1)
+        .take(2)
+        .map(|folder| folder.join("rcup"));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let installed: Vec<PathBuf> = std::env::split_paths(&path)
+        .map(|folder| folder.join("rcup"))
+        .collect();
+    named
+        .into_iter()
+        .chain(beside)
+        .chain(installed)
+        .find(|program| program.is_file())
+}

@@ -1,0 +1,88 @@
+//! The masters on which something is tried, and the keys it is tried with.
+
+use std::time::Instant;
+
+use super::target::{Member, Target};
+use crate::check::Answer;
+use crate::redis::NodeConnection;
+use crate::topology::{NodeId, SlotRange, slot_of, tag_in};
+
+/// Why something was not tried on a cluster of somebody else.
+pub(super) const UNASKED: &str = "nothing is written to a cluster of somebody else without --write";
+
+/// The beginning of every key and channel of a validation.
+const PREFIX: &str = "rcup:validate";
+
+/// A key in the slot of `tag` that no other validation uses.
+pub(super) fn key(tag: u64, what: &str) -> String {
+    format!("{PREFIX}:{}:{{{tag}}}:{what}", std::process::id())
+}
+
+/// Milliseconds since then.
+pub(in crate::cluster) fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A master that serves slots and can be reached.
+#[derive(Clone, Debug)]
+pub(super) struct Master<'a> {
+    pub(super) name: &'a str,
+    pub(super) id: NodeId,
+    pub(super) link: &'a NodeConnection,
+    pub(super) slots: Vec<SlotRange>,
+    /// Its replicas that can be reached.
+    pub(super) replicas: Vec<&'a Member>,
+}
+
+impl Master<'_> {
+    /// A tag whose slot it serves.
+    pub(super) fn tag(&self) -> u64 {
+        self.slots.first().map_or(0, |range| tag_in(*range))
+    }
+
+    /// A tag of another slot, which it serves as well unless it serves only one.
+    pub(super) fn other_tag(&self) -> u64 {
+        let slot = slot_of(self.tag().to_string().as_bytes());
+        let all = [SlotRange::new(0, crate::topology::SLOTS - 1)];
+        let within = |ranges: &[SlotRange]| {
+            (0..1_000_000_u64).find(|tag| {
+                let other = slot_of(tag.to_string().as_bytes());
+                other != slot && ranges.iter().any(|range| range.contains(other))
+            })
+        };
+        let several = self.slots.iter().map(|range| range.len()).sum::<usize>() > 1;
+        let found = if several {
+            within(&self.slots)
+        } else {
+            within(&all)
+        };
+        found.unwrap_or_default()
+    }
+}
+
+/// The masters, as each says of itself.
+pub(super) fn masters<'a>(target: &'a Target<'_>, answers: &[Answer]) -> Vec<Master<'a>> {
+    let told: Vec<_> = target
+        .members
+        .iter()
+        .zip(answers)
+        .filter_map(|(member, answer)| {
+            let link = member.link.as_ref().ok()?;
+            Some((member, link, answer.as_ref().ok()?.myself()?.clone()))
+        })
+        .collect();
+    told.iter()
+        .filter(|(_, _, line)| line.is_master() && !line.slots.is_empty())
+        .map(|(member, link, line)| Master {
+            name: &member.name,
+            id: line.id.clone(),
+            link,
+            slots: line.slots.clone(),
+            replicas: told
+                .iter()
+                .filter(|(_, _, other)| other.master.as_ref() == Some(&line.id))
+                .map(|(member, _, _)| *member)
+                .collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,26 @@
+//! What every server says about itself: INFO, its configuration, its bus links, its clock.
+
+use futures_util::future::join_all;
+
+use super::target::Target;
+use crate::check::ServerFacts;
+
+/// Asks all nodes that can be reached, side by side. One that stops answering meanwhile is left out; the
+/// checks that ask everybody tell so.
+pub(super) async fn survey(target: &Target<'_>) -> Vec<ServerFacts> {
+    let asked = target.members.iter().filter_map(|member| {
+        let link = member.link.as_ref().ok()?;
+        Some(async move {
+            let clock = link.clock_seen().await.ok()?;
+            let (info, config, links) = tokio::join!(link.info(), link.configuration(), link.bus_links());
+            Some(ServerFacts {
+                name: member.name.clone(),
+                info: info.ok()?,
+                config,
+                links,
+                clock,
+            })
+        })
+    });
+    join_all(asked).await.into_iter().flatten().collect()
+}

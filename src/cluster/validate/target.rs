@@ -1,0 +1,66 @@
+//! What is validated: its nodes, as far as they can be reached, and the plan, where there is one.
+
+use futures_util::future::join_all;
+
+use crate::check::{Answer, Check, Roles, judge, judge_found};
+use crate::cluster::link::Links;
+use crate::redis::NodeConnection;
+use crate::topology::Topology;
+
+/// A node of the cluster.
+#[derive(Clone, Debug)]
+pub(in crate::cluster) struct Member {
+    /// Its name: the container's, or its address.
+    pub(in crate::cluster) name: String,
+    /// Its address.
+    pub(in crate::cluster) address: String,
+    /// The connection, or why there is none.
+    pub(in crate::cluster) link: Result<NodeConnection, String>,
+}
+
+/// A cluster under validation.
+#[derive(Debug)]
+pub(in crate::cluster) struct Target<'a> {
+    /// The cluster's name, or the endpoint.
+    pub(in crate::cluster) name: String,
+    /// Its nodes; with a plan, in the order of the plan.
+    pub(in crate::cluster) members: Vec<Member>,
+    /// The plan of a cluster of rcup.
+    pub(in crate::cluster) plan: Option<&'a Topology>,
+}
+
+impl Target<'_> {
+    /// The names, in order.
+    pub(super) fn names(&self) -> Vec<&str> {
+        self.members.iter().map(|member| member.name.as_str()).collect()
+    }
+
+    /// The connections to all nodes that can be reached.
+    pub(super) fn links(&self) -> Links {
+        Links::of(
+            self.members
+                .iter()
+                .filter_map(|member| member.link.as_ref().ok().cloned())
+                .collect(),
+        )
+    }
+
+    /// What every node says now.
+    pub(super) async fn views(&self) -> Vec<Answer> {
+        join_all(self.members.iter().map(|member| async {
+            match &member.link {
+                Ok(link) => link.view().await.map_err(|error| error.causes().join(": ")),
+                Err(why) => Err(why.clone()),
+            }
+        }))
+        .await
+    }
+
+    /// The readiness contract.
+    pub(super) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
+        match self.plan {
+            Some(plan) => judge(plan, Roles::WithinShards, answers),
+            None => judge_found(&self.names(), answers),
+        }
+    }
+}

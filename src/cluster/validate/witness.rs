@@ -1,0 +1,209 @@
+//! Who watches a failover: a client that writes all the time, and a pair of eyes on every other node.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::key;
+use crate::cluster::wait::{Seen, until};
+use crate::redis::NodeConnection;
+use crate::topology::NodeId;
+
+/// How often a write is tried, and how often a node is asked for its view.
+const PACE: Duration = Duration::from_millis(5);
+
+/// How long a write may take before it counts as unanswered.
+const ANSWER: Duration = Duration::from_millis(100);
+
+/// How long a key of the client lives, in milliseconds: longer than any failover, shorter than a mishap.
+const KEY_LIFE: &str = "600000";
+
+/// How many keys are counted or deleted at once.
+const CHUNK: usize = 500;
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What was acknowledged to the client.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Acknowledged {
+    /// The numbers of its keys.
+    pub(super) keys: Vec<u64>,
+    /// When the old master answered last.
+    pub(super) last_on_old: Option<Instant>,
+    /// When another node answered first.
+    pub(super) first_on_new: Option<Instant>,
+}
+
+/// A client that writes a new key all the time, on the master until it fails, then wherever it is taken.
+pub(super) struct Writer<'a> {
+    /// The master that is taken away, then its replicas.
+    stations: Vec<&'a NodeConnection>,
+    tag: u64,
+    at: AtomicUsize,
+    acknowledged: Mutex<Acknowledged>,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn new(stations: Vec<&'a NodeConnection>, tag: u64) -> Self {
+        Self {
+            stations,
+            tag,
+            at: AtomicUsize::new(0),
+            acknowledged: Mutex::default(),
+        }
+    }
+
+    /// What was acknowledged until now.
+    pub(super) fn acknowledged(&self) -> Acknowledged {
+        held(&self.acknowledged).clone()
+    }
+
+    fn key(&self, nth: u64) -> String {
+        key(self.tag, &format!("failover:{nth}"))
+    }
+
+    /// Writes until `stop`.
+    pub(super) async fn write(&self, stop: &CancellationToken, deadline: Instant) {
+        let nth = Mutex::new(0_u64);
+        // That the deadline passes is told by what was acknowledged.
+        let _ = until("writing ends", deadline, PACE, || async {
+            if stop.is_cancelled() {
+                return Ok(Seen::Done(()));
+            }
+            let number = {
+                let mut nth = held(&nth);
+                *nth += 1;
+                *nth
+            };
+            let station = self.at.load(Ordering::Relaxed);
+            let key = self.key(number);
+            let words = ["SET", &key, "1", "PX", KEY_LIFE];
+            let written = self.stations[station].command::<String>(&words);
+            match tokio::time::timeout(ANSWER, written).await {
+                Ok(Ok(_)) => {
+                    let mut acknowledged = held(&self.acknowledged);
+                    acknowledged.keys.push(number);
+                    if station == 0 {
+                        acknowledged.last_on_old = Some(Instant::now());
+                    } else {
+                        acknowledged.first_on_new.get_or_insert_with(Instant::now);
+                    }
+                }
+                // A client does not go back to a master that has failed it.
+                _ => self
+                    .at
+                    .store(station % (self.stations.len() - 1) + 1, Ordering::Relaxed),
+            }
+            Ok(Seen::NotYet("it goes on".to_owned()))
+        })
+        .await;
+    }
+
+    /// How many of the acknowledged keys a node does not have. They are deleted there.
+    pub(super) async fn lost(&self, master: &NodeConnection) -> Result<u64, String> {
+        let keys = self.acknowledged().keys;
+        let mut lost = 0;
+        for chunk in keys.chunks(CHUNK) {
+            let words: Vec<Vec<String>> = chunk
+                .iter()
+                .map(|nth| vec!["DEL".to_owned(), self.key(*nth)])
+                .collect();
+            let found: Vec<u64> = master
+                .pipeline(&words)
+                .await
+                .map_err(|error| error.causes().join(": "))?;
+            lost += found.iter().filter(|found| **found == 0).count() as u64;
+        }
+        Ok(lost)
+    }
+}
+
+/// When one node learned what.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Learned {
+    pub(super) suspected: Option<Instant>,
+    pub(super) failed: Option<Instant>,
+    pub(super) followed: Option<Instant>,
+    /// When it called itself master of the slot.
+    pub(super) promoted: Option<Instant>,
+}
+
+/// What all watched nodes learned about one master, by their place among them.
+pub(super) struct Watch {
+    pub(super) master: NodeId,
+    /// One of its slots.
+    pub(super) slot: u16,
+    learned: Mutex<BTreeMap<usize, Learned>>,
+}
+
+impl Watch {
+    pub(super) fn new(master: NodeId, slot: u16) -> Self {
+        Self {
+            master,
+            slot,
+            learned: Mutex::default(),
+        }
+    }
+
+    /// What the node at this place has learned until now.
+    pub(super) fn learned(&self, place: usize) -> Learned {
+        held(&self.learned).get(&place).copied().unwrap_or_default()
+    }
+
+    /// Which node has called itself master, and when.
+    pub(super) fn promoted(&self) -> Option<(usize, Instant)> {
+        held(&self.learned)
+            .iter()
+            .find_map(|(place, learned)| Some((*place, learned.promoted?)))
+    }
+
+    /// Whether all of so many nodes know the new master.
+    pub(super) fn all_follow(&self, nodes: usize) -> bool {
+        let learned = held(&self.learned);
+        (0..nodes).all(|place| learned.get(&place).is_some_and(|one| one.followed.is_some()))
+    }
+
+    /// Looks at a node's view until `stop`.
+    pub(super) async fn look(
+        &self,
+        place: usize,
+        link: &NodeConnection,
+        stop: &CancellationToken,
+        deadline: Instant,
+    ) {
+        let _ = until("watching ends", deadline, PACE, || async {
+            if stop.is_cancelled() {
+                return Ok(Seen::Done(()));
+            }
+            if let Ok(lines) = link.cluster_nodes().await {
+                let now = Instant::now();
+                let mut all = held(&self.learned);
+                let learned = all.entry(place).or_default();
+                let victim = lines.iter().find(|line| line.id == self.master);
+                if victim.is_some_and(|line| line.has("fail?")) {
+                    learned.suspected.get_or_insert(now);
+                }
+                if victim.is_some_and(|line| line.has("fail")) {
+                    learned.failed.get_or_insert(now);
+                }
+                let owner = lines.iter().find(|line| {
+                    line.id != self.master && line.slots.iter().any(|range| range.contains(self.slot))
+                });
+                if let Some(owner) = owner {
+                    learned.followed.get_or_insert(now);
+                    if owner.has("myself") {
+                        learned.promoted.get_or_insert(now);
+                    }
+                }
+            }
+            Ok(Seen::NotYet("it goes on".to_owned()))
+        })
+        .await;
+    }
+}

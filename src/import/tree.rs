@@ -1,0 +1,150 @@
+//! YAML with the line of everything in it.
+
+use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// A value and the line, from 1, on which it begins.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Tree {
+    pub(super) line: usize,
+    pub(super) value: Value,
+}
+
+/// What a value is. Numbers and the like are read as they are written.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Value {
+    Text(String),
+    List(Vec<Tree>),
+    Map(Vec<(String, Tree)>),
+}
+
+impl Tree {
+    /// Reads the first document, with its aliases and merge keys resolved.
+    pub(super) fn read(text: &str) -> Result<Self> {
+        let documents = MarkedYaml::load_from_str(text).map_err(|error| {
+            let line = error.marker().line();
+            Error::new(
+                ErrorKind::Usage,
+                format!("line {line} is not YAML: {}", error.info()),
+            )
+            .hint("Compose itself tells more: `docker compose config -q`.")
+        })?;
+        documents
+            .first()
+            .map(|document| Self::of(document, document.span.start.line()))
+            .ok_or_else(|| {
+                Error::new(ErrorKind::Usage, "the file is empty")
+                    .hint("Name a Compose file that has services.")
+            })
+    }
+
+    /// `line` is that of the key: a block's own span begins where its first value does.
+    fn of(node: &MarkedYaml, line: usize) -> Self {
+        let value = match &node.data {
+            YamlData::Sequence(items) => Value::List(
+                items
+                    .iter()
+                    .map(|item| Self::of(item, item.span.start.line()))
+                    .collect(),
+            ),
+            YamlData::Mapping(entries) => {
+                let mut map: Vec<(String, Self)> = Vec::new();
+                let mut merged: Vec<(String, Self)> = Vec::new();
+                for (key, value) in entries {
+                    let (name, line) = (scalar(key), key.span.start.line());
+                    let value = Self::of(value, line);
+                    if name == "<<" {
+                        merged.extend(value.merged());
+                    } else {
+                        map.push((name, value));
+                    }
+                }
+                merged.retain(|(name, _)| map.iter().all(|(own, _)| own != name));
+                map.extend(merged);
+                Value::Map(map)
+            }
+            YamlData::Tagged(_, inner) => return Self::of(inner, line),
+            _ => Value::Text(scalar(node)),
+        };
+        Self { line, value }
+    }
+
+    fn merged(self) -> Vec<(String, Self)> {
+        match self.value {
+            Value::Map(map) => map,
+            Value::List(list) => list.into_iter().flat_map(Self::merged).collect(),
+            Value::Text(_) => Vec::new(),
+        }
+    }
+
+    /// The value under `name`.
+    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+        self.entries()
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value)
+    }
+
+    /// The entries of a map; nothing else has any.
+    pub(super) fn entries(&self) -> &[(String, Self)] {
+        match &self.value {
+            Value::Map(map) => map,
+            _ => &[],
+        }
+    }
+
+    /// The items of a list; a text is a list of itself.
+    pub(super) fn items(&self) -> &[Self] {
+        match &self.value {
+            Value::List(list) => list,
+            Value::Text(_) => std::slice::from_ref(self),
+            Value::Map(_) => &[],
+        }
+    }
+
+    /// The text, or nothing.
+    pub(super) fn text(&self) -> &str {
+        match &self.value {
+            Value::Text(text) => text,
+            _ => "",
+        }
+    }
+}
+
+fn scalar(node: &MarkedYaml) -> String {
+    match &node.data {
+        YamlData::Value(Scalar::Boolean(value)) => value.to_string(),
+        YamlData::Value(Scalar::Integer(value)) => value.to_string(),
+        YamlData::Value(Scalar::FloatingPoint(value)) => value.to_string(),
+        YamlData::Value(Scalar::String(value)) => value.to_string(),
+        YamlData::Representation(text, ..) => text.to_string(),
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_knows_its_line_and_what_it_was_merged_with() {
+        let text = "x: &x\n  a: 1\n  b: two\ny:\n  <<: *x\n  b: three\n  list:\n    - p\n    - q\n";
+        let tree = Tree::read(text).unwrap();
+        let y = tree.get("y").unwrap();
+        assert_eq!((y.line, y.get("b").unwrap().text()), (4, "three"));
+        assert_eq!(y.get("a").unwrap().text(), "1");
+        let list = y.get("list").unwrap();
+        assert_eq!(
+            (list.line, list.items()[1].line, list.items()[1].text()),
+            (7, 9, "q")
+        );
+    }
+
+    #[test]
+    fn what_is_no_yaml_is_told_with_its_line() {
+        let error = Tree::read("a: 1\nb: [\n").unwrap_err();
+        assert!(error.to_string().starts_with("line "), "{error}");
+        assert!(Tree::read("").is_err());
+    }
+}

@@ -1,0 +1,272 @@
+//! A directory with which a cluster is deployed on machines over SSH: the settings of every node, a hardened
+//! service, kernel settings, firewall rules, and one script that brings all of it where it belongs.
+//!
+//! The nodes and their slots are the topology's, spread over the hosts so that no replica lies on its master's.
+//! The cluster is formed by commands, because the hosts' packages decide which server runs, and the format of
+//! `nodes.conf` depends on it.
+
+mod firewall;
+mod place;
+mod service;
+
+use std::fmt::Write as _;
+
+use super::document::Document;
+use super::redis_conf::settled_redis_conf;
+use crate::error::Result;
+use crate::spec::Engine;
+use crate::topology::{Node, Role, Topology};
+
+pub use place::BareMetal;
+
+/// The script. It is the same for every cluster, and reads what it needs from `cluster.env`.
+const DEPLOY: &str = include_str!("deploy.sh");
+
+/// Directives that are otherwise on a machine than in a container.
+const OTHERWISE: [&str; 6] = [
+    "port",
+    "protected-mode",
+    "dir",
+    "bind",
+    "logfile",
+    "cluster-announce-ip",
+];
+
+/// Renders the directory.
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when the hosts are too few, or are named twice.
+pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document>> {
+    let placed = place::spread(topology, place)?;
+    let engine = topology.server().engine;
+    let name = topology.name().as_str();
+    let mut files = vec![
+        Document::new("deploy.sh", DEPLOY.to_owned()).mode(0o755),
+        Document::new("cluster.env", settings(&placed, place)),
+        Document::new("common/node.service", service::unit(name, engine)),
+        Document::new("common/sysctl.conf", service::SYSCTL.to_owned()),
+        Document::new("common/tmpfiles.conf", service::TMPFILES.to_owned()),
+        Document::new("common/firewall.service", firewall::unit(name)),
+    ];
+    for host in &place.hosts {
+        let here: Vec<&Node> = placed.nodes.iter().filter(|node| node.ip == *host).collect();
+        for node in &here {
+            let path = format!("hosts/{host}/{}/redis.conf", node.port);
+            files.push(Document::new(path, conf(&placed, node)));
+        }
+        let ports: Vec<u16> = here.iter().map(|node| node.port).collect();
+        let rules = firewall::Rules::new(name, &ports, place);
+        files.push(Document::new(
+            format!("hosts/{host}/firewall.nft"),
+            rules.nftables(),
+        ));
+        files.push(Document::new(format!("hosts/{host}/ufw.sh"), rules.ufw()));
+        files.push(Document::new(
+            format!("hosts/{host}/firewalld.sh"),
+            rules.firewalld(),
+        ));
+    }
+    Ok(files)
+}
+
+/// What the script reads: shell variables, and one line for each node.
+fn settings(topology: &Topology, place: &BareMetal) -> String {
+    let engine = topology.server().engine;
+    let hosts: Vec<String> = place.hosts.iter().map(ToString::to_string).collect();
+    let (apt, dnf, services) = match engine {
+        Engine::Redis => ("redis-server redis-tools", "redis", "redis-server redis"),
+        Engine::Valkey => ("valkey-server valkey-tools", "valkey", "valkey-server valkey"),
+    };
+    let mut text = format!(
+        "# The cluster that deploy.sh brings up; written by `rcup export bare-metal`, rcup {}.\n\
+         NAME='{}'\nHOSTS='{}'\n\nSERVER='{}'\nCLI='{}'\nSERVICE_USER='{}'\nAPT_PACKAGES='{apt}'\n\
+         DNF_PACKAGES='{dnf}'\n# The packages' own services, which are kept from starting.\n\
+         PACKAGE_SERVICES='{services}'\n\n# Index, role, shard, first and last slot, host, port.\nNODES='",
+        env!("CARGO_PKG_VERSION"),
+        topology.name(),
+        hosts.join(" "),
+        engine.server(),
+        engine.client(),
+        engine.as_str(),
+    );
+    let lines: Vec<String> = topology
+        .nodes
+        .iter()
+        .map(|node| {
+            let slots = match node.role {
+                Role::Master => {
+                    let slots = topology.shard_of(node).slots;
+                    format!("{} {}", slots.first, slots.last)
+                }
+                Role::Replica => "- -".to_owned(),
+            };
+            format!(
+                "{} {} {} {slots} {} {}",
+                node.index, node.role, node.shard, node.ip, node.port
+            )
+        })
+        .collect();
+    let _ = writeln!(text, "{}'", lines.join("\n"));
+    text
+}
+
+/// A node's file: what holds on a machine alone, then what holds everywhere.
+fn conf(topology: &Topology, node: &Node) -> String {
+    let name = topology.name();
+    let data = format!("/var/lib/rcup-{name}/{}", node.port);
+    let mut text = format!(
+        "# {} in shard {} of the cluster `{name}`, on {}. Written by rcup {}.\n\n\
+         # The address for clients and other nodes, and this machine itself. The bus listens on port {}.\n\
+         bind {} 127.0.0.1\nport {}\n\n\
+         # Nobody gets in without the password, which deploy.sh puts there.\n\
+         protected-mode yes\ninclude /etc/rcup-{name}/auth.conf\n\n\
+         # nodes.conf, the data and nothing else; the service may write nowhere but here.\n\
+         dir {data}\n\n\
+         # The journal keeps the log: journalctl -u rcup-{name}@{}\n\
+         daemonize no\nlogfile \"\"\n\n\
+         # The address that the others are told; it survives a change of the route.\n\
+         cluster-announce-ip {}\n",
+        match node.role {
+            Role::Master => "Master",
+            Role::Replica => "Replica",
+        },
+        node.shard,
+        node.ip,
+        env!("CARGO_PKG_VERSION"),
+        node.bus_port(),
+        node.ip,
+        node.port,
+        node.port,
+        node.ip,
+    );
+    let wishes = topology.spec.directives();
+    let wished = |directive: &str| wishes.iter().any(|wish| wish.name() == directive);
+    let mut otherwise = OTHERWISE.to_vec();
+    if !wished("loglevel") {
+        // What the journal shall have is the server's own default.
+        otherwise.push("loglevel");
+    }
+    if !topology.spec.persist() && !wished("appendonly") {
+        otherwise.push("appendonly");
+        text.push_str(
+            "\n# A machine that starts again has its data: at most a second of writes is lost. Backups: BGSAVE.\n\
+             appendonly yes\n",
+        );
+        if !wished("save") {
+            otherwise.push("save");
+            text.push_str("save \"\"\n");
+        }
+        if !wished("appendfsync") {
+            otherwise.push("appendfsync");
+            text.push_str("appendfsync everysec\n");
+        }
+    }
+    let everywhere = settled_redis_conf(topology, node);
+    for paragraph in everywhere.split("\n\n").skip(1) {
+        let is_otherwise = |line: &str| {
+            line.split(' ')
+                .next()
+                .is_some_and(|name| otherwise.contains(&name))
+        };
+        let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
+        if lines.iter().any(|line| !line.starts_with('#')) {
+            let _ = write!(text, "\n{}\n", lines.join("\n"));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorKind;
+    use crate::topology::topology;
+
+    fn place(hosts: &[&str]) -> BareMetal {
+        BareMetal {
+            hosts: hosts.iter().map(|host| host.parse().unwrap()).collect(),
+            clients: vec!["10.0.0.0/8".parse().unwrap()],
+        }
+    }
+
+    fn text(files: &[Document], path: &str) -> String {
+        let file = files.iter().find(|file| file.path == path);
+        file.unwrap_or_else(|| panic!("{path}")).contents.clone()
+    }
+
+    #[test]
+    fn the_files_are_as_they_were_reviewed() {
+        let hosts = place(&["10.1.0.1", "10.1.0.2", "10.1.0.3"]);
+        let files = bare_metal(&topology(3, 1, Engine::Redis, "7.0.15"), &hosts).unwrap();
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        insta::assert_snapshot!("paths", paths.join("\n"));
+        for (name, path) in [
+            ("cluster_env", "cluster.env"),
+            ("node_service", "common/node.service"),
+            ("firewall_nft", "hosts/10.1.0.2/firewall.nft"),
+            ("ufw", "hosts/10.1.0.2/ufw.sh"),
+            ("firewalld", "hosts/10.1.0.2/firewalld.sh"),
+        ] {
+            insta::assert_snapshot!(name, text(&files, path));
+        }
+        let first = files
+            .iter()
+            .find(|file| file.path.ends_with("redis.conf"))
+            .unwrap();
+        insta::assert_snapshot!("redis_conf", first.contents);
+    }
+
+    #[test]
+    fn no_replica_lies_on_its_masters_host() {
+        for (masters, replicas, hosts) in [
+            (3, 1, &["10.1.0.1", "10.1.0.2"][..]),
+            (3, 2, &["10.1.0.1", "10.1.0.2", "10.1.0.3"]),
+            (5, 1, &["10.1.0.1", "10.1.0.2", "10.1.0.3"]),
+            (3, 3, &["10.1.0.1", "10.1.0.2"]),
+        ] {
+            let made = topology(masters, replicas, Engine::Valkey, "8.1.1");
+            let placed = place::spread(&made, &place(hosts)).unwrap();
+            for node in placed.replicas() {
+                let master = placed.master_of(placed.shard_of(node));
+                assert_ne!(node.ip, master.ip, "{masters}x{replicas} node {}", node.index);
+            }
+            let mut addresses: Vec<_> = placed.nodes.iter().map(Node::address).collect();
+            addresses.sort();
+            addresses.dedup();
+            assert_eq!(addresses.len(), placed.nodes.len(), "no two nodes at one address");
+        }
+    }
+
+    #[test]
+    fn hosts_that_cannot_hold_the_cluster_are_refused_with_a_way_out() {
+        let made = topology(3, 1, Engine::Redis, "7.0.15");
+        for (hosts, message) in [
+            (&["10.1.0.1"][..], "on its master's"),
+            (&["10.1.0.1", "10.1.0.1"], "named twice"),
+            (&[], "no host"),
+        ] {
+            let error = bare_metal(&made, &place(hosts)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(error.hint_text().unwrap().contains("--hosts"));
+        }
+    }
+
+    #[test]
+    fn the_users_persistence_is_the_users() {
+        let spec = crate::spec::ClusterSpec::builder()
+            .set("appendonly=no".parse().unwrap())
+            .set("loglevel=warning".parse().unwrap())
+            .build()
+            .unwrap();
+        let made = Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let files = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap();
+        let conf = &files
+            .iter()
+            .find(|file| file.path.ends_with("redis.conf"))
+            .unwrap()
+            .contents;
+        assert_eq!(conf.matches("appendonly ").count(), 1, "{conf}");
+        assert!(conf.contains("\nappendonly no\n") && conf.contains("\nloglevel warning\n"));
+    }
+}

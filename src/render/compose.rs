@@ -1,0 +1,434 @@
+//! A Compose file that brings up the same cluster without rcup: the same names, addresses, ports, labels and
+//! settings, so that rcup's verbs work on it as on its own.
+//!
+//! It needs no init container and nobody who waits: each node writes its files by its own command, and boots
+//! from a `nodes.conf` in which the cluster is formed already. The roles stand there as they are planned,
+//! because nobody is there to promote anybody, so the masters serve two seconds after their start.
+//!
+//! What all nodes have in common stands once, in anchors. The older docker-compose (1.29) and Compose v2 both
+//! read the file: there is no `configs:` with contents (Compose 2.23) and no `start_interval`. A node runs as
+//! an ordinary user from its first instruction, so the volume must belong to that user; it is mounted at
+//! `/data` too, because the engine gives a new volume the owner of the directory that the image has there.
+
+use std::fmt::Write as _;
+
+use super::document::{Document, PASSWORD_FILE};
+use super::nodes_conf::settled_nodes_conf;
+use super::redis_conf::{directory, settled_redis_conf};
+use super::yaml::{block, quoted};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::labels::{self, Labels};
+use crate::plan::{self, ContainerRequest};
+use crate::spec::Life;
+use crate::topology::{Announce, Node, Role, Topology};
+
+/// The file's name, which Compose looks for.
+pub const COMPOSE_FILE: &str = "docker-compose.yml";
+
+/// The directory that the images give to the servers' user.
+const OWNED: &str = "/data";
+
+/// A node's command. It is read by the small shells of the images, which know little: no arrays, no `sed`.
+const START: &str = r#"# The settings follow this file at every start. What the cluster has become does not: the
+# node keeps its nodes.conf from the first start on.
+umask 077
+mkdir -p "$DIRECTORY"
+cd "$DIRECTORY"
+printf '%s\n' "$CONF" "$CONF_OF_NODE" > redis.conf
+{PASSWORD}if [ ! -e nodes.conf ]; then
+  printf '%s' "$NODES" | while read -r id address flags rest; do
+    if [ "$id" = "$ID" ]; then flags="myself,$flags"; fi
+    echo "$id $address $flags $rest"
+  done > nodes.conf.new
+  mv nodes.conf.new nodes.conf
+fi
+"#;
+
+/// What the command does with a password: rcup reads it back from the second file.
+const PASSWORD: &str = r#"password=$(cat /run/secrets/password)
+case $password in
+  '' | *[\"\\]*) echo 'the password is empty, or has a quote or a backslash' >&2; exit 1 ;;
+esac
+printf '\nrequirepass "%s"\nmasterauth "%s"\n' "$password" "$password" >> redis.conf
+printf '{"password":"%s"}' "$password" > secrets.json
+"#;
+
+/// Renders the file. The password of a cluster that has one is not in it: the nodes take it from
+/// [`PASSWORD_FILE`] beside it, which [`Document::password`] writes.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] for a server whose `nodes.conf` nobody has proven: nothing else would form the cluster.
+pub fn compose(topology: &Topology) -> Result<Document> {
+    // What a file brings up belongs to no process and ends at no time, wherever the file comes from.
+    let topology = &topology.clone().with_life(Life::default());
+    if !topology.server().seeding_is_proven() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("no Compose file can be written for {}", topology.server()),
+        )
+        .because(
+            "its nodes.conf was not proven, and the file has nobody who would form the cluster by commands",
+        )
+        .hint("Name an image with Redis 7.0 to 8 or Valkey 8 to 9, or start it with `rcup up`."));
+    }
+    let requests: Vec<ContainerRequest> = topology
+        .nodes
+        .iter()
+        .map(|node| plan::container(topology, node))
+        .collect();
+    let (shared, own) = shared_lines(topology);
+    let mut text = head(topology);
+    if let Some(request) = requests.first() {
+        text.push_str(&anchors(topology, request, &shared));
+    }
+    text.push_str("\nservices:\n");
+    for ((node, request), conf) in topology.nodes.iter().zip(&requests).zip(&own) {
+        text.push_str(&service(topology, node, request, conf));
+    }
+    text.push_str(&places(topology));
+    if topology.spec.password().is_some() {
+        let _ = write!(
+            text,
+            "\n# One line, which the nodes' user must be able to read; close the directory to others instead.\n\
+             secrets:\n  password:\n    file: ./{PASSWORD_FILE}\n"
+        );
+    }
+    Ok(Document::new(COMPOSE_FILE, text))
+}
+
+/// What the file is, how it is used, and what it makes, for a reader who has no rcup.
+fn head(topology: &Topology) -> String {
+    let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
+    let name = topology.name();
+    let mut text = format!(
+        "# Redis Cluster `{name}`: {masters} {} with {replicas} {} each, {} in image {}.\n\
+         # Written by `rcup export compose`, rcup {}. For Compose v2 and docker-compose 1.29.\n#\n\
+         #   docker compose up -d --wait    start it, and wait until every node calls the cluster ok\n\
+         #   docker compose down            remove it; a volume keeps the nodes' files\n\
+         #   docker compose down -v         remove it with the volume\n#\n\
+         # There is no init container: each node boots with a nodes.conf in which the cluster is formed already.\n",
+        if masters == 1 { "master" } else { "masters" },
+        if replicas == 1 { "replica" } else { "replicas" },
+        topology.server(),
+        topology.image().reference,
+        env!("CARGO_PKG_VERSION"),
+    );
+    text.push_str(match topology.announce {
+        Announce::Ip => {
+            "# Clients are sent to the addresses of the network, which Linux hosts and containers on it reach.\n"
+        }
+        Announce::Hostname | Announce::ClientIpv4 => {
+            "# Clients are sent to 127.0.0.1, so they run on this host (Docker Desktop too), not in containers.\n"
+        }
+    });
+    text.push_str("#\n#   NODE  ROLE     SHARD  SLOTS        ADDRESS                ON THIS HOST\n");
+    for node in &topology.nodes {
+        let slots = slots(topology, node);
+        let _ = writeln!(
+            text,
+            "#   {:>4}  {:<7}  {:>5}  {slots:<11}  {:<21}  {}",
+            node.index,
+            node.role.to_string(),
+            node.shard,
+            node.address().to_string(),
+            node.host_address()
+        );
+    }
+    text
+}
+
+fn slots(topology: &Topology, node: &Node) -> String {
+    match node.role {
+        Role::Master => topology.shard_of(node).slots.to_string(),
+        Role::Replica => format!("copies {}", topology.shard_of(node).master),
+    }
+}
+
+/// What all services share.
+fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> String {
+    let engine = topology.server().engine;
+    let mut text =
+        String::from("\nx-environment: &environment\n  # The redis.conf of every node.\n  CONF: |\n");
+    text.push_str(&block(&escaped(shared), 4));
+    text.push_str(
+        "  # The cluster as it is at the first start. A node adds `myself` to its own line.\n  NODES: |\n",
+    );
+    if let Some(node) = topology.nodes.first() {
+        let nodes = settled_nodes_conf(topology, node).replace("myself,", "");
+        text.push_str(&block(&nodes, 4));
+    }
+    text.push_str("\n# By these labels rcup finds the cluster, and knows what it is.\nx-labels: &labels\n");
+    text.push_str(&labelled(&labels::of_cluster(topology), 2));
+    let _ = write!(
+        text,
+        "\nx-node: &node\n  image: {}\n  user: {}\n  restart: unless-stopped\n  entrypoint:\n    - sh\n    - -ec\n    - |\n",
+        quoted(&request.image),
+        quoted(&request.user),
+    );
+    let with_password = topology.spec.password().is_some();
+    let start = START.replace("{PASSWORD}", if with_password { PASSWORD } else { "" });
+    let start = format!("{start}exec {} \"$DIRECTORY/redis.conf\"\n", engine.server());
+    text.push_str(&block(&escaped(&start), 6));
+    let client = engine.client();
+    let _ = write!(
+        text,
+        "  command: []\n  healthcheck:\n    # Healthy is a node that calls the cluster ok, and whose link to its master, if it has one, is up.\n    \
+         test:\n      - CMD\n      - sh\n      - -c\n      - |\n"
+    );
+    let login = if with_password {
+        "export REDISCLI_AUTH=\"$(cat /run/secrets/password)\"\n"
+    } else {
+        ""
+    };
+    let test = format!(
+        "{login}case \"$({client} -p \"$PORT\" cluster info)\" in *cluster_state:ok*) ;; *) exit 1 ;; esac\n\
+         case \"$({client} -p \"$PORT\" info replication)\" in *master_link_status:down*) exit 1 ;; esac\n"
+    );
+    text.push_str(&block(&escaped(&test), 8));
+    text.push_str(
+        "    interval: 3s\n    timeout: 3s\n    retries: 5\n    start_period: 30s\n  cap_drop: [ALL]\n  \
+         security_opt: [no-new-privileges]\n",
+    );
+    if with_password {
+        text.push_str("  secrets: [password]\n");
+    }
+    text.push_str(&limits(request));
+    if !topology.spec.persist() {
+        let _ = write!(
+            text,
+            "  volumes:\n    # The nodes' files, each in a directory of its own. In {OWNED} the volume gets its owner from the image.\n    \
+             - files:{OWNED}\n    - files:{}\n",
+            request.mount
+        );
+    }
+    let scratch: Vec<&String> = request.scratch.iter().filter(|path| *path != OWNED).collect();
+    if !scratch.is_empty() {
+        text.push_str("  tmpfs:\n");
+        for path in scratch {
+            let _ = writeln!(text, "    - {}", quoted(path));
+        }
+    }
+    text
+}
+
+/// What the engine shall grant. Where no engine was asked, it stands there as a proposal: one that cannot grant
+/// it would start nothing.
+fn limits(request: &ContainerRequest) -> String {
+    let mut text = String::new();
+    let _ = match request.open_files {
+        Some(limit) => writeln!(text, "  ulimits:\n    nofile: {{ soft: {limit}, hard: {limit} }}"),
+        None => writeln!(
+            text,
+            "  # For more than 10000 clients, where the engine grants it:\n  # ulimits: {{ nofile: {{ soft: 65536, hard: 65536 }} }}"
+        ),
+    };
+    if let Some(memory) = request.memory {
+        let _ = writeln!(text, "  mem_limit: {memory}\n  memswap_limit: {memory}");
+    }
+    if !request.sysctls.is_empty() {
+        text.push_str("  sysctls:\n");
+        for (name, value) in &request.sysctls {
+            let _ = writeln!(text, "    {name}: {value}");
+        }
+    }
+    text
+}
+
+fn service(topology: &Topology, node: &Node, request: &ContainerRequest, conf: &str) -> String {
+    let what = match node.role {
+        Role::Master => format!("Master of shard {}, slots {}.", node.shard, slots(topology, node)),
+        Role::Replica => format!("Replica in shard {}.", node.shard),
+    };
+    let mut text = format!(
+        "  # {what}\n  node-{}:\n    <<: *node\n    container_name: {}\n    hostname: {}\n    environment:\n      \
+         <<: *environment\n      ID: {}\n      PORT: {}\n      DIRECTORY: {}\n",
+        node.index,
+        request.name,
+        request.name,
+        quoted(&node.id.to_string()),
+        quoted(&node.port.to_string()),
+        directory(node),
+    );
+    if conf.is_empty() {
+        text.push_str("      CONF_OF_NODE: ''\n");
+    } else {
+        text.push_str("      CONF_OF_NODE: |\n");
+        text.push_str(&block(&escaped(conf), 8));
+    }
+    let _ = write!(
+        text,
+        "    networks:\n      cluster: {{ ipv4_address: {} }}\n    ports: ['127.0.0.1:{}:{}']\n",
+        request.ip, request.port, request.port
+    );
+    if topology.spec.persist() {
+        let volume = format!("data-{}", node.index);
+        let _ = write!(
+            text,
+            "    # In {OWNED} the volume gets its owner from the image.\n    volumes: ['{volume}:{OWNED}', '{volume}:{}']\n",
+            request.mount
+        );
+    }
+    text.push_str("    labels:\n      <<: *labels\n");
+    let shared = labels::of_cluster(topology);
+    let own: Labels = request
+        .labels
+        .iter()
+        .filter(|(name, _)| !shared.contains_key(*name))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    text.push_str(&labelled(&own, 6));
+    text
+}
+
+/// The network and the volumes.
+fn places(topology: &Topology) -> String {
+    let network = plan::network(topology);
+    format!(
+        "\nnetworks:\n  cluster:\n    name: {}\n    driver: bridge\n    ipam:\n      config:\n        - subnet: {}\n          \
+         gateway: {}\n    labels: *labels\n\nvolumes:\n{}",
+        network.name,
+        network.subnet,
+        network.gateway,
+        volumes(topology)
+    )
+}
+
+/// One volume for all nodes' files, or one for each node's data.
+fn volumes(topology: &Topology) -> String {
+    let all = plan::volumes(topology).into_iter().enumerate();
+    all.map(|(nth, (volume, _))| {
+        if topology.spec.persist() {
+            format!(
+                "  data-{number}:\n    name: {}\n    labels:\n      <<: *labels\n      {}: '{number}'\n",
+                volume.name,
+                labels::NODE,
+                number = nth + 1
+            )
+        } else {
+            format!("  files:\n    name: {}\n    labels: *labels\n", volume.name)
+        }
+    })
+    .collect()
+}
+
+fn labelled(labels: &Labels, columns: usize) -> String {
+    labels.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "{}{name}: {}", " ".repeat(columns), quoted(&escaped(value)));
+        text
+    })
+}
+
+/// Compose replaces `$NAME` everywhere; `$$` is a dollar.
+fn escaped(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
+/// The lines of `redis.conf` that all nodes have, with their reasons, and for each node those that it alone has.
+fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
+    let confs: Vec<String> = topology
+        .nodes
+        .iter()
+        .map(|node| settled_redis_conf(topology, node))
+        .collect();
+    let is_shared = |line: &str| confs.iter().all(|conf| conf.lines().any(|other| other == line));
+    let is_reason = |line: &str| line.starts_with('#');
+    // The first paragraph says whose file it is, and each of the others is a reason with its lines.
+    let paragraphs = confs
+        .first()
+        .into_iter()
+        .flat_map(|conf| conf.split("\n\n").skip(1));
+    let shared: Vec<String> = paragraphs
+        .filter_map(|paragraph| {
+            let lines: Vec<&str> = paragraph
+                .lines()
+                .filter(|line| is_reason(line) || is_shared(line))
+                .collect();
+            (!lines.iter().all(|line| is_reason(line))).then(|| lines.join("\n") + "\n")
+        })
+        .collect();
+    let own = confs
+        .iter()
+        .map(|conf| {
+            let own = conf
+                .lines()
+                .filter(|line| !line.is_empty() && !is_reason(line) && !is_shared(line));
+            own.fold(String::new(), |text, line| text + line + "\n")
+        })
+        .collect();
+    (shared.join("\n"), own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{ClusterSpec, Engine, Password, Secret};
+    use crate::topology::{surroundings, topology};
+
+    #[test]
+    fn the_file_is_as_it_was_reviewed() {
+        let file = compose(&topology(3, 1, Engine::Redis, "8.0.2")).unwrap();
+        assert_eq!(file.path, "docker-compose.yml");
+        insta::assert_snapshot!(file.contents);
+    }
+
+    #[test]
+    fn a_single_node_shares_everything_with_itself() {
+        let file = compose(&topology(1, 0, Engine::Valkey, "8.1.1")).unwrap();
+        insta::assert_snapshot!(file.contents);
+    }
+
+    #[test]
+    fn a_dollar_of_the_users_survives_compose() {
+        let spec = ClusterSpec::builder()
+            .set("proc-title-template=$x it's".parse().unwrap())
+            .build()
+            .unwrap();
+        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let text = compose(&topology).unwrap().contents;
+        assert!(text.contains("proc-title-template $$x it's\n"), "{text}");
+        assert!(text.contains("$$x it''s"), "{text}");
+    }
+
+    #[test]
+    fn the_shared_lines_and_a_nodes_own_are_its_whole_file() {
+        let topology = topology(3, 2, Engine::Valkey, "8.1.1");
+        let directives = |text: &str| -> std::collections::BTreeSet<String> {
+            let lines = text
+                .lines()
+                .filter(|line| !line.is_empty() && !line.starts_with('#'));
+            lines.map(ToOwned::to_owned).collect()
+        };
+        let (shared, own) = shared_lines(&topology);
+        for (node, own) in topology.nodes.iter().zip(own) {
+            let whole = settled_redis_conf(&topology, node);
+            assert_eq!(directives(&format!("{shared}\n{own}")), directives(&whole));
+        }
+    }
+
+    #[test]
+    fn a_password_is_taken_from_a_file_and_stands_nowhere() {
+        let spec = ClusterSpec::builder()
+            .password(Password::Given(Secret::new("s3cret")))
+            .build()
+            .unwrap();
+        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let text = compose(&topology).unwrap().contents;
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains("    file: ./secrets/password\n") && text.contains("  secrets: [password]\n"));
+        assert!(text.contains("requirepass \"%s\""), "{text}");
+    }
+
+    #[test]
+    fn what_a_file_brings_up_is_nobodys() {
+        let mut topology = topology(3, 1, Engine::Redis, "8.0.2");
+        topology.life.expires = Some(1);
+        assert!(!compose(&topology).unwrap().contents.contains(labels::EXPIRES));
+    }
+
+    #[test]
+    fn a_server_that_was_not_proven_is_refused_with_a_way_out() {
+        let error = compose(&topology(3, 1, Engine::Redis, "9.0.0")).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.hint_text().unwrap().contains("rcup up"));
+    }
+}

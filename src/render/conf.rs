@@ -1,0 +1,60 @@
+//! The files of every node, as they are once the cluster is formed.
+
+use super::document::Document;
+use super::nodes_conf::settled_nodes_conf;
+use super::redis_conf::directory;
+use super::redis_conf::settled_redis_conf;
+use super::secrets::secret_lines;
+use crate::spec::Secrets;
+use crate::topology::{Node, Topology};
+
+/// A directory for each node, named like its container, with its `redis.conf` and its `nodes.conf`. The latter
+/// has the roles as they are planned: nodes that boot with these files are a cluster after two seconds, and need
+/// nobody to form it. Passwords lie in a file of their own, which `redis.conf` includes.
+pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
+    let of_node = |node: &Node| {
+        let file = |name: &str, text| Document::new(format!("{}/{name}", node.name), text).mode(0o600);
+        let mut conf = settled_redis_conf(topology, node);
+        if topology.spec.password().is_some() {
+            let include = format!(
+                "\n# What a client must give to be let in.\ninclude {}/secrets.conf\n",
+                directory(node)
+            );
+            conf.push_str(&include);
+        }
+        let mut files = vec![
+            file("redis.conf", conf),
+            file("nodes.conf", settled_nodes_conf(topology, node)),
+        ];
+        if secrets.password.is_some() {
+            files.push(Document {
+                secret: true,
+                ..file("secrets.conf", secret_lines(secrets).trim_start().to_owned())
+            });
+        }
+        files
+    };
+    topology.nodes.iter().flat_map(of_node).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::topology;
+
+    #[test]
+    fn every_node_has_its_files() {
+        let files = conf(&topology(3, 1, Engine::Redis, "7.0.15"), &Secrets::default());
+        assert_eq!(files.len(), 12);
+        assert_eq!(files[2].path, "rcup-default-2/redis.conf");
+        assert!(
+            files[2].contents.contains("\nport 7002\n"),
+            "{}",
+            files[2].contents
+        );
+        assert!(files[2].contents.contains("\ncluster-node-timeout 5000\n"));
+        assert_eq!(files[3].path, "rcup-default-2/nodes.conf");
+        insta::assert_snapshot!(files[3].contents);
+    }
+}

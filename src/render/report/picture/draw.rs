@@ -1,0 +1,61 @@
+//! The strokes: what SVG calls text, rectangles and lines. The page's style sheet colours them by class.
+
+use std::fmt::Write as _;
+
+use super::super::markup::escaped;
+
+/// The width of a drawing, in its own units.
+pub(super) const WIDTH: u64 = 960;
+
+/// A drawing under way.
+pub(super) struct Drawing(String);
+
+impl Drawing {
+    pub(super) fn new(width: u64, height: u64, title: &str) -> Self {
+        let title = escaped(title);
+        Self(format!(
+            "<svg viewBox=\"0 0 {width} {height}\" role=\"img\" aria-label=\"{title}\">"
+        ))
+    }
+
+    pub(super) fn text(&mut self, x: u64, y: u64, class: &str, words: &str) {
+        let words = escaped(words);
+        let _ = write!(
+            self.0,
+            "<text x=\"{x}\" y=\"{y}\" class=\"{class}\">{words}</text>"
+        );
+    }
+
+    /// A bar with its meaning as a tooltip.
+    pub(super) fn bar(&mut self, (x, y): (u64, u64), (width, height): (u64, u64), class: &str, title: &str) {
+        let (width, title) = (width.max(1), escaped(title));
+        let _ = write!(
+            self.0,
+            "<rect x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\" rx=\"3\" class=\"{class}\"><title>{title}</title></rect>"
+        );
+    }
+
+    pub(super) fn upright(&mut self, x: u64, (from, to): (u64, u64), class: &str) {
+        let _ = write!(
+            self.0,
+            "<line x1=\"{x}\" y1=\"{from}\" x2=\"{x}\" y2=\"{to}\" class=\"{class}\"/>"
+        );
+    }
+
+    /// A sign in a circle, with its meaning as a tooltip.
+    pub(super) fn sign(&mut self, (x, y): (u64, u64), sign: &str, class: &str, title: &str) {
+        let (sign, title) = (escaped(sign), escaped(title));
+        let _ = write!(
+            self.0,
+            "<g class=\"{class}\"><circle cx=\"{x}\" cy=\"{}\" r=\"9\"/><text x=\"{x}\" y=\"{}\" \
+             text-anchor=\"middle\">{sign}</text><title>{title}</title></g>",
+            y + 11,
+            y + 15
+        );
+    }
+
+    pub(super) fn done(mut self) -> String {
+        self.0.push_str("</svg>");
+        self.0
+    }
+}

@@ -1,0 +1,85 @@
+//! The whole list, with what the user set in the place of what rcup sets.
+
+use super::durability::durability;
+use super::place::place;
+use super::setting::{Origin, Setting};
+use super::tuning::tuning;
+use crate::spec::directives::canonical;
+use crate::topology::{Formation, Node, Topology};
+
+/// The directive whose value tells whether a node's formation was finished.
+pub const NODE_TIMEOUT: &str = "cluster-node-timeout";
+
+/// The directive that decides how long a full copy waits for further replicas.
+const SYNC_DELAY: &str = "repl-diskless-sync-delay";
+
+/// The configuration of a node once the cluster stands.
+pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
+    let spec = &topology.spec;
+    let mut settings = place(topology, node);
+    settings.extend(durability(spec.profile(), spec.persist()));
+    settings.extend(tuning(topology, topology.server()));
+    for directive in spec.directives() {
+        settings.retain(|ours| canonical(&ours.name) != canonical(directive.name()));
+        let value = if directive.value().is_empty() {
+            "\"\""
+        } else {
+            directive.value()
+        };
+        settings.push(Setting {
+            name: directive.name().to_owned().into(),
+            value: value.to_owned(),
+            origin: Origin::User,
+            wish: None,
+            why: "Set by the user.".into(),
+        });
+    }
+    settings
+}
+
+/// A directive that has one value while the cluster is formed and another when it is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Temporary {
+    /// The directive.
+    pub name: &'static str,
+    /// Its value until the cluster stands.
+    pub forming: String,
+    /// Its value from then on.
+    pub settled: String,
+}
+
+/// What differs while the cluster is formed.
+///
+/// The seeded way must not take a node that starts late for a failed one, so its node timeout is long;
+/// the plain way waits for the rejoin delay, which Redis derives from the node timeout, so there it is
+/// short. Either value differs from the user's own by at least a millisecond, so that a node can be
+/// asked whether its formation was finished.
+pub fn temporary(topology: &Topology) -> Vec<Temporary> {
+    let settled = topology.spec.node_timeout().as_millis();
+    let wanted = match topology.formation {
+        Formation::Seeded => 60_000,
+        Formation::Commands => 1_000,
+    };
+    let forming = if wanted == settled { wanted + 1 } else { wanted };
+    let mut all = vec![Temporary {
+        name: NODE_TIMEOUT,
+        forming: forming.to_string(),
+        settled: settled.to_string(),
+    }];
+    let delay = topology
+        .nodes
+        .first()
+        .and_then(|node| {
+            let of_first = settings(topology, node);
+            of_first.into_iter().find(|setting| setting.name == SYNC_DELAY)
+        })
+        .map_or_else(|| "0".to_owned(), |setting| setting.value);
+    if delay != "0" {
+        all.push(Temporary {
+            name: SYNC_DELAY,
+            forming: "0".to_owned(),
+            settled: delay,
+        });
+    }
+    all
+}

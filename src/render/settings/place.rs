@@ -1,0 +1,110 @@
+//! What follows from a node's place in the cluster.
+
+use super::super::redis_conf::directory;
+use super::setting::Setting;
+use crate::spec::Profile;
+use crate::topology::{Announce, Node, Topology};
+
+/// The directives about ports, addresses and the cluster.
+pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
+    let spec = &topology.spec;
+    let mut settings = vec![
+        Setting::new(
+            "port",
+            if spec.tls() { 0 } else { node.port }.to_string(),
+            if spec.tls() {
+                "Nothing goes over the wire in the clear: see `tls-port`."
+            } else {
+                "One number inside the container, published and announced."
+            },
+        )
+        .fitted()
+        .wished("port"),
+        Setting::new(
+            "protected-mode",
+            "no",
+            "Only 127.0.0.1 is published; the other nodes must get in without a password.",
+        ),
+        Setting::new(
+            "dir",
+            directory(node),
+            "nodes.conf is saved by renaming, so it needs a directory of its own.",
+        )
+        .fitted(),
+        Setting::new("cluster-enabled", "yes", "Every node of rcup is a cluster node."),
+        Setting::new(
+            "cluster-config-file",
+            "nodes.conf",
+            "Written by the server alone once it runs.",
+        ),
+        node_timeout(spec.node_timeout().as_millis(), spec.profile()),
+        Setting::new(
+            "cluster-require-full-coverage",
+            "yes",
+            "A missing shard shall be seen, not worked around.",
+        ),
+        Setting::new(
+            "cluster-replica-validity-factor",
+            "10",
+            "A replica that has not heard from its master for ten node timeouts does not take its place.",
+        ),
+        Setting::new(
+            "cluster-migration-barrier",
+            "1",
+            "A master gives a replica away to one that has none only while it keeps so many.",
+        ),
+        Setting::new(
+            "cluster-replica-no-failover",
+            "no",
+            "Replicas take the place of their master.",
+        ),
+        Setting::new(
+            "cluster-announce-ip",
+            node.ip.to_string(),
+            "The fixed address, so that a restart changes nothing.",
+        )
+        .fitted(),
+    ];
+    settings.extend(announced(topology.announce));
+    settings
+}
+
+fn node_timeout(ms: u128, profile: Profile) -> Setting {
+    let setting = Setting::new(
+        "cluster-node-timeout",
+        ms.to_string(),
+        "Milliseconds without an answer until a node is suspected. It is set once the cluster is formed.",
+    )
+    .wished("node-timeout");
+    if ms == profile.node_timeout().as_millis() {
+        setting.of_profile()
+    } else {
+        setting
+    }
+}
+
+fn announced(announce: Announce) -> Vec<Setting> {
+    let all = match announce {
+        Announce::Ip => Vec::new(),
+        Announce::Hostname => vec![
+            Setting::new(
+                "cluster-announce-hostname",
+                "127.0.0.1",
+                "Clients are sent to the published port, since the bridge cannot be reached from the host.",
+            ),
+            Setting::new(
+                "cluster-preferred-endpoint-type",
+                "hostname",
+                "Redirections carry the announced host name.",
+            ),
+        ],
+        Announce::ClientIpv4 => vec![Setting::new(
+            "cluster-announce-client-ipv4",
+            "127.0.0.1",
+            "Clients are sent to the published port; bus and replication keep the bridge's addresses.",
+        )],
+    };
+    all.into_iter()
+        .map(|setting| setting.fitted().wished("announce"))
+        .collect()
+}

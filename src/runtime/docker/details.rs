@@ -1,0 +1,65 @@
+//! What the engine says of itself and of the machine under it.
+
+use std::time::{Duration, SystemTime};
+
+use bollard::models::SystemInfo;
+
+use crate::runtime::seam::EngineDetails;
+
+/// In our words.
+pub(super) fn details(info: SystemInfo) -> EngineDetails {
+    let number = |value: Option<i64>| {
+        value
+            .and_then(|value| u64::try_from(value).ok())
+            .unwrap_or_default()
+    };
+    EngineDetails {
+        name: info.name.unwrap_or_default(),
+        system: info.operating_system.unwrap_or_default(),
+        kernel: info.kernel_version.unwrap_or_default(),
+        driver: info.driver.unwrap_or_default(),
+        cgroup: info
+            .cgroup_version
+            .map(|version| version.to_string())
+            .unwrap_or_default(),
+        limits_memory: info.memory_limit.unwrap_or_default(),
+        rootless: info
+            .security_options
+            .unwrap_or_default()
+            .iter()
+            .any(|option| option.contains("name=rootless")),
+        cores: number(info.ncpu),
+        memory: number(info.mem_total),
+        root: info.docker_root_dir.unwrap_or_default(),
+        time: info.system_time.as_deref().and_then(time),
+    }
+}
+
+/// `2026-11-22T22:14:08.168663542Z`, or with an offset such as `+02:00` instead of the Z.
+fn time(text: &str) -> Option<SystemTime> {
+    if text.ends_with('Z') {
+        return humantime::parse_rfc3339(text).ok();
+    }
+    let (local, offset) = text.split_at_checked(text.len().checked_sub(6)?)?;
+    let local = humantime::parse_rfc3339(&format!("{local}Z")).ok()?;
+    let (hours, minutes) = offset.get(1..)?.split_once(':')?;
+    let seconds = hours.parse::<u64>().ok()? * 3600 + minutes.parse::<u64>().ok()? * 60;
+    if offset.starts_with('-') {
+        local.checked_add(Duration::from_secs(seconds))
+    } else {
+        local.checked_sub(Duration::from_secs(seconds))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_with_an_offset_is_the_same_time() {
+        let zulu = time("2026-11-22T22:14:08.168663542Z").unwrap();
+        assert_eq!(time("2026-11-23T00:14:08.168663542+02:00"), Some(zulu));
+        assert_eq!(time("2026-11-22T16:44:08.168663542-05:30"), Some(zulu));
+        assert_eq!(time("yesterday"), None);
+    }
+}

@@ -1,0 +1,26 @@
+//! Directives: where a server listens.
+
+use super::super::span::{NEVER, since};
+use super::row::Kind::{Bool, Memory, Number, Text};
+use super::row::Row;
+
+/// See [`super::all`].
+pub(super) const ROWS: &[Row] = &[
+    Row::new("bind", Text)
+        .owned("The nodes listen on every interface of their own container; only 127.0.0.1 is published."),
+    Row::new("bind-source-addr", Text).redis(since(7, 0)),
+    Row::new("mptcp", Bool).redis(NEVER).valkey(since(9, 0)),
+    Row::new("port", Number).owned("Use --port for the first node's port."),
+    Row::new("rdma-bind", Text).redis(NEVER).valkey(since(8, 1)),
+    Row::new("rdma-completion-vector", Number)
+        .redis(NEVER)
+        .valkey(since(8, 1)),
+    Row::new("rdma-port", Number).redis(NEVER).valkey(since(8, 1)),
+    Row::new("rdma-rx-size", Memory).redis(NEVER).valkey(since(8, 1)),
+    Row::new("socket-mark-id", Number).redis(since(7, 0)),
+    Row::new("tcp-backlog", Number),
+    Row::new("tcp-keepalive", Number),
+    Row::new("unixsocket", Text),
+    Row::new("unixsocketgroup", Text).redis(NEVER).valkey(since(8, 0)),
+    Row::new("unixsocketperm", Text),
+];

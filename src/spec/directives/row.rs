@@ -1,0 +1,199 @@
+//! What is known of one directive.
+
+use super::super::span::{ALWAYS, Span};
+use super::super::{Engine, Server};
+
+/// What a directive's value looks like. Whether a number is in range, the server judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `yes` or `no`.
+    Bool,
+    /// A whole number.
+    Number,
+    /// A size, such as `64mb`.
+    Memory,
+    /// A size, or a share of `maxmemory`, such as `5%`.
+    MemoryOrPercent,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Some of these words.
+    Choices(&'static [&'static str]),
+    /// Anything.
+    Text,
+}
+
+impl Kind {
+    /// What is wrong with `value`, if anything: what it should be instead.
+    pub fn objection(self, value: &str) -> Option<String> {
+        let value = value.trim_matches('"').to_ascii_lowercase();
+        let (good, wanted) = match self {
+            Self::Text => return None,
+            Self::Bool => (matches!(value.as_str(), "yes" | "no"), "`yes` or `no`".to_owned()),
+            Self::Number => (value.parse::<i64>().is_ok(), "a whole number".to_owned()),
+            Self::Memory => (is_memory(&value), "a size, such as `64mb`".to_owned()),
+            Self::MemoryOrPercent => (
+                is_memory(&value) || value.strip_suffix('%').is_some_and(|n| n.parse::<u32>().is_ok()),
+                "a size, such as `64mb`, or a share, such as `5%`".to_owned(),
+            ),
+            Self::Choice(words) => (words.contains(&value.as_str()), one_of(words)),
+            Self::Choices(words) => (
+                value.split_whitespace().all(|word| words.contains(&word)) && !value.is_empty(),
+                format!("some of {}", one_of(words)),
+            ),
+        };
+        (!good).then_some(wanted)
+    }
+}
+
+/// Digits and a unit, as Redis reads them: `k` is 1000 bytes, `kb` is 1024.
+fn is_memory(value: &str) -> bool {
+    let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = &value[digits.len()..];
+    digits.parse::<u64>().is_ok() && matches!(unit, "" | "b" | "k" | "kb" | "m" | "mb" | "g" | "gb")
+}
+
+fn one_of(words: &[&str]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+    quoted.join(", ")
+}
+
+/// A directive under one of its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    name: &'static str,
+    kind: Kind,
+    redis: Span,
+    valkey: Span,
+    same_as: Option<&'static str>,
+    owned: Option<&'static str>,
+    instead: Option<&'static str>,
+}
+
+impl Row {
+    /// One that every version of both engines knows.
+    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
+        Self {
+            name,
+            kind,
+            redis: ALWAYS,
+            valkey: ALWAYS,
+            same_as: None,
+            owned: None,
+            instead: None,
+        }
+    }
+
+    pub(super) const fn redis(mut self, span: Span) -> Self {
+        self.redis = span;
+        self
+    }
+
+    pub(super) const fn valkey(mut self, span: Span) -> Self {
+        self.valkey = span;
+        self
+    }
+
+    pub(super) const fn same_as(mut self, name: &'static str) -> Self {
+        self.same_as = Some(name);
+        self
+    }
+
+    pub(super) const fn owned(mut self, hint: &'static str) -> Self {
+        self.owned = Some(hint);
+        self
+    }
+
+    pub(super) const fn instead(mut self, hint: &'static str) -> Self {
+        self.instead = Some(hint);
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The name that stands for all of the directive's names.
+    pub fn canonical(&self) -> &'static str {
+        self.same_as.unwrap_or(self.name)
+    }
+
+    /// What its value looks like.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Where rcup writes it itself: what the user does in its place.
+    pub fn owner_hint(&self) -> Option<&'static str> {
+        self.owned
+    }
+
+    /// Where it is gone: what does the same today.
+    pub fn replacement(&self) -> Option<&'static str> {
+        self.instead
+    }
+
+    /// Whether a server knows it by this name.
+    pub fn is_known_to(&self, server: Server) -> bool {
+        self.span(server.engine).contains(server.version)
+    }
+
+    /// Whether any version of an engine knows it by this name.
+    pub fn is_of(&self, engine: Engine) -> bool {
+        !self.span(engine).is_never()
+    }
+
+    /// Who knows it, in words, such as `Redis before 8.0, Valkey before 8.1`.
+    pub fn known_by(&self) -> String {
+        [Engine::Redis, Engine::Valkey]
+            .into_iter()
+            .filter_map(|engine| self.span(engine).describe(engine))
+            .collect::<Vec<_>>()
+            .join(", ")
+    }
+
+    fn span(&self, engine: Engine) -> Span {
+        match engine {
+            Engine::Redis => self.redis,
+            Engine::Valkey => self.valkey,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::span::{NEVER, since, until};
+    use super::*;
+
+    #[test]
+    fn a_row_says_who_knows_it() {
+        let row = Row::new("x", Kind::Bool).redis(until(8, 0)).valkey(since(8, 0));
+        assert_eq!(row.known_by(), "Redis before 8.0, Valkey 8.0 and later");
+        let row = Row::new("x", Kind::Bool).valkey(NEVER);
+        assert_eq!(row.known_by(), "Redis");
+        assert!(row.is_of(Engine::Redis) && !row.is_of(Engine::Valkey));
+    }
+
+    #[test]
+    fn values_are_judged_by_their_kind() {
+        for (kind, good, bad) in [
+            (Kind::Bool, &["yes", "NO"][..], &["true", ""][..]),
+            (Kind::Number, &["0", "-1", "10000"], &["5s", "1.5", ""]),
+            (
+                Kind::Memory,
+                &["0", "64mb", "1G", "100k"],
+                &["64 mb", "64mib", "-1", "mb"],
+            ),
+            (Kind::MemoryOrPercent, &["5%", "1gb"], &["%", "5 %"]),
+            (Kind::Choice(&["a", "b"]), &["a", "\"b\""], &["c", "a b"]),
+            (Kind::Choices(&["a", "b"]), &["a b", "a"], &["a c", ""]),
+        ] {
+            for value in good {
+                assert_eq!(kind.objection(value), None, "{kind:?} {value}");
+            }
+            for value in bad {
+                assert!(kind.objection(value).is_some(), "{kind:?} {value}");
+            }
+        }
+    }
+}

@@ -1,0 +1,26 @@
+//! Directives: who may do what.
+
+use super::super::span::{NEVER, since};
+use super::row::Kind::{Bool, Choice, Number, Text};
+use super::row::Row;
+
+/// See [`super::all`].
+pub(super) const ROWS: &[Row] = &[
+    Row::new("acl-pubsub-default", Choice(&["allchannels", "resetchannels"])),
+    Row::new("aclfile", Text).owned("rcup knows only the user `default` so far: use --password."),
+    Row::new("acllog-max-len", Number),
+    Row::new("enable-debug-assert", Bool)
+        .redis(NEVER)
+        .valkey(since(8, 0)),
+    Row::new("enable-debug-command", Choice(&["no", "yes", "local"])).redis(since(7, 0)),
+    Row::new("enable-module-command", Choice(&["no", "yes", "local"])).redis(since(7, 0)),
+    Row::new("enable-protected-configs", Choice(&["no", "yes", "local"])).redis(since(7, 0)),
+    Row::new("hide-user-data-from-log", Bool)
+        .redis(since(7, 4))
+        .valkey(since(8, 0)),
+    Row::new("protected-mode", Bool),
+    Row::new("rename-command", Text)
+        .owned("Renaming is deprecated and breaks the tools that form and check a cluster."),
+    Row::new("requirepass", Text).owned("Use --password or --password-file."),
+    Row::new("user", Text).owned("rcup knows only the user `default` so far: use --password."),
+];

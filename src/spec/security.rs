@@ -1,0 +1,226 @@
+//! What keeps strangers out, and the secrets that follow from it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Secret;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest password that a server accepts from its file (`CONFIG_AUTHPASS_MAX_LEN` in Redis's sources).
+const LONGEST_PASSWORD: usize = 512;
+
+/// The password that a cluster shall have.
+///
+/// Its serialized form says only that there is one, so a specification that was read from a label knows
+/// [`Password::Any`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Hidden", into = "Hidden")]
+pub enum Password {
+    /// One that rcup makes for a new cluster; for a cluster that is there, whichever it has.
+    Any,
+    /// This one.
+    Given(Secret),
+}
+
+/// What of a password may be seen.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Hidden {
+    Hidden,
+}
+
+impl From<Hidden> for Password {
+    fn from(_: Hidden) -> Self {
+        Self::Any
+    }
+}
+
+impl From<Password> for Hidden {
+    fn from(_: Password) -> Self {
+        Self::Hidden
+    }
+}
+
+impl Password {
+    /// Refuses what no server takes, without repeating it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when it is empty, too long, or not one line of text.
+    pub(super) fn check(&self) -> Result<()> {
+        let Self::Given(secret) = self else { return Ok(()) };
+        let refuse = |message: &str, hint: &str| {
+            Err(Error::new(ErrorKind::Usage, format!("the password {message}")).hint(hint.to_owned()))
+        };
+        let text = secret.expose();
+        if text.is_empty() {
+            return refuse(
+                "is empty",
+                "Give one, or a bare `--password` for a generated one; without a password, leave the flag \
+                 out and RCUP_PASSWORD unset.",
+            );
+        }
+        if text.len() > LONGEST_PASSWORD {
+            return refuse(
+                &format!("is longer than {LONGEST_PASSWORD} bytes"),
+                "Redis takes no longer one; 32 random letters cannot be guessed either.",
+            );
+        }
+        // Valkey 8.1 escapes neither when `CONFIG REWRITE` writes its file, from which it then does not start.
+        if text.contains(['"', '\\']) {
+            return refuse(
+                "contains a double quote or a backslash",
+                "Some servers cannot start again with such a password; any other printable character will do.",
+            );
+        }
+        if text.chars().any(char::is_control) {
+            return refuse(
+                "contains a control character",
+                "It is one line of text, such as `openssl rand -hex 16` prints.",
+            );
+        }
+        Ok(())
+    }
+}
+
+/// All secrets of one cluster. They live in the nodes' own files, readable for the nodes' user alone, and
+/// are read back from there.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Secrets {
+    /// The password of the user `default`.
+    pub password: Option<Secret>,
+    /// What the nodes prove themselves with.
+    pub certificates: Option<Certificates>,
+}
+
+/// The certificates of one cluster and their keys, all as PEM. The key of the authority is not among them: it signs
+/// twice and is forgotten, so nobody can make another certificate that the cluster trusts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificates {
+    /// The authority's certificate, which clients trust. It is no secret.
+    pub authority: String,
+    /// The nodes' certificate, for all their names and addresses.
+    pub node: String,
+    /// Its key.
+    pub node_key: Secret,
+    /// A certificate with which a client may prove itself.
+    pub client: String,
+    /// Its key.
+    pub client_key: Secret,
+}
+
+impl Secrets {
+    /// Whether there is nothing to hide.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The text of the file in which they are kept, with everything in the clear.
+    pub fn to_file(&self) -> String {
+        let file = File {
+            password: self.password.as_ref().map(|secret| secret.expose().to_owned()),
+            certificates: self.certificates.as_ref().map(|all| CertificatesFile {
+                authority: all.authority.clone(),
+                node: all.node.clone(),
+                node_key: all.node_key.expose().to_owned(),
+                client: all.client.clone(),
+                client_key: all.client_key.expose().to_owned(),
+            }),
+        };
+        serde_json::to_string(&file).unwrap_or_default()
+    }
+
+    /// From the text of that file.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when it is something else. The text is not repeated.
+    pub fn from_file(text: &str) -> Result<Self> {
+        let file: File = serde_json::from_str(text).map_err(|error| {
+            Error::new(
+                ErrorKind::Damaged,
+                "the file with the cluster's secrets cannot be read",
+            )
+            .because(format!("{:?} error in line {}", error.classify(), error.line()))
+        })?;
+        Ok(Self {
+            password: file.password.map(Secret::new),
+            certificates: file.certificates.map(|all| Certificates {
+                authority: all.authority,
+                node: all.node,
+                node_key: Secret::new(all.node_key),
+                client: all.client,
+                client_key: Secret::new(all.client_key),
+            }),
+        })
+    }
+}
+
+impl fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secrets(…)")
+    }
+}
+
+/// How the secrets are written down.
+#[derive(Serialize, Deserialize)]
+struct File {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    password: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    certificates: Option<CertificatesFile>,
+}
+
+#[derive(Serialize, Deserialize)]
+struct CertificatesFile {
+    authority: String,
+    node: String,
+    node_key: String,
+    client: String,
+    client_key: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(text: &str) -> Password {
+        Password::Given(Secret::new(text))
+    }
+
+    #[test]
+    fn the_serialized_form_says_only_that_there_is_one() {
+        let json = serde_json::to_string(&given("s3cret")).unwrap();
+        assert_eq!(json, "\"hidden\"");
+        assert_eq!(serde_json::from_str::<Password>(&json).unwrap(), Password::Any);
+    }
+
+    #[test]
+    fn what_no_server_takes_is_refused_and_not_repeated() {
+        for bad in ["", "s3cret\nport 1", &"s3cret".repeat(100)] {
+            let error = given(bad).check().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            let told = format!("{error} {error:?} {:?}", error.hint_text());
+            assert!(!told.contains("s3cret"), "{told}");
+        }
+        given("with space, 'quotes' and é").check().unwrap();
+        assert!(given("a\"b").check().is_err() && given("a\\b").check().is_err());
+    }
+
+    #[test]
+    fn secrets_come_back_from_their_file_and_do_not_show() {
+        let secrets = Secrets {
+            password: Some(Secret::new("s3\"cret")),
+            certificates: Some(Certificates {
+                authority: "a".to_owned(),
+                node: "b".to_owned(),
+                node_key: Secret::new("s3-key"),
+                client: "c".to_owned(),
+                client_key: Secret::new("s3-other"),
+            }),
+        };
+        assert_eq!(Secrets::from_file(&secrets.to_file()).unwrap(), secrets);
+        assert!(!format!("{secrets:?}").contains("s3"));
+        let error = Secrets::from_file("{\"password\": \"s3cret").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("s3cret"));
+    }
+}

@@ -1,0 +1,129 @@
+//! Surroundings for a cluster that is written down rather than started: nobody looks at an engine, so
+//! everything follows from the specification.
+
+use sha2::{Digest as _, Sha256};
+
+use super::address::{choose_ports, choose_subnet};
+use super::layout::{Image, Surroundings};
+use super::machine::Machine;
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ClusterSpec, Engine, Server, Version};
+
+/// What an export without an engine assumes. The same specification always gives the same, and the same name and
+/// shape the same ids, so that an export can be kept under version control. `bridge_reachable` is whether clients of the host
+/// can be sent to the addresses of the network: so on Linux, but not with Docker Desktop.
+///
+/// # Errors
+/// [`ErrorKind::Image`] when the image's name does not tell which server it holds.
+pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surroundings> {
+    let official = spec.official_image();
+    let reference = spec.image().unwrap_or(&official);
+    let server = server_named(reference, spec.engine()).ok_or_else(|| {
+        Error::new(
+            ErrorKind::Image,
+            format!("the name of image {reference} does not tell which version it holds"),
+        )
+        .hint("Name an image with the version in its tag, such as `--image redis:8.0`, or export a running cluster.")
+    })?;
+    if !server.is_supported() {
+        return Err(
+            Error::new(ErrorKind::Image, format!("image {reference} holds {server}"))
+                .hint("rcup needs Redis 7.0 or later, or Valkey: name another image with --image."),
+        );
+    }
+    let mut seed = [0; 16];
+    let digest = Sha256::digest(format!("{} {}x{}", spec.name(), spec.masters(), spec.replicas()));
+    seed.copy_from_slice(&digest[..16]);
+    Ok(Surroundings {
+        image: Image {
+            reference: reference.to_owned(),
+            server,
+            // The official images declare it, and the local ones of rcup have it as a directory.
+            volumes: vec!["/data".to_owned()],
+        },
+        subnet: choose_subnet(spec, &[])?,
+        first_port: choose_ports(spec, &[], &mut |_| None)?,
+        bridge_reachable,
+        // An engine that cannot grant a limit starts nothing, and here none can be asked. Servers raise their own
+        // limit as far as they may.
+        open_files: None,
+        own_sysctls: false,
+        machine: Machine::default(),
+        seed,
+    })
+}
+
+/// The server that an image promises by its name and its tag. A tag with a major version alone means the
+/// newest minor version that was published under it.
+fn server_named(reference: &str, wanted: Engine) -> Option<Server> {
+    let reference = reference.split('@').next().unwrap_or(reference);
+    let (path, last) = reference.rsplit_once('/').unwrap_or(("", reference));
+    let (name, tag) = last.split_once(':')?;
+    let engine = match (
+        name.contains("valkey") || path.contains("valkey"),
+        name.contains("redis"),
+    ) {
+        (true, _) => Engine::Valkey,
+        (false, true) => Engine::Redis,
+        (false, false) => wanted,
+    };
+    let version: Version = tag.parse().ok()?;
+    let digits = tag
+        .find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(tag.len());
+    let version = match (engine, tag[..digits].contains('.'), version.major) {
+        (Engine::Redis, false, 7) => Version::new(7, 4, 0),
+        (Engine::Valkey, false, 7) => Version::new(7, 2, 0),
+        _ => version,
+    };
+    Some(Server::new(engine, version))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_images_name_tells_the_server() {
+        let named = |reference| server_named(reference, Engine::Redis).map(|server| server.to_string());
+        for (reference, server) in [
+            ("redis:8", "Redis 8.0.0"),
+            ("redis:7.2-alpine", "Redis 7.2.0"),
+            ("redis:7", "Redis 7.4.0"),
+            ("valkey/valkey:8.1", "Valkey 8.1.0"),
+            ("rcup/valkey:8.1.1", "Valkey 8.1.1"),
+            ("mirror.test:5000/library/redis:8.0.2@sha256:00", "Redis 8.0.2"),
+            ("acme/cache:7.2", "Redis 7.2.0"),
+        ] {
+            assert_eq!(named(reference).as_deref(), Some(server), "{reference}");
+        }
+        for reference in ["redis", "redis:latest", "redis:alpine", "mirror.test:5000/redis"] {
+            assert_eq!(named(reference), None, "{reference}");
+        }
+    }
+
+    #[test]
+    fn what_is_assumed_follows_from_the_specification_alone() {
+        let spec = |masters| ClusterSpec::builder().masters(masters).build().unwrap();
+        let one = without_engine(&spec(3), true).unwrap();
+        assert_eq!(one, without_engine(&spec(3), true).unwrap());
+        assert_ne!(one.seed, without_engine(&spec(5), true).unwrap().seed);
+        assert_eq!(
+            (one.subnet.to_string().as_str(), one.first_port),
+            ("10.213.0.0/26", 7001)
+        );
+    }
+
+    #[test]
+    fn an_image_that_says_too_little_or_is_too_old_is_refused() {
+        for (image, message) in [
+            ("redis:latest", "does not tell"),
+            ("redis:6.2", "holds Redis 6.2.0"),
+        ] {
+            let spec = ClusterSpec::builder().image(image).build().unwrap();
+            let error = without_engine(&spec, true).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(error.hint_text().unwrap().contains("--image"));
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Chaos for the cleaner: runs that are ended at any moment, beside clusters that live. One sweep afterwards
+//! leaves exactly the living. `RCUP_CHAOS=200` makes it a soak.
+
+use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use rand::RngExt as _;
+use rcup::cluster::{down, prune};
+use rcup::event::Silent;
+use rcup::plan::labels;
+use rcup::runtime::{Runtime as _, Scope};
+use rcup::{Cluster, UpOptions};
+
+use super::{alone, any_image, docker, options, turn};
+
+/// The most that a run is given before it is ended: some are still looking, some run their command.
+const LONGEST: u64 = 4000;
+
+/// Starts `rcup run`, ends it by a signal after some time, and returns when it has ended.
+fn ended_run(name: &str, image: &str, nth: usize) {
+    let mut run = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args([
+            "run",
+            "--name",
+            name,
+            "--image",
+            image,
+            "--masters",
+            "1",
+            "--replicas",
+            "1",
+        ])
+        .args(["--node-timeout", "5s", "--quiet", "--", "sleep", "600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("rcup starts");
+    std::thread::sleep(Duration::from_millis(rand::rng().random_range(0..LONGEST)));
+    let signal = ["-INT", "-TERM", "-KILL"][nth % 3];
+    let _ = Command::new("kill")
+        .args([signal, &run.id().to_string()])
+        .status();
+    run.wait().expect("rcup ends");
+}
+
+/// The names of the clusters of this test that are there.
+async fn there(prefix: &str) -> BTreeSet<String> {
+    let observed = docker().observe(&Scope::Clusters).await.unwrap();
+    observed
+        .all_labels()
+        .filter_map(|labels| labels.get(labels::CLUSTER))
+        .filter(|name| name.starts_with(prefix))
+        .cloned()
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
+    let _turn = alone().await;
+    let runs: usize = std::env::var("RCUP_CHAOS").map_or(12, |runs| runs.parse().expect("a number"));
+    let image = any_image().await;
+    let prefix = format!("it-chaos-{}", std::process::id());
+    let builder = || Cluster::builder().image(image.clone()).masters(1).replicas(1);
+    // One that this process owns, one that nobody owns, and one whose owner has let it go on.
+    let owned = builder().name(format!("{prefix}-owned")).up().await.unwrap();
+    let plain = rcup::ClusterSpec::builder()
+        .name(format!("{prefix}-plain").parse().unwrap())
+        .image(image.clone())
+        .masters(1)
+        .replicas(1)
+        .build()
+        .unwrap();
+    let mut plain = Cluster::up(docker(), &plain, &options()).await.unwrap();
+    plain.keep();
+    let mut kept = builder().name(format!("{prefix}-kept")).up().await.unwrap();
+    kept.keep();
+    let living: BTreeSet<String> = [&owned, &plain, &kept].map(|one| one.name().to_string()).into();
+    // Three at a time, as parallel tests would.
+    let lanes = (0..3).map(|lane| {
+        let (prefix, image) = (prefix.clone(), image.clone());
+        tokio::task::spawn_blocking(move || {
+            for nth in (lane..runs).step_by(3) {
+                // All three signals on every lane.
+                ended_run(&format!("{prefix}-{nth}"), &image, nth / 3 + lane);
+            }
+        })
+    });
+    for lane in futures_util::future::join_all(lanes).await {
+        lane.unwrap();
+    }
+    let swept = prune(&docker(), &Silent).await.unwrap();
+    let left = there(&prefix).await;
+    for name in left.difference(&living) {
+        down(&docker(), &name.parse().unwrap(), false, &Silent)
+            .await
+            .unwrap();
+    }
+    assert_eq!(left, living, "swept: {swept:?}");
+    for cluster in [&owned, &plain, &kept] {
+        let mut client = cluster.client().await.unwrap();
+        let () = redis::cmd("SET")
+            .arg("a")
+            .arg(1)
+            .query_async(&mut client)
+            .await
+            .unwrap();
+        if cluster.name() != owned.name() {
+            down(&docker(), cluster.name(), false, &Silent).await.unwrap();
+        }
+    }
+    drop(owned);
+    assert_eq!(there(&prefix).await, BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_past_its_time_goes_and_what_is_not_stays() {
+    let _turn = turn().await;
+    let start = |ttl: u64| async move {
+        let options: UpOptions = options().ttl(Duration::from_secs(ttl));
+        let spec = rcup::ClusterSpec::builder().name(rcup::cluster::made_up("it-ttl"));
+        let spec = spec
+            .image(any_image().await)
+            .masters(1)
+            .replicas(0)
+            .build()
+            .unwrap();
+        let mut cluster = Cluster::up(docker(), &spec, &options).await.unwrap();
+        cluster.keep();
+        cluster.name().clone()
+    };
+    let (short, long) = (start(0).await, start(600).await);
+    // The second start may have swept the first cluster already.
+    prune(&docker(), &Silent).await.unwrap();
+    let left = there(long.as_str()).await;
+    down(&docker(), &long, false, &Silent).await.unwrap();
+    assert_eq!(left, BTreeSet::from([long.to_string()]));
+    assert!(there(short.as_str()).await.is_empty());
+}

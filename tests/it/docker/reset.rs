@@ -1,0 +1,223 @@
+//! A reset brings a cluster back to its plan, whatever a test has done to it, and proves it.
+
+use std::time::Duration;
+
+use rcup::cluster::Reset;
+use rcup::spec::Engine;
+use rcup::topology::Role;
+use rcup::{Cluster, ErrorKind};
+
+use super::{assert_ready, connect, image, images, turn};
+
+async fn start(image: String) -> Cluster {
+    let builder = Cluster::builder().image(image).timeout(Duration::from_secs(90));
+    builder.up().await.unwrap()
+}
+
+/// A command to one node.
+async fn tell(cluster: &Cluster, node: usize, words: &[&str]) -> redis::Value {
+    let address = cluster.report().nodes[node - 1].advertised.clone();
+    let mut connection = connect(&address).await;
+    let mut command = redis::cmd(words[0]);
+    for word in &words[1..] {
+        command.arg(word);
+    }
+    let answer = command.query_async(&mut connection).await;
+    answer.unwrap_or_else(|error| panic!("{words:?} on node {node}: {error}"))
+}
+
+async fn text(cluster: &Cluster, node: usize, words: &[&str]) -> String {
+    redis::from_redis_value(tell(cluster, node, words).await).unwrap()
+}
+
+/// Whether a node says that it has no slot.
+async fn owns_nothing(cluster: &Cluster, node: usize) -> bool {
+    let nodes = text(cluster, node, &["CLUSTER", "NODES"]).await;
+    let myself = nodes.lines().find(|line| line.contains("myself")).unwrap();
+    // Id, address, flags, master, ping, pong, epoch, link; then the slots.
+    myself.split_whitespace().count() == 8
+}
+
+/// Fills the cluster with all that a test may leave in it.
+async fn litter(cluster: &Cluster) {
+    let mut client = cluster.client().await.unwrap();
+    for n in 0..300 {
+        let key = format!("litter:{n}");
+        let () = redis::cmd("SET")
+            .arg(&key)
+            .arg(n)
+            .query_async(&mut client)
+            .await
+            .unwrap();
+    }
+    for node in 1..=6 {
+        tell(cluster, node, &["SCRIPT", "LOAD", "return 1"]).await;
+        tell(
+            cluster,
+            node,
+            &[
+                "CONFIG",
+                "SET",
+                "maxmemory-samples",
+                "9",
+                "notify-keyspace-events",
+                "KEA",
+            ],
+        )
+        .await;
+        tell(
+            cluster,
+            node,
+            &["ACL", "SETUSER", "eve", "on", ">secret", "~x", "+get"],
+        )
+        .await;
+        tell(cluster, node, &["ACL", "SETUSER", "default", "-flushdb"]).await;
+    }
+    for node in 1..=3 {
+        let library = "#!lua name=l\nredis.register_function('f', function() return 1 end)";
+        tell(cluster, node, &["FUNCTION", "LOAD", library]).await;
+    }
+}
+
+/// Everything is as planned, seen by somebody else than the reset itself.
+async fn assert_as_new(cluster: &Cluster) {
+    let attached = Cluster::attach(super::docker(), cluster.name()).await.unwrap();
+    let report = attached.report().await;
+    for (node, planned) in report.nodes.iter().zip(&cluster.topology().nodes) {
+        assert_eq!(
+            (node.role, node.state.as_str()),
+            (planned.role, "running"),
+            "{}",
+            node.name
+        );
+        let shard = cluster.topology().shard_of(planned);
+        if node.role == Role::Master {
+            assert_eq!(node.slots, [shard.slots], "{}", node.name);
+        } else {
+            assert_eq!(node.replica_of, Some(shard.master), "{}", node.name);
+        }
+        let index = node.index;
+        assert_eq!(tell(cluster, index, &["DBSIZE"]).await, redis::Value::Int(0));
+        let users = tell(cluster, index, &["ACL", "LIST"]).await;
+        let users: Vec<String> = redis::from_redis_value(users).unwrap();
+        assert!(users.len() == 1 && !users[0].contains("flushdb"), "{users:?}");
+        let samples = tell(cluster, index, &["CONFIG", "GET", "maxmemory-samples"]).await;
+        let samples: Vec<String> = redis::from_redis_value(samples).unwrap();
+        assert_eq!(samples, ["maxmemory-samples", "5"]);
+        let info = text(cluster, index, &["INFO", "memory"]).await;
+        for none in ["number_of_functions:0", "number_of_cached_scripts:0"] {
+            assert!(info.contains(none), "{none} on node {index}");
+        }
+    }
+    assert_ready(cluster).await;
+}
+
+fn mended(reset: &Reset) -> String {
+    reset.mended.join("; ")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_test_leaves_and_upsets_is_set_right_on_every_server() {
+    for image in images().await {
+        let _turn = turn().await;
+        let cluster = start(image).await;
+        litter(&cluster).await;
+        let reset = cluster.reset().await.unwrap();
+        assert!(mended(&reset).contains("set maxmemory-samples, notify-keyspace-events on node 6 back"));
+        assert!(mended(&reset).contains("set user eve on node 1 back"));
+        assert_as_new(&cluster).await;
+        let again = cluster.reset().await.unwrap();
+        assert_eq!(again.mended, Vec::<String>::new(), "{again:?}");
+        upset(&cluster).await;
+        let reset = cluster.reset().await.unwrap();
+        assert!(mended(&reset).contains("make node 1 master again"), "{reset:?}");
+        assert!(
+            mended(&reset).contains("give 50 slots back to node 2"),
+            "{reset:?}"
+        );
+        assert_as_new(&cluster).await;
+    }
+}
+
+/// A failover, moved slots, and a move that is left open.
+async fn upset(cluster: &Cluster) {
+    tell(cluster, 4, &["CLUSTER", "FAILOVER", "TAKEOVER"]).await;
+    let (two, three) = (
+        text(cluster, 2, &["CLUSTER", "MYID"]).await,
+        text(cluster, 3, &["CLUSTER", "MYID"]).await,
+    );
+    for slot in 6000..6050 {
+        let slot = slot.to_string();
+        tell(cluster, 3, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &two]).await;
+        tell(cluster, 2, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &three]).await;
+        tell(cluster, 3, &["CLUSTER", "SETSLOT", &slot, "NODE", &three]).await;
+        tell(cluster, 2, &["CLUSTER", "SETSLOT", &slot, "NODE", &three]).await;
+    }
+    // One move is left open.
+    tell(cluster, 2, &["CLUSTER", "SETSLOT", "7000", "MIGRATING", &three]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_were_stopped_paused_killed_or_cut_off_come_back() {
+    let _turn = turn().await;
+    let cluster = start(image(Engine::Redis, 8, 0).await).await;
+    litter(&cluster).await;
+    cluster.node(4).unwrap().pause().await.unwrap();
+    cluster.node(4).unwrap().pause().await.unwrap();
+    cluster.node(5).unwrap().kill().await.unwrap();
+    cluster.node(6).unwrap().disconnect().await.unwrap();
+    let reset = cluster.reset().await.unwrap();
+    for what in ["resumed", "started", "connected"] {
+        assert!(mended(&reset).contains(what), "{reset:?}");
+    }
+    assert_as_new(&cluster).await;
+    cluster.node(2).unwrap().stop().await.unwrap();
+    cluster.reset().await.unwrap();
+    assert_as_new(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replicas_that_follow_others_and_a_drained_master_come_back() {
+    let _turn = turn().await;
+    let cluster = start(image(Engine::Valkey, 8, 1).await).await;
+    let one = text(&cluster, 1, &["CLUSTER", "MYID"]).await;
+    let three = text(&cluster, 3, &["CLUSTER", "MYID"]).await;
+    tell(&cluster, 5, &["CLUSTER", "REPLICATE", &one]).await;
+    // The third master gives all its slots to the first, and is made its replica.
+    let planned = cluster.topology().shards[2].slots;
+    let (first, next, last) = (
+        planned.first.to_string(),
+        (planned.first + 1).to_string(),
+        planned.last.to_string(),
+    );
+    // The end of an import raises the epoch, so that nobody takes the slots back.
+    tell(&cluster, 1, &["CLUSTER", "SETSLOT", &first, "IMPORTING", &three]).await;
+    tell(&cluster, 1, &["CLUSTER", "SETSLOT", &first, "NODE", &one]).await;
+    tell(&cluster, 1, &["CLUSTER", "DELSLOTSRANGE", &next, &last]).await;
+    tell(&cluster, 1, &["CLUSTER", "ADDSLOTSRANGE", &next, &last]).await;
+    let begun = std::time::Instant::now();
+    while !owns_nothing(&cluster, 3).await {
+        assert!(begun.elapsed() < Duration::from_mins(1), "node 3 keeps slots");
+    }
+    tell(&cluster, 3, &["CLUSTER", "REPLICATE", &one]).await;
+    let reset = cluster.reset().await.unwrap();
+    assert!(
+        mended(&reset).contains("make node 5 a replica of node 2"),
+        "{reset:?}"
+    );
+    assert!(mended(&reset).contains("slots back to node 3"), "{reset:?}");
+    assert_as_new(&cluster).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_without_a_node_cannot_be_reset() {
+    let _turn = turn().await;
+    let cluster = start(image(Engine::Redis, 8, 0).await).await;
+    let name = cluster.node(6).unwrap().plan().name.clone();
+    rcup::runtime::Runtime::remove_container(&super::docker(), &name)
+        .await
+        .unwrap();
+    let error = cluster.reset().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Damaged);
+    assert!(error.to_string().contains(&name), "{error}");
+}

@@ -1,0 +1,187 @@
+//! `rcup run`: a command finds its cluster, gets the signals, and its exit code is rcup's own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+use super::{Name, any_image, turn};
+
+/// `rcup run` on the name, with these flags, of this script.
+async fn rcup(name: &Name, flags: &[&str], script: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
+    command
+        .args(["run", "--name", name.0.as_str(), "--image", &any_image().await])
+        .args(["--replicas", "0", "--quiet"])
+        .args(flags)
+        .args(["--", "sh", "-c", script])
+        .stdin(Stdio::null());
+    command
+}
+
+fn text(output: &Output) -> String {
+    let (out, error) = (&output.stdout, &output.stderr);
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(out),
+        String::from_utf8_lossy(error)
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_script_finds_its_cluster_and_its_exit_code_is_rcups_own() {
+    let _turn = turn().await;
+    let name = Name::new("run");
+    let script = "echo \"$REDIS_CLUSTER_URL $REDIS_CLUSTER_NODES\"; exec \"$RCUP\" cli \"$RCUP_CLUSTER\" -- SET greeting hello";
+    let mut command = rcup(&name, &[], script).await;
+    let output = command.env("RCUP", env!("CARGO_BIN_EXE_rcup")).output().unwrap();
+    let told = text(&output);
+    assert_eq!(output.status.code(), Some(0), "{told}");
+    assert!(told.starts_with("redis://") && told.contains("OK"), "{told}");
+    name.assert_gone().await;
+    let output = rcup(&name, &["--output", "json"], "echo data; exit 7")
+        .await
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", text(&output));
+    assert_eq!(output.stdout, b"data\n", "standard output is the command's");
+    let ended: serde_json::Value = serde_json::from_slice(&output.stderr).unwrap();
+    assert_eq!(
+        (&ended["code"], &ended["removed"]["containers"]),
+        (&7.into(), &3.into())
+    );
+    name.assert_gone().await;
+}
+
+/// A test as `cargo test` would run it: a program of the Rust kind that knows the environment alone.
+#[test]
+#[ignore = "run by the next one, in a cluster"]
+fn as_a_program_of_rust() {
+    let nodes = std::env::var("REDIS_CLUSTER_NODES").unwrap();
+    let nodes: Vec<String> = nodes.split(',').map(|node| format!("redis://{node}")).collect();
+    let client = redis::cluster::ClusterClient::new(nodes).unwrap();
+    let mut connection = client.get_connection().unwrap();
+    let () = redis::cmd("SET").arg("a").arg(1).query(&mut connection).unwrap();
+    let read: u32 = redis::cmd("GET").arg("a").query(&mut connection).unwrap();
+    assert_eq!(read, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_test_in_rust_runs_in_it() {
+    let _turn = turn().await;
+    let name = Name::new("run-rust");
+    let this = std::env::current_exe().unwrap();
+    let script = format!(
+        "'{}' --ignored --exact docker::run::as_a_program_of_rust",
+        this.display()
+    );
+    let output = rcup(&name, &[], &script).await.output().unwrap();
+    let told = text(&output);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}");
+    name.assert_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failure_leaves_what_helps_to_find_out_why() {
+    let _turn = turn().await;
+    let name = Name::new("run-fails");
+    let folder = tempfile::tempdir().unwrap();
+    let flags = [
+        "--artifacts",
+        folder.path().to_str().unwrap(),
+        "--keep-on-failure",
+    ];
+    let output = rcup(&name, &flags, "exit 3").await.output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", text(&output));
+    let read = |file: String| std::fs::read_to_string(folder.path().join(&file)).expect(&file);
+    for node in 1..=3 {
+        let container = name.0.container(node);
+        assert!(read(format!("{container}.log")).contains("Ready to accept connections"));
+        assert!(read(format!("{container}.nodes")).contains("myself,master"));
+        let inspected: serde_json::Value =
+            serde_json::from_str(&read(format!("{container}.inspect.json"))).unwrap();
+        assert_eq!(inspected["Name"], format!("/{container}"));
+    }
+    assert!(read("events.ndjson".to_owned()).lines().count() > 10);
+    assert!(read("run.json".to_owned()).contains("\"code\": 3"));
+    assert!(read("status.json".to_owned()).contains("\"state\": \"ok\""));
+    // What cannot be written is told, and changes nothing of the code.
+    let other = Name::new("run-unwritable");
+    let output = rcup(&other, &["--artifacts", "/proc/nowhere"], "exit 4")
+        .await
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(4));
+    assert!(
+        text(&output).contains("cannot write /proc/nowhere"),
+        "{}",
+        text(&output)
+    );
+    other.assert_gone().await;
+    // Kept, also from the sweep, although its owner has ended.
+    assert_eq!(name.remains().await.containers.len(), 3);
+    let prunable = rcup::cluster::prunable(&super::docker()).await.unwrap();
+    assert!(prunable.iter().all(|one| one.name != name.0), "{prunable:?}");
+    name.down().await;
+}
+
+/// Reads until the command says that it is ready.
+fn ready(child: &mut Child) -> BufReader<std::process::ChildStdout> {
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    out
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_reach_the_command_which_decides_what_they_mean() {
+    let _turn = turn().await;
+    let name = Name::new("run-signal");
+    for (signal, script, code, last) in [
+        (
+            "TERM",
+            "trap 'echo got it; exit 5' TERM; echo ready; while :; do sleep 0.05; done",
+            5,
+            "got it\n",
+        ),
+        ("INT", "echo ready; exec sleep 600", 130, ""),
+        (
+            "USR1",
+            "trap 'echo one; exit 0' USR1; echo ready; while :; do sleep 0.05; done",
+            0,
+            "one\n",
+        ),
+    ] {
+        let mut child = rcup(&name, &[], script)
+            .await
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut out = ready(&mut child);
+        let sent = Command::new("kill")
+            .args([&format!("-{signal}"), &child.id().to_string()])
+            .status();
+        assert!(sent.unwrap().success());
+        let mut rest = String::new();
+        out.read_to_string(&mut rest).unwrap();
+        assert_eq!(
+            (child.wait().unwrap().code(), rest.as_str()),
+            (Some(code), last),
+            "{signal}"
+        );
+        name.assert_gone().await;
+    }
+}
+
+#[test]
+fn a_command_that_cannot_be_run_starts_nothing() {
+    for (program, code) in [("/nonexistent/program", 127), ("/etc/passwd", 126)] {
+        let output = Command::new(env!("CARGO_BIN_EXE_rcup"))
+            .args(["run", "--", program])
+            .env("DOCKER_HOST", "unix:///nonexistent.sock")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{}", text(&output));
+        assert!(Path::new("/etc/passwd").exists() && text(&output).contains("Nothing was started"));
+    }
+}

@@ -1,0 +1,231 @@
+//! Secrets are where they must be, and nowhere else.
+
+use std::io::{Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
+
+use bollard::query_parameters as query;
+use futures_util::TryStreamExt as _;
+use rcup::runtime::{ExecRequest, LogRequest, Output as Printed, Runtime as _};
+
+use super::{Name, any_image, docker, turn};
+
+/// What is searched for. It occurs nowhere by chance.
+const SECRET: &str = "Xq7-not-to-be-seen-9Zk";
+
+/// Everything that somebody may see, with where it was seen.
+#[derive(Default)]
+struct Seen(Vec<(String, String)>);
+
+impl Seen {
+    fn add(&mut self, place: impl Into<String>, text: impl Into<String>) {
+        self.0.push((place.into(), text.into()));
+    }
+
+    /// What a command prints, which must end as expected.
+    #[track_caller]
+    fn command(&mut self, code: i32, arguments: &[&str]) -> String {
+        let output = rcup(arguments).output().expect("rcup runs");
+        let text = all_of(&output);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
+        self.add(format!("rcup {}", arguments.join(" ")), text.clone());
+        text
+    }
+
+    /// Fails when the secret is anywhere.
+    fn assert_clean(&self) {
+        assert!(self.0.len() > 20, "something was looked at");
+        for (place, text) in &self.0 {
+            assert!(!text.contains(SECRET), "the password stands in: {place}\n{text}");
+        }
+    }
+}
+
+/// The password comes from the environment, as a script would give it.
+fn rcup(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
+    command.args(arguments).env("RCUP_PASSWORD", SECRET);
+    command
+}
+
+fn all_of(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// What a program prints in a node.
+async fn run_in(container: &str, command: &[&str]) -> String {
+    let request = ExecRequest {
+        command: command.iter().map(|word| (*word).to_owned()).collect(),
+        ..ExecRequest::default()
+    };
+    let session = docker().exec(container, &request).await.expect("it runs");
+    let pieces: Vec<Printed> = session.output.try_collect().await.expect("it prints");
+    let bytes = pieces.into_iter().flat_map(|piece| match piece {
+        Printed::Stdout(bytes) | Printed::Stderr(bytes) => bytes,
+    });
+    String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
+}
+
+/// The arguments of all processes of this machine, those in containers included.
+fn command_lines() -> String {
+    let mut all = String::new();
+    for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
+        let mut bytes = Vec::new();
+        if let Ok(mut file) = std::fs::File::open(entry.path().join("cmdline")) {
+            let _ = file.read_to_end(&mut bytes);
+        }
+        let _ = std::fmt::Write::write_fmt(
+            &mut all,
+            format_args!("{}\n", String::from_utf8_lossy(&bytes).replace('\0', " ")),
+        );
+    }
+    all
+}
+
+/// What the engine tells of a container, its programs and its output.
+async fn look_into(container: &str, seen: &mut Seen) {
+    let engine = bollard::Docker::connect_with_defaults().expect("an engine");
+    let inspected = engine
+        .inspect_container(container, None::<query::InspectContainerOptions>)
+        .await
+        .expect("it is there");
+    seen.add(
+        format!("inspect {container}"),
+        serde_json::to_string(&inspected).expect("JSON"),
+    );
+    for id in inspected.exec_ids.unwrap_or_default() {
+        let exec = engine.inspect_exec(&id).await.expect("it is there");
+        seen.add(
+            format!("inspect exec of {container}"),
+            serde_json::to_string(&exec).expect("JSON"),
+        );
+    }
+    let log: Vec<_> = docker()
+        .logs(container, LogRequest::default())
+        .try_collect()
+        .await
+        .expect("a log");
+    let log: Vec<String> = log.into_iter().map(|line| line.text).collect();
+    assert!(!log.is_empty());
+    seen.add(format!("log of {container}"), log.join("\n"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_password_is_seen_nowhere_but_where_it_is_asked_for() {
+    let _turn = turn().await;
+    let name = Name::new("secrecy");
+    let image = any_image().await;
+    let cluster = name.0.as_str();
+    let mut seen = Seen::default();
+    let up = ["up", cluster, "--image", &image, "--verbose"];
+    let with = |more: &[&'static str]| [&up[..], more].concat();
+
+    seen.command(0, &with(&["--dry-run"]));
+    seen.command(0, &with(&["--dry-run", "--output", "json"]));
+    seen.command(2, &with(&["--masters", "0"]));
+    seen.command(2, &with(&["--pasword"]));
+    seen.command(0, &with(&[]));
+    seen.command(0, &with(&["--output", "json"]));
+    seen.command(0, &with(&["--output", "ndjson"]));
+    seen.command(0, &with(&["--dry-run"]));
+    seen.command(1, &with(&["--replicas", "0"]));
+    for verb in ["status", "validate", "list"] {
+        let named: &[&str] = if verb == "list" { &[] } else { &[cluster] };
+        for form in ["human", "json"] {
+            seen.command(0, &[&[verb], named, &["--output", form, "--verbose"]].concat());
+        }
+    }
+    seen.command(0, &["logs", cluster]);
+
+    // While a client waits for its user, its password is in its environment alone.
+    let mut client = rcup(&["cli", cluster])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("rcup runs");
+    let mut input = client.stdin.take().expect("an input");
+    let mut output = client.stdout.take().expect("an output");
+    input.write_all(b"PING\n").expect("it listens");
+    input.flush().expect("it listens");
+    let mut answer = [0; 4];
+    output.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"PONG");
+    let lines = command_lines();
+    assert!(
+        lines.contains("redis-cli") && lines.contains(&format!("cli {cluster}")),
+        "{lines}"
+    );
+    seen.add("the arguments of all processes", lines);
+    for node in 1..=6 {
+        look_into(&name.0.container(node), &mut seen).await;
+    }
+    drop(input);
+    client.wait().expect("it ends");
+
+    let engine = bollard::Docker::connect_with_defaults().expect("an engine");
+    let remains = name.remains().await;
+    seen.add("everything labelled", format!("{remains:?}"));
+    for network in &remains.networks {
+        let inspected = engine
+            .inspect_network(&network.id, None::<query::InspectNetworkOptions>)
+            .await;
+        seen.add(
+            "inspect network",
+            serde_json::to_string(&inspected.unwrap()).unwrap(),
+        );
+    }
+    for volume in &remains.volumes {
+        let inspected = engine.inspect_volume(&volume.name).await.unwrap();
+        seen.add("inspect volume", serde_json::to_string(&inspected).unwrap());
+    }
+    let environment = run_in(&name.0.container(1), &["env"]).await;
+    assert!(environment.contains("PATH="), "{environment}");
+    seen.add("the environment in a node", environment);
+
+    let other = rcup(&with(&[]))
+        .env("RCUP_PASSWORD", format!("{SECRET}-other"))
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(1));
+    seen.add("up with another password", all_of(&other));
+    seen.assert_clean();
+
+    // Where it is asked for, it is told; and where it lies, nobody else may read.
+    let env = rcup(&["env", cluster]).output().unwrap();
+    assert!(all_of(&env).contains(SECRET));
+    assert_kept(&name).await;
+    name.down().await;
+}
+
+/// The secret lies in two files of every node, where only the node's user may look.
+async fn assert_kept(name: &Name) {
+    for node in 1..=6 {
+        let container = name.0.container(node);
+        let directory = format!("/rcup/{node}");
+        let modes = run_in(
+            &container,
+            &[
+                "busybox",
+                "stat",
+                "-c",
+                "%a %u %n",
+                &directory,
+                &format!("{directory}/secrets.json"),
+            ],
+        )
+        .await;
+        let lines: Vec<&str> = modes.lines().map(str::trim).collect();
+        assert_eq!(lines[0], format!("700 999 {directory}"));
+        assert_eq!(lines[1], format!("600 999 {directory}/secrets.json"));
+        let holders = run_in(&container, &["busybox", "grep", "-rl", SECRET, &directory]).await;
+        let mut holders: Vec<&str> = holders.lines().map(str::trim).collect();
+        holders.sort_unstable();
+        assert_eq!(
+            holders,
+            [
+                format!("{directory}/redis.conf"),
+                format!("{directory}/secrets.json")
+            ]
+        );
+    }
+}

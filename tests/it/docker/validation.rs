@@ -1,0 +1,166 @@
+//! The validation suite on clusters that are in order: no false alarm, nothing left behind, failovers measured.
+
+use std::time::Duration;
+
+use rcup::check::{Selection, Status, Suite, Validation};
+use rcup::cluster::{Endpoint, SuiteOptions};
+use rcup::redis::{Access, Address};
+use rcup::spec::Engine;
+use rcup::{Cluster, ClusterSpec};
+
+use super::{Name, any_image, connect, docker, image, turn, up};
+
+fn suite(suite: Suite) -> SuiteOptions {
+    SuiteOptions::default().selection(Selection::of(suite))
+}
+
+fn quick(name: &Name, image: String) -> ClusterSpec {
+    ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(image)
+        .node_timeout(Duration::from_secs(1))
+        .build()
+        .unwrap()
+}
+
+async fn keys(cluster: &Cluster) -> u64 {
+    let mut all = 0;
+    for node in cluster.report().nodes {
+        let mut connection = connect(&node.advertised).await;
+        let own: u64 = redis::cmd("DBSIZE").query_async(&mut connection).await.unwrap();
+        all += own;
+    }
+    all
+}
+
+fn assert_in_order(outcome: &Validation, skipped: &[&str]) {
+    for check in &outcome.checks {
+        let wanted = if skipped.contains(&check.id) {
+            Status::Skip
+        } else {
+            Status::Pass
+        };
+        assert_eq!(check.status, wanted, "{check:#?}");
+    }
+    assert!(outcome.passed);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_in_order_raises_no_alarm_and_keeps_nothing() {
+    let _turn = turn().await;
+    for (engine, major, minor) in [(Engine::Redis, 7, 0), (Engine::Valkey, 8, 1)] {
+        let name = Name::new("suite");
+        let cluster = up(&quick(&name, image(engine, major, minor).await)).await;
+        let attached = Cluster::attach(docker(), &name.0).await.unwrap();
+        for round in 0..5 {
+            let outcome = attached.validate_with(&suite(Suite::Standard).round(round)).await;
+            assert_in_order(&outcome, &["anti-affinity"]);
+            assert_eq!(outcome.latency.len(), 6);
+            let smoke = attached.validate_with(&suite(Suite::Smoke)).await;
+            assert_in_order(&smoke, &[]);
+        }
+        assert_eq!(keys(&cluster).await, 0, "a key was left behind");
+        drop(cluster);
+        name.assert_gone().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failovers_by_command_by_freezing_and_by_killing_are_measured() {
+    let _turn = turn().await;
+    let name = Name::new("failover");
+    let cluster = up(&quick(&name, any_image().await)).await;
+    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
+    let outcome = attached.validate_with(&suite(Suite::Full)).await;
+    // A busy machine may take longer than the bound, and a crash may lose a write; everything else is certain.
+    for check in &outcome.checks {
+        if !check.id.starts_with("failover-") && check.id != "anti-affinity" {
+            assert_eq!(check.status, Status::Pass, "{check:#?}");
+        }
+    }
+    assert_eq!(outcome.failovers.len(), 3, "{:#?}", outcome.checks);
+    for failover in &outcome.failovers {
+        assert_eq!(failover.trouble, None, "{failover:#?}");
+        assert!(failover.promoted.is_some(), "{failover:#?}");
+        assert!(failover.writes_again >= failover.promoted.map(|at| at.saturating_sub(100)));
+        assert!(failover.back >= failover.revived, "{failover:#?}");
+        assert!(failover.acknowledged >= 20, "{failover:#?}");
+        assert_eq!(failover.noticed.len(), 5, "every other node is watched");
+    }
+    // A node is suspected after the node timeout, not before; a command needs no suspicion.
+    let [command, pause, kill] = outcome.failovers.as_slice() else {
+        unreachable!("three were counted")
+    };
+    assert_eq!(command.first_suspected(), None);
+    assert!(pause.first_suspected().is_some_and(|at| at >= 500), "{pause:#?}");
+    assert!(kill.first_failed().is_some_and(|at| at >= 500), "{kill:#?}");
+    assert_eq!(command.lost, 0);
+    // All is as it was: the roles of the plan, and no key.
+    let again = attached.validate_with(&suite(Suite::Standard)).await;
+    assert_in_order(&again, &["anti-affinity"]);
+    assert_eq!(keys(&cluster).await, 0, "a key was left behind");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_somebody_else_is_found_from_one_node_and_only_read() {
+    let _turn = turn().await;
+    let name = Name::new("foreign");
+    let cluster = up(&name.shape(3, 1).await).await;
+    let node = &cluster.report().nodes[4];
+    let (host, port) = node.advertised.rsplit_once(':').unwrap();
+    let address = Address::new(host, port.parse().unwrap());
+    let endpoint = Endpoint::enter(&address, &Access::open()).await.unwrap();
+    let mut connection = connect(&cluster.report().nodes[0].advertised).await;
+    let calls = async |connection: &mut redis::aio::MultiplexedConnection| -> String {
+        let text: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query_async(connection)
+            .await
+            .unwrap();
+        text
+    };
+    let read_only = endpoint.validate(&suite(Suite::Full).write(false)).await;
+    assert_in_order(
+        &read_only,
+        &[
+            "write-read",
+            "hash-tags",
+            "scripts",
+            "pubsub",
+            "ask",
+            "throughput",
+            "failover-command",
+            "failover-pause",
+            "failover-kill",
+        ],
+    );
+    assert_eq!(read_only.nodes.len(), 6);
+    let before = calls(&mut connection).await;
+    endpoint.validate(&suite(Suite::Full).write(false)).await;
+    let after = calls(&mut connection).await;
+    for command in [
+        "set",
+        "del",
+        "mset",
+        "eval",
+        "publish",
+        "spublish",
+        "cluster|setslot",
+    ] {
+        let of = |text: &str| {
+            text.lines()
+                .find_map(|line| {
+                    line.strip_prefix(&format!("cmdstat_{command}:calls="))?
+                        .split(',')
+                        .next()?
+                        .parse()
+                        .ok()
+                })
+                .unwrap_or(0_u64)
+        };
+        assert_eq!(of(&before), of(&after), "{command} was sent without --write");
+    }
+    let writing = endpoint.validate(&suite(Suite::Standard)).await;
+    assert_in_order(&writing, &[]);
+    assert_eq!(keys(&cluster).await, 0, "a key was left behind");
+}
