@@ -2,10 +2,13 @@
 # Makes sure that a Docker engine answers: installs and starts one where that is needed.
 #
 # Running it again does nothing. A healthy daemon is never restarted, and an engine that DOCKER_HOST
-# names is only asked whether it is there.
+# names is only asked whether it is there. A daemon that takes connections and answers none is told of; it is
+# restarted only where RCUP_RESTART_STUCK_ENGINE=1 says so, because that may end what runs on it.
 set -eu
 
 DEADLINE=${RCUP_DOCKER_DEADLINE:-60}
+PATIENCE=${RCUP_DOCKER_PATIENCE:-30}
+PID_FILE=${RCUP_DOCKER_PID_FILE:-/var/run/docker.pid}
 LOG=${RCUP_DOCKERD_LOG:-/var/log/dockerd.log}
 SYSTEMD_MARK=${RCUP_SYSTEMD_MARK:-/run/systemd/system}
 SOCKET=/var/run/docker.sock
@@ -33,7 +36,11 @@ is_elsewhere() {
 # directly where the command line is missing.
 answers() {
     if has docker; then
-        docker info >/dev/null 2>&1
+        code=0
+        bounded docker info >/dev/null 2>&1 || code=$?
+        # What `timeout` returns when it had to end the command.
+        [ "$code" -ne 124 ] || STUCK=yes
+        return "$code"
     elif has curl; then
         case ${DOCKER_HOST:-unix://$SOCKET} in
             unix://*)
@@ -45,6 +52,16 @@ answers() {
         esac
     else
         return 1
+    fi
+}
+
+STUCK=
+
+bounded() {
+    if has timeout; then
+        timeout "$PATIENCE" "$@"
+    else
+        "$@"
     fi
 }
 
@@ -106,6 +123,28 @@ wait_for_engine() {
     done
 }
 
+# A daemon that is stuck takes no notice of being asked to stop, either, so it is ended after a while.
+restart_stuck_engine() {
+    pid=$(cat "$PID_FILE" 2>/dev/null) || fail "the stuck daemon has left no $PID_FILE" "Restart Docker by hand."
+    say "ending the stuck daemon, process $pid"
+    as_root kill "$pid" || say "process $pid is not there"
+    waited=0
+    while as_root kill -0 "$pid" 2>/dev/null; do
+        [ "$waited" -ne "$PATIENCE" ] || as_root kill -9 "$pid"
+        [ "$waited" -le $((PATIENCE + 10)) ] || fail "process $pid does not end" "Restart the machine."
+        sleep 1
+        waited=$((waited + 1))
+    done
+    start_engine
+}
+
+explain_stuck() {
+    fail "the engine takes connections, but has not answered 'docker info' within $PATIENCE s: it is stuck" \
+        "Restart it: sudo systemctl restart docker" \
+        "Or run this again with RCUP_RESTART_STUCK_ENGINE=1, which ends the daemon and starts it anew." \
+        "Containers without a restart policy may end with it."
+}
+
 is_forbidden() {
     [ -S "$SOCKET" ] && [ ! -w "$SOCKET" ]
 }
@@ -140,6 +179,14 @@ main() {
     fi
     if is_forbidden; then
         explain
+    fi
+    if [ -n "$STUCK" ]; then
+        [ "${RCUP_RESTART_STUCK_ENGINE:-}" = 1 ] || explain_stuck
+        STUCK=
+        restart_stuck_engine
+        wait_for_engine || explain
+        say "the engine answers again"
+        exit 0
     fi
     has dockerd || install_engine
     has docker || has curl || fail "nothing here can ask the engine whether it answers" "Install curl."

@@ -16,3 +16,4 @@ mod retry;
 mod rollback;
 mod scene;
 mod schemas;
+mod scripts;
