@@ -5,6 +5,7 @@
 # names is only asked whether it is there. A daemon that takes connections and answers none is told of; it is
 # restarted only where RCUP_RESTART_STUCK_ENGINE=1 says so, because that may end what runs on it.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 DEADLINE=${RCUP_DOCKER_DEADLINE:-60}
 PATIENCE=${RCUP_DOCKER_PATIENCE:-30}
@@ -12,17 +13,6 @@ PID_FILE=${RCUP_DOCKER_PID_FILE:-/var/run/docker.pid}
 LOG=${RCUP_DOCKERD_LOG:-/var/log/dockerd.log}
 SYSTEMD_MARK=${RCUP_SYSTEMD_MARK:-/run/systemd/system}
 SOCKET=/var/run/docker.sock
-
-say() { printf 'ensure-docker: %s\n' "$*" >&2; }
-
-fail() {
-    say "$1"
-    shift
-    for line in "$@"; do printf '  %s\n' "$line" >&2; done
-    exit 1
-}
-
-has() { command -v "$1" >/dev/null 2>&1; }
 
 # An engine that DOCKER_HOST names is somebody else's to start: another machine's, or a rootless one.
 is_elsewhere() {
@@ -69,23 +59,12 @@ ping_engine() {
     curl -fsS -m 5 "$@" >/dev/null 2>&1
 }
 
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif has sudo; then
-        sudo "$@"
-    else
-        fail "this needs root: $*" "Run the script as root, or install sudo."
-    fi
-}
-
 # The command line is a package of its own in newer releases, so curl comes along to ask the engine.
 install_engine() {
     has apt-get || fail "dockerd is missing, and this is no Debian or Ubuntu" \
         "Install Docker with your system's packages (https://docs.docker.com/engine/install/), then run this again."
     say "dockerd is missing; installing docker.io from the distribution's packages"
-    as_root apt-get -q update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends docker.io iptables curl
+    install_packages docker.io iptables curl
 }
 
 # A daemon that was started in the background must outlive this script and its terminal.

@@ -6,20 +6,10 @@
 #
 # What is there already is left alone. RCUP names the program to use (default: target/release/rcup).
 set -eu
+. "$(dirname "$0")/common.sh"
 
 RCUP=${RCUP:-target/release/rcup}
 OFFICIAL=redis:8
-
-say() { printf 'ensure-images: %s\n' "$*" >&2; }
-
-fail() {
-    say "$1"
-    shift
-    for line in "$@"; do printf '  %s\n' "$line" >&2; done
-    exit 1
-}
-
-has() { command -v "$1" >/dev/null 2>&1; }
 
 # Whether rcup has made an image whose name matches the pattern.
 is_local() {

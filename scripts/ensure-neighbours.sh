@@ -4,11 +4,10 @@
 # N nodes on one network need N*N entries, and Linux keeps 1024 for all network namespaces together unless it
 # is told otherwise. The change lasts until the machine restarts.
 set -eu
+. "$(dirname "$0")/common.sh"
 
 WANTED=16384
 FILE=/proc/sys/net/ipv4/neigh/default/gc_thresh3
-
-say() { printf 'ensure-neighbours: %s\n' "$*" >&2; }
 
 [ -r "$FILE" ] || exit 0
 now=$(cat "$FILE")
@@ -20,7 +19,7 @@ raise() {
 }
 if [ "$(id -u)" -eq 0 ]; then
     raise env
-elif command -v sudo >/dev/null 2>&1; then
+elif has sudo; then
     raise sudo
 else
     say "this needs root; without it, clusters of more than some 30 nodes are refused"

@@ -3,27 +3,7 @@
 #
 # Running it again does nothing.
 set -eu
-
-say() { printf 'ensure-toolchain: %s\n' "$*" >&2; }
-
-fail() {
-    say "$1"
-    shift
-    for line in "$@"; do printf '  %s\n' "$line" >&2; done
-    exit 1
-}
-
-has() { command -v "$1" >/dev/null 2>&1; }
-
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then
-        "$@"
-    elif has sudo; then
-        sudo "$@"
-    else
-        fail "this needs root: $*" "Run the script as root, or install sudo."
-    fi
-}
+. "$(dirname "$0")/common.sh"
 
 # rustc calls cc to link, and cc needs the C library's start files.
 ensure_linker() {
@@ -31,8 +11,7 @@ ensure_linker() {
     has apt-get || fail "there is no C compiler, which rustc needs to link" \
         "Install gcc (or clang) and the C library's development files with your system's packages."
     say "there is no C compiler, which rustc needs to link; installing gcc"
-    as_root apt-get -q update
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends gcc libc6-dev
+    install_packages gcc libc6-dev
 }
 
 ensure_component() {

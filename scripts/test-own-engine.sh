@@ -2,13 +2,12 @@
 # Runs the tests that need root: they start an engine of their own in a network namespace of its own, or put files of
 # their own over the kernel's.
 set -eu
-
-say() { printf 'test-own-engine: %s\n' "$*" >&2; }
+. "$(dirname "$0")/common.sh"
 
 set -- "${CARGO:-cargo}" test --locked --test it -- --ignored docker::own_engine docker::doctor
 if [ "$(id -u)" -eq 0 ]; then
     exec "$@"
-elif command -v sudo >/dev/null 2>&1 && sudo -n true 2>/dev/null; then
+elif has sudo && sudo -n true 2>/dev/null; then
     say "these tests start an engine of their own, with sudo"
     exec sudo -E env "PATH=$PATH" "$@"
 fi
