@@ -1,6 +1,7 @@
 //! Chaos for the cleaner: runs that are ended at any moment, beside clusters that live. One sweep afterwards
 //! leaves exactly the living. `RCUP_CHAOS=200` makes it a soak.
 
+use redis::AsyncCommands as _;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -100,12 +101,7 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
     assert_eq!(left, living, "swept: {swept:?}");
     for cluster in [&owned, &plain, &kept] {
         let mut client = cluster.client().await.unwrap();
-        let () = redis::cmd("SET")
-            .arg("a")
-            .arg(1)
-            .query_async(&mut client)
-            .await
-            .unwrap();
+        let () = client.set("a", 1).await.unwrap();
         if cluster.name() != owned.name() {
             down(&docker(), cluster.name(), false, &Silent).await.unwrap();
         }

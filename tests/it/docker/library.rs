@@ -1,6 +1,7 @@
 //! The library as a test uses it: a cluster of its own without any settings, and nothing left behind however
 //! the test ends.
 
+use redis::AsyncCommands as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,13 +46,8 @@ async fn a_cluster_is_used_through_its_handle_and_gone_with_it_on_one_thread() {
     let cluster = small().await.observer(observer).up().await.unwrap();
     let name = cluster.name().clone();
     let mut client = cluster.client().await.unwrap();
-    let () = redis::cmd("SET")
-        .arg("a")
-        .arg(1)
-        .query_async(&mut client)
-        .await
-        .unwrap();
-    let read: u32 = redis::cmd("GET").arg("a").query_async(&mut client).await.unwrap();
+    let () = client.set("a", 1).await.unwrap();
+    let read: u32 = client.get("a").await.unwrap();
     assert_eq!(read, 1);
     assert_eq!((cluster.urls().len(), cluster.nodes().len()), (3, 3));
     let logs = cluster.logs(Some(5)).await.unwrap();
@@ -167,12 +163,7 @@ async fn ten_tests_start_ten_clusters_without_a_clash() {
     assert_eq!(ports.len(), 60);
     for cluster in &clusters {
         let mut client = cluster.client().await.unwrap();
-        let () = redis::cmd("SET")
-            .arg("x")
-            .arg(1)
-            .query_async(&mut client)
-            .await
-            .unwrap();
+        let () = client.set("x", 1).await.unwrap();
     }
     drop(clusters);
     for name in names.drain(..) {

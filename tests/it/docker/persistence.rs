@@ -1,5 +1,6 @@
 //! Data on volumes: it outlives the nodes, the containers, the network, a crash, and goes only on the user's word.
 
+use redis::AsyncCommands as _;
 use std::time::Duration;
 
 use assert_cmd::Command;
@@ -47,12 +48,7 @@ async fn client(cluster: &Cluster) -> ClusterConnection {
 async fn fill(cluster: &Cluster) {
     let mut client = client(cluster).await;
     for nth in 0..KEYS {
-        let () = redis::cmd("SET")
-            .arg(format!("key:{nth}"))
-            .arg(nth)
-            .query_async(&mut client)
-            .await
-            .unwrap();
+        let () = client.set(format!("key:{nth}"), nth).await.unwrap();
     }
 }
 

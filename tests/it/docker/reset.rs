@@ -1,5 +1,6 @@
 //! A reset brings a cluster back to its plan, whatever a test has done to it, and proves it.
 
+use redis::AsyncCommands as _;
 use std::time::Duration;
 
 use rcup::cluster::Reset;
@@ -43,12 +44,7 @@ async fn litter(cluster: &Cluster) {
     let mut client = cluster.client().await.unwrap();
     for n in 0..300 {
         let key = format!("litter:{n}");
-        let () = redis::cmd("SET")
-            .arg(&key)
-            .arg(n)
-            .query_async(&mut client)
-            .await
-            .unwrap();
+        let () = client.set(&key, n).await.unwrap();
     }
     for node in 1..=6 {
         tell(cluster, node, &["SCRIPT", "LOAD", "return 1"]).await;

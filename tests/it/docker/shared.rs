@@ -1,6 +1,7 @@
 //! One cluster for all tests of a run: started by the first, used by all, in one process and in many, alone
 //! where a test breaks things, and gone when the run has ended.
 
+use redis::AsyncCommands as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,17 +29,8 @@ async fn member() {
     let ms = begun.elapsed().as_millis();
     let mut client = cluster.client().await.unwrap();
     let key = format!("of:{}", std::process::id());
-    let () = redis::cmd("SET")
-        .arg(&key)
-        .arg(1)
-        .query_async(&mut client)
-        .await
-        .unwrap();
-    let read: u32 = redis::cmd("GET")
-        .arg(&key)
-        .query_async(&mut client)
-        .await
-        .unwrap();
+    let () = client.set(&key, 1).await.unwrap();
+    let read: u32 = client.get(&key).await.unwrap();
     assert_eq!(read, 1);
     println!("member {} {ms}", cluster.topology().name());
 }
@@ -103,27 +95,17 @@ async fn threads_share_it_and_whoever_is_alone_may_break_it() {
     let waiting = tokio::spawn(async { exclusive_of(builder().await).await.unwrap() });
     // Nobody is alone as long as others use it.
     let mut client = one.client().await.unwrap();
-    let () = redis::cmd("SET")
-        .arg("a")
-        .arg(1)
-        .query_async(&mut client)
-        .await
-        .unwrap();
+    let () = client.set("a", 1).await.unwrap();
     assert!(!waiting.is_finished());
     drop((one, other));
     let alone = waiting.await.unwrap();
-    let read: Option<u32> = redis::cmd("GET").arg("a").query_async(&mut client).await.unwrap();
+    let read: Option<u32> = client.get("a").await.unwrap();
     assert_eq!(read, None, "whoever is alone gets it as new");
     alone.node(1).unwrap().kill().await.unwrap();
     drop(alone);
     let after = shared_of(builder().await).await.unwrap();
     let mut client = after.client().await.unwrap();
-    let () = redis::cmd("SET")
-        .arg("b")
-        .arg(1)
-        .query_async(&mut client)
-        .await
-        .unwrap();
+    let () = client.set("b", 1).await.unwrap();
     assert!(
         after
             .report()
