@@ -6,10 +6,12 @@ mod conf;
 mod document;
 mod kubernetes;
 mod nodes_conf;
+mod placeless;
 mod redis_conf;
 pub mod report;
 mod secrets;
 mod settings;
+mod swarm;
 mod tls;
 mod yaml;
 
@@ -22,4 +24,5 @@ pub use nodes_conf::{ghost, has_ghosts, nodes_conf, settled_nodes_conf};
 pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf};
 pub use secrets::{secret_lines, secrets_path};
 pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary};
+pub use swarm::{STACK_FILE, swarm};
 pub use tls::{authority_path, certificate_files, tls_lines};

@@ -711,6 +711,7 @@ fn no_export_holds_a_password() {
         ("compose", &[][..]),
         ("conf", &[]),
         ("kubernetes", &[]),
+        ("swarm", &[]),
         ("bare-metal", &["--hosts", "10.1.0.1,10.1.0.2"]),
     ] {
         let arguments = [&[format, "--masters", "30", "-o", format], more].concat();
@@ -738,6 +739,7 @@ fn an_exported_password_lies_in_a_file_of_its_own_and_nowhere_else() {
         ("compose", &[][..]),
         ("conf", &[]),
         ("kubernetes", &[]),
+        ("swarm", &[]),
         ("bare-metal", hosts),
     ] {
         let mut command = rcup();

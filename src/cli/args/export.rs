@@ -34,6 +34,23 @@ pub enum ExportVerb {
                       kubectl apply -k kubernetes"
     )]
     Kubernetes(Export),
+    /// A stack for `docker stack deploy`: an overlay network, a service for each node
+    #[command(after_help = "Proven on a swarm of one machine.\n\nExamples:\n  \
+                      rcup export swarm --masters 3 --image redis:8.0 --machines a,b,c -o stack.yml\n  \
+                      docker stack deploy -c stack.yml orders")]
+    Swarm {
+        #[command(flatten)]
+        export: Export,
+        /// Host names of the swarm's machines, to which the nodes are pinned, replicas off their master's
+        #[arg(
+            long,
+            value_name = "NAME,NAME",
+            value_delimiter = ',',
+            help_heading = "Export",
+            display_order = 0
+        )]
+        machines: Vec<String>,
+    },
     /// A directory with a deploy.sh that brings the cluster up on machines over SSH
     #[command(
         after_help = "The machines' packages bring the server; the image's version does not matter. Data is kept by an \
@@ -82,6 +99,7 @@ impl ExportVerb {
             Self::Compose(_) => "compose",
             Self::Conf(_) => "conf",
             Self::Kubernetes(_) => "kubernetes",
+            Self::Swarm { .. } => "swarm",
             Self::BareMetal { .. } => "bare-metal",
         }
     }
@@ -92,6 +110,7 @@ impl ExportVerb {
             Self::Compose(export)
             | Self::Conf(export)
             | Self::Kubernetes(export)
+            | Self::Swarm { export, .. }
             | Self::BareMetal { export, .. } => export,
         }
     }

@@ -29,6 +29,7 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         ExportVerb::Compose(_) => vec![render::compose(&topology)?],
         ExportVerb::Conf(_) => render::conf(&topology, &secrets),
         ExportVerb::Kubernetes(_) => render::kubernetes(&topology),
+        ExportVerb::Swarm { machines, .. } => vec![render::swarm(&topology, machines)?],
         ExportVerb::BareMetal { hosts, clients, .. } => {
             let place = BareMetal {
                 hosts: hosts.clone(),

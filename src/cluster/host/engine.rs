@@ -1,5 +1,6 @@
 //! Of what kind the engine is, and what it keeps where.
 
+use std::io::ErrorKind;
 use std::net::SocketAddrV4;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -89,19 +90,32 @@ pub(super) fn ahead(time: Option<SystemTime>, asked: SystemTime, answered: Syste
     Ok((ms(time) - i64::midpoint(asked, answered), exact))
 }
 
+/// How many nodes are tried before the way to them is doubted: one may be about to end.
+const TRIED: usize = 4;
+
 /// Whether an address on the engine's bridges answers from here: a node's where one runs, else the default
 /// bridge's own.
 pub(super) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
-    if let Some((name, address)) = a_running_node(observed) {
-        let opened = tokio::time::timeout(NEAR, tokio::net::TcpStream::connect(address)).await;
-        return Ok(match opened {
-            Ok(Ok(_)) => (true, format!("{name} answers at {address}")),
-            Ok(Err(error)) => (false, format!("{name} does not answer at {address}: {error}")),
-            Err(_) => (
-                false,
-                format!("{name} does not answer at {address} for {} ms", NEAR.as_millis()),
-            ),
-        });
+    let mut silent = None;
+    for (name, address) in running_nodes(observed).take(TRIED) {
+        match tokio::time::timeout(NEAR, tokio::net::TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Ok((true, format!("{name} answers at {address}"))),
+            // Only its own kernel can refuse, so the way there is open.
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                return Ok((
+                    true,
+                    format!("{name} refuses at {address}, so the way there is open"),
+                ));
+            }
+            Ok(Err(error)) => silent = Some(format!("{name} does not answer at {address}: {error}")),
+            Err(_) => {
+                let ms = NEAR.as_millis();
+                silent = Some(format!("{name} does not answer at {address} for {ms} ms"));
+            }
+        }
+    }
+    if let Some(silent) = silent {
+        return Ok((false, silent));
     }
     let subnet = observed
         .networks
@@ -123,12 +137,12 @@ pub(super) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
     })
 }
 
-fn a_running_node(observed: &Observed) -> Option<(String, SocketAddrV4)> {
+fn running_nodes(observed: &Observed) -> impl Iterator<Item = (String, SocketAddrV4)> {
     observed
         .containers
         .iter()
         .filter(|container| container.activity == Activity::Running)
-        .find_map(|container| {
+        .filter_map(|container| {
             let topology = labels::topology(&container.labels).ok()?;
             let node = topology
                 .nodes

@@ -17,7 +17,7 @@ use crate::error::Result;
 use crate::spec::Engine;
 use crate::topology::{Node, Role, Topology};
 
-pub use place::BareMetal;
+pub use place::{BareMetal, host_of};
 
 /// The script. It is the same for every cluster, and reads what it needs from `cluster.env`.
 const DEPLOY: &str = include_str!("deploy.sh");

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::BUS_OFFSET;
-use crate::topology::{Role, Topology};
+use crate::topology::{Node, Role, Topology};
 
 /// The port of a host's first node where the user names none: the one that Redis has by default.
 const FIRST_PORT: u16 = 6379;
@@ -21,7 +21,20 @@ pub struct BareMetal {
     pub clients: Vec<Ipv4Net>,
 }
 
-/// The same topology with the nodes on the hosts: masters in turn, and every replica a further host on.
+/// On which of so many hosts, counted from 0, a node runs: masters in turn, and every replica a further host on.
+pub fn host_of(topology: &Topology, node: &Node, hosts: usize) -> usize {
+    let home = node.shard - 1;
+    let at = match node.role {
+        Role::Replica if hosts > 1 => {
+            let nth = (node.index - 1) / topology.shards.len();
+            home + 1 + (nth - 1) % (hosts - 1)
+        }
+        Role::Master | Role::Replica => home,
+    };
+    at % hosts
+}
+
+/// The same topology with the nodes on the hosts.
 pub(super) fn spread(topology: &Topology, place: &BareMetal) -> Result<Topology> {
     let usage =
         |message: String, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint.to_owned()));
@@ -51,17 +64,9 @@ pub(super) fn spread(topology: &Topology, place: &BareMetal) -> Result<Topology>
     let first = topology.spec.port().unwrap_or(FIRST_PORT);
     let mut placed = topology.clone();
     let mut next: BTreeMap<Ipv4Addr, u16> = BTreeMap::new();
-    let masters = topology.shards.len();
     for node in &mut placed.nodes {
-        let home = node.shard - 1;
-        let at = match node.role {
-            Role::Master => home,
-            Role::Replica => {
-                let nth = (node.index - 1) / masters;
-                home + 1 + (nth - 1) % (hosts.len() - 1)
-            }
-        };
-        node.ip = hosts[at % hosts.len()];
+        let at = host_of(topology, node, hosts.len());
+        node.ip = hosts[at];
         let port = next.entry(node.ip).or_insert(first);
         node.port = *port;
         if *port > u16::MAX - BUS_OFFSET {

@@ -7,7 +7,7 @@
 mod manifests;
 
 use super::document::Document;
-use super::redis_conf::settled_redis_conf;
+use super::placeless::placeless_conf;
 use crate::topology::Topology;
 
 /// What the pods run, in files of their own so that a shell and its checkers can read them.
@@ -17,9 +17,6 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("probe.sh", include_str!("probe.sh")),
     ("create.sh", include_str!("create.sh")),
 ];
-
-/// Directives that differ from pod to pod, or are Kubernetes's matter.
-const OTHERWISE: [&str; 6] = ["port", "dir", "bind", "cluster-announce-ip", "appendonly", "save"];
 
 /// Renders the directory.
 pub fn kubernetes(topology: &Topology) -> Vec<Document> {
@@ -39,38 +36,12 @@ pub fn kubernetes(topology: &Topology) -> Vec<Document> {
 
 /// What all pods have in common.
 fn conf(topology: &Topology) -> String {
-    let wishes = topology.spec.directives();
-    let wished = |name: &str| wishes.iter().any(|wish| wish.name() == name);
-    let mut text = format!(
+    let head = format!(
         "# Every pod of the cluster `{}`; what is a pod's own is added by scripts/start.sh.\n\nport {}\ndir /data\n",
         topology.name(),
         manifests::PORT
     );
-    let keeps = topology.spec.persist();
-    if !keeps && !wished("appendonly") {
-        text.push_str(
-            "\n# A pod that starts again has its data: at most a second of writes is lost.\nappendonly yes\n",
-        );
-    }
-    if !keeps && !wished("save") {
-        text.push_str("save \"\"\n");
-    }
-    let Some(node) = topology.nodes.first() else {
-        return text;
-    };
-    for paragraph in settled_redis_conf(topology, node).split("\n\n").skip(1) {
-        let is_otherwise = |line: &str| {
-            let name = line.split(' ').next().unwrap_or_default();
-            OTHERWISE.contains(&name) && !(matches!(name, "appendonly" | "save") && (keeps || wished(name)))
-        };
-        let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
-        if lines.iter().any(|line| !line.starts_with('#')) {
-            text.push('\n');
-            text.push_str(&lines.join("\n"));
-            text.push('\n');
-        }
-    }
-    text
+    placeless_conf(topology, &head)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use rcup::check::host::{Diagnosis, Finding, Severity};
 use rcup::cluster::{Look, Reading, examine};
 use rcup::spec::{Profile, Pull};
 
-use super::{Name, any_image, docker, turn, up};
+use super::{Name, alone, any_image, docker, turn, up};
 
 async fn look(look: Look) -> Diagnosis {
     let spec = ClusterSpec::builder().image(any_image().await).build().unwrap();
@@ -27,6 +27,8 @@ fn read(path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_shows_the_same_kernel_as_this_machine() {
+    // Other tests take nodes off their networks.
+    let _alone = alone().await;
     let near = look(Look::of(Profile::Staging)).await;
     let through = look(Look::of(Profile::Staging).reading(Reading::Container)).await;
     for id in [

@@ -19,6 +19,7 @@ mod secrecy;
 mod security;
 mod shared;
 mod side_by_side;
+mod swarm;
 mod told;
 mod validation;
 

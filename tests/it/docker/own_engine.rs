@@ -12,16 +12,16 @@ use std::time::{Duration, Instant};
 use super::any_image;
 
 /// One such engine at a time: they would compete for the same subnets of the same names.
-static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+pub static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
 /// An engine, gone with everything in it when this is dropped.
-struct OwnEngine {
+pub struct OwnEngine {
     name: String,
     dir: PathBuf,
     daemon: Option<Child>,
 }
 
-fn run(program: &str, arguments: &[&str]) -> String {
+pub fn run(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
         .output()
@@ -35,7 +35,7 @@ fn run(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !condition() {
         assert!(begun.elapsed() < Duration::from_mins(1), "in vain: {what}");
@@ -45,7 +45,7 @@ fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 
 impl OwnEngine {
     /// An engine with `image` on a disk of so many megabytes.
-    fn start(name: &str, megabytes: usize, image: &str) -> Self {
+    pub fn start(name: &str, megabytes: usize, image: &str) -> Self {
         let name = format!("rcup-{name}-{}", std::process::id());
         let dir = std::env::temp_dir().join(&name);
         fs::create_dir_all(&dir).unwrap();
@@ -79,11 +79,11 @@ impl OwnEngine {
     }
 
     /// A place for rcup's locks that is not on the engine's disk.
-    fn run_dir(&self) -> PathBuf {
+    pub fn run_dir(&self) -> PathBuf {
         self.dir.with_extension("run")
     }
 
-    fn endpoint(&self) -> String {
+    pub fn endpoint(&self) -> String {
         format!("unix://{}", self.path("d.sock"))
     }
 
@@ -176,7 +176,7 @@ impl OwnEngine {
         command
     }
 
-    fn rcup_ok(&self, arguments: &[&str]) -> String {
+    pub fn rcup_ok(&self, arguments: &[&str]) -> String {
         let output = self.rcup(arguments).output().unwrap();
         assert!(
             output.status.success(),

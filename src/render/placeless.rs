@@ -1,0 +1,40 @@
+//! The `redis.conf` of nodes that somebody else places: a scheduler gives them their addresses and restarts them.
+
+use super::redis_conf::settled_redis_conf;
+use crate::topology::Topology;
+
+/// Directives that differ from node to node, or are the scheduler's matter.
+const OTHERWISE: [&str; 6] = ["port", "dir", "bind", "cluster-announce-ip", "appendonly", "save"];
+
+/// What all nodes have in common, after `head`. A node that is started anew by itself must have its data, or an
+/// empty master would empty its replicas: where nothing else is wished, there is an append-only file.
+pub fn placeless_conf(topology: &Topology, head: &str) -> String {
+    let wishes = topology.spec.directives();
+    let wished = |name: &str| wishes.iter().any(|wish| wish.name() == name);
+    let mut text = head.to_owned();
+    let keeps = topology.spec.persist();
+    if !keeps && !wished("appendonly") {
+        text.push_str(
+            "\n# A node that starts again has its data: at most a second of writes is lost.\nappendonly yes\n",
+        );
+    }
+    if !keeps && !wished("save") {
+        text.push_str("save \"\"\n");
+    }
+    let Some(node) = topology.nodes.first() else {
+        return text;
+    };
+    for paragraph in settled_redis_conf(topology, node).split("\n\n").skip(1) {
+        let is_otherwise = |line: &str| {
+            let name = line.split(' ').next().unwrap_or_default();
+            OTHERWISE.contains(&name) && !(matches!(name, "appendonly" | "save") && (keeps || wished(name)))
+        };
+        let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
+        if lines.iter().any(|line| !line.starts_with('#')) {
+            text.push('\n');
+            text.push_str(&lines.join("\n"));
+            text.push('\n');
+        }
+    }
+    text
+}

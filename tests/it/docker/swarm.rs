@@ -1,0 +1,127 @@
+//! The exported stack on a real swarm of one machine, on an engine of its own.
+
+use std::process::Command;
+
+use super::any_image;
+use super::own_engine::{ONE, OwnEngine, eventually, run};
+
+const STACK: &str = "orders";
+
+struct Swarm(OwnEngine);
+
+impl Swarm {
+    fn docker(&self, arguments: &[&str]) -> String {
+        let endpoint = self.0.endpoint();
+        run("docker", &[&["-H", &endpoint], arguments].concat())
+    }
+
+    /// The stack's tasks that run, by their services' names.
+    fn tasks(&self) -> Vec<String> {
+        let filter = format!("label=com.docker.stack.namespace={STACK}");
+        let format = "{{.Label \"com.docker.swarm.service.name\"}} {{.ID}}";
+        let listed = self.docker(&["ps", "--filter", &filter, "--format", format]);
+        let mut tasks: Vec<String> = listed.lines().map(ToOwned::to_owned).collect();
+        tasks.sort_unstable();
+        tasks
+    }
+
+    /// A command to a node, by its place in the list; nothing where the node does not answer.
+    fn ask(&self, task: &str, command: &[&str]) -> String {
+        let (service, id) = task.split_once(' ').unwrap();
+        let index: u16 = service.rsplit('-').next().unwrap().parse().unwrap();
+        let port = (7000 + index).to_string();
+        let endpoint = self.0.endpoint();
+        let shell = "REDISCLI_AUTH=$(cat /run/secrets/password) exec redis-cli -c \"$@\"";
+        let output = Command::new("docker")
+            .args(["-H", &endpoint, "exec", id, "sh", "-c", shell, "-", "-p", &port])
+            .args(command)
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// All six run, each calls the cluster ok, and each has a link to each other.
+    fn is_ready(&self) -> bool {
+        let tasks = self.tasks();
+        let agrees = |task: &String| {
+            let nodes = self.ask(task, &["cluster", "nodes"]);
+            nodes.lines().filter(|line| !line.is_empty()).count() == 6
+                && !nodes.contains("disconnected")
+                && !nodes.contains("fail")
+                && self.ask(task, &["cluster", "info"]).contains("cluster_state:ok")
+                && !self
+                    .ask(task, &["info", "replication"])
+                    .contains("master_link_status:down")
+        };
+        tasks.len() == 6 && tasks.iter().all(agrees)
+    }
+
+    fn ids(&self) -> Vec<String> {
+        self.tasks()
+            .iter()
+            .map(|task| self.ask(task, &["cluster", "myid"]))
+            .collect()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "needs root and an engine of its own: `make test` runs it"]
+async fn a_stack_becomes_one_cluster_and_stays_it_through_restarts() {
+    let _one = ONE.lock().await;
+    let image = any_image().await;
+    let swarm = Swarm(OwnEngine::start("swarm", 800, &image));
+    swarm.docker(&["swarm", "init", "--advertise-addr", "127.0.0.1"]);
+    let directory = swarm.0.run_dir();
+    let stack = directory.join("stack.yml");
+    let stack = stack.to_str().unwrap();
+    swarm.0.rcup_ok(&[
+        "export",
+        "swarm",
+        STACK,
+        "--masters",
+        "3",
+        "--image",
+        &image,
+        "--password",
+        "-o",
+        stack,
+    ]);
+    let deploy = || swarm.docker(&["stack", "deploy", "--resolve-image", "never", "-c", stack, STACK]);
+    deploy();
+    eventually("the stack is one cluster", || swarm.is_ready());
+    let ids = swarm.ids();
+    for n in 0..50 {
+        let written = swarm.ask(
+            &swarm.tasks()[n % 6],
+            &["set", &format!("key:{n}"), &n.to_string()],
+        );
+        assert_eq!(written.trim(), "OK", "key:{n}");
+    }
+    // A task that dies comes again, at another address.
+    let victim = swarm.tasks()[0].clone();
+    swarm.docker(&["kill", victim.split_once(' ').unwrap().1]);
+    eventually("the dead task's place is taken", || {
+        !swarm.tasks().contains(&victim) && swarm.is_ready()
+    });
+    // The same stack again changes nothing.
+    let before = swarm.tasks();
+    deploy();
+    assert_eq!(swarm.tasks(), before);
+    // All tasks go and come at once.
+    swarm.docker(&["stack", "rm", STACK]);
+    eventually("the stack is gone", || {
+        swarm.docker(&["ps", "-aq"]).is_empty()
+            && !swarm
+                .docker(&["network", "ls", "--format", "{{.Name}}"])
+                .contains(STACK)
+    });
+    deploy();
+    eventually("the stack is the same cluster again", || swarm.is_ready());
+    assert_eq!(swarm.ids(), ids);
+    for n in 0..50 {
+        let read = swarm.ask(&swarm.tasks()[(n + 1) % 6], &["get", &format!("key:{n}")]);
+        assert_eq!(read.trim(), n.to_string());
+    }
+    swarm.docker(&["stack", "rm", STACK]);
+    swarm.docker(&["swarm", "leave", "--force"]);
+}
