@@ -40,6 +40,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
 	scripts/ensure-compose.sh
+	scripts/ensure-python.sh
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh
 	$(CARGO) test --locked

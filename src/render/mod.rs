@@ -1,6 +1,7 @@
 //! Pure text: what stands in a node's files, in the files that take a cluster elsewhere, and in reports.
 
 mod bare_metal;
+pub mod clients;
 mod compose;
 mod conf;
 mod document;

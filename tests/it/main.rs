@@ -17,3 +17,4 @@ mod rollback;
 mod scene;
 mod schemas;
 mod scripts;
+mod snippets;

@@ -1,6 +1,7 @@
 //! The flags and their texts.
 
 mod config;
+mod env;
 mod export;
 mod import;
 mod security;
@@ -16,6 +17,7 @@ use rcup::image::Source;
 use rcup::spec::{Engine, Selector};
 
 pub use config::{ConfigVerb, Init as ConfigInit, Show as ConfigShow};
+pub use env::{Env, EnvFormat};
 pub use export::{Export, ExportVerb};
 pub use import::{Import, ImportVerb};
 pub use spec::{Spec, Start};
@@ -391,28 +393,6 @@ pub struct Exec {
     /// The command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<String>,
-}
-
-#[derive(Args, Debug)]
-#[command(after_help = "Examples:\n  eval \"$(rcup env orders)\"\n  rcup env orders --format dotenv > .env")]
-pub struct Env {
-    /// Name of the cluster
-    #[arg(default_value = "default")]
-    pub name: ClusterName,
-    /// In which form
-    #[arg(long, value_name = "FORMAT", default_value = "shell")]
-    pub format: EnvFormat,
-}
-
-/// In which form `rcup env` prints.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum EnvFormat {
-    /// Lines for `eval` in a POSIX shell
-    Shell,
-    /// Lines for a .env file
-    Dotenv,
-    /// One JSON object
-    Json,
 }
 
 /// What to do with certificates.

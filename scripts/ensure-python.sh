@@ -1,0 +1,28 @@
+#!/bin/sh
+# Makes sure that target/python has an interpreter with redis-py, with which the tests run what `rcup env` says.
+set -eu
+cd "$(dirname "$0")/.."
+
+say() { printf 'ensure-python: %s\n' "$*" >&2; }
+
+venv=target/python
+if "$venv/bin/python" -c 'import redis.cluster' 2>/dev/null; then
+    exit 0
+fi
+if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
+    if ! command -v apt-get >/dev/null 2>&1; then
+        say "install Python 3 with its module venv"
+        exit 1
+    fi
+    sudo=
+    [ "$(id -u)" -eq 0 ] || sudo=sudo
+    say "installing python3-venv"
+    $sudo apt-get install -y -q python3-venv >&2 || {
+        $sudo apt-get update -q >&2
+        $sudo apt-get install -y -q python3-venv >&2
+    }
+fi
+say "installing redis-py into $venv"
+rm -rf "$venv"
+python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check 'redis>=5' >&2

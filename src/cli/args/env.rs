@@ -1,0 +1,124 @@
+//! The flags of `rcup env`.
+
+use clap::{Args, ValueEnum};
+use rcup::ClusterName;
+use rcup::render::clients::{Library, Vantage};
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "A password stands in shell, dotenv, json and github alone; docker and all code read it from \
+                  REDIS_PASSWORD.\n\nExamples:\n  eval \"$(rcup env orders)\"\n  rcup env orders --format dotenv > .env\n  \
+                  docker run $(rcup env orders --format docker) my-app\n  rcup env orders --format redis-py --from \
+                  network > client.py"
+)]
+pub struct Env {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// In which form
+    #[arg(long, value_name = "FORMAT", default_value = "shell")]
+    pub format: EnvFormat,
+    /// Where the program runs: on this host, or in a container on the cluster's network [default: host; network for
+    /// docker]
+    #[arg(long, value_name = "WHERE")]
+    pub from: Option<Where>,
+}
+
+impl Env {
+    /// Where the program runs.
+    pub fn vantage(&self) -> Vantage {
+        match (self.from, self.format) {
+            (Some(Where::Network), _) | (None, EnvFormat::Docker) => Vantage::Network,
+            _ => Vantage::Host,
+        }
+    }
+
+    /// The same as the flag has it.
+    pub fn standing(&self) -> &'static str {
+        match self.vantage() {
+            Vantage::Host => "host",
+            Vantage::Network => "network",
+        }
+    }
+}
+
+/// [`Vantage`] on the command line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Where {
+    /// On this host
+    Host,
+    /// In a container on the cluster's network
+    Network,
+}
+
+/// In which form `rcup env` prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum EnvFormat {
+    /// Lines for `eval` in a POSIX shell
+    Shell,
+    /// Lines for a .env file
+    Dotenv,
+    /// One JSON object
+    Json,
+    /// Lines for the file that `GITHUB_ENV` names (printed where it is not set), with the password masked
+    Github,
+    /// Flags of `docker run` for a program on the cluster's network
+    Docker,
+    /// Python, redis-py
+    RedisPy,
+    /// Rust, the crate redis
+    RedisRs,
+    /// JavaScript, ioredis
+    Ioredis,
+    /// JavaScript, redis
+    NodeRedis,
+    /// Go, go-redis
+    GoRedis,
+    /// Java, Jedis
+    Jedis,
+    /// Java, Lettuce
+    Lettuce,
+    /// C#, StackExchange.Redis
+    StackexchangeRedis,
+    /// Java, an application.yml of Spring Boot
+    Spring,
+}
+
+impl EnvFormat {
+    /// The client library, where the form is code.
+    pub fn library(self) -> Option<Library> {
+        Some(match self {
+            Self::Shell | Self::Dotenv | Self::Json | Self::Github | Self::Docker => return None,
+            Self::RedisPy => Library::RedisPy,
+            Self::RedisRs => Library::RedisRs,
+            Self::Ioredis => Library::IoRedis,
+            Self::NodeRedis => Library::NodeRedis,
+            Self::GoRedis => Library::GoRedis,
+            Self::Jedis => Library::Jedis,
+            Self::Lettuce => Library::Lettuce,
+            Self::StackexchangeRedis => Library::StackExchangeRedis,
+            Self::Spring => Library::Spring,
+        })
+    }
+
+    /// As the flag has it.
+    pub fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_library_has_a_form() {
+        let forms: Vec<Library> = EnvFormat::value_variants()
+            .iter()
+            .filter_map(|form| form.library())
+            .collect();
+        assert_eq!(forms, Library::ALL);
+    }
+}

@@ -1,0 +1,171 @@
+//! The forms in which settings are printed. Pure text.
+
+use std::fmt::Write as _;
+
+/// The settings that hold a secret.
+const SECRET: [&str; 2] = ["REDIS_CLUSTER_URL", "REDIS_PASSWORD"];
+
+/// Lines for a POSIX shell.
+pub fn shell(settings: &[(&str, String)]) -> String {
+    settings.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = writeln!(text, "export {name}={}", quoted(value));
+        text
+    })
+}
+
+/// Nothing is special between single quotes but they themselves.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+/// Lines for a .env file, quoted only where the many readers of such files need it.
+pub fn dotenv(settings: &[(&str, String)]) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/@+-".contains(c);
+    settings.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = if value.chars().all(plain) {
+            writeln!(text, "{name}={value}")
+        } else {
+            let escaped = value
+                .replace('\\', r"\\")
+                .replace('"', "\\\"")
+                .replace('$', r"\$")
+                .replace('\n', r"\n");
+            writeln!(text, "{name}=\"{escaped}\"")
+        };
+        text
+    })
+}
+
+/// Lines for the file that `GITHUB_ENV` names. A value of several lines ends with a line that is not among them.
+pub fn github(settings: &[(&str, String)]) -> String {
+    settings.iter().fold(String::new(), |mut text, (name, value)| {
+        let _ = if value.contains('\n') {
+            let mut end = "EOF".to_owned();
+            while value.lines().any(|line| line == end) {
+                end.push('_');
+            }
+            writeln!(text, "{name}<<{end}\n{value}\n{end}")
+        } else {
+            writeln!(text, "{name}={value}")
+        };
+        text
+    })
+}
+
+/// What has GitHub's runner hide the secrets in everything that is printed from then on; nothing where there are
+/// none. A URL is masked because it holds the password in an encoding of its own.
+pub fn masks(settings: &[(&str, String)]) -> String {
+    if settings.iter().all(|(name, _)| *name != "REDIS_PASSWORD") {
+        return String::new();
+    }
+    settings
+        .iter()
+        .filter(|(name, _)| SECRET.contains(name))
+        .fold(String::new(), |mut text, (_, value)| {
+            let value = value
+                .replace('%', "%25")
+                .replace('\r', "%0D")
+                .replace('\n', "%0A");
+            let _ = writeln!(text, "::add-mask::{value}");
+            text
+        })
+}
+
+/// Where the authority's certificate is in the container.
+const AUTHORITY: &str = "/run/rcup/ca.crt";
+
+/// Flags of `docker run`, on one line. What is secret is taken from the environment of `docker`: of a variable
+/// without a value it passes on its own.
+pub fn docker(network: &str, settings: &[(&str, String)]) -> String {
+    let locked = settings.iter().any(|(name, _)| *name == "REDIS_PASSWORD");
+    let mut words = vec!["--network".to_owned(), network.to_owned()];
+    let plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/=@+-".contains(c);
+    let word = |text: String| {
+        if text.chars().all(plain) {
+            text
+        } else {
+            quoted(&text)
+        }
+    };
+    for (name, value) in settings {
+        match *name {
+            "REDIS_PASSWORD" => words.extend(["-e".to_owned(), "REDIS_PASSWORD".to_owned()]),
+            // It would hold the password.
+            "REDIS_CLUSTER_URL" if locked => {}
+            "REDIS_TLS_CA_CERT" => words.extend([
+                "-v".to_owned(),
+                word(format!("{value}:{AUTHORITY}:ro")),
+                "-e".to_owned(),
+                format!("{name}={AUTHORITY}"),
+            ]),
+            _ => words.extend(["-e".to_owned(), word(format!("{name}={value}"))]),
+        }
+    }
+    words.join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(password: Option<&str>) -> Vec<(&'static str, String)> {
+        let mut all = vec![
+            ("REDIS_CLUSTER_NODES", "10.0.0.2:7001,10.0.0.3:7002".to_owned()),
+            ("REDIS_CLUSTER_URL", "redis://10.0.0.2:7001".to_owned()),
+        ];
+        if let Some(password) = password {
+            all[1].1 = format!("rediss://default:{password}@10.0.0.2:7001");
+            all.push(("REDIS_USERNAME", "default".to_owned()));
+            all.push(("REDIS_PASSWORD", password.to_owned()));
+            all.push(("REDIS_TLS_CA_CERT", "/home/me/my ca.crt".to_owned()));
+        }
+        all
+    }
+
+    #[test]
+    fn a_shell_reads_back_what_was_quoted() {
+        let odd = "it's $HOME \"x\" `id` \\ é";
+        let script = format!("{}printf %s \"$ODD\"", shell(&[("ODD", odd.to_owned())]));
+        let output = std::process::Command::new("sh")
+            .args(["-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8(output.stdout).unwrap(), odd);
+    }
+
+    #[test]
+    fn a_dotenv_file_is_quoted_where_it_must_be() {
+        let plain = ("NODES", "10.0.0.2:7001,10.0.0.3:7002".to_owned());
+        let odd = ("PASSWORD", "a\"b$c\\d".to_owned());
+        assert_eq!(
+            dotenv(&[plain, odd]),
+            "NODES=10.0.0.2:7001,10.0.0.3:7002\nPASSWORD=\"a\\\"b\\$c\\\\d\"\n"
+        );
+    }
+
+    #[test]
+    fn the_lines_for_github_keep_every_value_and_mask_what_is_secret() {
+        let several = ("TEXT", "a\nEOF\nb".to_owned());
+        assert_eq!(github(&[several]), "TEXT<<EOF_\na\nEOF\nb\nEOF_\n");
+        assert_eq!(masks(&settings(None)), "");
+        let locked = settings(Some("s3%cret"));
+        assert_eq!(
+            masks(&locked),
+            "::add-mask::rediss://default:s3%25cret@10.0.0.2:7001\n::add-mask::s3%25cret\n"
+        );
+        assert!(github(&locked).contains("\nREDIS_PASSWORD=s3%cret\n"));
+    }
+
+    #[test]
+    fn the_flags_for_docker_hold_no_password() {
+        assert_eq!(
+            docker("rcup-a", &settings(None)),
+            "--network rcup-a -e REDIS_CLUSTER_NODES=10.0.0.2:7001,10.0.0.3:7002 -e REDIS_CLUSTER_URL=redis://10.0.0.2:7001"
+        );
+        assert_eq!(
+            docker("rcup-a", &settings(Some("s3cret"))),
+            "--network rcup-a -e REDIS_CLUSTER_NODES=10.0.0.2:7001,10.0.0.3:7002 -e REDIS_USERNAME=default -e REDIS_PASSWORD -v \
+             '/home/me/my ca.crt:/run/rcup/ca.crt:ro' -e REDIS_TLS_CA_CERT=/run/rcup/ca.crt"
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! `rcup env`: the settings with which a program connects, and the code that does so.
+
+mod forms;
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+
+use rcup::cluster::{Report, State};
+use rcup::redis::{Credentials, url};
+use rcup::render::clients::{Library, Wiring};
+use rcup::spec::Certificates;
+use rcup::{Cluster, Error, ErrorKind};
+use serde_json::json;
+
+use super::certs::authority_file;
+use super::engine;
+use crate::cli::args::{Env, EnvFormat};
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::{Terminal, json, nodes};
+
+/// Names and values.
+type Settings = Vec<(&'static str, String)>;
+
+pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
+    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let report = attached.report().await;
+    let name = &args.name;
+    if report.nodes.iter().all(|node| node.state != "running") {
+        return Err(
+            Error::new(ErrorKind::Unhealthy, format!("no node of cluster {name} runs"))
+                .hint(format!(
+                    "See `rcup status {name}`; `rcup up {name}` starts what has stopped."
+                ))
+                .into(),
+        );
+    }
+    if report.state != State::Ok {
+        terminal.warn(&format!(
+            "cluster {name} is {}: see `rcup validate {name}`",
+            nodes::word(report.state)
+        ));
+    }
+    let vantage = args.vantage();
+    let wiring = Wiring::new(attached.topology(), vantage);
+    if let Some(library) = args.format.library() {
+        return snippet(library, &wiring, args.format, terminal);
+    }
+    if !wiring.nat.is_empty() {
+        terminal.warn(&format!(
+            "the nodes announce {}, where nothing answers from there: a client needs a map of addresses, as in `rcup env \
+             {name} --format redis-py --from {}`, or a cluster that was started with `--announce ip`",
+            wiring.nat[0].0, args.standing()
+        ));
+    }
+    let settings = settings_at(
+        &wiring,
+        &report.name,
+        attached.credentials().await?.as_ref(),
+        attached.certificates().await?,
+    )?;
+    let text = match args.format {
+        EnvFormat::Github => {
+            let file = std::env::var_os("GITHUB_ENV").filter(|path| !path.is_empty());
+            let lines = forms::github(&settings);
+            let masks = forms::masks(&settings);
+            match &file {
+                Some(path) => {
+                    append(Path::new(path), &lines)?;
+                    masks
+                }
+                None => masks + &lines,
+            }
+        }
+        EnvFormat::Docker => forms::docker(&report.network.name, &settings) + "\n",
+        EnvFormat::Dotenv => forms::dotenv(&settings),
+        _ => forms::shell(&settings),
+    };
+    let as_map = match args.format {
+        EnvFormat::Json => true,
+        EnvFormat::Shell | EnvFormat::Dotenv => terminal.is_json(),
+        _ => false,
+    };
+    if as_map {
+        let map: std::collections::BTreeMap<_, _> = settings.into_iter().collect();
+        json::print(terminal, &map)?;
+        return Ok(Exit::DONE);
+    }
+    if args.format == EnvFormat::Github {
+        // GitHub's runner reads the masks as they are, in no other form.
+        terminal.out().write_all(text.as_bytes())?;
+        return Ok(Exit::DONE);
+    }
+    print(args.format, &text, terminal)
+}
+
+/// Prints a text as what it is, or in an object of JSON.
+fn print(format: EnvFormat, text: &str, terminal: &Terminal) -> Outcome {
+    if terminal.is_json() {
+        json::print(terminal, &json!({ "format": format.name(), "text": text }))?;
+    } else {
+        terminal.out().write_all(text.as_bytes())?;
+    }
+    Ok(Exit::DONE)
+}
+
+fn snippet(library: Library, wiring: &Wiring, format: EnvFormat, terminal: &Terminal) -> Outcome {
+    print(format, &library.snippet(wiring), terminal)
+}
+
+fn append(path: &Path, lines: &str) -> Result<(), Failure> {
+    let written = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(path)
+        .and_then(|mut file| file.write_all(lines.as_bytes()));
+    written.map_err(|error| {
+        Error::new(
+            ErrorKind::Io,
+            format!("cannot write {}, the file that GITHUB_ENV names", path.display()),
+        )
+        .because(error)
+        .hint("Unset GITHUB_ENV to have the lines printed.")
+        .into()
+    })
+}
+
+/// The settings for a client on this host, at the addresses that clients are told.
+pub(super) fn settings(
+    report: &Report,
+    credentials: Option<&Credentials>,
+    certificates: Option<&Certificates>,
+) -> Result<Settings, Error> {
+    let addresses: Vec<String> = report.nodes.iter().map(|node| node.advertised.clone()).collect();
+    of(&addresses, &report.name, credentials, certificates)
+}
+
+fn settings_at(
+    wiring: &Wiring,
+    name: &str,
+    credentials: Option<&Credentials>,
+    certificates: Option<&Certificates>,
+) -> Result<Settings, Error> {
+    let addresses: Vec<String> = wiring.nodes.iter().map(ToString::to_string).collect();
+    of(&addresses, name, credentials, certificates)
+}
+
+fn of(
+    addresses: &[String],
+    name: &str,
+    credentials: Option<&Credentials>,
+    certificates: Option<&Certificates>,
+) -> Result<Settings, Error> {
+    let first = addresses.first().map(String::as_str).unwrap_or_default();
+    let url = url(first, credentials, certificates.is_some());
+    let mut settings = vec![
+        ("REDIS_CLUSTER_NODES", addresses.join(",")),
+        ("REDIS_CLUSTER_URL", url),
+    ];
+    if let Some(credentials) = credentials {
+        settings.push(("REDIS_USERNAME", credentials.user_name().to_owned()));
+        settings.push(("REDIS_PASSWORD", credentials.password.expose().to_owned()));
+    }
+    if let Some(certificates) = certificates {
+        let path = authority_file(name, certificates)?;
+        settings.push(("REDIS_TLS_CA_CERT", path.display().to_string()));
+    }
+    Ok(settings)
+}
