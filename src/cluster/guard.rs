@@ -23,6 +23,10 @@ const UNDO: Duration = Duration::from_mins(2);
 /// asked for within a tenth of a second.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How long what cannot be removed is tried again without anything else changing. A container that the engine
+/// is still making holds its volume before it can be seen; on a busy machine that has lasted two seconds.
+const HELD: Duration = Duration::from_secs(5);
+
 /// Removes everything that carries a run's mark, when it is dropped armed: on an error, in a panic, or
 /// because the future of the start was dropped. It exists before the first thing is made.
 pub(super) struct Guard<R: Runtime> {
@@ -148,9 +152,9 @@ impl<'a> Clearing<'a> {
     }
 }
 
-/// Removes until nothing is seen any more. What could not be removed is tried again as long as something
-/// else could be, or something new has come to light: a volume may be held by a container that the engine
-/// had not made yet at the first look.
+/// Removes until nothing is seen any more. What could not be removed is tried again until for [`HELD`] nothing
+/// else could be and nothing new has come to light: a volume may be held by a container that the engine had not
+/// made yet at the first look.
 pub(super) async fn clear<R: Runtime>(
     runtime: &R,
     clearing: &Clearing<'_>,
@@ -160,6 +164,7 @@ pub(super) async fn clear<R: Runtime>(
     let deadline = Instant::now() + UNDO;
     let mut begun = BTreeSet::new();
     let mut stuck: Option<(usize, Error)> = None;
+    let mut moved = Instant::now();
     let mut quiet_since = Instant::now();
     loop {
         let observed = runtime.observe(&clearing.scope).await?;
@@ -178,8 +183,13 @@ pub(super) async fn clear<R: Runtime>(
         let news = steps.difference(&begun).next().is_some();
         let left = steps.len();
         match stuck.take() {
-            Some((before, error)) if left >= before && !news => return Err(error),
-            _ => {}
+            Some((before, error)) if left >= before && !news => {
+                if moved.elapsed() >= HELD {
+                    return Err(error);
+                }
+                between_looks().await;
+            }
+            _ => moved = Instant::now(),
         }
         begun.extend(steps);
         let executor = Executor {

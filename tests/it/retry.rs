@@ -162,7 +162,7 @@ async fn no_second_attempt_is_made_beside_the_remains_of_the_first() {
     let scene = Scene::new();
     scene.engine.limit_open_files(1024);
     // The first is a part of the start: it removes what has carried the files.
-    for nth in 2..100 {
+    for nth in 2..2000 {
         scene.engine.fail_at("remove_container", nth, ErrorKind::Engine);
     }
     let error = scene.up(&scene.options()).await.unwrap_err();
