@@ -8,6 +8,7 @@ mod failover;
 mod finding;
 pub mod host;
 mod latency;
+pub mod reach;
 mod replication;
 mod roles;
 mod server;

@@ -344,6 +344,25 @@ impl<R: Runtime> Attached<R> {
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
+    /// All nodes, each with its connection or the reason why there is none.
+    pub(super) async fn target(&self) -> Target<'_> {
+        // A node that cannot be logged in to is one that does not answer.
+        let links = self.links().await.unwrap_or_default();
+        let of = |index: usize| links.iter().find(|(own, _)| *own == index);
+        let members = self.topology.nodes.iter().map(|node| Member {
+            name: node.name.clone(),
+            address: node.address().to_string(),
+            link: of(node.index)
+                .map(|(_, link)| link.clone())
+                .ok_or_else(|| self.silence(node.index)),
+        });
+        Target {
+            name: self.topology.name().to_string(),
+            members: members.collect(),
+            plan: Some(&self.topology),
+        }
+    }
+
     async fn answers(&self) -> Vec<Answer> {
         let mut answers: Vec<Answer> = self
             .topology
@@ -386,27 +405,7 @@ impl<R: Faults> Attached<R> {
     /// The validation suite, as far as the options select it. A failover takes a master away for a while and
     /// brings it back, also when it is cancelled.
     pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
-        // A node that cannot be logged in to is one that does not answer.
-        let links = self.links().await.unwrap_or_default();
-        let members = self
-            .topology
-            .nodes
-            .iter()
-            .map(|node| Member {
-                name: node.name.clone(),
-                address: node.address().to_string(),
-                link: links
-                    .iter()
-                    .find(|(index, _)| *index == node.index)
-                    .map(|(_, link)| link.clone())
-                    .ok_or_else(|| self.silence(node.index)),
-            })
-            .collect();
-        let target = Target {
-            name: self.topology.name().to_string(),
-            members,
-            plan: Some(&self.topology),
-        };
+        let target = self.target().await;
         // Boxed, because it is large, and whoever awaits it would have to carry it.
         Box::pin(run(&target, options, Some(&self.runtime))).await
     }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::probe::run_once;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::runtime::{ImageSeen, Runtime};
@@ -147,7 +148,7 @@ async fn server<R: Runtime>(runtime: &R, image: &ImageSeen) -> Result<Server> {
     let mut failed = None;
     for engine in [Engine::Redis, Engine::Valkey] {
         let command = [engine.server().to_owned(), "--version".to_owned()];
-        match runtime.run_once(&image.reference, &command).await {
+        match run_once(runtime, &image.reference, &command).await {
             Ok(text) => {
                 return from_version_text(&text).ok_or_else(|| {
                     Error::new(

@@ -78,6 +78,13 @@ fn is_there((kind, name): &(Kind, String), observed: &Observed) -> bool {
     match kind {
         Kind::Network => observed.networks.iter().any(|one| one.name == *name),
         Kind::Volume => observed.volumes.iter().any(|one| one.name == *name),
-        Kind::Container => observed.containers.iter().any(|one| one.name == *name),
+        Kind::Container => {
+            let probes = &observed.probes;
+            observed
+                .containers
+                .iter()
+                .chain(probes)
+                .any(|one| one.name == *name)
+        }
     }
 }

@@ -21,6 +21,7 @@ mod options;
 mod owner;
 mod place;
 mod power;
+mod probe;
 mod prove;
 mod report;
 mod reset;
@@ -31,6 +32,7 @@ pub mod testing;
 mod up;
 mod using;
 mod validate;
+mod verify;
 mod wait;
 
 pub use builder::{Builder, made_up};

@@ -9,10 +9,16 @@ use super::step::{Plan, Step};
 pub fn remove(observed: &Observed, keep_volumes: bool, cause: &str) -> Plan {
     let mut plan = Plan::default();
     let because = || cause.to_owned();
-    plan.stage(observed.containers.iter().map(|container| {
-        let (id, name) = (container.id.clone(), container.name.clone());
-        (Step::RemoveContainer { id, name }, because())
-    }));
+    plan.stage(
+        observed
+            .containers
+            .iter()
+            .chain(&observed.probes)
+            .map(|container| {
+                let (id, name) = (container.id.clone(), container.name.clone());
+                (Step::RemoveContainer { id, name }, because())
+            }),
+    );
     let networks = observed.networks.iter().map(|network| {
         let (id, name) = (network.id.clone(), network.name.clone());
         (Step::RemoveNetwork { id, name }, because())
@@ -54,6 +60,10 @@ mod tests {
                 ..ContainerSeen::default()
             }],
             volumes: vec![configuration, data],
+            probes: vec![ContainerSeen {
+                name: "rcup-probe".to_owned(),
+                ..ContainerSeen::default()
+            }],
         };
         let steps = |keep_volumes| -> Vec<String> {
             remove(&observed, keep_volumes, "test")
@@ -68,14 +78,14 @@ mod tests {
         assert_eq!(
             steps(false),
             [
-                "remove container rcup-a-1",
+                "remove container rcup-a-1 + remove container rcup-probe",
                 "remove network rcup-a + remove volume rcup-a + remove volume rcup-a-1"
             ]
         );
         assert_eq!(
             steps(true),
             [
-                "remove container rcup-a-1",
+                "remove container rcup-a-1 + remove container rcup-probe",
                 "remove network rcup-a + remove volume rcup-a"
             ]
         );

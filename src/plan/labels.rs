@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ClusterSpec, Life};
+use crate::spec::{ClusterName, ClusterSpec, Life};
 use crate::topology::{Node, Surroundings, Topology};
 
 /// The cluster's name.
@@ -19,6 +19,8 @@ pub const VERSION: &str = "rcup.version";
 pub const OWNER: &str = "rcup.owner";
 /// When the object may go, in seconds since 1970.
 pub const EXPIRES: &str = "rcup.expires";
+/// On a container in which something is tried for a moment, and which is no node.
+pub const PROBE: &str = "rcup.probe";
 /// On a volume of its own: the owner has let the cluster live on. Labels cannot be changed afterwards.
 pub const KEPT: &str = "rcup.kept";
 /// The specification, as JSON.
@@ -63,6 +65,25 @@ pub fn of_kept(topology: &Topology) -> Labels {
     let mut labels = of_cluster(topology);
     labels.insert(KEPT.to_owned(), "true".to_owned());
     labels
+}
+
+/// The labels of a container in which something is tried for a moment. It is no node: what it carries is enough
+/// to remove it with the cluster, or when its process is gone.
+pub fn of_probe(cluster: &ClusterName, run: &str, life: &Life) -> Labels {
+    let owner = life.owner.as_ref().map(|owner| (OWNER, json(owner)));
+    let expires = life.expires.map(|at| (EXPIRES, at.to_string()));
+    let always = [
+        (CLUSTER, cluster.to_string()),
+        (RUN, run.to_owned()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+        (PROBE, "true".to_owned()),
+    ];
+    always
+        .into_iter()
+        .chain(owner)
+        .chain(expires)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
 }
 
 /// When the object may go. What cannot be read never ends.

@@ -14,8 +14,8 @@ pub use mend::{Mend, mend};
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 pub use prune::{Cause, Leftover, leftovers};
 pub use request::{
-    ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest, container, delivery, network,
-    volumes,
+    ContainerRequest, File, FilesRequest, NetworkRequest, ProbeRequest, USER, VolumeRequest, container,
+    delivery, network, volumes,
 };
 pub use step::{Plan, Planned, Step};
 pub use up::{Decision, adopt, create, damaged, decide, restore};

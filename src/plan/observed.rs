@@ -91,6 +91,8 @@ pub struct Observed {
     pub containers: Vec<ContainerSeen>,
     /// The volumes that carry rcup's label.
     pub volumes: Vec<VolumeSeen>,
+    /// Containers of rcup in which something is tried for a moment, and which are no nodes.
+    pub probes: Vec<ContainerSeen>,
 }
 
 impl Observed {
@@ -131,6 +133,12 @@ impl Observed {
                 .filter(|volume| keep(&volume.labels))
                 .cloned()
                 .collect(),
+            probes: self
+                .probes
+                .iter()
+                .filter(|probe| keep(&probe.labels))
+                .cloned()
+                .collect(),
         }
     }
 
@@ -153,7 +161,10 @@ impl Observed {
 
     /// Whether nothing was seen.
     pub fn is_empty(&self) -> bool {
-        self.networks.is_empty() && self.containers.is_empty() && self.volumes.is_empty()
+        self.networks.is_empty()
+            && self.containers.is_empty()
+            && self.volumes.is_empty()
+            && self.probes.is_empty()
     }
 
     /// The names of all clusters of rcup, in order.
@@ -167,7 +178,7 @@ impl Observed {
         names
     }
 
-    /// The labels of all objects.
+    /// The labels of all objects of clusters. A probe does not make a cluster.
     pub fn all_labels(&self) -> impl Iterator<Item = &Labels> {
         let networks = self.networks.iter().map(|network| &network.labels);
         let containers = self.containers.iter().map(|container| &container.labels);

@@ -50,7 +50,8 @@ pub fn leftovers(
 ) -> Vec<Leftover> {
     let mut all: Vec<Leftover> = Vec::new();
     let mut judged: Vec<&str> = Vec::new();
-    for labels in observed.all_labels() {
+    let probes = observed.probes.iter().map(|probe| &probe.labels);
+    for labels in observed.all_labels().chain(probes) {
         let (Some(run), Some(name)) = (labels.get(labels::RUN), name(labels)) else {
             continue;
         };
@@ -181,5 +182,33 @@ mod tests {
             ..Observed::default()
         };
         assert_eq!(found(&observed), [("kept-old".to_owned(), Cause::Expired)]);
+    }
+
+    #[test]
+    fn a_probe_goes_with_its_process_and_never_lasts() {
+        let probe = |run: &str, life: Life| ContainerSeen {
+            labels: labels::of_probe(&ClusterName::default(), run, &life),
+            ..ContainerSeen::default()
+        };
+        let life = |pid: u32| Life {
+            owner: Some(owner(pid)),
+            expires: Some(if pid == 3 { 999 } else { 2000 }),
+        };
+        let observed = Observed {
+            probes: vec![
+                probe("busy", life(1)),
+                probe("left", life(2)),
+                probe("old", life(3)),
+            ],
+            ..Observed::default()
+        };
+        assert!(observed.clusters().is_empty(), "a probe makes no cluster");
+        assert_eq!(
+            found(&observed),
+            [
+                ("left".to_owned(), Cause::OwnerGone),
+                ("old".to_owned(), Cause::Expired)
+            ]
+        );
     }
 }

@@ -102,6 +102,23 @@ impl std::fmt::Debug for File {
     }
 }
 
+/// A container in which something is tried for a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// Its name.
+    pub name: String,
+    /// The image.
+    pub image: String,
+    /// Program and arguments. The image's own entry point is not used.
+    pub command: Vec<String>,
+    /// The network it is on; `None` for none at all.
+    pub network: Option<String>,
+    /// Files for its own file system.
+    pub files: Vec<File>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
 /// The network of a topology.
 pub fn network(topology: &Topology) -> NetworkRequest {
     NetworkRequest {

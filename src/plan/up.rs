@@ -392,6 +392,7 @@ mod tests {
                 })
                 .collect(),
             volumes: Vec::new(),
+            probes: Vec::new(),
         }
     }
 

@@ -6,7 +6,7 @@ use ::redis::Value;
 
 use super::connection::NodeConnection;
 use super::parse;
-use crate::check::{NodeLine, NodeView, SlotOwner};
+use crate::check::{Endpoint, NodeLine, NodeView, SlotOwner};
 use crate::error::{Error, ErrorKind, Result};
 use crate::topology::{NodeId, SlotRange};
 
@@ -57,6 +57,17 @@ impl NodeConnection {
             Error::new(
                 ErrorKind::Redis,
                 format!("{} answers CLUSTER SLOTS in an unknown form", self.address()),
+            )
+        })
+    }
+
+    /// The endpoints in `CLUSTER SHARDS`, with the port for connections such as this one.
+    pub async fn cluster_shards(&self) -> Result<Vec<Endpoint>> {
+        let answer: Value = self.command(&["CLUSTER", "SHARDS"]).await?;
+        parse::shards(&answer, self.speaks_tls()).ok_or_else(|| {
+            Error::new(
+                ErrorKind::Redis,
+                format!("{} answers CLUSTER SHARDS in an unknown form", self.address()),
             )
         })
     }

@@ -148,6 +148,11 @@ impl NodeConnection {
         Self::open(address, &self.access).await
     }
 
+    /// Whether it is encrypted.
+    pub fn speaks_tls(&self) -> bool {
+        self.access.authority().is_some()
+    }
+
     /// Where it leads.
     pub fn address(&self) -> &Address {
         &self.address

@@ -121,6 +121,46 @@ fn endpoint(node: &Value) -> Option<Endpoint> {
     })
 }
 
+/// `CLUSTER SHARDS`: for each shard its slots and its nodes, of which the endpoint and one of the ports are what a
+/// client is told. `None` when an entry has another form.
+pub(super) fn shards(answer: &Value, tls: bool) -> Option<Vec<Endpoint>> {
+    let Value::Array(shards) = answer else {
+        return None;
+    };
+    let mut endpoints = Vec::new();
+    for shard in shards {
+        let Value::Array(nodes) = field(shard, "nodes")? else {
+            return None;
+        };
+        for node in nodes {
+            let Value::Int(port) = field(node, if tls { "tls-port" } else { "port" })? else {
+                return None;
+            };
+            endpoints.push(Endpoint {
+                host: text(field(node, "endpoint")?),
+                port: u16::try_from(*port).ok()?,
+                id: NodeId(text(field(node, "id")?)),
+            });
+        }
+    }
+    Some(endpoints)
+}
+
+/// A field of a map, or of a list of names and values.
+fn field<'a>(map: &'a Value, name: &str) -> Option<&'a Value> {
+    match map {
+        Value::Map(pairs) => pairs
+            .iter()
+            .find(|(own, _)| text(own) == name)
+            .map(|(_, value)| value),
+        Value::Array(values) => values
+            .chunks_exact(2)
+            .find(|pair| text(&pair[0]) == name)
+            .map(|pair| &pair[1]),
+        _ => None,
+    }
+}
+
 fn text(value: &Value) -> String {
     match value {
         Value::BulkString(bytes) => String::from_utf8_lossy(bytes).into_owned(),
@@ -199,6 +239,47 @@ mod tests {
         assert_eq!(owners[0].endpoints[0].host, "10.0.0.1");
         assert_eq!(owners[0].endpoints[1].host, "");
         assert!(slots(&Value::Array(vec![Value::Nil])).is_none());
+    }
+
+    #[test]
+    fn shards_are_read_from_lists_and_from_maps() {
+        let bulk = |text: &str| Value::BulkString(text.as_bytes().to_vec());
+        let fields = |tls: bool| {
+            let mut fields = vec![
+                (bulk("id"), bulk("abc")),
+                (bulk("port"), Value::Int(7001)),
+                (bulk("ip"), bulk("10.0.0.1")),
+                (bulk("endpoint"), bulk("127.0.0.1")),
+                (bulk("health"), bulk("online")),
+            ];
+            if tls {
+                fields[1] = (bulk("tls-port"), Value::Int(7001));
+            }
+            fields
+        };
+        let list = |pairs: Vec<(Value, Value)>| {
+            Value::Array(
+                pairs
+                    .into_iter()
+                    .flat_map(|(name, value)| [name, value])
+                    .collect(),
+            )
+        };
+        let shard = |node: Value| {
+            Value::Array(vec![list(vec![
+                (bulk("slots"), Value::Array(vec![])),
+                (bulk("nodes"), Value::Array(vec![node])),
+            ])])
+        };
+        let told = [Endpoint {
+            host: "127.0.0.1".to_owned(),
+            port: 7001,
+            id: NodeId("abc".to_owned()),
+        }];
+        assert_eq!(shards(&shard(list(fields(false))), false).unwrap(), told);
+        assert_eq!(shards(&shard(Value::Map(fields(true))), true).unwrap(), told);
+        assert!(shards(&shard(Value::Map(fields(true))), false).is_none());
+        assert!(shards(&Value::Nil, false).is_none());
     }
 
     proptest! {

@@ -11,7 +11,9 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 
 use crate::error::Result;
-use crate::plan::{Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest};
+use crate::plan::{
+    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, ProbeRequest, VolumeRequest,
+};
 use crate::spec::{ClusterName, Secret};
 
 /// What is known of an engine.
@@ -188,8 +190,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         changes: &[String],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Runs a program in a new container of an image, removes the container, and returns what it printed.
-    fn run_once(&self, image: &str, command: &[String]) -> impl Future<Output = Result<String>> + Send;
+    /// Runs a program in a new container, removes the container, and returns what it printed.
+    fn run_once(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
+
+    /// Makes a container in which something is tried, with its files, and returns its id. It does not run yet, and
+    /// stays until it is removed.
+    fn create_probe(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
 
     /// Makes a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;

@@ -12,7 +12,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 23] = [
     "up",
     "down",
     "stop",
@@ -23,6 +23,7 @@ const VERBS: [&str; 22] = [
     "list",
     "status",
     "validate",
+    "verify",
     "doctor",
     "config",
     "logs",

@@ -122,6 +122,7 @@ fn observed() -> impl Strategy<Value = Observed> {
                 networks,
                 containers,
                 volumes,
+                probes: Vec::new(),
             };
             // An engine gives the name of a container or a volume only once.
             let mut names = BTreeSet::new();

@@ -58,6 +58,7 @@ fn cluster(name: &str, seed: u8, life: Life) -> Observed {
             name: topology.name().volume(),
             labels: labels::of_cluster(&topology),
         }],
+        probes: Vec::new(),
     }
 }
 

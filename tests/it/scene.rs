@@ -231,5 +231,6 @@ fn strangers() -> Observed {
         networks: vec![network, foreign_network("web", "192.168.78.0/24")],
         containers: vec![container, foreign_container("web", &[8080])],
         volumes: vec![volume, foreign_volume("web")],
+        probes: Vec::new(),
     }
 }

@@ -7,6 +7,7 @@ mod import;
 mod security;
 mod spec;
 mod validate;
+mod verify;
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub use import::{Import, ImportVerb};
 pub use spec::{Spec, Start};
 use spec::{duration, engines};
 pub use validate::{Foreign, Report, ReportForm, Validate};
+pub use verify::Verify;
 
 /// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
 #[derive(Debug, Parser)]
@@ -115,6 +117,8 @@ pub enum Verb {
     Status(Named),
     /// Check a running cluster, one of rcup or any other
     Validate(Box<Validate>),
+    /// Prove for each kind of client that it reaches every node, or say what to set
+    Verify(Verify),
     /// Tell whether this host is fit, and the command that mends each finding
     Doctor(Box<Doctor>),
     /// Show what the nodes' configuration will be, and where each value comes from

@@ -21,6 +21,7 @@ mod run;
 mod status;
 mod up;
 mod validate;
+mod verify;
 
 use rcup::runtime::Runtime as _;
 use rcup::{Docker, Error, ErrorKind};
@@ -50,6 +51,7 @@ pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
         Verb::List => wait(list::run(terminal)),
         Verb::Status(args) => wait(status::run(args, terminal)),
         Verb::Validate(args) => wait(validate::run(*args, terminal)),
+        Verb::Verify(args) => wait(verify::run(args, terminal)),
         Verb::Doctor(args) => wait(doctor::run(*args, terminal)),
         Verb::Config { verb } => config::run(verb, given, terminal),
         Verb::Logs(args) => wait(logs::run(args, terminal)),

@@ -7,6 +7,7 @@ pub mod json;
 pub mod nodes;
 pub mod prefix;
 pub mod progress;
+pub mod reach;
 pub mod session;
 pub mod table;
 

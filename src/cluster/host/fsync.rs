@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use crate::check::host::{Fact, Fsync};
+use crate::cluster::probe::run_once;
 use crate::runtime::Runtime;
 
 /// How many writes are made, and for how long at most.
@@ -63,8 +64,7 @@ pub(super) async fn through<R: Runtime>(runtime: &R, image: &str, server: &str) 
          /tmp/s -c 1 -n {WRITES} -t set --csv 2>/dev/null && break; sleep 0.2; done"
     );
     let command = ["sh", "-c", &script].map(str::to_owned);
-    let text = runtime
-        .run_once(image, &command)
+    let text = run_once(runtime, image, &command)
         .await
         .map_err(|error| format!("a container of {image} could not measure: {error}"))?;
     parse(&text).ok_or_else(|| format!("{benchmark} in {image} told no latencies"))

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::check::host::{Fact, KernelFacts};
+use crate::cluster::probe::run_once;
 use crate::error::ErrorKind;
 use crate::runtime::Runtime;
 use crate::spec::Engine;
@@ -66,7 +67,7 @@ pub(super) async fn kernel_through<R: Runtime>(runtime: &R, image: &str) -> (Ker
         SHARED.join(" ")
     );
     let command = ["sh", "-c", &script].map(str::to_owned);
-    let texts = match runtime.run_once(image, &command).await {
+    let texts = match run_once(runtime, image, &command).await {
         Ok(text) => sections(&text),
         // An image without a shell still has its server, which quotes the first line of a file that it is given
         // as its configuration.
@@ -114,7 +115,7 @@ async fn by_the_server<R: Runtime>(runtime: &R, image: &str) -> BTreeMap<String,
     let read = files.map(|path| async move {
         for engine in [Engine::Redis, Engine::Valkey] {
             let command = [engine.server().to_owned(), path.to_owned()];
-            if let Ok(text) = runtime.run_once(image, &command).await {
+            if let Ok(text) = run_once(runtime, image, &command).await {
                 return quoted(&text).map(|line| (path.to_owned(), line));
             }
         }

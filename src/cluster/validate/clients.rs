@@ -46,7 +46,9 @@ pub(in crate::cluster) async fn advertised(links: &Links, write: bool) -> Vec<Ch
     // CLUSTER SLOTS leaves out a replica that has not received anything yet, so the nodes are asked too.
     let (lines, failures) = told_by_nodes(links).await;
     detail.extend(failures);
-    let endpoints: BTreeSet<Endpoint> = told_by_slots.chain(lines).collect();
+    let (shards, failures) = told_by_shards(links).await;
+    detail.extend(failures);
+    let endpoints: BTreeSet<Endpoint> = told_by_slots.chain(lines).chain(shards).collect();
     let outcomes = join_all(endpoints.iter().map(|endpoint| reach(links, endpoint))).await;
     let mut reached: BTreeMap<NodeId, NodeConnection> = BTreeMap::new();
     for (endpoint, outcome) in endpoints.iter().zip(outcomes) {
@@ -95,6 +97,19 @@ async fn told_by_nodes(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
                 port: line.port,
                 id: line.id,
             })),
+            Err(error) => failures.push(format!("{}: {}", link.address(), error.causes().join(": "))),
+        }
+    }
+    (endpoints, failures)
+}
+
+/// What CLUSTER SHARDS says, on every node.
+async fn told_by_shards(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
+    let answers = join_all(links.iter().map(NodeConnection::cluster_shards)).await;
+    let (mut endpoints, mut failures) = (BTreeSet::new(), Vec::new());
+    for (answer, link) in answers.into_iter().zip(links.iter()) {
+        match answer {
+            Ok(told) => endpoints.extend(told),
             Err(error) => failures.push(format!("{}: {}", link.address(), error.causes().join(": "))),
         }
     }

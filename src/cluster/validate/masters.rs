@@ -25,18 +25,18 @@ pub(in crate::cluster) fn millis(begun: Instant) -> u64 {
 
 /// A master that serves slots and can be reached.
 #[derive(Clone, Debug)]
-pub(super) struct Master<'a> {
-    pub(super) name: &'a str,
-    pub(super) id: NodeId,
-    pub(super) link: &'a NodeConnection,
-    pub(super) slots: Vec<SlotRange>,
+pub(in crate::cluster) struct Master<'a> {
+    pub(in crate::cluster) name: &'a str,
+    pub(in crate::cluster) id: NodeId,
+    pub(in crate::cluster) link: &'a NodeConnection,
+    pub(in crate::cluster) slots: Vec<SlotRange>,
     /// Its replicas that can be reached.
-    pub(super) replicas: Vec<&'a Member>,
+    pub(in crate::cluster) replicas: Vec<&'a Member>,
 }
 
 impl Master<'_> {
     /// A tag whose slot it serves.
-    pub(super) fn tag(&self) -> u64 {
+    pub(in crate::cluster) fn tag(&self) -> u64 {
         self.slots.first().map_or(0, |range| tag_in(*range))
     }
 
@@ -61,7 +61,7 @@ impl Master<'_> {
 }
 
 /// The masters, as each says of itself.
-pub(super) fn masters<'a>(target: &'a Target<'_>, answers: &[Answer]) -> Vec<Master<'a>> {
+pub(in crate::cluster) fn masters<'a>(target: &'a Target<'_>, answers: &[Answer]) -> Vec<Master<'a>> {
     let told: Vec<_> = target
         .members
         .iter()

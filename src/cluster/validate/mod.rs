@@ -22,7 +22,8 @@ pub use discover::Endpoint;
 pub use suite::SuiteOptions;
 
 pub(super) use clients::advertised;
-pub(super) use masters::millis;
+pub(super) use masters::{Master, masters, millis};
+pub(super) use slot_move::told_to_ask;
 pub(super) use suite::run;
 pub(super) use target::{Member, Target};
 

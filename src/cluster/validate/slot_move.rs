@@ -4,6 +4,8 @@ use super::clients::KEY_LIFE;
 use super::key;
 use super::masters::Master;
 use crate::check::Trial;
+use crate::cluster::aside::aside;
+use crate::redis::{Address, NodeConnection};
 use crate::topology::slot_of;
 
 /// How many tags are tried to find an empty slot.
@@ -15,19 +17,11 @@ pub(super) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
     let [from, to, ..] = masters else {
         return Err("a slot moves between two masters, and there is only one");
     };
-    let Some(tag) = empty(from).await else {
-        return Err("no empty slot was found to try it with");
+    let Some(half) = HalfMoved::open(from, to).await else {
+        return Err(FULL);
     };
-    let own = key(tag, "ask");
-    let slot = slot_of(tag.to_string().as_bytes()).to_string();
-    let importing = to
-        .link
-        .said(&["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from.id.0])
-        .await;
-    let migrating = from
-        .link
-        .said(&["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to.id.0])
-        .await;
+    let own = key(half.tag, "ask");
+    let slot = half.slot.clone();
     let asked = from.link.said(&["GET", &own]).await;
     let unasked = to.link.said(&["GET", &own]).await;
     // ASKING holds for the next command of the connection alone, so both are sent at once.
@@ -45,7 +39,8 @@ pub(super) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
         .pipeline::<(String, u64)>(&asking(&["DEL", &own]))
         .await
         .map_or_else(|error| error.causes().join(": "), |(_, count)| count.to_string());
-    let closed = close(from, to, &slot).await;
+    let (importing, migrating) = (half.importing.clone(), half.migrating.clone());
+    let closed = half.close().await;
     Ok(vec![
         Trial::exactly(to.name, "SETSLOT IMPORTING", "OK", importing),
         Trial::exactly(from.name, "SETSLOT MIGRATING", "OK", migrating),
@@ -62,27 +57,109 @@ pub(super) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
     ])
 }
 
+/// What a master answers to a client whose key has moved half-way to another master: `ASK SLOT HOST:PORT`, or
+/// something else. `Err` says why it could not be tried, or that the slot could not be closed again.
+pub(in crate::cluster) async fn told_to_ask(from: &Master<'_>, to: &Master<'_>) -> Result<String, String> {
+    let Some(half) = HalfMoved::open(from, to).await else {
+        return Err(FULL.to_owned());
+    };
+    let told = from.link.said(&["GET", &key(half.tag, "ask")]).await;
+    match half.close().await.as_str() {
+        "OK" => Ok(told),
+        other => Err(format!("slot {other}: see `rcup validate --only open-slots`")),
+    }
+}
+
+/// Why a slot was not moved.
+const FULL: &str = "no empty slot was found to try it with";
+
+/// An empty slot on its way from one master to another. It is closed again, also when this is dropped.
+struct HalfMoved {
+    from: NodeConnection,
+    to: NodeConnection,
+    /// The name of the node it goes to.
+    name: String,
+    tag: u64,
+    slot: String,
+    importing: String,
+    migrating: String,
+    open: bool,
+}
+
+impl HalfMoved {
+    /// Opens an empty slot; `None` when there is none.
+    async fn open(from: &Master<'_>, to: &Master<'_>) -> Option<Self> {
+        let tag = empty(from).await?;
+        let slot = slot_of(tag.to_string().as_bytes()).to_string();
+        // It exists before the first command is sent, so that whatever ends this closes the slot.
+        let mut half = Self {
+            from: from.link.clone(),
+            to: to.link.clone(),
+            name: to.name.to_owned(),
+            tag,
+            slot,
+            importing: String::new(),
+            migrating: String::new(),
+            open: true,
+        };
+        let importing = ["CLUSTER", "SETSLOT", &half.slot, "IMPORTING", &from.id.0];
+        half.importing = half.to.said(&importing).await;
+        let migrating = ["CLUSTER", "SETSLOT", &half.slot, "MIGRATING", &to.id.0];
+        half.migrating = half.from.said(&migrating).await;
+        Some(half)
+    }
+
+    async fn close(mut self) -> String {
+        let closed = close(&self.from, &self.to, &self.name, &self.slot).await;
+        self.open = false;
+        closed
+    }
+}
+
+impl Drop for HalfMoved {
+    fn drop(&mut self) {
+        if !self.open {
+            return;
+        }
+        let (from, to) = (self.from.clone(), self.to.clone());
+        let (name, slot) = (self.name.clone(), self.slot.clone());
+        aside("close a slot", async move {
+            // The connections belong to an executor that may be about to end.
+            let again = tokio::join!(from.elsewhere(from.address()), to.elsewhere(to.address()));
+            if let (Ok(from), Ok(to)) = again {
+                close(&from, &to, &name, &slot).await;
+            }
+        });
+    }
+}
+
 /// Closes the slot on both sides. What another client has written on the new side meanwhile is brought back
 /// first: it would be out of reach there.
-async fn close(from: &Master<'_>, to: &Master<'_>, slot: &str) -> String {
+async fn close(from: &NodeConnection, to: &NodeConnection, name: &str, slot: &str) -> String {
     let strays: Vec<String> = to
-        .link
         .command(&["CLUSTER", "GETKEYSINSLOT", slot, "1000"])
         .await
         .unwrap_or_default();
-    let home = from.link.address();
-    let stable = from.link.said(&["CLUSTER", "SETSLOT", slot, "STABLE"]).await;
+    let stable = from.said(&["CLUSTER", "SETSLOT", slot, "STABLE"]).await;
     if !strays.is_empty() {
+        let home = home(from).await.unwrap_or_else(|| from.address().clone());
         let port = home.port.to_string();
         let mut words = vec!["MIGRATE", &home.host, &port, "", "0", "5000", "REPLACE", "KEYS"];
         words.extend(strays.iter().map(String::as_str));
-        let moved = to.link.said(&words).await;
+        let moved = to.said(&words).await;
         if moved != "OK" && moved != "NOKEY" {
-            return format!("keys of other clients stay on {}: {moved}", to.name);
+            return format!("keys of other clients stay on {name}: {moved}");
         }
     }
-    let other = to.link.said(&["CLUSTER", "SETSLOT", slot, "STABLE"]).await;
+    let other = to.said(&["CLUSTER", "SETSLOT", slot, "STABLE"]).await;
     if stable == "OK" { other } else { stable }
+}
+
+/// Where the other nodes reach a node. It may have been dialled at a port that is published on the host alone.
+async fn home(node: &NodeConnection) -> Option<Address> {
+    let view = node.view().await.ok()?;
+    let myself = view.myself()?;
+    (!myself.ip.is_empty()).then(|| Address::new(&myself.ip, node.address().port))
 }
 
 /// A tag whose slot the master serves and holds no key.

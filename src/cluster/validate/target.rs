@@ -46,7 +46,7 @@ impl Target<'_> {
     }
 
     /// What every node says now.
-    pub(super) async fn views(&self) -> Vec<Answer> {
+    pub(in crate::cluster) async fn views(&self) -> Vec<Answer> {
         join_all(self.members.iter().map(|member| async {
             match &member.link {
                 Ok(link) => link.view().await.map_err(|error| error.causes().join(": ")),

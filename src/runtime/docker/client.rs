@@ -10,7 +10,7 @@ use bollard::body_full;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum, HostConfig};
+use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters as query;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
@@ -18,7 +18,10 @@ use super::find::{Environment, Place, find};
 use super::{details, translate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels;
-use crate::plan::{Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest};
+use crate::plan::{
+    Activity, ContainerRequest, ContainerSeen, FilesRequest, NetworkRequest, Observed, ProbeRequest,
+    VolumeRequest,
+};
 use crate::runtime::seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
     Runtime, Scope,
@@ -223,9 +226,14 @@ impl Runtime for Docker {
             ),
             call("list the volumes", QUICK, self.client.list_volumes(Some(volumes))),
         )?;
+        let (probes, containers) = containers
+            .into_iter()
+            .map(translate::container_seen)
+            .partition(|container: &ContainerSeen| container.labels.contains_key(labels::PROBE));
         Ok(Observed {
             networks: networks.into_iter().map(translate::network_seen).collect(),
-            containers: containers.into_iter().map(translate::container_seen).collect(),
+            containers,
+            probes,
             volumes: volumes
                 .volumes
                 .unwrap_or_default()
@@ -364,32 +372,12 @@ impl Runtime for Docker {
         }
     }
 
-    async fn run_once(&self, image: &str, command: &[String]) -> Result<String> {
-        let what = format!(
-            "run {} in image {image}",
-            command.first().map_or("", String::as_str)
-        );
-        let body = ContainerCreateBody {
-            image: Some(image.to_owned()),
-            entrypoint: Some(command.iter().take(1).cloned().collect()),
-            cmd: Some(command.iter().skip(1).cloned().collect()),
-            user: Some("999:999".to_owned()),
-            network_disabled: Some(true),
-            labels: Some(HashMap::from([("rcup.probe".to_owned(), image.to_owned())])),
-            host_config: Some(HostConfig {
-                network_mode: Some("none".to_owned()),
-                ..HostConfig::default()
-            }),
-            ..ContainerCreateBody::default()
-        };
-        let options = None::<query::CreateContainerOptions>;
-        let id = call(&what, QUICK, self.client.create_container(options, body))
-            .await?
-            .id;
-        let output = self.run_to_end(&what, &id).await;
-        let removed = self.remove_container(&id).await;
-        let output = output?;
-        removed.map(|()| output)
+    async fn run_once(&self, request: &ProbeRequest) -> Result<String> {
+        self.probe_once(request).await
+    }
+
+    async fn create_probe(&self, request: &ProbeRequest) -> Result<String> {
+        self.make_probe(request).await
     }
 
     async fn create_network(&self, request: &NetworkRequest) -> Result<()> {
@@ -601,39 +589,6 @@ impl Runtime for Docker {
 /// A variable as Docker takes it.
 fn variable((name, value): &(String, Secret)) -> String {
     format!("{name}={}", value.expose())
-}
-
-impl Docker {
-    async fn run_to_end(&self, what: &str, id: &str) -> Result<String> {
-        self.start(id).await.map_err(|error| {
-            let mut told = Error::new(error.kind(), format!("cannot {what}"));
-            if let Some(cause) = error.causes().into_iter().next() {
-                told = told.because(cause);
-            }
-            match error.hint_text() {
-                Some(hint) => told.hint(hint),
-                None => told,
-            }
-        })?;
-        let mut ended = self
-            .client
-            .wait_container(id, None::<query::WaitContainerOptions>);
-        // A program that fails is an error of the stream; what it printed tells more than its code.
-        let _ = tokio::time::timeout(QUICK, ended.next())
-            .await
-            .map_err(|_| late(what, QUICK))?;
-        let lines: Vec<LogLine> = tokio::time::timeout(
-            QUICK,
-            self.logs(id, LogRequest::default()).try_collect::<Vec<_>>(),
-        )
-        .await
-        .map_err(|_| late(what, QUICK))??;
-        Ok(lines
-            .into_iter()
-            .map(|line| line.text)
-            .collect::<Vec<_>>()
-            .join("\n"))
-    }
 }
 
 /// Name and tag of an image reference. A digest stays with the name; no tag means `latest`, as for Docker.

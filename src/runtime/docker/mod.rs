@@ -5,6 +5,7 @@ mod details;
 mod faults;
 mod files;
 mod find;
+mod probe;
 mod translate;
 
 pub use client::Docker;

@@ -8,7 +8,7 @@ use super::trouble::{Call, Injection, Trouble};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
     Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, Observed,
-    VolumeRequest, VolumeSeen,
+    ProbeRequest, VolumeRequest, VolumeSeen, labels,
 };
 use crate::runtime::{EngineDetails, EngineInfo, ImageSeen};
 
@@ -74,9 +74,13 @@ impl State {
     }
 
     pub(super) fn seen(&self) -> Observed {
+        let all = self.containers.iter().map(|one| one.seen.clone());
+        let (probes, containers) =
+            all.partition(|one: &ContainerSeen| one.labels.contains_key(labels::PROBE));
         Observed {
             networks: self.networks.clone(),
-            containers: self.containers.iter().map(|one| one.seen.clone()).collect(),
+            containers,
+            probes,
             volumes: self.volumes.clone(),
         }
     }
@@ -221,6 +225,21 @@ impl State {
         });
         self.files.extend(request.files);
         Ok(())
+    }
+
+    pub(super) fn create_probe(&mut self, request: ProbeRequest) -> String {
+        let id = self.id("c");
+        self.containers.push(Container {
+            seen: ContainerSeen {
+                id: id.clone(),
+                name: request.name,
+                labels: request.labels,
+                ..ContainerSeen::default()
+            },
+            network: request.network.unwrap_or_default(),
+            ..Container::default()
+        });
+        id
     }
 
     pub(super) fn start(&mut self, name: &str) -> Result<()> {

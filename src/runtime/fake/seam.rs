@@ -10,7 +10,7 @@ use super::Fake;
 use super::engine::{Container, State, refused, unknown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
-    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, VolumeRequest, labels,
+    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, ProbeRequest, VolumeRequest, labels,
 };
 use crate::runtime::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Runtime,
@@ -38,6 +38,7 @@ impl Runtime for Fake {
                     seen.networks.retain(|one| ours(&one.labels));
                     seen.containers.retain(|one| ours(&one.labels));
                     seen.volumes.retain(|one| ours(&one.labels));
+                    seen.probes.retain(|one| ours(&one.labels));
                     seen
                 }
                 Scope::Cluster(name) => seen.of(&name),
@@ -99,13 +100,21 @@ impl Runtime for Fake {
         .await
     }
 
-    async fn run_once(&self, image: &str, command: &[String]) -> Result<String> {
-        let wanted = image.to_owned();
-        self.call("run_once", &command.join(" "), move |state| {
+    async fn run_once(&self, request: &ProbeRequest) -> Result<String> {
+        let wanted = request.image.clone();
+        self.call("run_once", &request.command.join(" "), move |state| {
             if state.images.iter().any(|image| image.reference == wanted) {
                 return Ok("Redis server v=8.0.2 sha=0".to_owned());
             }
             unknown("image", &wanted)
+        })
+        .await
+    }
+
+    async fn create_probe(&self, request: &ProbeRequest) -> Result<String> {
+        let wanted = request.clone();
+        self.call("create_probe", &request.name, move |state| {
+            Ok(state.create_probe(wanted))
         })
         .await
     }

@@ -22,6 +22,7 @@ mod side_by_side;
 mod swarm;
 mod told;
 mod validation;
+mod verify;
 mod wiring;
 
 use std::sync::{Arc, Mutex};

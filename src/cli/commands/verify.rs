@@ -1,0 +1,57 @@
+//! `rcup verify`: whether clients reach every node.
+
+use std::io::Write as _;
+
+use owo_colors::OwoColorize as _;
+use rcup::Cluster;
+use rcup::check::Status;
+use rcup::check::reach::{Place, Verification};
+
+use super::engine;
+use crate::cli::args::Verify;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::interrupt::Signals;
+use crate::cli::terminal::{Terminal, columns, json, reach};
+
+pub async fn run(args: Verify, terminal: &Terminal) -> Outcome {
+    let mut signals = Signals::new()?;
+    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    // What it has made and opened is removed and closed when it is dropped.
+    let verification = tokio::select! {
+        verification = attached.verify(args.from.map(Place::from)) => verification?,
+        () = signals.next() => return Ok(Exit::FAILED),
+    };
+    show(&verification, terminal)?;
+    Ok(Exit::healthy(verification.passed))
+}
+
+fn show(verification: &Verification, terminal: &Terminal) -> Result<(), Failure> {
+    if terminal.is_json() {
+        return json::print(terminal, verification);
+    }
+    let mut out = terminal.out();
+    out.write_all(reach::text(verification, terminal.verbose, columns()).as_bytes())?;
+    let name = verification.name.bold();
+    let announce = verification.announce.as_str();
+    let of = |status: Status| {
+        let clients = verification.clients.iter();
+        clients.filter(|client| client.status == status).count()
+    };
+    if !verification.passed {
+        writeln!(
+            out,
+            "\nclients do not reach every node of cluster {name} (announced by {announce})"
+        )?;
+    } else if of(Status::Warn) > 0 {
+        writeln!(
+            out,
+            "\nall clients reach every node of cluster {name} that announcing by {announce} is meant for"
+        )?;
+    } else {
+        writeln!(
+            out,
+            "\nall clients reach every node of cluster {name} (announced by {announce})"
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! Who reaches what, as a table.
+
+use std::fmt::Write as _;
+
+use owo_colors::{OwoColorize as _, Style};
+use rcup::check::Status;
+use rcup::check::reach::{ClientVerdict, Family, Outcome, Place, Verification};
+
+use super::table::{Cell, Table};
+
+/// A line for each family of clients; under them, what stands in the way of those that do not work, and what to
+/// set. With `all`, every address too.
+pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> String {
+    let mut head = vec!["CLIENTS THAT READ"];
+    head.extend(verification.places.iter().map(|place| match place {
+        Place::Host => "FROM THIS HOST",
+        Place::Network => "FROM THE NETWORK",
+    }));
+    head.push("SUCH AS");
+    let mut table = Table::new(&head);
+    for family in Family::ALL {
+        let mut cells: Vec<Cell> = vec![family.reads().into()];
+        let verdicts = verification.clients.iter().filter(|one| one.family == family);
+        cells.extend(verdicts.map(|one| {
+            let (mark, word, style) = shown(one.status);
+            Cell::styled(format!("{mark} {word}"), style)
+        }));
+        cells.push(Cell::styled(family.examples(), Style::new().dimmed()));
+        table.row(cells);
+    }
+    let mut text = table.render(columns);
+    if all {
+        text.push('\n');
+        text.push_str(&addresses(verification).render(columns));
+    }
+    for unasked in &verification.unasked {
+        let _ = writeln!(
+            text,
+            "\n{} {}: {}",
+            "✗".red().bold(),
+            unasked.node.bold(),
+            unasked.why
+        );
+    }
+    for (verdicts, told) in groups(verification) {
+        explain(&mut text, &verdicts, told);
+    }
+    text
+}
+
+/// The verdicts that did not pass, those with the same reasons together.
+fn groups(verification: &Verification) -> Vec<(Vec<&ClientVerdict>, &ClientVerdict)> {
+    let mut groups: Vec<(Vec<&ClientVerdict>, &ClientVerdict)> = Vec::new();
+    for one in verification
+        .clients
+        .iter()
+        .filter(|one| one.status != Status::Pass)
+    {
+        let same = groups.iter_mut().find(|(_, first)| {
+            first.place == one.place
+                && first.status == one.status
+                && first.remedies == one.remedies
+                && first.nat_map == one.nat_map
+        });
+        match same {
+            Some((group, _)) => group.push(one),
+            None => groups.push((vec![one], one)),
+        }
+    }
+    groups
+}
+
+fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict) {
+    let (mark, _, style) = shown(first.status);
+    let families: Vec<&str> = verdicts.iter().map(|one| one.family.reads()).collect();
+    let _ = writeln!(
+        text,
+        "\n{} from {}: {}",
+        mark.style(style),
+        first.place.as_str(),
+        families.join(", ").bold()
+    );
+    let mut told: Vec<&str> = Vec::new();
+    for line in verdicts.iter().flat_map(|one| &one.detail) {
+        // The families differ in the answers that tell an address; who is told to be where matters once.
+        let whom = line.split(" (").next().unwrap_or(line);
+        if !told.contains(&whom) {
+            told.push(whom);
+            let _ = writeln!(text, "  {} {line}", "|".dimmed());
+        }
+    }
+    for remedy in &first.remedies {
+        let _ = writeln!(text, "  {} {remedy}", "hint:".cyan());
+    }
+    if !first.nat_map.is_empty() {
+        let _ = writeln!(text, "  {}", "map of addresses:".cyan());
+        for (told, way) in &first.nat_map {
+            let _ = writeln!(text, "    {told} -> {way}");
+        }
+    }
+}
+
+fn addresses(verification: &Verification) -> Table {
+    let mut head = vec!["NODE", "TOLD AS"];
+    head.extend(verification.places.iter().map(|place| match place {
+        Place::Host => "HOST",
+        Place::Network => "NETWORK",
+    }));
+    head.push("BY");
+    let mut table = Table::new(&head);
+    for address in &verification.addresses {
+        let mut cells: Vec<Cell> = vec![address.node.as_str().into(), address.address.as_str().into()];
+        cells.extend(address.seen.iter().map(|seen| match seen.outcome {
+            Outcome::Right => Cell::styled("✓ right node", Style::new().green()),
+            Outcome::Wrong => Cell::styled("✗ wrong node", Style::new().red().bold()),
+            Outcome::Nobody => Cell::styled("✗ nobody", Style::new().red().bold()),
+        }));
+        let sources: Vec<&str> = address.sources.iter().map(|source| source.as_str()).collect();
+        cells.push(sources.join(", ").into());
+        table.row(cells);
+    }
+    table
+}
+
+/// The mark, the word beside it, and how both are drawn: nothing is told by colour alone.
+fn shown(status: Status) -> (&'static str, &'static str, Style) {
+    match status {
+        Status::Pass => ("✓", "work", Style::new().green()),
+        Status::Warn => ("!", "do not work", Style::new().yellow()),
+        _ => ("✗", "fail", Style::new().red().bold()),
+    }
+}
