@@ -32,7 +32,10 @@ fn made(topology: &Topology) -> Result<Certificates, rcgen::Error> {
 
     let mut node = params(&format!("nodes of rcup cluster {name}"));
     let addresses = topology.nodes.iter().map(|node| node.ip);
-    for ip in addresses.chain([Ipv4Addr::LOCALHOST]) {
+    for ip in addresses
+        .chain([Ipv4Addr::LOCALHOST])
+        .chain(topology.spec.publish())
+    {
         node.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(ip)));
     }
     let names = topology.nodes.iter().map(|node| node.name.as_str());

@@ -287,13 +287,18 @@ impl<R: Runtime> Executor<'_, R> {
         }
     }
 
+    /// Lets others choose their places: this one can be seen.
+    fn release(&self) {
+        drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
+    }
+
     /// A step that changes something on the engine.
     async fn effect(&self, step: &Step) -> Result<()> {
         match step {
             Step::CreateNetwork(request) => {
                 let made = self.runtime.create_network(request);
                 let made = self.making.answer(Kind::Network, &request.name, made).await;
-                drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
+                self.release();
                 made
             }
             Step::CreateVolume(request) => {
@@ -309,7 +314,11 @@ impl<R: Runtime> Executor<'_, R> {
                 let made = self.runtime.put_files(request);
                 self.making.answer(Kind::Container, &request.name, made).await
             }
-            Step::StartNode { name } => self.runtime.start(name).await,
+            Step::StartNode { name } => {
+                // On a network of the user's own, the containers claim the place.
+                self.release();
+                self.runtime.start(name).await
+            }
             Step::ResumeNode { name } => self.runtime.resume(name).await,
             Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,
             Step::RemoveNetwork { id, .. } => self.runtime.remove_network(id).await,

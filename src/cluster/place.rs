@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use super::host;
 use crate::check::neighbours;
-use crate::error::Result;
-use crate::plan::{Activity, NetworkSeen, Observed};
+use crate::error::{Error, ErrorKind, Result};
+use crate::plan::{Activity, NetworkDetails, NetworkSeen, Observed, on_network};
 use crate::runtime::{EngineInfo, Runtime};
 use crate::spec::ClusterSpec;
 use crate::topology::{
@@ -19,6 +19,8 @@ pub(super) struct Lessons {
     pub(super) subnets: Vec<TakenSubnet>,
     /// Ports that the engine could not publish.
     pub(super) ports: Vec<TakenPort>,
+    /// Addresses on the user's network that the engine did not grant.
+    pub(super) addresses: Vec<Ipv4Addr>,
     /// The bridge could not be reached after all.
     pub(super) bridge_unreachable: bool,
     /// The engine could not grant the limit of open files.
@@ -34,21 +36,31 @@ pub(super) fn surroundings(
     machine: Machine,
     engine: &EngineInfo,
     observed: &Observed,
+    network: Option<&NetworkDetails>,
     lessons: &Lessons,
 ) -> Result<Surroundings> {
     spec.check_for(image.server)?;
     let (mut subnets, mut ports) = taken(engine, observed);
     subnets.extend(lessons.subnets.iter().cloned());
     ports.extend(lessons.ports.iter().cloned());
-    let mut probe = |port: u16| host::port_holder(port);
+    let mut probe = |port: u16| host::port_holder(spec.published(), port);
     let mut elsewhere = |_: u16| None;
+    published(spec, engine)?;
     if engine.local {
         fits(spec, observed)?;
     }
     let probe: &mut dyn FnMut(u16) -> Option<String> = if engine.local { &mut probe } else { &mut elsewhere };
+    let (subnet, shared) = match spec.network() {
+        None => (choose_subnet(spec, &subnets)?, None),
+        Some(name) => {
+            let (subnet, shared) = on_network(spec, name, network, observed, &lessons.addresses)?;
+            (subnet, Some(shared))
+        }
+    };
     Ok(Surroundings {
         image,
-        subnet: choose_subnet(spec, &subnets)?,
+        subnet,
+        shared,
         first_port: choose_ports(spec, &ports, probe)?,
         bridge_reachable: engine.local && !lessons.bridge_unreachable && reaches_bridges(&observed.networks),
         open_files: host::open_files(engine.local).filter(|_| !lessons.open_files_refused),
@@ -56,6 +68,46 @@ pub(super) fn surroundings(
         machine,
         seed: rand::random(),
     })
+}
+
+/// Whether what is published can be reached from here.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when it lies on another machine's loopback address, or on an address that is not this
+/// machine's.
+fn published(spec: &ClusterSpec, engine: &EngineInfo) -> Result<()> {
+    let cannot = |message: String, hint: String| Err(Error::new(ErrorKind::Usage, message).hint(hint));
+    match (spec.publish(), engine.host()) {
+        (None, Some(host)) => cannot(
+            format!(
+                "the engine at {} is on another machine, and nodes published on its 127.0.0.1 are not reached from here",
+                engine.endpoint
+            ),
+            format!(
+                "Name the address of that machine at which clients reach it, such as `--publish {}`, best with --password \
+                 and --tls: Docker's published ports bypass a host's firewall.",
+                host.parse().unwrap_or(Ipv4Addr::new(192, 168, 1, 10))
+            ),
+        ),
+        // What a virtual machine has is not this machine's, so only Linux can tell.
+        (Some(address), None)
+            if engine.local && cfg!(target_os = "linux") && !host::is_own_address(address) =>
+        {
+            cannot(
+                format!("{address} is not an address of this machine"),
+                "`ip -4 address` lists those that are; leave --publish out for 127.0.0.1.".to_owned(),
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The network that the user named, as it is.
+pub(super) async fn network<R: Runtime>(runtime: &R, spec: &ClusterSpec) -> Result<Option<NetworkDetails>> {
+    match spec.network() {
+        Some(name) => runtime.network(name).await,
+        None => Ok(None),
+    }
 }
 
 /// The machine on which the containers run. Where this one reaches the bridges, it is this one; else the

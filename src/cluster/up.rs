@@ -15,7 +15,7 @@ use super::image::resolve;
 use super::lock::{Lock, lock};
 use super::making::Making;
 use super::options::UpOptions;
-use super::place::{Lessons, machine, reaches_bridges, surroundings};
+use super::place::{Lessons, machine, network, reaches_bridges, surroundings};
 use super::secrets;
 use super::sweep::{beside, nobodys};
 use crate::error::{Error, ErrorKind, Result};
@@ -107,7 +107,9 @@ async fn laid_out<R: Runtime>(
 ) -> Result<Topology> {
     let image = resolve(runtime, spec, false, observer).await?;
     let machine = machine(runtime, engine, observed).await?;
-    let place = surroundings(spec, image, machine, engine, observed, &Lessons::default())?;
+    let network = network(runtime, spec).await?;
+    let lessons = Lessons::default();
+    let place = surroundings(spec, image, machine, engine, observed, network.as_ref(), &lessons)?;
     Topology::new(spec, &place)
 }
 
@@ -314,6 +316,16 @@ impl<R: Runtime> Start<'_, R> {
                 "{why}: this cluster cannot fail over by itself"
             )));
         }
+        if let Some(address) = self.spec.publish().filter(|address| !address.is_loopback()) {
+            let open = if self.spec.password().is_none() {
+                ", and the nodes ask for no password"
+            } else {
+                ""
+            };
+            self.observer().observe(&Event::warning(format!(
+                "the nodes' ports are published on {address}: Docker's published ports bypass that host's firewall{open}"
+            )));
+        }
         debug_assert!(self.spec.nodes() <= MOST_NODES);
         let mut lessons = Lessons::default();
         let mut guard = Guard::new(self.runtime.clone());
@@ -361,8 +373,12 @@ impl<R: Runtime> Start<'_, R> {
         let observed = self.in_time(observed).await.map_err(nowhere)?;
         let machine = self.in_time(machine(&self.runtime, engine, &observed));
         let machine = machine.await.map_err(nowhere)?;
-        let place =
-            surroundings(self.spec, image.clone(), machine, engine, &observed, lessons).map_err(nowhere)?;
+        let network = self.in_time(network(&self.runtime, self.spec));
+        let network = network.await.map_err(nowhere)?;
+        let network = network.as_ref();
+        let image = image.clone();
+        let place = surroundings(self.spec, image, machine, engine, &observed, network, lessons);
+        let place = place.map_err(nowhere)?;
         let topology = Topology::new(self.spec, &place)
             .map_err(nowhere)?
             .with_life(self.life());
@@ -406,6 +422,7 @@ impl<R: Runtime> Start<'_, R> {
             ErrorKind::Address => self.spec.announce() == crate::spec::AnnounceChoice::Auto,
             _ => false,
         };
+        let addresses = place.shared.as_ref().map(|shared| shared.addresses.clone());
         let subnet = TakenSubnet {
             subnet: place.subnet,
             by: by.clone(),
@@ -419,7 +436,10 @@ impl<R: Runtime> Start<'_, R> {
             })
             .collect();
         open.then_some(move |lessons: &mut Lessons| match kind {
-            ErrorKind::Subnet => lessons.subnets.push(subnet),
+            ErrorKind::Subnet => match addresses {
+                Some(addresses) => lessons.addresses.extend(addresses),
+                None => lessons.subnets.push(subnet),
+            },
             ErrorKind::Port => lessons.ports.extend(ports),
             ErrorKind::Limit => lessons.open_files_refused = true,
             ErrorKind::Sysctl => lessons.sysctls_refused = true,

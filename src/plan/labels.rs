@@ -23,6 +23,8 @@ pub const EXPIRES: &str = "rcup.expires";
 pub const PROBE: &str = "rcup.probe";
 /// On a volume of its own: the owner has let the cluster live on. Labels cannot be changed afterwards.
 pub const KEPT: &str = "rcup.kept";
+/// A node's address on its network, on containers.
+pub const ADDRESS: &str = "rcup.address";
 /// The specification, as JSON.
 const SPEC: &str = "rcup.spec";
 /// The surroundings, as JSON.
@@ -102,7 +104,7 @@ pub fn of_node(topology: &Topology, node: &Node) -> Labels {
     labels.insert(NODE.to_owned(), node.index.to_string());
     labels.insert("rcup.role".to_owned(), node.role.to_string());
     labels.insert("rcup.shard".to_owned(), node.shard.to_string());
-    labels.insert("rcup.address".to_owned(), node.address().to_string());
+    labels.insert(ADDRESS.to_owned(), node.address().to_string());
     labels
 }
 

@@ -3,6 +3,7 @@
 mod down;
 pub mod labels;
 mod mend;
+mod network;
 mod observed;
 mod prune;
 mod request;
@@ -11,6 +12,7 @@ mod up;
 
 pub use down::remove;
 pub use mend::{Mend, mend};
+pub use network::{NetworkDetails, on_network};
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 pub use prune::{Cause, Leftover, leftovers};
 pub use request::{

@@ -198,9 +198,20 @@ impl Observed {
             .collect()
     }
 
+    /// The clusters on networks of the user's own, whose labels name nobody.
+    fn guests(&self) -> impl Iterator<Item = Topology> {
+        let first = |container: &&ContainerSeen| container.index() == Some(1);
+        self.containers
+            .iter()
+            .filter(first)
+            .filter_map(|container| labels::topology(&container.labels).ok())
+            .filter(|topology| topology.surroundings.shared.is_some())
+    }
+
     /// The address ranges that networks hold, and those that belong to data without a network.
     pub fn taken_subnets(&self) -> Vec<TakenSubnet> {
-        let asleep = self.asleep().into_iter().map(|topology| TakenSubnet {
+        let own = |topology: &Topology| topology.surroundings.shared.is_none();
+        let asleep = self.asleep().into_iter().filter(own).map(|topology| TakenSubnet {
             subnet: topology.surroundings.subnet,
             by: format!("the data of cluster {}", topology.name()),
         });
@@ -229,7 +240,7 @@ impl Observed {
         });
         let networks = self.networks.iter();
         let awake = networks.filter_map(|network| labels::topology(&network.labels).ok());
-        let claimed = awake.chain(self.asleep()).map(|topology| {
+        let claimed = awake.chain(self.guests()).chain(self.asleep()).map(|topology| {
             let by = format!("cluster {}", topology.name());
             topology
                 .nodes

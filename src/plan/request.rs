@@ -61,8 +61,10 @@ pub struct ContainerRequest {
     pub network: String,
     /// Its address there.
     pub ip: Ipv4Addr,
-    /// The port that is published on 127.0.0.1 under the same number.
+    /// The port that is published under the same number.
     pub port: u16,
+    /// The address of the engine's machine on which it is.
+    pub published: Ipv4Addr,
     /// The limit of open files, soft and hard; `None` leaves it to the engine.
     pub open_files: Option<u64>,
     /// What it may take of the machine's memory in bytes, without swap; `None` for no limit.
@@ -189,6 +191,7 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
         network: topology.network(),
         ip: node.ip,
         port: node.port,
+        published: node.published,
         open_files: topology.surroundings.open_files,
         memory: topology
             .surroundings

@@ -113,8 +113,8 @@ impl fmt::Display for Step {
             }
             Self::CreateNode(request) => write!(
                 f,
-                "create container {} ({}:{}, published on 127.0.0.1:{}) from {}",
-                request.name, request.ip, request.port, request.port, request.image
+                "create container {} ({}:{}, published on {}:{}) from {}",
+                request.name, request.ip, request.port, request.published, request.port, request.image
             ),
             Self::StartNode { name } => write!(f, "start container {name}"),
             Self::ResumeNode { name } => write!(f, "resume container {name}"),

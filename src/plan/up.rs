@@ -81,10 +81,24 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
                 .any(|container| container.index() == Some(*index))
         })
         .collect();
-    if running.spec.persist() && (ours.networks.is_empty() || !missing.is_empty()) {
+    let shared = running.surroundings.shared.is_some();
+    let network = running.network();
+    if shared && !observed.networks.iter().any(|one| one.name == network) {
+        let subnet = running.surroundings.subnet;
+        return Err(Error::new(
+            ErrorKind::Damaged,
+            format!("the network {network}, on which cluster {name} is, is gone"),
+        )
+        .hint(format!(
+            "Make it again with `docker network create --subnet {subnet} {network}`; or `rcup down {name}`, then \
+             `rcup up {name}`."
+        )));
+    }
+    let lost_network = !shared && ours.networks.is_empty();
+    if running.spec.persist() && (lost_network || !missing.is_empty()) {
         return Ok(Decision::Restore(Box::new(running)));
     }
-    if ours.networks.is_empty() {
+    if lost_network {
         return Err(Error::new(
             ErrorKind::Damaged,
             format!("the network {} of cluster {name} is gone", name.network()),
@@ -165,6 +179,7 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     if let Some(network) = observed
         .networks
         .iter()
+        .filter(|_| spec.network().is_none())
         .find(|network| stranger(&network.labels) && network.name == name.network())
     {
         return refuse("network", &network.name);
@@ -226,6 +241,12 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
             subnet.to_string(),
         );
     }
+    if let Some(network) = asked.network() {
+        compare("network", running.network(), network.to_owned());
+    }
+    if let Some(address) = asked.publish() {
+        compare("published on", spec.published().to_string(), address.to_string());
+    }
     if let Some(port) = asked.port() {
         compare(
             "first port",
@@ -272,7 +293,7 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
         Step::PutFiles(Box::new(delivery)),
         "a node reads its files when it starts".to_owned(),
     );
-    plan.stage([network(topology), files]);
+    plan.stage(network(topology).into_iter().chain([files]));
     let remove = Step::RemoveContainer {
         id: carrier.clone(),
         name: carrier,
@@ -297,7 +318,7 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
 /// start, and none of them runs, so they are replaced.
 pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     let mut plan = Plan::default();
-    let lost_network = ours.networks.is_empty();
+    let lost_network = topology.surroundings.shared.is_none() && ours.networks.is_empty();
     let remains = |container: &&ContainerSeen| lost_network || container.index().is_none();
     plan.stage(ours.containers.iter().filter(remains).map(|container| {
         let (id, name) = (container.id.clone(), container.name.clone());
@@ -305,7 +326,7 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
         (Step::RemoveContainer { id, name }, cause)
     }));
     if lost_network {
-        plan.stage([network(topology)]);
+        plan.stage(network(topology));
     }
     let gone = |name: &str| lost_network || !ours.containers.iter().any(|container| container.name == name);
     let nodes = || topology.nodes.iter().filter(|node| gone(&node.name));
@@ -314,11 +335,11 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     plan
 }
 
-fn network(topology: &Topology) -> (Step, String) {
-    (
-        Step::CreateNetwork(request::network(topology)),
-        format!("the nodes of {} need fixed addresses", topology.name()),
-    )
+/// None where the user has one.
+fn network(topology: &Topology) -> Option<(Step, String)> {
+    let cause = format!("the nodes of {} need fixed addresses", topology.name());
+    let own = topology.surroundings.shared.is_none();
+    own.then(|| (Step::CreateNetwork(request::network(topology)), cause))
 }
 
 fn creation(topology: &Topology, node: &Node) -> (Step, String) {

@@ -118,7 +118,11 @@ fn head(topology: &Topology) -> String {
             "# Clients are sent to the addresses of the network, which Linux hosts and containers on it reach.\n"
         }
         Announce::Hostname | Announce::ClientIpv4 => {
-            "# Clients are sent to 127.0.0.1, so they run on this host (Docker Desktop too), not in containers.\n"
+            if topology.spec.published().is_loopback() {
+                "# Clients are sent to 127.0.0.1, so they run on this host (Docker Desktop too), not in containers.\n"
+            } else {
+                "# Clients are sent to the published ports. Docker's published ports bypass the host's firewall.\n"
+            }
         }
     });
     text.push_str("#\n#   NODE  ROLE     SHARD  SLOTS        ADDRESS                ON THIS HOST\n");
@@ -257,8 +261,8 @@ fn service(topology: &Topology, node: &Node, request: &ContainerRequest, conf: &
     }
     let _ = write!(
         text,
-        "    networks:\n      cluster: {{ ipv4_address: {} }}\n    ports: ['127.0.0.1:{}:{}']\n",
-        request.ip, request.port, request.port
+        "    networks:\n      cluster: {{ ipv4_address: {} }}\n    ports: ['{}:{}:{}']\n",
+        request.ip, request.published, request.port, request.port
     );
     if topology.spec.persist() {
         let volume = format!("data-{}", node.index);
@@ -282,6 +286,14 @@ fn service(topology: &Topology, node: &Node, request: &ContainerRequest, conf: &
 
 /// The network and the volumes.
 fn places(topology: &Topology) -> String {
+    if topology.surroundings.shared.is_some() {
+        return format!(
+            "\n# It must exist, with the subnet {}.\nnetworks:\n  cluster:\n    name: {}\n    external: true\n\nvolumes:\n{}",
+            topology.surroundings.subnet,
+            quoted(&topology.network()),
+            volumes(topology)
+        );
+    }
     let network = plan::network(topology);
     format!(
         "\nnetworks:\n  cluster:\n    name: {}\n    driver: bridge\n    ipam:\n      config:\n        - subnet: {}\n          \

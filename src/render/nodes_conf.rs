@@ -98,13 +98,13 @@ fn flags(line: &Node, myself: &Node, role: &str) -> String {
 
 fn address(topology: &Topology, node: &Node, shard: &Shard) -> String {
     let hostname = match topology.announce {
-        Announce::Hostname => "127.0.0.1",
-        Announce::Ip | Announce::ClientIpv4 => "",
+        Announce::Hostname => node.host_address().ip().to_string(),
+        Announce::Ip | Announce::ClientIpv4 => String::new(),
     };
     endpoint(
         topology,
         shard,
-        hostname,
+        &hostname,
         &node.ip.to_string(),
         (node.port, node.bus_port()),
     )

@@ -12,7 +12,8 @@ use tokio::io::AsyncWrite;
 
 use crate::error::Result;
 use crate::plan::{
-    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, ProbeRequest, VolumeRequest,
+    Activity, ContainerRequest, FilesRequest, NetworkDetails, NetworkRequest, Observed, ProbeRequest,
+    VolumeRequest,
 };
 use crate::spec::{ClusterName, Secret};
 
@@ -29,6 +30,20 @@ pub struct EngineInfo {
     pub api: String,
     /// Whether it listens on this machine, so that ports and routes of this machine are its own.
     pub local: bool,
+}
+
+impl EngineInfo {
+    /// The host in the endpoint, where it is on another machine.
+    pub fn host(&self) -> Option<&str> {
+        let (scheme, rest) = self.endpoint.split_once("://")?;
+        if self.local || !["tcp", "http", "https", "ssh"].contains(&scheme) {
+            return None;
+        }
+        let authority = rest.split('/').next().unwrap_or(rest);
+        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
+        Some(host).filter(|host| !host.is_empty())
+    }
 }
 
 /// What an engine says of itself and of the machine under it.
@@ -166,6 +181,9 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Looks at what is there, all at once.
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
+
+    /// The network of that name, if the engine has it.
+    fn network(&self, name: &str) -> impl Future<Output = Result<Option<NetworkDetails>>> + Send;
 
     /// The image of that name, if the engine has it.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Option<ImageSeen>>> + Send;

@@ -1,5 +1,6 @@
 //! The specification of a cluster: its shape, its image, its settings.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use ipnet::Ipv4Net;
@@ -73,6 +74,10 @@ pub struct ClusterSpec {
     pull: Pull,
     subnet: Option<Ipv4Net>,
     port: Option<u16>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    network: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    publish: Option<Ipv4Addr>,
     #[serde(default)]
     announce: AnnounceChoice,
     #[serde(default)]
@@ -142,6 +147,21 @@ impl ClusterSpec {
     /// The first node's port, where the user named it.
     pub fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// The network of the user's own on which the nodes shall be, where the user named one.
+    pub fn network(&self) -> Option<&str> {
+        self.network.as_deref()
+    }
+
+    /// The address of the engine's machine on which the ports are published, where the user named one.
+    pub fn publish(&self) -> Option<Ipv4Addr> {
+        self.publish
+    }
+
+    /// Where the ports are published: on the loopback address, unless the user named another.
+    pub fn published(&self) -> Ipv4Addr {
+        self.publish.unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
     /// How the nodes announce themselves.
@@ -264,6 +284,8 @@ impl Default for ClusterSpecBuilder {
                 pull: Pull::default(),
                 subnet: None,
                 port: None,
+                network: None,
+                publish: None,
                 announce: AnnounceChoice::default(),
                 formation: FormationChoice::default(),
                 profile: Profile::default(),
@@ -333,6 +355,21 @@ impl ClusterSpecBuilder {
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.spec.port = Some(port);
+        self
+    }
+
+    /// An existing network to put the nodes on, which rcup then never removes (default: one of the cluster's own).
+    #[must_use]
+    pub fn network(mut self, network: impl Into<String>) -> Self {
+        self.spec.network = Some(network.into());
+        self
+    }
+
+    /// The address of the engine's machine on which the ports are published, and at which clients are then told to
+    /// find the nodes (default: 127.0.0.1). A host's firewall does not see what Docker publishes.
+    #[must_use]
+    pub fn publish(mut self, address: Ipv4Addr) -> Self {
+        self.spec.publish = Some(address);
         self
     }
 

@@ -16,6 +16,8 @@ pub(super) fn check(spec: &ClusterSpec) -> Result<()> {
     check_shape(spec)?;
     check_memory(spec)?;
     check_subnet(spec)?;
+    check_network(spec)?;
+    check_publish(spec)?;
     check_ports(spec)?;
     if spec.image().is_some_and(|image| image.trim().is_empty()) {
         return Err(usage("the image's name is empty").hint("Name one, such as `--image redis:8`."));
@@ -106,6 +108,49 @@ fn check_subnet(spec: &ClusterSpec) -> Result<()> {
     Ok(())
 }
 
+/// Networks that every engine has, and on which no container can have an address of its choice.
+const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
+
+fn check_network(spec: &ClusterSpec) -> Result<()> {
+    let Some(network) = spec.network() else {
+        return Ok(());
+    };
+    if PREDEFINED.contains(&network) {
+        return Err(usage(format!(
+            "nodes need addresses that stay, which network {network} cannot give"
+        ))
+        .hint("Make one with `docker network create --subnet 10.88.0.0/24 NAME`, or leave --network out."));
+    }
+    let first = |c: char| c.is_ascii_alphanumeric();
+    let other = |c: char| first(c) || "_.-".contains(c);
+    if !network.starts_with(first) || !network.chars().all(other) {
+        return Err(usage(format!("`{network}` is not a network's name"))
+            .hint("`docker network ls` lists the networks that there are."));
+    }
+    if spec.subnet().is_some() {
+        return Err(usage("a network has its subnet already").hint(
+            "Leave out --network or --subnet: rcup makes a network with the one, and uses that of the other.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_publish(spec: &ClusterSpec) -> Result<()> {
+    let Some(address) = spec.publish() else {
+        return Ok(());
+    };
+    if address.is_unspecified() {
+        return Err(usage("clients must be told one address, and 0.0.0.0 is all of them").hint(
+            "Name the address of the engine's machine at which clients reach it, such as `--publish 192.168.1.10`.",
+        ));
+    }
+    if address.is_multicast() || address.is_broadcast() {
+        return Err(usage(format!("{address} is not the address of a machine"))
+            .hint("Name an address of the engine's machine, such as `--publish 192.168.1.10`."));
+    }
+    Ok(())
+}
+
 /// How many nodes fit into `subnet`.
 pub fn room(subnet: Ipv4Net) -> usize {
     let addresses = 1_usize
@@ -177,6 +222,29 @@ mod tests {
             Some("Use --subnet 10.88.0.0/24.")
         );
         assert!(with("127.0.0.0/24").is_err());
+    }
+
+    #[test]
+    fn a_network_that_cannot_give_addresses_is_refused() {
+        let with = |name: &str| ClusterSpec::builder().network(name);
+        assert!(with("app_default").build().is_ok());
+        for name in ["bridge", "host", "none", "", "container:x", "-x", "a b"] {
+            let error = with(name).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{name}");
+        }
+        let twice = with("app").subnet("10.88.0.0/24".parse().unwrap()).build();
+        assert!(twice.unwrap_err().to_string().contains("its subnet already"));
+    }
+
+    #[test]
+    fn ports_are_published_on_one_address_that_clients_can_be_told() {
+        let with = |text: &str| ClusterSpec::builder().publish(text.parse().unwrap()).build();
+        assert!(with("192.168.1.10").is_ok());
+        for text in ["0.0.0.0", "224.0.0.1", "255.255.255.255"] {
+            let error = with(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+            assert!(error.hint_text().unwrap().contains("--publish"), "{text}");
+        }
     }
 
     #[test]

@@ -103,7 +103,7 @@ pub fn choose_ports(
             None => Ok(first),
             Some((port, by)) => Err(Error::new(
                 ErrorKind::Port,
-                format!("port {port} on 127.0.0.1 is taken by {by}"),
+                format!("port {port} on {} is taken by {by}", spec.published()),
             )
             .hint(
                 "Choose another first port with --port, or leave the flag out and rcup takes a free block.",
@@ -125,6 +125,39 @@ pub fn choose_ports(
             Some(port) => first = port + 1,
         }
     }
+}
+
+/// Addresses for the nodes on a network that others use too: the last ones of its subnet that nothing holds. An
+/// engine hands out addresses from the beginning, so a node that is down for a while finds its own free again.
+///
+/// # Errors
+/// [`ErrorKind::Subnet`] when there are too few.
+pub fn choose_addresses(
+    spec: &ClusterSpec,
+    network: &str,
+    subnet: Ipv4Net,
+    taken: &[Ipv4Addr],
+) -> Result<Vec<Ipv4Addr>> {
+    let (first, last) = (nth(subnet, 1), subnet.broadcast());
+    let mut chosen: Vec<Ipv4Addr> = (first.to_bits()..last.to_bits())
+        .rev()
+        .map(Ipv4Addr::from_bits)
+        .filter(|address| !taken.contains(address))
+        .take(spec.nodes())
+        .collect();
+    if chosen.len() < spec.nodes() {
+        return Err(Error::new(
+            ErrorKind::Subnet,
+            format!(
+                "network {network} ({subnet}) has {} free addresses for {} nodes",
+                chosen.len(),
+                spec.nodes()
+            ),
+        )
+        .hint("Name a larger network with --network, or leave the flag out and rcup makes one."));
+    }
+    chosen.reverse();
+    Ok(chosen)
 }
 
 /// The gateway's address in `subnet`: the first one.
@@ -221,6 +254,24 @@ mod tests {
             "port 7003 on 127.0.0.1 is taken by container web"
         );
         assert!(choose_ports(&spec(3, 1), &[], &mut |_| Some("x".to_owned())).is_err());
+    }
+
+    #[test]
+    fn on_a_network_of_others_the_last_free_addresses_are_taken() {
+        let subnet: Ipv4Net = "10.88.0.0/28".parse().unwrap();
+        let taken: Vec<Ipv4Addr> = ["10.88.0.1", "10.88.0.2", "10.88.0.13"]
+            .map(|text| text.parse().unwrap())
+            .to_vec();
+        let chosen = choose_addresses(&spec(3, 0), "app", subnet, &taken).unwrap();
+        let texts: Vec<String> = chosen.iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["10.88.0.11", "10.88.0.12", "10.88.0.14"]);
+        assert!(choose_addresses(&spec(11, 0), "app", subnet, &taken).is_ok());
+        let error = choose_addresses(&spec(6, 1), "app", subnet, &taken).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Subnet);
+        assert_eq!(
+            error.to_string(),
+            "network app (10.88.0.0/28) has 11 free addresses for 12 nodes"
+        );
     }
 
     proptest! {

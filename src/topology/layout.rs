@@ -136,6 +136,15 @@ pub struct Image {
     pub volumes: Vec<String>,
 }
 
+/// A network that is not the cluster's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shared {
+    /// The address of the bridge itself.
+    pub gateway: Ipv4Addr,
+    /// The nodes' addresses, in the order of their indices.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
 /// What the surroundings give to a new cluster. The serialized form is kept as a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
@@ -143,6 +152,9 @@ pub struct Surroundings {
     pub image: Image,
     /// The network's subnet.
     pub subnet: Ipv4Net,
+    /// What is to be known of a network that the user named; `None` where the cluster has one of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
     /// The first node's port.
     pub first_port: u16,
     /// Whether this host reaches the bridge's addresses.
@@ -157,6 +169,19 @@ pub struct Surroundings {
     pub machine: Machine,
     /// Randomness, from which the run's and the nodes' identities follow.
     pub seed: [u8; 16],
+}
+
+impl Surroundings {
+    /// The address of node `index` (1-based).
+    fn address(&self, index: usize) -> Ipv4Addr {
+        let shared = self
+            .shared
+            .as_ref()
+            .and_then(|shared| shared.addresses.get(index - 1));
+        shared
+            .copied()
+            .unwrap_or_else(|| node_address(self.subnet, index))
+    }
 }
 
 /// One node of the plan.
@@ -174,8 +199,10 @@ pub struct Node {
     pub shard: usize,
     /// Its address on the bridge network.
     pub ip: Ipv4Addr,
-    /// Its client port: inside the container, published on 127.0.0.1, and announced.
+    /// Its client port: inside the container, published, and announced.
     pub port: u16,
+    /// The address of the engine's machine on which the port is published.
+    pub published: Ipv4Addr,
 }
 
 impl Node {
@@ -184,9 +211,9 @@ impl Node {
         SocketAddrV4::new(self.ip, self.port)
     }
 
-    /// Its published address on this host.
+    /// Its published address.
     pub fn host_address(&self) -> SocketAddrV4 {
-        SocketAddrV4::new(Ipv4Addr::LOCALHOST, self.port)
+        SocketAddrV4::new(self.published, self.port)
     }
 
     /// The port of the cluster bus.
@@ -251,7 +278,8 @@ impl Topology {
                     Role::Replica
                 },
                 shard: (index - 1) % masters + 1,
-                ip: node_address(surroundings.subnet, index),
+                ip: surroundings.address(index),
+                published: spec.published(),
                 port: surroundings
                     .first_port
                     .saturating_add(u16::try_from(index - 1).unwrap_or(u16::MAX)),
@@ -271,7 +299,12 @@ impl Topology {
         Ok(Self {
             spec: spec.clone(),
             surroundings: surroundings.clone(),
-            announce: Announce::decide(spec.announce(), server, surroundings.bridge_reachable)?,
+            announce: Announce::decide(
+                spec.announce(),
+                server,
+                // Who asks for ports elsewhere has clients that do not reach the bridge.
+                surroundings.bridge_reachable && spec.publish().is_none(),
+            )?,
             formation: Formation::decide(spec.formation(), server)?,
             run: id("run", 0)[..12].to_owned(),
             life: Life::default(),
@@ -294,12 +327,17 @@ impl Topology {
 
     /// The network's name.
     pub fn network(&self) -> String {
-        self.name().network()
+        self.spec
+            .network()
+            .map_or_else(|| self.name().network(), ToOwned::to_owned)
     }
 
     /// The network's gateway.
     pub fn gateway(&self) -> Ipv4Addr {
-        gateway(self.surroundings.subnet)
+        match &self.surroundings.shared {
+            Some(shared) => shared.gateway,
+            None => gateway(self.surroundings.subnet),
+        }
     }
 
     /// The image and what is in it.
@@ -370,6 +408,7 @@ pub(crate) mod tests {
                 volumes: Vec::new(),
             },
             subnet: "10.213.0.0/26".parse().unwrap(),
+            shared: None,
             first_port: 7001,
             bridge_reachable: true,
             open_files: Some(65_536),

@@ -7,10 +7,12 @@ mod machine;
 mod offline;
 mod slots;
 
-pub use address::{FIRST_PORT, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
+pub use address::{
+    FIRST_PORT, TakenPort, TakenSubnet, choose_addresses, choose_ports, choose_subnet, gateway,
+};
 #[cfg(test)]
 pub(crate) use layout::tests::{surroundings, topology};
-pub use layout::{Announce, Formation, Image, Node, NodeId, Role, Shard, Surroundings, Topology};
+pub use layout::{Announce, Formation, Image, Node, NodeId, Role, Shard, Shared, Surroundings, Topology};
 pub use machine::{MIB, Machine, Memory, size};
 pub use offline::without_engine;
 pub use slots::{SLOTS, SlotRange, slot_of, split, tag_in};

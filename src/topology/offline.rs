@@ -16,6 +16,15 @@ use crate::spec::{ClusterSpec, Engine, Server, Version};
 /// # Errors
 /// [`ErrorKind::Image`] when the image's name does not tell which server it holds.
 pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surroundings> {
+    if let Some(network) = spec.network() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("only an engine knows which addresses are free on network {network}"),
+        )
+        .hint(
+            "Start the cluster with `rcup up --network` and export it by its name, or leave --network out.",
+        ));
+    }
     let official = spec.official_image();
     let reference = spec.image().unwrap_or(&official);
     let server = server_named(reference, spec.engine()).ok_or_else(|| {
@@ -42,6 +51,7 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
             volumes: vec!["/data".to_owned()],
         },
         subnet: choose_subnet(spec, &[])?,
+        shared: None,
         first_port: choose_ports(spec, &[], &mut |_| None)?,
         bridge_reachable,
         // An engine that cannot grant a limit starts nothing, and here none can be asked. Servers raise their own

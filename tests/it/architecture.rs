@@ -16,7 +16,7 @@ const LINES: [&[&str]; 5] = [
 const LONGEST: usize = 500;
 
 /// Files that are longer all the same, and how long they may be. They are to be split, not to grow.
-const LONGER: [(&str, usize); 1] = [("src/runtime/docker/client.rs", 650)];
+const LONGER: [(&str, usize); 1] = [("src/runtime/docker/client.rs", 620)];
 
 /// Where time may pass: all waiting is for a condition with a deadline, and lives in one file. Executing a
 /// plan additionally ends at the deadline of the whole, and the program asks the engine for a terminal until

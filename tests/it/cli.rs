@@ -165,6 +165,21 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
             "10.88.0.0/24",
         ),
         (
+            &["up", "--subnet", "fd00::/64"],
+            "`fd00::/64` is for IPv6, and rcup's nodes have IPv4 addresses alone",
+            "10.88.0.0/24",
+        ),
+        (
+            &["up", "--publish", "0.0.0.0"],
+            "clients must be told one address",
+            "--publish 192.168.1.10",
+        ),
+        (
+            &["up", "--network", "host"],
+            "nodes need addresses that stay, which network host cannot give",
+            "docker network create",
+        ),
+        (
             &["up", "--subnet", "10.88.0.7/24"],
             "inside a subnet",
             "--subnet 10.88.0.0/24",

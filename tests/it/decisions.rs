@@ -21,6 +21,7 @@ fn surroundings(seed: u8) -> Surroundings {
             volumes: Vec::new(),
         },
         subnet: "10.213.0.0/26".parse().unwrap(),
+        shared: None,
         first_port: 7001,
         bridge_reachable: false,
         open_files: None,

@@ -1,10 +1,11 @@
 //! The flags that say what a cluster shall be, and how its start goes about it.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
-use ipnet::Ipv4Net;
+use ipnet::{IpNet, Ipv4Net};
 use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Profile, Pull, VersionWish, bytes};
 use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
 
@@ -66,6 +67,13 @@ pub struct Spec {
     /// Subnet of the cluster's network [default: a free one]
     #[arg(long, value_name = "CIDR", value_parser = subnet, env = "RCUP_SUBNET", hide_env_values = true)]
     pub subnet: Option<Ipv4Net>,
+    /// Network of your own to put the nodes on; rcup never removes it [default: one is made]
+    #[arg(long, value_name = "NAME", env = "RCUP_NETWORK", hide_env_values = true)]
+    pub network: Option<String>,
+    /// Address of the engine's machine for the ports, which clients are then sent to; Docker's published ports bypass
+    /// firewalls [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDR", value_parser = address, env = "RCUP_PUBLISH", hide_env_values = true)]
+    pub publish: Option<Ipv4Addr>,
     /// Port of the first node; the others follow [default: a free block from 7001 on]
     #[arg(long, value_name = "BASE", env = "RCUP_PORT", hide_env_values = true)]
     pub port: Option<u16>,
@@ -144,6 +152,12 @@ impl Spec {
         }
         if let Some(subnet) = self.subnet {
             spec = spec.subnet(subnet);
+        }
+        if let Some(network) = self.network {
+            spec = spec.network(network);
+        }
+        if let Some(address) = self.publish {
+            spec = spec.publish(address);
         }
         if let Some(port) = self.port {
             spec = spec.port(port);
@@ -250,10 +264,26 @@ impl From<FormationArg> for FormationChoice {
     }
 }
 
+fn address(text: &str) -> Result<Ipv4Addr, Error> {
+    text.parse().map_err(|_| {
+        Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 address"))
+            .hint("Give an address of the engine's machine, such as `--publish 192.168.1.10`.")
+    })
+}
+
 fn subnet(text: &str) -> Result<Ipv4Net, Error> {
     text.parse().map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 subnet"))
-            .hint("Give an address and a prefix, such as `--subnet 10.88.0.0/24`.")
+        let hint = "Give an address and a prefix, such as `--subnet 10.88.0.0/24`.";
+        if text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()) {
+            return Error::new(
+                ErrorKind::Usage,
+                format!("`{text}` is for IPv6, and rcup's nodes have IPv4 addresses alone"),
+            )
+            .hint(format!(
+                "{hint} Programs on a network with IPv6 too reach the nodes by IPv4."
+            ));
+        }
+        Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 subnet")).hint(hint)
     })
 }
 

@@ -120,7 +120,8 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
     let here = matches!(kind, Kind::Native | Kind::Rootless);
     let (subnets, ports) = taken(info, observed);
     let subnet = choose_subnet(spec, &subnets);
-    let mut probe = |port: u16| super::port_holder(port).filter(|_| info.local);
+    let mut probe =
+        |port: u16| super::port_holder(std::net::Ipv4Addr::LOCALHOST, port).filter(|_| info.local);
     let first = choose_ports(spec, &ports, &mut probe);
     let range = first.map(|first| (first, first.saturating_add(count(spec) - 1)));
     let image = resolve(runtime, spec, false, &Silent);

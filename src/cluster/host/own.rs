@@ -36,8 +36,8 @@ fn parse_routes(table: &str) -> Vec<TakenSubnet> {
 }
 
 /// What holds `port` on 127.0.0.1, if anything: the port is bound for a moment to find out.
-pub(in crate::cluster) fn port_holder(port: u16) -> Option<String> {
-    match TcpListener::bind(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)) {
+pub(in crate::cluster) fn port_holder(address: Ipv4Addr, port: u16) -> Option<String> {
+    match TcpListener::bind(SocketAddrV4::new(address, port)) {
         Ok(_) => None,
         Err(error) if error.kind() == IoErrorKind::PermissionDenied => {
             Some("the system, which keeps it for root".to_owned())
@@ -179,7 +179,7 @@ mod tests {
     fn a_held_port_is_told_with_its_holder() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let holder = port_holder(port).unwrap();
+        let holder = port_holder(Ipv4Addr::LOCALHOST, port).unwrap();
         if cfg!(target_os = "linux") {
             assert!(
                 holder.starts_with(&format!("process {} (", std::process::id())),
@@ -187,7 +187,7 @@ mod tests {
             );
         }
         drop(listener);
-        assert_eq!(port_holder(port), None);
+        assert_eq!(port_holder(Ipv4Addr::LOCALHOST, port), None);
     }
 
     #[test]

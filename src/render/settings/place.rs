@@ -23,7 +23,11 @@ pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         Setting::new(
             "protected-mode",
             "no",
-            "Only 127.0.0.1 is published; the other nodes must get in without a password.",
+            if spec.published().is_loopback() {
+                "Only 127.0.0.1 is published; the other nodes must get in without a password."
+            } else {
+                "Clients come from other machines, and the other nodes must get in."
+            },
         ),
         Setting::new(
             "dir",
@@ -65,7 +69,7 @@ pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         )
         .fitted(),
     ];
-    settings.extend(announced(topology.announce));
+    settings.extend(announced(topology.announce, node));
     settings
 }
 
@@ -83,13 +87,14 @@ fn node_timeout(ms: u128, profile: Profile) -> Setting {
     }
 }
 
-fn announced(announce: Announce) -> Vec<Setting> {
+fn announced(announce: Announce, node: &Node) -> Vec<Setting> {
+    let published = node.host_address().ip().to_string();
     let all = match announce {
         Announce::Ip => Vec::new(),
         Announce::Hostname => vec![
             Setting::new(
                 "cluster-announce-hostname",
-                "127.0.0.1",
+                published,
                 "Clients are sent to the published port, since the bridge cannot be reached from the host.",
             ),
             Setting::new(
@@ -100,7 +105,7 @@ fn announced(announce: Announce) -> Vec<Setting> {
         ],
         Announce::ClientIpv4 => vec![Setting::new(
             "cluster-announce-client-ipv4",
-            "127.0.0.1",
+            published,
             "Clients are sent to the published port; bus and replication keep the bridge's addresses.",
         )],
     };

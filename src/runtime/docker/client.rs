@@ -14,13 +14,14 @@ use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters as query;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
 
+use super::connect::unreachable;
 use super::find::{Environment, Place, find};
 use super::{details, translate};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels;
 use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, FilesRequest, NetworkRequest, Observed, ProbeRequest,
-    VolumeRequest,
+    Activity, ContainerRequest, ContainerSeen, FilesRequest, NetworkDetails, NetworkRequest, Observed,
+    ProbeRequest, VolumeRequest,
 };
 use crate::runtime::seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
@@ -41,7 +42,7 @@ pub(super) const SLOW: Duration = Duration::from_mins(2);
 #[derive(Clone, Debug)]
 pub struct Docker {
     pub(super) client: Client,
-    place: Place,
+    pub(super) place: Place,
 }
 
 impl Docker {
@@ -60,28 +61,6 @@ impl Docker {
         let options = query::CreateContainerOptionsBuilder::default().name(name).build();
         let created = self.client.create_container(Some(options), body);
         Ok(call(&format!("create container {name}"), SLOW, created).await?.id)
-    }
-
-    fn connect(place: Place) -> Result<Self> {
-        let unsupported = |scheme: &str| {
-            Error::new(
-                ErrorKind::EngineUnavailable,
-                format!("this build of rcup cannot speak {scheme} to {}", place.endpoint),
-            )
-            .hint("Build it with `cargo install rcup --features remote`.")
-        };
-        if !cfg!(feature = "remote") {
-            if place.endpoint.starts_with("ssh://") {
-                return Err(unsupported("ssh"));
-            }
-            let tls = std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
-            if place.endpoint.starts_with("https://") || (place.endpoint.starts_with("tcp://") && tls) {
-                return Err(unsupported("TLS"));
-            }
-        }
-        let client =
-            Client::connect_with_host(&place.endpoint).map_err(|source| unreachable(&place, source))?;
-        Ok(Self { client, place })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -119,39 +98,6 @@ pub(super) fn late(what: &str, deadline: Duration) -> Error {
         ),
     )
     .hint("See whether the engine is alive with `docker info`, and whether the machine is overloaded.")
-}
-
-fn unreachable(place: &Place, source: DockerError) -> Error {
-    let text = chain(&source);
-    let at = format!("{} ({})", place.endpoint, place.found_by);
-    if text.contains("Permission denied") || text.contains("permission denied") {
-        return Error::new(
-            ErrorKind::EnginePermission,
-            format!("this user may not use the engine at {at}"),
-        )
-        .because(source)
-        .hint(
-            "Add yourself to the group that owns the socket (`sudo usermod -aG docker $USER`, then log in \
-                 again), or use rootless Docker.",
-        );
-    }
-    Error::new(
-        ErrorKind::EngineUnavailable,
-        format!("the engine at {at} does not answer"),
-    )
-    .because(source)
-    .hint("Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs.")
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 fn label_filter(scope: &Scope) -> Option<String> {
@@ -241,6 +187,17 @@ impl Runtime for Docker {
                 .map(translate::volume_seen)
                 .collect(),
         })
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<NetworkDetails>> {
+        let what = format!("inspect network {name}");
+        let options = None::<query::InspectNetworkOptions>;
+        let found = tokio::time::timeout(QUICK, self.client.inspect_network(name, options)).await;
+        match found.map_err(|_| late(&what, QUICK))? {
+            Ok(network) => Ok(Some(details::network(network))),
+            Err(error) if translate::is_missing(&error) => Ok(None),
+            Err(error) => Err(translate::error(&what, error)),
+        }
     }
 
     async fn image(&self, reference: &str) -> Result<Option<ImageSeen>> {

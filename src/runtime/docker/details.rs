@@ -2,8 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use bollard::models::SystemInfo;
+use bollard::models::{NetworkInspect, SystemInfo};
+use ipnet::Ipv4Net;
 
+use crate::plan::NetworkDetails;
 use crate::runtime::seam::EngineDetails;
 
 /// In our words.
@@ -32,6 +34,31 @@ pub(super) fn details(info: SystemInfo) -> EngineDetails {
         memory: number(info.mem_total),
         root: info.docker_root_dir.unwrap_or_default(),
         time: info.system_time.as_deref().and_then(time),
+    }
+}
+
+/// A network, in our words. Of its address plans the first one for IPv4 counts.
+pub(super) fn network(network: NetworkInspect) -> NetworkDetails {
+    let plans = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
+    let plan = plans.into_iter().find_map(|plan| {
+        let subnet: Ipv4Net = plan.subnet.as_deref()?.parse().ok()?;
+        Some((subnet, plan.gateway.and_then(|gateway| gateway.parse().ok())))
+    });
+    let options = network.options.unwrap_or_default();
+    let on_it = network.containers.unwrap_or_default().into_values();
+    NetworkDetails {
+        driver: network.driver.unwrap_or_default(),
+        internal: network.internal.unwrap_or_default(),
+        isolated: options
+            .get("com.docker.network.bridge.enable_icc")
+            .is_some_and(|speak| speak == "false"),
+        subnet: plan.map(|(subnet, _)| subnet),
+        gateway: plan.and_then(|(_, gateway)| gateway),
+        taken: on_it
+            .filter_map(|one| one.ipv4_address?.parse::<Ipv4Net>().ok())
+            .map(|with_prefix| with_prefix.addr())
+            .collect(),
+        labels: network.labels.unwrap_or_default().into_iter().collect(),
     }
 }
 

@@ -1,6 +1,7 @@
 //! Docker: the only folder that knows bollard.
 
 mod client;
+mod connect;
 mod details;
 mod faults;
 mod files;

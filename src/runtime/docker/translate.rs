@@ -50,6 +50,27 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
             Some("Remove unused networks with `docker network prune`."),
         );
     }
+    if says("only when connecting to networks with user configured subnets") {
+        return (
+            ErrorKind::Usage,
+            Some(
+                "The engine lets containers choose addresses only on networks that were made with a subnet: `docker \
+                 network create --subnet 10.88.0.0/24 NAME`.",
+            ),
+        );
+    }
+    if says("cannot assign requested address") {
+        return (
+            ErrorKind::Usage,
+            Some("Give an address of the engine's machine with --publish, or leave the flag out."),
+        );
+    }
+    if says("Address already in use") {
+        return (
+            ErrorKind::Subnet,
+            Some("Another container took the address on the network: start again."),
+        );
+    }
     if says("port is already allocated")
         || says("address already in use")
         || says("Ports are not available")
@@ -203,7 +224,7 @@ pub(super) fn volume_request(request: &VolumeRequest) -> VolumeCreateRequest {
 pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBody {
     let port = format!("{}/tcp", request.port);
     let binding = PortBinding {
-        host_ip: Some("127.0.0.1".to_owned()),
+        host_ip: Some(request.published.to_string()),
         host_port: Some(request.port.to_string()),
     };
     let open_files = request.open_files.and_then(|limit| i64::try_from(limit).ok());
@@ -358,6 +379,15 @@ mod tests {
             (
                 "Conflict. The container name \"/rcup-a-1\" is already in use by container \"6e\".",
                 ErrorKind::NameTaken,
+            ),
+            (
+                "user specified IP address is supported only when connecting to networks with user configured subnets",
+                ErrorKind::Usage,
+            ),
+            ("Address already in use", ErrorKind::Subnet),
+            (
+                "driver failed programming external connectivity on endpoint x: Error starting userland proxy: listen tcp4 192.0.2.1:7001: bind: cannot assign requested address",
+                ErrorKind::Usage,
             ),
             (
                 "OCI runtime create failed: exec: \"redis-server\": executable file not found in $PATH: unknown",

@@ -10,7 +10,8 @@ use super::Fake;
 use super::engine::{Container, State, refused, unknown};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
-    Activity, ContainerRequest, FilesRequest, NetworkRequest, Observed, ProbeRequest, VolumeRequest, labels,
+    Activity, ContainerRequest, FilesRequest, NetworkDetails, NetworkRequest, Observed, ProbeRequest,
+    VolumeRequest, labels,
 };
 use crate::runtime::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Runtime,
@@ -44,6 +45,20 @@ impl Runtime for Fake {
                 Scope::Cluster(name) => seen.of(&name),
                 Scope::Run(run) => seen.of_run(&run),
             })
+        })
+        .await
+    }
+
+    async fn network(&self, name: &str) -> Result<Option<NetworkDetails>> {
+        let wanted = name.to_owned();
+        self.call("network", name, move |state| {
+            let network = state.networks.iter().find(|one| one.name == wanted);
+            Ok(network.map(|network| NetworkDetails {
+                driver: "bridge".to_owned(),
+                subnet: network.subnets.first().copied(),
+                labels: network.labels.clone(),
+                ..NetworkDetails::default()
+            }))
         })
         .await
     }
