@@ -173,6 +173,7 @@ pub(crate) mod tests {
                     id: node.id.clone(),
                     ip: node.ip.to_string(),
                     port: node.port,
+                    bus: node.port + crate::spec::BUS_OFFSET,
                     hostname: None,
                     flags: vec![if master { "master" } else { "slave" }.to_owned()],
                     master: (!master).then(|| topology.master_of(shard).id.clone()),

@@ -14,6 +14,8 @@ pub struct NodeLine {
     pub ip: String,
     /// Its client port.
     pub port: u16,
+    /// Its port on the cluster bus; 0 when unknown.
+    pub bus: u16,
     /// Its announced host name.
     pub hostname: Option<String>,
     /// The flags, such as `myself`, `master`, `slave`, `fail?`, `handshake`.

@@ -3,6 +3,7 @@
 mod agreement;
 mod cluster;
 mod config;
+pub mod diagnose;
 mod facts;
 mod failover;
 mod finding;

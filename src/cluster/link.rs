@@ -80,7 +80,7 @@ impl Links {
 }
 
 /// The addresses at which this machine may reach a node, the better one first.
-fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
+pub(super) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     let bridge = Address::new(node.ip, node.port);
     let published = Address::new(node.host_address().ip(), node.port);
     if topology.surroundings.bridge_reachable {
@@ -228,8 +228,11 @@ fn cause(error: &Error) -> String {
 
 async fn dial(address: &Address, access: &Access) -> Result<NodeConnection> {
     let link = NodeConnection::open(address, access).await?;
-    link.ping().await?;
-    Ok(link)
+    match link.ping().await {
+        // A server that cannot save its data refuses even a PING, and answers all that asks how it is.
+        Err(error) if !cause(&error).starts_with("MISCONF") => Err(error),
+        _ => Ok(link),
+    }
 }
 
 /// Fails when the node's container is not running, with what it said at last.

@@ -73,7 +73,13 @@ impl Access {
         self
     }
 
-    /// Whose certificates it trusts; `None` speaks without TLS.
+    /// Speaks TLS, with nodes whose certificate an authority has signed that this machine trusts.
+    #[must_use]
+    pub fn with_tls(self) -> Self {
+        self.with_authority("")
+    }
+
+    /// Whose certificates it trusts, none in particular when empty; `None` speaks without TLS.
     pub fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
     }

@@ -153,6 +153,11 @@ impl NodeConnection {
         self.access.authority().is_some()
     }
 
+    /// How it proved itself.
+    pub(crate) fn access(&self) -> &Access {
+        &self.access
+    }
+
     /// Where it leads.
     pub fn address(&self) -> &Address {
         &self.address
@@ -245,14 +250,14 @@ fn client(info: ConnectionInfo, access: &Access) -> RedisResult<Client> {
     }
 }
 
-/// Trusts what this authority has signed, and nothing else. Also settles by which code this process does its
+/// Trusts what this authority has signed, and nothing else; with an empty text, what this machine trusts. Also settles by which code this process does its
 /// cryptography, which the client leaves open.
 pub fn trust(authority: &str) -> TlsCertificates {
     // It fails when somebody in this process has settled it already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     TlsCertificates {
         client_tls: None,
-        root_cert: Some(authority.as_bytes().to_vec()),
+        root_cert: (!authority.is_empty()).then(|| authority.as_bytes().to_vec()),
     }
 }
 

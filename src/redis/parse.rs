@@ -50,11 +50,13 @@ fn node(line: &str) -> Option<NodeLine> {
     let (socket, hostname) = (parts.next()?, parts.next());
     // An IPv6 address holds colons itself, so the port stands behind the last one.
     let (ip, ports) = socket.rsplit_once(':')?;
-    let port = ports.split('@').next()?.parse().ok()?;
+    let (port, bus) = ports.split_once('@').unwrap_or((ports, "0"));
+    let port = port.parse().ok()?;
     Some(NodeLine {
         id,
         ip: ip.to_owned(),
         port,
+        bus: bus.parse().unwrap_or_default(),
         hostname: hostname.filter(|name| !name.is_empty()).map(str::to_owned),
         flags,
         master,
@@ -186,6 +188,7 @@ mod tests {
         let lines = nodes(text);
         assert_eq!(lines.len(), 4);
         assert_eq!(lines[0].hostname.as_deref(), Some("hostname4"));
+        assert_eq!((lines[0].port, lines[0].bus), (30004, 31004));
         assert_eq!(
             lines[0].master.as_ref().unwrap().0,
             "e7d1eecce10fd6bb5eb35b9f99a514335d9ba9ca"

@@ -12,7 +12,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 24] = [
     "up",
     "down",
     "stop",
@@ -24,6 +24,7 @@ const VERBS: [&str; 23] = [
     "status",
     "validate",
     "verify",
+    "diagnose",
     "doctor",
     "config",
     "logs",

@@ -1,6 +1,7 @@
 //! The flags and their texts.
 
 mod config;
+mod diagnose;
 mod env;
 mod export;
 mod import;
@@ -18,12 +19,13 @@ use rcup::image::Source;
 use rcup::spec::{Engine, Selector};
 
 pub use config::{ConfigVerb, Init as ConfigInit, Show as ConfigShow};
+pub use diagnose::Diagnose;
 pub use env::{Env, EnvFormat};
 pub use export::{Export, ExportVerb};
 pub use import::{Import, ImportVerb};
 pub use spec::{Spec, Start};
 use spec::{duration, engines};
-pub use validate::{Foreign, Report, ReportForm, Validate};
+pub use validate::{Entry, Report, ReportForm, Validate};
 pub use verify::Verify;
 
 /// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
@@ -119,6 +121,8 @@ pub enum Verb {
     Validate(Box<Validate>),
     /// Prove for each kind of client that it reaches every node, or say what to set
     Verify(Verify),
+    /// Find out what is wrong with a running cluster, why, and what mends it
+    Diagnose(Box<Diagnose>),
     /// Tell whether this host is fit, and the command that mends each finding
     Doctor(Box<Doctor>),
     /// Show what the nodes' configuration will be, and where each value comes from

@@ -72,15 +72,28 @@ pub struct Foreign {
     /// Validate the cluster of which this is a node; nothing is written to it without --write
     #[arg(long, value_name = "HOST:PORT", conflicts_with = "name")]
     pub endpoint: Option<String>,
+    #[command(flatten)]
+    pub entry: Entry,
+    /// Make the checks that write, too: keys of their own, with a time to live
+    #[arg(long, requires = "endpoint")]
+    pub write: bool,
+}
+
+/// How a cluster is entered that rcup did not start.
+#[derive(Args, Debug)]
+pub struct Entry {
     /// The environment variable that holds the password
     #[arg(long, value_name = "VARIABLE", requires = "endpoint")]
     pub password_env: Option<String>,
     /// The ACL user
     #[arg(long, value_name = "USER", requires = "password_env")]
     pub username: Option<String>,
-    /// Make the checks that write, too: keys of their own, with a time to live
+    /// Speak TLS, with the authorities that this machine trusts unless --tls-ca names one
     #[arg(long, requires = "endpoint")]
-    pub write: bool,
+    pub tls: bool,
+    /// Speak TLS, and trust this authority alone (PEM)
+    #[arg(long, value_name = "FILE", requires = "endpoint")]
+    pub tls_ca: Option<PathBuf>,
 }
 
 /// [`Suite`] on the command line.

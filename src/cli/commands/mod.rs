@@ -5,8 +5,10 @@ mod chosen;
 mod cli;
 mod completions;
 mod config;
+mod diagnose;
 mod doctor;
 mod down;
+mod entry;
 mod env;
 mod exec;
 mod export;
@@ -52,6 +54,7 @@ pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
         Verb::Status(args) => wait(status::run(args, terminal)),
         Verb::Validate(args) => wait(validate::run(*args, terminal)),
         Verb::Verify(args) => wait(verify::run(args, terminal)),
+        Verb::Diagnose(args) => wait(diagnose::run(*args, terminal)),
         Verb::Doctor(args) => wait(doctor::run(*args, terminal)),
         Verb::Config { verb } => config::run(verb, given, terminal),
         Verb::Logs(args) => wait(logs::run(args, terminal)),

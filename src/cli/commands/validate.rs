@@ -6,14 +6,12 @@ use std::time::Duration;
 
 use rcup::check::{Selection, Status, Validation};
 use rcup::cluster::{Attached, Endpoint, SuiteOptions};
-use rcup::redis::{Access, Address, Credentials};
 use rcup::render::report::{html, junit, markdown, timeline};
-use rcup::spec::Secret;
 use rcup::{Cluster, Error, ErrorKind, Event};
 use tokio_util::sync::CancellationToken;
 
-use super::engine;
-use crate::cli::args::{Foreign, Report, ReportForm, Validate};
+use super::{engine, entry};
+use crate::cli::args::{Report, ReportForm, Validate};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Signals;
 use crate::cli::terminal::{Terminal, checks, columns, count, json};
@@ -32,7 +30,8 @@ impl Subject {
                 Ok(Self::Own(Box::new(attached)))
             }
             Some(endpoint) => {
-                let entered = Endpoint::enter(&address(endpoint)?, &access(&args.foreign)?).await?;
+                let entered =
+                    Endpoint::enter(&entry::address(endpoint)?, &entry::access(&args.foreign.entry)?).await?;
                 Ok(Self::Foreign(entered))
             }
         }
@@ -232,50 +231,5 @@ fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(refused().into())
-    }
-}
-
-fn address(text: &str) -> Result<Address, Error> {
-    let wrong = || {
-        Error::new(ErrorKind::Usage, format!("`{text}` is not an address"))
-            .hint("Give a host and its client port, such as `--endpoint 10.0.0.7:6379`.")
-    };
-    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-    let port = port.parse().map_err(|_| wrong())?;
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    if host.is_empty() {
-        return Err(wrong());
-    }
-    Ok(Address::new(host, port))
-}
-
-fn access(foreign: &Foreign) -> Result<Access, Error> {
-    let Some(variable) = &foreign.password_env else {
-        return Ok(Access::open());
-    };
-    let password = std::env::var(variable).map_err(|_| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("the environment variable {variable} is not set"),
-        )
-        .hint("Export it with the password, and name it with --password-env.")
-    })?;
-    Ok(Access::open().with_credentials(Credentials {
-        user: foreign.username.clone(),
-        password: Secret::new(password),
-    }))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_host_and_a_port() {
-        assert_eq!(address("10.0.0.7:6379").unwrap(), Address::new("10.0.0.7", 6379));
-        assert_eq!(address("[::1]:7001").unwrap(), Address::new("::1", 7001));
-        for wrong in ["10.0.0.7", ":6379", "host:port", "host:70000"] {
-            assert_eq!(address(wrong).unwrap_err().kind(), ErrorKind::Usage, "{wrong}");
-        }
     }
 }

@@ -46,7 +46,7 @@ fn needs_words(check: &Check) -> bool {
 }
 
 /// The mark beside the word, which is never told by colour alone.
-fn mark(status: Status) -> (&'static str, Style) {
+pub fn mark(status: Status) -> (&'static str, Style) {
     match status {
         Status::Pass => ("✓", Style::new().green()),
         Status::Warn => ("!", Style::new().yellow()),

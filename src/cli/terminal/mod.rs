@@ -1,6 +1,7 @@
 //! The terminal: data on standard output, everything else on standard error. The only place that prints.
 
 pub mod checks;
+pub mod diagnosis;
 pub mod error;
 pub mod findings;
 pub mod json;

@@ -1,13 +1,17 @@
 //! What a running node sees of its kernel settings and limits.
 
-use futures_util::TryStreamExt as _;
+use std::time::Duration;
 
 use super::kernel::quoted;
 use crate::check::host::NodeFacts;
+use crate::cluster::inside;
 use crate::error::Result;
 use crate::plan::{Activity, ContainerSeen, Observed, labels};
-use crate::runtime::{ExecRequest, Output, Runtime};
+use crate::runtime::{ExecRequest, Runtime};
 use crate::topology::{Node, Topology};
+
+/// How long such a program may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks one node of each cluster that runs.
 pub(super) async fn running_nodes<R: Runtime>(runtime: &R, observed: &Observed) -> Vec<NodeFacts> {
@@ -65,15 +69,7 @@ async fn printed<R: Runtime>(runtime: &R, container: &str, command: Vec<String>)
         command,
         ..ExecRequest::default()
     };
-    let session = runtime.exec(container, &request).await?;
-    let pieces: Vec<Output> = session.output.try_collect().await?;
-    let bytes: Vec<u8> = pieces
-        .into_iter()
-        .flat_map(|piece| match piece {
-            Output::Stdout(bytes) | Output::Stderr(bytes) => bytes,
-        })
-        .collect();
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    inside::printed(runtime, container, &request, PATIENCE).await
 }
 
 #[cfg(test)]

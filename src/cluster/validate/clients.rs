@@ -39,16 +39,8 @@ pub(in crate::cluster) async fn advertised(links: &Links, write: bool) -> Vec<Ch
     {
         detail.push("the nodes tell clients different slot maps".to_owned());
     }
-    let told_by_slots = maps
-        .iter()
-        .flatten()
-        .flat_map(|owner| owner.endpoints.iter().cloned());
-    // CLUSTER SLOTS leaves out a replica that has not received anything yet, so the nodes are asked too.
-    let (lines, failures) = told_by_nodes(links).await;
+    let (endpoints, failures) = endpoints(links, &maps).await;
     detail.extend(failures);
-    let (shards, failures) = told_by_shards(links).await;
-    detail.extend(failures);
-    let endpoints: BTreeSet<Endpoint> = told_by_slots.chain(lines).chain(shards).collect();
     let outcomes = join_all(endpoints.iter().map(|endpoint| reach(links, endpoint))).await;
     let mut reached: BTreeMap<NodeId, NodeConnection> = BTreeMap::new();
     for (endpoint, outcome) in endpoints.iter().zip(outcomes) {
@@ -83,6 +75,29 @@ pub(in crate::cluster) async fn advertised(links: &Links, write: bool) -> Vec<Ch
     };
     let (write_read, redirection) = tokio::join!(written, redirection(&owners, &reached));
     vec![addresses, write_read, redirection]
+}
+
+/// The addresses that clients are told and that lead from here to nobody, or to the wrong node; and what happens
+/// there.
+pub(in crate::cluster) async fn astray(links: &Links) -> Vec<(Endpoint, String)> {
+    let told = join_all(links.iter().map(NodeConnection::cluster_slots)).await;
+    let maps: Vec<Vec<SlotOwner>> = told.into_iter().flatten().collect();
+    let (endpoints, _) = endpoints(links, &maps).await;
+    let outcomes = join_all(endpoints.iter().map(|endpoint| reach(links, endpoint))).await;
+    let pairs = endpoints.into_iter().zip(outcomes);
+    pairs
+        .filter_map(|(endpoint, outcome)| Some((endpoint, outcome.err()?)))
+        .collect()
+}
+
+/// Every address that clients are told, and which nodes did not tell. CLUSTER SLOTS leaves out a replica that has
+/// not received anything yet, so CLUSTER NODES is asked too.
+async fn endpoints(links: &Links, maps: &[Vec<SlotOwner>]) -> (BTreeSet<Endpoint>, Vec<String>) {
+    let ((lines, mut failures), (shards, others)) = tokio::join!(told_by_nodes(links), told_by_shards(links));
+    failures.extend(others);
+    let owners = maps.iter().flatten();
+    let told = owners.flat_map(|owner| owner.endpoints.iter().cloned());
+    (told.chain(lines).chain(shards).collect(), failures)
 }
 
 /// Where CLUSTER NODES says that each node is, as every node tells it. A host name stands there only when

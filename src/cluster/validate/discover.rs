@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use super::suite::{SuiteOptions, run};
 use super::target::{Member, Target};
 use crate::check::{NodeLine, Validation};
+use crate::cluster::diagnose::greeted;
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::{Access, Address, NodeConnection};
 use crate::runtime::Docker;
@@ -16,6 +17,8 @@ use crate::topology::NodeId;
 #[derive(Debug)]
 pub struct Endpoint {
     target: Target<'static>,
+    at: Vec<Address>,
+    access: Access,
 }
 
 impl Endpoint {
@@ -26,43 +29,92 @@ impl Endpoint {
     /// [`ErrorKind::Redis`] when nothing answers there, the node refuses `access`, or is no cluster node.
     pub async fn enter(address: &Address, access: &Access) -> Result<Self> {
         let seed = NodeConnection::open(address, access).await?;
-        let lines = seed
-            .cluster_nodes()
+        let members = neighbours(&seed)
             .await
             .map_err(|error| refused(address, &error))?;
-        let told: BTreeMap<NodeId, Address> = seed
-            .cluster_slots()
-            .await
-            .unwrap_or_default()
-            .into_iter()
-            .flat_map(|owner| owner.endpoints)
-            .filter(|endpoint| !endpoint.host.is_empty())
-            .map(|endpoint| (endpoint.id, Address::new(endpoint.host, endpoint.port)))
-            .collect();
-        let known = lines
-            .iter()
-            .filter(|line| !line.has("noaddr") && !line.has("handshake"));
-        let mut members: Vec<(bool, Member)> = join_all(known.map(|line| async {
-            let member = member(&seed, line, told.get(&line.id)).await;
-            (!line.is_master(), member)
-        }))
-        .await;
+        Ok(Self::of(vec![address.clone()], access, members))
+    }
+
+    /// Looks at nodes, and at those that they know, whatever comes of it: a node that does not answer, or that knows
+    /// nobody, is one of the things to find out.
+    pub async fn look_at(addresses: &[Address], access: &Access) -> Self {
+        let looks = addresses.iter().map(|address| async move {
+            let looked = async { neighbours(&NodeConnection::open(address, access).await?).await };
+            match looked.await {
+                Ok(members) => members,
+                Err(error) => {
+                    let member = Member {
+                        name: address.to_string(),
+                        address: address.to_string(),
+                        link: Err(greeted(address, &error).await),
+                    };
+                    vec![(false, member)]
+                }
+            }
+        });
+        let mut all: Vec<(bool, Member)> = Vec::new();
+        for (replica, member) in join_all(looks).await.into_iter().flatten() {
+            match all.iter_mut().find(|(_, known)| known.address == member.address) {
+                None => all.push((replica, member)),
+                Some((_, known)) if known.link.is_err() => *known = member,
+                Some(_) => {}
+            }
+        }
+        Self::of(addresses.to_vec(), access, all)
+    }
+
+    /// The same, looked at anew.
+    pub(in crate::cluster) async fn again(&self) -> Self {
+        Self::look_at(&self.at, &self.access).await
+    }
+
+    /// What is looked at.
+    pub(in crate::cluster) fn target(&self) -> &Target<'static> {
+        &self.target
+    }
+
+    fn of(at: Vec<Address>, access: &Access, mut members: Vec<(bool, Member)>) -> Self {
         members.sort_by(|(replica, member), (other_replica, other)| {
             (replica, &member.name).cmp(&(other_replica, &other.name))
         });
-        Ok(Self {
+        let names: Vec<String> = at.iter().map(ToString::to_string).collect();
+        Self {
             target: Target {
-                name: address.to_string(),
+                name: names.join(", "),
                 members: members.into_iter().map(|(_, member)| member).collect(),
                 plan: None,
             },
-        })
+            at,
+            access: access.clone(),
+        }
     }
 
     /// Makes the checks. Nothing is written unless the options say so.
     pub async fn validate(&self, options: &SuiteOptions) -> Validation {
         run(&self.target, options, None::<&Docker>).await
     }
+}
+
+/// The nodes that this one knows, itself included, each with whether it is a replica.
+async fn neighbours(seed: &NodeConnection) -> Result<Vec<(bool, Member)>> {
+    let lines = seed.cluster_nodes().await?;
+    let told: BTreeMap<NodeId, Address> = seed
+        .cluster_slots()
+        .await
+        .unwrap_or_default()
+        .into_iter()
+        .flat_map(|owner| owner.endpoints)
+        .filter(|endpoint| !endpoint.host.is_empty())
+        .map(|endpoint| (endpoint.id, Address::new(endpoint.host, endpoint.port)))
+        .collect();
+    let known = lines
+        .iter()
+        .filter(|line| !line.has("noaddr") && !line.has("handshake"));
+    Ok(join_all(known.map(|line| async {
+        let member = member(seed, line, told.get(&line.id)).await;
+        (!line.is_master(), member)
+    }))
+    .await)
 }
 
 fn refused(address: &Address, error: &Error) -> Error {

@@ -21,10 +21,11 @@ mod witness;
 pub use discover::Endpoint;
 pub use suite::SuiteOptions;
 
-pub(super) use clients::advertised;
+pub(super) use clients::{advertised, astray};
 pub(super) use masters::{Master, masters, millis};
 pub(super) use slot_move::told_to_ask;
 pub(super) use suite::run;
+pub(super) use survey::survey;
 pub(super) use target::{Member, Target};
 
 use masters::{UNASKED, key};

@@ -7,7 +7,7 @@ use crate::check::ServerFacts;
 
 /// Asks all nodes that can be reached, side by side. One that stops answering meanwhile is left out; the
 /// checks that ask everybody tell so.
-pub(super) async fn survey(target: &Target<'_>) -> Vec<ServerFacts> {
+pub(in crate::cluster) async fn survey(target: &Target<'_>) -> Vec<ServerFacts> {
     let asked = target.members.iter().filter_map(|member| {
         let link = member.link.as_ref().ok()?;
         Some(async move {

@@ -36,7 +36,7 @@ impl Target<'_> {
     }
 
     /// The connections to all nodes that can be reached.
-    pub(super) fn links(&self) -> Links {
+    pub(in crate::cluster) fn links(&self) -> Links {
         Links::of(
             self.members
                 .iter()

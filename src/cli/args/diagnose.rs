@@ -1,0 +1,44 @@
+//! The flags of `rcup diagnose`.
+
+use clap::Args;
+use rcup::ClusterName;
+
+use super::validate::Entry;
+
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Exits with 0 when nothing is wrong, or nothing any more after --fix; else with 3. Without --fix it only looks. \
+                        Of a cluster that rcup did not start, --endpoint takes several nodes, where they do not know each \
+                        other.\n\nExamples:\n  rcup diagnose orders\n  rcup diagnose orders --fix\n  rcup diagnose orders \
+                        --fix --yes --output json | jq .healthy\n  rcup diagnose --endpoint 10.0.0.7:6379,10.0.0.8:6379 \
+                        --password-env REDIS_PASSWORD --tls-ca ca.pem"
+)]
+pub struct Diagnose {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Do what rcup can do about it: each action is shown first, and asked for
+    #[arg(long)]
+    pub fix: bool,
+    /// Do not ask
+    #[arg(long, short, requires = "fix")]
+    pub yes: bool,
+    #[command(flatten)]
+    pub foreign: Elsewhere,
+}
+
+/// A cluster that rcup did not start.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "A cluster that rcup did not start")]
+pub struct Elsewhere {
+    /// Diagnose the cluster of which this is a node; several where nodes do not know each other
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        conflicts_with = "name"
+    )]
+    pub endpoint: Vec<String>,
+    #[command(flatten)]
+    pub entry: Entry,
+}

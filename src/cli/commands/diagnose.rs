@@ -1,0 +1,210 @@
+//! `rcup diagnose`: what is wrong with a cluster, why, and what mends it.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use rcup::check::Status;
+use rcup::check::diagnose::{Action, Diagnosis, Finding};
+use rcup::cluster::{Attached, Endpoint};
+use rcup::{Cluster, Error, ErrorKind};
+use serde::Serialize;
+
+use super::{engine, entry};
+use crate::cli::args::Diagnose;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::{Terminal, columns, count, diagnosis, json};
+
+/// How often is looked again at what is left, at most: one remedy may show the need of another.
+const ROUNDS: usize = 8;
+
+/// What is printed in JSON.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(flatten)]
+    diagnosis: &'a Diagnosis,
+    /// What `--fix` has done; absent without it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    fixed: Option<&'a [Fixed]>,
+}
+
+/// One action.
+#[derive(Serialize)]
+struct Fixed {
+    /// Of the finding.
+    id: &'static str,
+    action: String,
+    done: bool,
+    /// What went wrong, where something did.
+    error: Option<String>,
+}
+
+/// What is diagnosed.
+enum Subject {
+    Own(Box<Attached>),
+    Foreign(Box<Endpoint>),
+}
+
+impl Subject {
+    async fn find(args: &Diagnose) -> Result<Self, Failure> {
+        let endpoints = &args.foreign.endpoint;
+        if endpoints.is_empty() {
+            let attached = Cluster::attach(engine().await?, &args.name).await?;
+            return Ok(Self::Own(Box::new(attached)));
+        }
+        let addresses = endpoints
+            .iter()
+            .map(|text| entry::address(text))
+            .collect::<Result<Vec<_>, _>>()?;
+        let access = entry::access(&args.foreign.entry)?;
+        Ok(Self::Foreign(Box::new(
+            Endpoint::look_at(&addresses, &access).await,
+        )))
+    }
+
+    async fn diagnose(&self) -> Diagnosis {
+        match self {
+            Self::Own(attached) => attached.diagnose().await,
+            Self::Foreign(endpoint) => endpoint.diagnose().await,
+        }
+    }
+
+    async fn treat(&self, action: &Action) -> Result<(), Error> {
+        match self {
+            Self::Own(attached) => attached.treat(action).await,
+            Self::Foreign(endpoint) => endpoint.treat(action).await,
+        }
+    }
+
+    async fn after(&self, treated: &[Finding]) -> Result<Diagnosis, Error> {
+        match self {
+            Self::Own(attached) => attached.after(treated).await,
+            Self::Foreign(endpoint) => endpoint.after(treated).await,
+        }
+    }
+}
+
+pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
+    let somebody = !terminal.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+    if args.fix && !args.yes && !somebody {
+        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
+            .hint("Add --yes to do everything without asking, or see what would be done without --fix.")
+            .into());
+    }
+    let subject = Subject::find(&args).await?;
+    let mut found = subject.diagnose().await;
+    let mut fixed = None;
+    if args.fix {
+        let (left, done) = Box::pin(fix(&subject, found, args.yes, terminal)).await?;
+        found = left;
+        fixed = Some(done);
+    }
+    if terminal.is_json() {
+        let told = Told {
+            diagnosis: &found,
+            fixed: fixed.as_deref(),
+        };
+        json::print(terminal, &told)?;
+    } else {
+        human(&found, args.fix, terminal)?;
+    }
+    Ok(Exit::healthy(found.healthy))
+}
+
+fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Failure> {
+    let mut out = terminal.out();
+    out.write_all(diagnosis::text(found, columns()).as_bytes())?;
+    let name = &found.cluster;
+    let number = |status: Status| {
+        found
+            .findings
+            .iter()
+            .filter(|finding| finding.status == status)
+            .count()
+    };
+    match (number(Status::Fail), number(Status::Warn)) {
+        (0, 0) => writeln!(out, "nothing is wrong with cluster {name}")?,
+        (0, warnings) => writeln!(
+            out,
+            "\nnothing is wrong with cluster {name}, with {}",
+            count(warnings, "warning")
+        )?,
+        (wrong, _) => writeln!(out, "\n{} about cluster {name}", count(wrong, "finding"))?,
+    }
+    let fixable = found
+        .findings
+        .iter()
+        .filter(|finding| finding.is_fixable())
+        .count();
+    if fixable > 0 && !fixing {
+        terminal.say(&format!(
+            "the same with --fix does something about {fixable} of them, each action after a question"
+        ));
+    }
+    Ok(())
+}
+
+/// Does what can be done, each action after a question, until nothing is left or nothing helps.
+async fn fix(
+    subject: &Subject,
+    mut found: Diagnosis,
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<(Diagnosis, Vec<Fixed>), Failure> {
+    let mut all: Vec<Fixed> = Vec::new();
+    for _ in 0..ROUNDS {
+        // What was done or declined once is not proposed again.
+        let tried = |action: &Action| all.iter().any(|done| done.action == action.to_string());
+        let next: Vec<Finding> = found
+            .treatable()
+            .into_iter()
+            .filter(|finding| finding.actions.iter().any(|action| !tried(action)))
+            .cloned()
+            .collect();
+        let mut acted = false;
+        for finding in &next {
+            terminal.say(&format!("{}: {}", finding.id, finding.what));
+            for action in &finding.actions {
+                let done = one(subject, finding, action, yes, terminal).await?;
+                acted |= done.done;
+                all.push(done);
+            }
+        }
+        if !acted {
+            break;
+        }
+        found = subject.after(&next).await?;
+    }
+    if all.is_empty() {
+        terminal.say("there is nothing that rcup could do");
+    }
+    Ok((found, all))
+}
+
+async fn one(
+    subject: &Subject,
+    finding: &Finding,
+    action: &Action,
+    yes: bool,
+    terminal: &Terminal,
+) -> Result<Fixed, Failure> {
+    let mut told = Fixed {
+        id: finding.id,
+        action: action.to_string(),
+        done: false,
+        error: None,
+    };
+    if yes {
+        terminal.say(&format!("  {action}"));
+    } else if !terminal.confirm(&format!("  {action}?"))? {
+        return Ok(told);
+    }
+    match subject.treat(action).await {
+        Ok(()) => told.done = true,
+        Err(error) => {
+            let causes = error.causes().join(": ");
+            let message = format!("{action}: {error}: {causes}");
+            terminal.warn(&message);
+            told.error = Some(message);
+        }
+    }
+    Ok(told)
+}

@@ -1,0 +1,73 @@
+//! The way into a cluster that rcup did not start.
+
+use rcup::redis::{Access, Address, Credentials};
+use rcup::spec::Secret;
+use rcup::{Error, ErrorKind};
+
+use crate::cli::args::Entry;
+
+/// `HOST:PORT`, with brackets around an IPv6 address.
+pub fn address(text: &str) -> Result<Address, Error> {
+    let wrong = || {
+        Error::new(ErrorKind::Usage, format!("`{text}` is not an address"))
+            .hint("Give a host and its client port, such as `--endpoint 10.0.0.7:6379`.")
+    };
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let host = host.trim_start_matches('[').trim_end_matches(']');
+    if host.is_empty() {
+        return Err(wrong());
+    }
+    Ok(Address::new(host, port))
+}
+
+/// With what the nodes are entered.
+pub fn access(entry: &Entry) -> Result<Access, Error> {
+    let mut access = Access::open();
+    if let Some(variable) = &entry.password_env {
+        let password = std::env::var(variable).map_err(|_| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("the environment variable {variable} is not set"),
+            )
+            .hint("Export it with the password, and name it with --password-env.")
+        })?;
+        access = access.with_credentials(Credentials {
+            user: entry.username.clone(),
+            password: Secret::new(password),
+        });
+    }
+    match &entry.tls_ca {
+        Some(file) => {
+            let wrong = |error: Error| {
+                error.hint(
+                    "Give the certificate of the authority that has signed the nodes' certificates, as PEM.",
+                )
+            };
+            let text = std::fs::read_to_string(file).map_err(|error| {
+                wrong(Error::new(ErrorKind::Usage, format!("cannot read {}", file.display())).because(error))
+            })?;
+            if !text.contains("-----BEGIN CERTIFICATE-----") {
+                let message = format!("{} holds no certificate", file.display());
+                return Err(wrong(Error::new(ErrorKind::Usage, message)));
+            }
+            Ok(access.with_authority(&text))
+        }
+        None if entry.tls => Ok(access.with_tls()),
+        None => Ok(access),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_host_and_a_port() {
+        assert_eq!(address("10.0.0.7:6379").unwrap(), Address::new("10.0.0.7", 6379));
+        assert_eq!(address("[::1]:7001").unwrap(), Address::new("::1", 7001));
+        for wrong in ["10.0.0.7", ":6379", "host:port", "host:70000"] {
+            assert_eq!(address(wrong).unwrap_err().kind(), ErrorKind::Usage, "{wrong}");
+        }
+    }
+}

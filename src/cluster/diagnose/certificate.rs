@@ -1,0 +1,82 @@
+//! When a certificate ends.
+
+use std::time::{Duration, UNIX_EPOCH};
+
+/// The `notAfter` of the first certificate in a PEM text, in seconds since 1970 (RFC 5280, 4.1.2.5). `None` when it
+/// is not there.
+pub(super) fn ends(pem: &str) -> Option<u64> {
+    let body = pem.split_once("-----BEGIN CERTIFICATE-----")?.1;
+    let body = body.split_once("-----END CERTIFICATE-----")?.0;
+    let der = base64(body)?;
+    // The validity is the only place where two times follow each other: UTCTime is 23, GeneralizedTime is 24.
+    (0..der.len()).find_map(|at| {
+        let (_, after) = time(&der, at)?;
+        time(&der, after).map(|(ends, _)| ends)
+    })
+}
+
+/// A time that begins there, and where it ends.
+fn time(der: &[u8], at: usize) -> Option<(u64, usize)> {
+    let (kind, length) = (*der.get(at)?, usize::from(*der.get(at + 1)?));
+    let text = std::str::from_utf8(der.get(at + 2..at + 2 + length)?).ok()?;
+    let digits = text.strip_suffix('Z')?;
+    let whole = match (kind, digits.len()) {
+        // Two digits of the year stand for 1950 to 2049.
+        (23, 12) if digits < "50" => format!("20{digits}"),
+        (23, 12) => format!("19{digits}"),
+        (24, 14) => digits.to_owned(),
+        _ => return None,
+    };
+    if !whole.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let part = |from: usize, to: usize| &whole[from..to];
+    let stamp = format!(
+        "{}-{}-{}T{}:{}:{}Z",
+        part(0, 4),
+        part(4, 6),
+        part(6, 8),
+        part(8, 10),
+        part(10, 12),
+        part(12, 14)
+    );
+    let moment = humantime::parse_rfc3339(&stamp).ok()?;
+    let since = moment.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    Some((since.as_secs(), at + 2 + length))
+}
+
+fn base64(text: &str) -> Option<Vec<u8>> {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut bytes = Vec::new();
+    let (mut bits, mut held) = (0_u32, 0);
+    for letter in text
+        .bytes()
+        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
+    {
+        let value = LETTERS.iter().position(|known| *known == letter)?;
+        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xff_ffff;
+        held += 6;
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
+        }
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_certificate_is_read() {
+        let key = rcgen::KeyPair::generate().unwrap();
+        for (year, wanted) in [(2024, 1_704_067_200), (2051, 2_556_144_000)] {
+            let mut params = rcgen::CertificateParams::default();
+            params.not_after = rcgen::date_time_ymd(year, 1, 1);
+            let pem = params.self_signed(&key).unwrap().pem();
+            assert_eq!(ends(&pem), Some(wanted), "{year}");
+        }
+        assert_eq!(ends("nothing"), None);
+    }
+}

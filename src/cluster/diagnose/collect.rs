@@ -1,0 +1,346 @@
+//! Gathers what is seen of a cluster: what its nodes say, what the engine says of their containers, and, where a
+//! node is silent or a link is cut, what is seen from inside.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::TryStreamExt as _;
+use futures_util::future::join_all;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
+
+use super::{certificate, inside};
+use crate::check::diagnose::{
+    BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place, cut, doubtful,
+};
+use crate::check::{Selection, Suite};
+use crate::cluster::handle::Attached;
+use crate::cluster::link::addresses;
+use crate::cluster::validate::{Member, SuiteOptions, Target, astray, run, survey};
+use crate::error::Error;
+use crate::plan::Activity;
+use crate::redis::{Access, Address, NodeConnection};
+use crate::render::certificate_path;
+use crate::runtime::{Docker, Faults, LogRequest};
+use crate::topology::{Node, NodeId, Topology};
+
+/// The checks whose failures are told even where no cause is known. All of them only read.
+const CHECKS: [&str; 15] = [
+    "reachable",
+    "cluster-state",
+    "slot-coverage",
+    "node-count",
+    "agreement",
+    "slot-owners",
+    "open-slots",
+    "epochs",
+    "bus-links",
+    "roles",
+    "replication",
+    "node-ids",
+    "persistence",
+    "memory",
+    "clock",
+];
+
+/// How many bus ports are tried at most: each takes a program in a container.
+const PROBES: usize = 12;
+
+/// How long a bus port may take to answer from here.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// How many lines of a log are read.
+const LINES: u32 = 60;
+
+/// A cluster of rcup.
+pub(super) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
+    let (runtime, topology) = (attached.runtime(), attached.topology());
+    let access = attached.access().await.unwrap_or_default();
+    let target = attached.target().await;
+    let mut all = said(&target).await;
+    all.own = true;
+    let looks = topology.nodes.iter().zip(&mut all.nodes);
+    join_all(looks.map(|(node, found)| look(runtime, topology, &access, node, found))).await;
+    let suspect = all.nodes.iter().any(|node| node.answer.is_err()) || !cut(&all).is_empty();
+    if suspect && topology.spec.tls() {
+        let ends = join_all(topology.nodes.iter().map(|node| async {
+            let pem = runtime
+                .read_file(&node.name, &certificate_path(node))
+                .await
+                .ok()??;
+            certificate::ends(&pem)
+        }))
+        .await;
+        for (found, ends) in all.nodes.iter_mut().zip(ends) {
+            found.certificate_ends = ends;
+        }
+    }
+    let tries: Vec<(String, String, String, u16)> = tries(&all);
+    all.probes = join_all(tries.into_iter().map(|(from, to, host, port)| async move {
+        let at = topology.nodes.iter().find(|node| node.name == from);
+        let answer = match at {
+            Some(at) => inside::bus(runtime, topology, at, &host, port).await,
+            None => BusAnswer::Untried("it is not planned".to_owned()),
+        };
+        BusProbe {
+            from: Some(from),
+            to,
+            address: format!("{host}:{port}"),
+            answer,
+        }
+    }))
+    .await;
+    all
+}
+
+/// A cluster of somebody else.
+pub(super) async fn found(target: &Target<'_>) -> Observations {
+    let mut all = said(target).await;
+    let mut tries = tries(&all);
+    // From here it makes no difference which node misses the link.
+    tries.sort_by(|one, other| one.1.cmp(&other.1));
+    tries.dedup_by(|one, other| one.1 == other.1);
+    all.probes = join_all(tries.into_iter().map(|(_, to, host, port)| async move {
+        let answer = match tokio::time::timeout(CONNECT, TcpStream::connect((host.as_str(), port))).await {
+            Err(_) => BusAnswer::Silent,
+            Ok(Ok(_)) => BusAnswer::Open,
+            Ok(Err(error)) if error.kind() == std::io::ErrorKind::ConnectionRefused => BusAnswer::Refused,
+            Ok(Err(error)) => BusAnswer::Untried(error.to_string()),
+        };
+        BusProbe {
+            from: None,
+            to,
+            address: format!("{host}:{port}"),
+            answer,
+        }
+    }))
+    .await;
+    all
+}
+
+/// Which bus ports are worth a try: from whom, to whom, at which address.
+fn tries(all: &Observations) -> Vec<(String, String, String, u16)> {
+    let cut = cut(all).into_iter().take(PROBES);
+    cut.map(|(from, to, line)| (from.name.clone(), to.name.clone(), line.ip.clone(), line.bus))
+        .filter(|(_, _, host, port)| !host.is_empty() && *port != 0)
+        .collect()
+}
+
+/// What the nodes say of the cluster and of themselves, and where the addresses lead that they tell.
+async fn said(target: &Target<'_>) -> Observations {
+    let only = CHECKS.map(str::to_owned).to_vec();
+    let selection = Selection::new(Suite::Standard, only, Vec::new()).unwrap_or_default();
+    let options = SuiteOptions::default().selection(selection).write(false);
+    let links = target.links();
+    let (answers, servers, checks, misled) = tokio::join!(
+        target.views(),
+        survey(target),
+        Box::pin(run(target, &options, None::<&Docker>)),
+        astray(&links)
+    );
+    let mut servers: BTreeMap<String, _> = servers
+        .into_iter()
+        .map(|server| (server.name.clone(), server))
+        .collect();
+    let nodes = target.members.iter().zip(answers).enumerate();
+    let nodes: Vec<NodeFound> = nodes
+        .map(|(nth, (member, answer))| {
+            let (ip, port) = member.address.rsplit_once(':').unwrap_or((&member.address, ""));
+            NodeFound {
+                name: member.name.clone(),
+                ip: ip.to_owned(),
+                port: port.parse().unwrap_or_default(),
+                place: target
+                    .plan
+                    .and_then(|plan| plan.nodes.get(nth).map(|node| place(plan, node))),
+                container: None,
+                answer,
+                server: servers.remove(&member.name),
+                inside: None,
+                certificate_ends: None,
+                keys: BTreeMap::new(),
+                log: Vec::new(),
+            }
+        })
+        .collect();
+    let mut all = Observations {
+        cluster: target.name.clone(),
+        own: target.plan.is_some(),
+        nodes,
+        probes: Vec::new(),
+        mislead: Vec::new(),
+        checks: checks.checks,
+    };
+    let name = |id: &NodeId| {
+        let of = all.nodes.iter().find(|node| node.id() == Some(id));
+        of.map_or_else(|| id.to_string(), |node| node.name.clone())
+    };
+    all.mislead = misled
+        .into_iter()
+        .map(|(endpoint, outcome)| Mislead {
+            node: name(&endpoint.id),
+            told: format!("{}:{}", endpoint.host, endpoint.port),
+            outcome,
+        })
+        .collect();
+    count(target, &mut all).await;
+    all
+}
+
+fn place(plan: &Topology, node: &Node) -> Place {
+    let shard = plan.shard_of(node);
+    Place {
+        index: node.index,
+        shard: shard.number,
+        slots: shard.slots,
+        role: node.role,
+    }
+}
+
+/// Counts the keys of slots that are in doubt, on every node.
+async fn count(target: &Target<'_>, all: &mut Observations) {
+    let slots = doubtful(all);
+    if slots.is_empty() {
+        return;
+    }
+    let commands: Vec<Vec<String>> = slots
+        .iter()
+        .map(|slot| {
+            vec![
+                "CLUSTER".to_owned(),
+                "COUNTKEYSINSLOT".to_owned(),
+                slot.to_string(),
+            ]
+        })
+        .collect();
+    let commands = &commands;
+    let counts = join_all(target.members.iter().map(|member| async move {
+        let link = member.link.as_ref().ok()?;
+        link.pipeline::<Vec<u64>>(commands).await.ok()
+    }))
+    .await;
+    for (node, counts) in all.nodes.iter_mut().zip(counts) {
+        let counts = counts.into_iter().flatten();
+        node.keys = slots
+            .iter()
+            .copied()
+            .zip(counts)
+            .filter(|(_, keys)| *keys > 0)
+            .collect();
+    }
+}
+
+/// What the engine says of a node's container; from inside of it, where the node is silent; its log, where it may
+/// say why something is wrong.
+async fn look<R: Faults>(
+    runtime: &R,
+    topology: &Topology,
+    access: &Access,
+    node: &Node,
+    found: &mut NodeFound,
+) {
+    let failed = |field: &str| {
+        found
+            .server
+            .as_ref()
+            .is_some_and(|server| server.field(field) == "err")
+    };
+    let unwell = found.answer.is_err()
+        || failed("rdb_last_bgsave_status")
+        || failed("aof_last_write_status")
+        || failed("aof_last_bgrewrite_status")
+        || found
+            .answer
+            .as_ref()
+            .is_ok_and(|view| view.replication.replica && !view.replication.link_up);
+    if unwell {
+        let request = LogRequest {
+            tail: Some(LINES),
+            ..LogRequest::default()
+        };
+        let lines = runtime.logs(&node.name, request).map_ok(|line| line.text);
+        found.log = lines.try_collect().await.unwrap_or_default();
+    }
+    if found.answer.is_ok() {
+        return;
+    }
+    let container = container(runtime, topology, node).await;
+    if container.activity == Some(Activity::Running) && container.connected {
+        let (said, words) = tokio::join!(
+            inside::look(runtime, topology, node, access.credentials()),
+            refusal(topology, access, node)
+        );
+        found.inside = Some(said);
+        if let Some(words) = words {
+            found.answer = Err(words);
+        }
+    }
+    found.container = Some(container);
+}
+
+async fn container<R: Faults>(runtime: &R, topology: &Topology, node: &Node) -> ContainerFound {
+    let (state, seen) = tokio::join!(runtime.state(&node.name), runtime.inspect(&node.name));
+    let Ok(state) = state else {
+        return ContainerFound::default();
+    };
+    let seen = seen.unwrap_or_default();
+    let settings = &seen["NetworkSettings"];
+    let port = &settings["Ports"][format!("{}/tcp", node.port)];
+    ContainerFound {
+        activity: Some(state.activity),
+        exit_code: state.exit_code,
+        out_of_memory: state.out_of_memory,
+        connected: settings["Networks"].get(topology.network()).is_some(),
+        published: port.as_array().is_some_and(|bindings| !bindings.is_empty()),
+    }
+}
+
+/// The words with which a node that runs refuses a connection from here.
+async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<String> {
+    let mut words = None;
+    for address in addresses(topology, node) {
+        let tried = async { NodeConnection::open(&address, access).await?.ping().await };
+        match tried.await {
+            // It has come to itself meanwhile.
+            Ok(()) => return None,
+            Err(error) if words.is_none() => {
+                words = Some(format!("{address}: {}", greeted(&address, &error).await));
+            }
+            Err(_) => {}
+        }
+    }
+    words
+}
+
+/// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
+/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens.
+pub(in crate::cluster) async fn greeted(address: &Address, error: &Error) -> String {
+    let causes = error.causes();
+    let why = if causes.is_empty() {
+        error.to_string()
+    } else {
+        causes.join(": ")
+    };
+    let hung_up = ["broken pipe", "reset", "closed", "end of file", "terminated"];
+    if !hung_up.iter().any(|word| why.to_lowercase().contains(word)) {
+        return why;
+    }
+    let listen = async {
+        let mut stream = TcpStream::connect((address.host.as_str(), address.port))
+            .await
+            .ok()?;
+        let mut bytes = [0_u8; 512];
+        let read = stream.read(&mut bytes).await.ok()?;
+        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+        text.strip_prefix('-')
+            .map(|text| text.lines().next().unwrap_or_default().to_owned())
+    };
+    let said = tokio::time::timeout(CONNECT, listen).await.ok().flatten();
+    said.unwrap_or(why)
+}
+
+/// An address as the one text that a member carries.
+pub(super) fn address_of(member: &Member) -> Option<Address> {
+    let (host, port) = member.address.rsplit_once(':')?;
+    Some(Address::new(host, port.parse().ok()?))
+}

@@ -1,0 +1,311 @@
+//! Broken clusters: the diagnosis names the cause with the right words, and `--fix` mends what rcup can mend.
+
+use std::process::Command;
+
+use rcup::check::diagnose::Action;
+use rcup::cluster::Endpoint;
+use rcup::redis::{Access, Address};
+
+use super::patient::{Patient, engine};
+use super::{connect, turn};
+
+/// A command in a node's network or on its files, which needs root on this machine as the engine does.
+fn on_this_machine(program: &str, arguments: &[&str]) {
+    let output = Command::new(program)
+        .args(arguments)
+        .output()
+        .expect("the program is there");
+    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
+}
+
+async fn process_of(container: &str) -> String {
+    let seen = engine()
+        .inspect_container(container, None)
+        .await
+        .expect("it is there");
+    seen.state
+        .and_then(|state| state.pid)
+        .expect("it runs")
+        .to_string()
+}
+
+/// A node's own directory, as this machine sees it.
+async fn directory(container: &str, index: usize) -> String {
+    let seen = engine()
+        .inspect_container(container, None)
+        .await
+        .expect("it is there");
+    let mounts = seen.mounts.unwrap_or_default();
+    let home = mounts
+        .into_iter()
+        .find(|mount| mount.destination.as_deref() == Some("/rcup"));
+    format!(
+        "{}/{index}",
+        home.and_then(|mount| mount.source).expect("a volume")
+    )
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
+    let _turn = turn().await;
+    let patient = &Patient::new("mend-slots").await;
+    let healthy = patient.attached().await.diagnose().await;
+    assert!(healthy.healthy && healthy.findings.is_empty(), "{healthy:#?}");
+    for index in 1..=6 {
+        let mut connection = connect(&patient.node(index).advertised).await;
+        let _: redis::RedisResult<()> = redis::cmd("CLUSTER")
+            .arg("DELSLOTS")
+            .arg(100)
+            .arg(101)
+            .arg(6000)
+            .query_async(&mut connection)
+            .await;
+    }
+    let finding = patient
+        .is_diagnosed(&["orphan-slots"], "slots 100-101 6000 have no owner")
+        .await;
+    assert_eq!(
+        finding.actions.len(),
+        2,
+        "each goes to the shard it was planned for: {finding:#?}"
+    );
+    patient.is_diagnosed(&["state-fail"], "orphan-slots").await;
+    patient.is_fixed(&["orphan-slots"]).await;
+
+    // `{3}` lies in slot 1584, of the first master; its key has moved to the second one already.
+    let slot = rcup::topology::slot_of(b"3").to_string();
+    let (from, to) = (patient.id(1).to_owned(), patient.id(2).to_owned());
+    patient
+        .tell(2, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from])
+        .await;
+    patient
+        .tell(1, &["CLUSTER", "SETSLOT", &slot, "MIGRATING", &to])
+        .await;
+    let mut guest = connect(&patient.node(2).advertised).await;
+    redis::pipe()
+        .cmd("ASKING")
+        .ignore()
+        .cmd("SET")
+        .arg("{3}moved")
+        .arg("here")
+        .ignore()
+        .query_async::<()>(&mut guest)
+        .await
+        .expect("a write after ASKING");
+    let finding = patient.is_diagnosed(&["open-slots"], "is half migrated").await;
+    assert!(
+        finding
+            .evidence
+            .iter()
+            .any(|line| line.ends_with("importing, 1 keys of it")),
+        "{finding:#?}"
+    );
+    patient.is_fixed(&["open-slots"]).await;
+    let mut home = connect(&patient.node(1).advertised).await;
+    let kept: String = redis::cmd("GET")
+        .arg("{3}moved")
+        .query_async(&mut home)
+        .await
+        .expect("the key is back");
+    assert_eq!(kept, "here");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
+    let _turn = turn().await;
+    let patient = &Patient::new("mend-nodes").await;
+    // A replica that has lost its nodes.conf: it has another id, knows nobody, and the old one is looked for.
+    patient.tell(6, &["CLUSTER", "RESET", "HARD"]).await;
+    patient.is_diagnosed(&["strangers"], "shows itself alone").await;
+    patient
+        .is_diagnosed(&["dead-node"], "it has lost its nodes.conf")
+        .await;
+    patient
+        .is_fixed(&["strangers", "dead-node", "replica-astray"])
+        .await;
+
+    patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(2)]).await;
+    patient.is_diagnosed(&["replica-astray"], "belongs to").await;
+    patient.is_fixed(&["replica-astray"]).await;
+
+    let stopped = &patient.node(5).name;
+    engine().stop_container(stopped, None).await.expect("stops");
+    engine()
+        .pause_container(&patient.node(6).name)
+        .await
+        .expect("pauses");
+    let finding = patient
+        .is_diagnosed(&["node-stopped"], "the container is exited")
+        .await;
+    assert_eq!(
+        finding.actions,
+        [Action::Start {
+            node: stopped.clone()
+        }]
+    );
+    patient.is_diagnosed(&["node-paused"], "docker unpause").await;
+    patient.is_fixed(&["node-stopped", "node-paused"]).await;
+
+    let request = bollard::models::NetworkDisconnectRequest {
+        container: patient.node(4).name.clone(),
+        force: Some(true),
+    };
+    engine()
+        .disconnect_network(&patient.report.network.name, request)
+        .await
+        .expect("is cut off");
+    patient
+        .is_diagnosed(&["node-cut-off"], "docker network connect --ip")
+        .await;
+    patient.is_fixed(&["node-cut-off"]).await;
+
+    // A master whose bus port is closed from outside: the others take it for dead, and it answers.
+    let process = process_of(&patient.node(4).name).await;
+    let port = patient
+        .node(4)
+        .address
+        .rsplit_once(':')
+        .unwrap()
+        .1
+        .parse::<u16>()
+        .unwrap()
+        + 10_000;
+    let rule = ["INPUT", "-p", "tcp", "--dport", &port.to_string(), "-j", "DROP"].map(str::to_owned);
+    let change = |how: &str| {
+        let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
+        let arguments = ["-t", &process, "-n", "iptables", how].into_iter().chain(rule);
+        on_this_machine("nsenter", &arguments.collect::<Vec<_>>());
+    };
+    change("-A");
+    let finding = patient.is_diagnosed(&["bus-link"], "does not answer").await;
+    assert!(
+        finding.why.contains("a firewall closes the bus port"),
+        "{finding:#?}"
+    );
+    assert!(
+        finding.remedy[0].contains(&format!("ufw allow {port}/tcp")),
+        "{finding:#?}"
+    );
+    change("-D");
+    patient.recovers(&["bus-link"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_refuse_are_told_by_the_reason() {
+    let _turn = turn().await;
+    let patient = &Patient::new("refusing").await;
+    let inside = async |index: usize, words: &[&str]| {
+        let (name, index) = (patient.name.0.as_str(), index.to_string());
+        let arguments = ["cli", name, "--node", &index, "--"]
+            .into_iter()
+            .chain(words.iter().copied());
+        on_this_machine(env!("CARGO_BIN_EXE_rcup"), &arguments.collect::<Vec<_>>());
+    };
+    patient.tell(3, &["CONFIG", "SET", "bind", "127.0.0.1"]).await;
+    let finding = patient
+        .is_diagnosed(&["bind"], "the server listens on 127.0.0.1 alone")
+        .await;
+    assert!(
+        finding
+            .evidence
+            .iter()
+            .any(|line| line.contains("Connection refused")),
+        "{finding:#?}"
+    );
+    inside(3, &["CONFIG", "SET", "bind", "* -::*"]).await;
+    patient.recovers(&["bind"]).await;
+
+    patient.tell(3, &["CONFIG", "SET", "protected-mode", "yes"]).await;
+    patient
+        .is_diagnosed(&["protected-mode"], "CONFIG SET protected-mode no")
+        .await;
+    inside(3, &["CONFIG", "SET", "protected-mode", "no"]).await;
+    patient.recovers(&["protected-mode"]).await;
+
+    patient
+        .tell(5, &["CONFIG", "SET", "requirepass", "of its own"])
+        .await;
+    let finding = patient
+        .is_diagnosed(&["wrong-password"], "another password than its fellows")
+        .await;
+    assert!(!format!("{finding:?}").contains("of its own"), "{finding:#?}");
+    let (host, port) = patient.node(5).advertised.rsplit_once(':').unwrap();
+    let mut own = super::connect_url(&format!("redis://:of%20its%20own@{host}:{port}"))
+        .await
+        .unwrap();
+    let () = redis::cmd("CONFIG")
+        .arg("SET")
+        .arg("requirepass")
+        .arg("")
+        .query_async(&mut own)
+        .await
+        .unwrap();
+    patient.recovers(&["wrong-password"]).await;
+
+    // Something lies where the snapshot shall be: the save fails, and writes with it.
+    let directory = directory(&patient.node(1).name, 1).await;
+    let obstacle = format!("{directory}/dump.rdb");
+    on_this_machine("mkdir", &[&obstacle]);
+    patient.tell(1, &["CONFIG", "SET", "save", "3600 1"]).await;
+    let misconf = async {
+        loop {
+            patient.tell(1, &["BGSAVE", "SCHEDULE"]).await;
+            let diagnosis = patient.attached().await.diagnose().await;
+            if let Some(finding) = diagnosis.of("misconf").next() {
+                return finding.clone();
+            }
+        }
+    };
+    let finding = tokio::time::timeout(std::time::Duration::from_secs(40), misconf)
+        .await
+        .expect("MISCONF is found");
+    assert!(finding.why.contains("MISCONF"), "{finding:#?}");
+    let mut connection = connect(&patient.node(1).advertised).await;
+    let refused: redis::RedisResult<()> = redis::cmd("SET")
+        .arg("{3}")
+        .arg(1)
+        .query_async(&mut connection)
+        .await;
+    assert_eq!(refused.unwrap_err().code(), Some("MISCONF"));
+    on_this_machine("rmdir", &[&obstacle]);
+    patient.tell(1, &["CONFIG", "SET", "save", ""]).await;
+    patient.tell(1, &["BGSAVE", "SCHEDULE"]).await;
+    patient.recovers(&["misconf"]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
+    let _turn = turn().await;
+    let one = &Patient::new("stale-one").await;
+    let other = &Patient::new("stale-other").await;
+    let address = |patient: &Patient, index: usize| {
+        let (host, port) = patient.node(index).advertised.rsplit_once(':').unwrap();
+        Address::new(host, port.parse().unwrap())
+    };
+    // What a person would form into a cluster: three nodes, one of which has a past.
+    let members = [address(one, 1), address(one, 2), address(one, 3)];
+    let endpoint = Endpoint::look_at(&members, &Access::open()).await;
+    let diagnosis = endpoint.diagnose().await;
+    assert!(diagnosis.healthy, "{diagnosis:#?}");
+    let alone = address(other, 1);
+    for index in 2..=6 {
+        engine()
+            .stop_container(&other.node(index).name, None)
+            .await
+            .expect("stops");
+    }
+    let all: Vec<Address> = members.into_iter().chain([alone.clone()]).collect();
+    let diagnosis = Endpoint::look_at(&all, &Access::open()).await.diagnose().await;
+    let stale: Vec<_> = diagnosis.of("stale-nodes-conf").collect();
+    let [stale] = stale.as_slice() else {
+        panic!("{diagnosis:#?}")
+    };
+    assert_eq!(stale.nodes, [alone.to_string()]);
+    assert!(
+        stale.evidence[0].contains("/rcup/1/nodes.conf assigns"),
+        "{stale:#?}"
+    );
+    assert!(stale.why.contains("slot already covered"), "{stale:#?}");
+    assert!(diagnosis.of("strangers").next().is_some(), "{diagnosis:#?}");
+    assert!(diagnosis.of("disputed-slots").next().is_some(), "{diagnosis:#?}");
+}
