@@ -1,16 +1,24 @@
 //! Where a new cluster goes: what the engine and this machine leave free.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::Duration;
 
 use super::host;
 use crate::check::neighbours;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Activity, NetworkDetails, NetworkSeen, Observed, on_network};
 use crate::runtime::{EngineInfo, Runtime};
-use crate::spec::ClusterSpec;
+use crate::spec::{AnnounceChoice, ClusterSpec};
 use crate::topology::{
-    Image, Machine, Surroundings, TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway,
+    Announce, Image, Machine, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet,
+    gateway,
 };
+
+/// The port at which a bridge is knocked at. That nobody listens there is as good an answer as any.
+const KNOCK: u16 = 9;
+
+/// How long a bridge may take to answer that is a hop away at most.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// What an earlier attempt of the same start has learnt the hard way.
 #[derive(Clone, Debug, Default)]
@@ -21,12 +29,22 @@ pub(super) struct Lessons {
     pub(super) ports: Vec<TakenPort>,
     /// Addresses on the user's network that the engine did not grant.
     pub(super) addresses: Vec<Ipv4Addr>,
-    /// The bridge could not be reached after all.
+    /// The bridge cannot be reached.
     pub(super) bridge_unreachable: bool,
     /// The engine could not grant the limit of open files.
     pub(super) open_files_refused: bool,
     /// The engine could not grant kernel settings of a node's own.
     pub(super) sysctls_refused: bool,
+}
+
+impl Lessons {
+    /// With what was measured beside what was learnt.
+    pub(super) fn and(&self, reach: &Reach) -> Self {
+        Self {
+            bridge_unreachable: self.bridge_unreachable || !reach.reachable,
+            ..self.clone()
+        }
+    }
 }
 
 /// Chooses.
@@ -62,7 +80,7 @@ pub(super) fn surroundings(
         subnet,
         shared,
         first_port: choose_ports(spec, &ports, probe)?,
-        bridge_reachable: engine.local && !lessons.bridge_unreachable && reaches_bridges(&observed.networks),
+        bridge_reachable: !lessons.bridge_unreachable,
         open_files: host::open_files(engine.local).filter(|_| !lessons.open_files_refused),
         own_sysctls: !lessons.sysctls_refused,
         machine,
@@ -110,14 +128,14 @@ pub(super) async fn network<R: Runtime>(runtime: &R, spec: &ClusterSpec) -> Resu
     }
 }
 
-/// The machine on which the containers run. Where this one reaches the bridges, it is this one; else the
+/// The machine on which the containers run. Where the bridges are this one's, it is this one; else the
 /// engine is asked, which takes longer.
 pub(super) async fn machine<R: Runtime>(
     runtime: &R,
     engine: &EngineInfo,
     observed: &Observed,
 ) -> Result<Machine> {
-    if engine.local && reaches_bridges(&observed.networks) {
+    if engine.local && is_this_machine(&observed.networks) {
         let here = host::this_machine();
         if here.memory.is_some() {
             return Ok(here);
@@ -165,15 +183,172 @@ fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     neighbours(spec.nodes(), &neighbourhood(spec, observed), limit)
 }
 
-/// Whether this machine reaches the engine's bridges: the default bridge's own address is then one of
-/// this machine's. Without a default bridge, Linux is taken at its word; the start finds out.
-pub(super) fn reaches_bridges(networks: &[NetworkSeen]) -> bool {
+/// Whether the engine's bridges are this machine's: the default bridge's own address is then one of its addresses.
+/// Without a default bridge, Linux is taken at its word.
+pub(super) fn is_this_machine(networks: &[NetworkSeen]) -> bool {
+    match default_bridge(networks) {
+        Some(gateway) => host::is_own_address(gateway),
+        None => cfg!(target_os = "linux"),
+    }
+}
+
+fn default_bridge(networks: &[NetworkSeen]) -> Option<Ipv4Addr> {
     let default = networks
         .iter()
-        .find(|network| network.name == "bridge" || network.name == "podman")
-        .and_then(|network| network.subnets.first());
-    match default {
-        Some(subnet) => host::is_own_address(gateway(*subnet)),
-        None => cfg!(target_os = "linux") && host::is_own_address(Ipv4Addr::LOCALHOST),
+        .find(|network| network.name == "bridge" || network.name == "podman");
+    Some(gateway(*default?.subnets.first()?))
+}
+
+/// Whether this machine has a way to containers' own addresses, as far as it can be measured before there are any.
+/// The nodes themselves have the last word.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Reach {
+    pub(super) reachable: bool,
+    /// By what this is known.
+    why: String,
+}
+
+impl Reach {
+    fn new(reachable: bool, why: impl Into<String>) -> Self {
+        Self {
+            reachable,
+            why: why.into(),
+        }
+    }
+
+    /// Measures. A bridge that is this machine's costs nothing to look at; another is knocked at: whether somebody
+    /// answers or refuses, the way there is open.
+    pub(super) async fn measure(engine: &EngineInfo, networks: &[NetworkSeen]) -> Self {
+        if !engine.local {
+            return Self::new(false, "the engine is on another machine");
+        }
+        let Some(gateway) = default_bridge(networks) else {
+            return Self::new(true, "the engine has no default bridge to measure by");
+        };
+        if host::is_own_address(gateway) {
+            return Self::new(true, format!("the engine's bridge {gateway} is this host's"));
+        }
+        match tokio::task::spawn_blocking(move || knock(gateway)).await {
+            Ok(Ok(())) => Self::new(true, format!("the engine's bridge {gateway} answers")),
+            Ok(Err(error)) => Self::new(
+                false,
+                format!("the engine's bridge {gateway} does not answer: {error}"),
+            ),
+            Err(error) => Self::new(false, error.to_string()),
+        }
+    }
+
+    /// What was decided where the user has left it open, and why, in one line; after the nodes have answered.
+    pub(super) fn decided(&self, topology: &Topology, lessons: &Lessons) -> Option<String> {
+        if topology.spec.announce() != AnnounceChoice::Auto {
+            return None;
+        }
+        let subnet = topology.surroundings.subnet;
+        Some(match topology.announce {
+            Announce::Ip => format!(
+                "nodes announce their own addresses, because this host reaches them in {subnet}, as containers do"
+            ),
+            Announce::Hostname | Announce::ClientIpv4 => {
+                let why = if lessons.bridge_unreachable {
+                    format!("the nodes answered this host on their published ports, and not in {subnet}")
+                } else {
+                    self.why.clone()
+                };
+                let published = topology
+                    .nodes
+                    .first()
+                    .map(|node| node.host_address().ip().to_string());
+                format!(
+                    "nodes announce {} by {}, because this host does not reach their own addresses: {why}",
+                    published.unwrap_or_default(),
+                    topology.announce.as_str()
+                )
+            }
+        })
+    }
+}
+
+/// Whether there is a way to an address: somebody answers there, or refuses. Blocks for so long, and not by the
+/// executor's clock: the answer is the kernel's.
+fn knock(address: Ipv4Addr) -> std::io::Result<()> {
+    match TcpStream::connect_timeout(&SocketAddr::from((address, KNOCK)), PATIENCE) {
+        Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::surroundings as place;
+
+    fn engine(local: bool) -> EngineInfo {
+        EngineInfo {
+            endpoint: String::new(),
+            found_by: String::new(),
+            version: String::new(),
+            api: String::new(),
+            local,
+        }
+    }
+
+    fn bridge(subnet: &str) -> Vec<NetworkSeen> {
+        vec![NetworkSeen {
+            name: "bridge".to_owned(),
+            subnets: vec![subnet.parse().unwrap()],
+            ..NetworkSeen::default()
+        }]
+    }
+
+    #[tokio::test]
+    async fn the_way_to_the_bridge_is_measured() {
+        let reach = |local, networks: Vec<NetworkSeen>| async move {
+            Reach::measure(&engine(local), &networks).await.reachable
+        };
+        assert!(
+            reach(true, bridge("127.0.0.0/8")).await,
+            "an address of this host"
+        );
+        assert!(
+            !reach(false, bridge("127.0.0.0/8")).await,
+            "another machine's engine"
+        );
+        assert!(reach(true, Vec::new()).await, "the nodes will tell");
+        assert!(knock(Ipv4Addr::LOCALHOST).is_ok(), "a refusal is an answer");
+        assert!(
+            knock(Ipv4Addr::new(224, 0, 0, 1)).is_err(),
+            "no way leads to a group"
+        );
+    }
+
+    #[test]
+    fn the_decision_is_told_with_its_reason_unless_the_user_has_taken_it() {
+        let told = |choice, reachable, lessons: &Lessons| {
+            let spec = ClusterSpec::builder().announce(choice).build().unwrap();
+            let mut surroundings = place(Engine::Redis, "8.0.2");
+            surroundings.bridge_reachable = reachable;
+            let topology = Topology::new(&spec, &surroundings).unwrap();
+            Reach::new(reachable, "it was measured").decided(&topology, lessons)
+        };
+        let none = Lessons::default();
+        assert_eq!(
+            told(AnnounceChoice::Auto, true, &none).unwrap(),
+            "nodes announce their own addresses, because this host reaches them in 10.213.0.0/26, as containers do"
+        );
+        assert_eq!(
+            told(AnnounceChoice::Auto, false, &none).unwrap(),
+            "nodes announce 127.0.0.1 by hostname, because this host does not reach their own addresses: it was measured"
+        );
+        let learnt = Lessons {
+            bridge_unreachable: true,
+            ..Lessons::default()
+        };
+        assert!(
+            told(AnnounceChoice::Auto, false, &learnt)
+                .unwrap()
+                .contains("published ports")
+        );
+        assert_eq!(told(AnnounceChoice::Hostname, false, &none), None);
     }
 }

@@ -15,7 +15,7 @@ use super::image::resolve;
 use super::lock::{Lock, lock};
 use super::making::Making;
 use super::options::UpOptions;
-use super::place::{Lessons, machine, network, reaches_bridges, surroundings};
+use super::place::{Lessons, Reach, is_this_machine, machine, network, surroundings};
 use super::secrets;
 use super::sweep::{beside, nobodys};
 use crate::error::{Error, ErrorKind, Result};
@@ -108,7 +108,8 @@ async fn laid_out<R: Runtime>(
     let image = resolve(runtime, spec, false, observer).await?;
     let machine = machine(runtime, engine, observed).await?;
     let network = network(runtime, spec).await?;
-    let lessons = Lessons::default();
+    let reach = Reach::measure(engine, &observed.networks).await;
+    let lessons = Lessons::default().and(&reach);
     let place = surroundings(spec, image, machine, engine, observed, network.as_ref(), &lessons)?;
     Topology::new(spec, &place)
 }
@@ -164,7 +165,7 @@ impl<R: Runtime> Start<'_, R> {
         self.observer().observe(&Event::finished(Phase::Engine, took));
         // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
         let new = !matches!(decision, Decision::Adopt(_));
-        if new && engine.local && reaches_bridges(&observed.networks) {
+        if new && engine.local && is_this_machine(&observed.networks) {
             host::look(self.spec.profile(), self.options.strict, self.observer())?;
         }
         let sweep = async {
@@ -377,7 +378,9 @@ impl<R: Runtime> Start<'_, R> {
         let network = network.await.map_err(nowhere)?;
         let network = network.as_ref();
         let image = image.clone();
-        let place = surroundings(self.spec, image, machine, engine, &observed, network, lessons);
+        let reach = Reach::measure(engine, &observed.networks).await;
+        let learnt = lessons.and(&reach);
+        let place = surroundings(self.spec, image, machine, engine, &observed, network, &learnt);
         let place = place.map_err(nowhere)?;
         let topology = Topology::new(self.spec, &place)
             .map_err(nowhere)?
@@ -391,7 +394,12 @@ impl<R: Runtime> Start<'_, R> {
             ..self.executor(&secrets)
         };
         match executor.bring_up(&plan, &topology).await {
-            Ok(outcome) => Ok((topology, secrets, outcome)),
+            Ok(outcome) => {
+                if let Some(decided) = reach.decided(&topology, lessons) {
+                    self.observer().observe(&Event::note(decided));
+                }
+                Ok((topology, secrets, outcome))
+            }
             Err(error) => Err(Failed {
                 topology: Some(Box::new(topology)),
                 error,
@@ -419,7 +427,8 @@ impl<R: Runtime> Start<'_, R> {
             ErrorKind::Subnet => self.spec.subnet().is_none(),
             ErrorKind::Port => self.spec.port().is_none(),
             ErrorKind::Limit | ErrorKind::Sysctl => true,
-            ErrorKind::Address => self.spec.announce() == crate::spec::AnnounceChoice::Auto,
+            // Whoever insists on the bridge's addresses wants to be told.
+            ErrorKind::Address => self.spec.announce() != crate::spec::AnnounceChoice::Ip,
             _ => false,
         };
         let addresses = place.shared.as_ref().map(|shared| shared.addresses.clone());
