@@ -1,33 +1,41 @@
 //! Connecting to the engine that was found.
 
-use bollard::Docker as Client;
 use bollard::errors::Error as DockerError;
+use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
 use super::client::Docker;
 use super::find::Place;
 use crate::error::{Error, ErrorKind, Result};
 
+/// How long the engine may take to begin an answer, where no call has a deadline of its own.
+const RESPONSE: u64 = 120;
+
 impl Docker {
     /// Nothing is sent yet.
     pub(super) fn connect(place: Place) -> Result<Self> {
-        let unsupported = |scheme: &str| {
-            Error::new(
+        if !cfg!(feature = "remote") && place.endpoint.starts_with("ssh://") {
+            return Err(Error::new(
                 ErrorKind::EngineUnavailable,
-                format!("this build of rcup cannot speak {scheme} to {}", place.endpoint),
+                format!("this build of rcup cannot speak ssh to {}", place.endpoint),
             )
-            .hint("Build it with `cargo install rcup --features remote`.")
-        };
-        if !cfg!(feature = "remote") {
-            if place.endpoint.starts_with("ssh://") {
-                return Err(unsupported("ssh"));
-            }
-            let tls = std::env::var("DOCKER_TLS_VERIFY").is_ok_and(|value| !value.is_empty());
-            if place.endpoint.starts_with("https://") || (place.endpoint.starts_with("tcp://") && tls) {
-                return Err(unsupported("TLS"));
-            }
+            .hint("Build it with `cargo install rcup --features remote`, or use tcp:// with TLS."));
         }
-        let client =
-            Client::connect_with_host(&place.endpoint).map_err(|source| unreachable(&place, source))?;
+        let plain = ["tcp://", "http://"];
+        let client = match &place.certificates {
+            Some(directory) => {
+                let [authority, certificate, key] = Place::tls_files(directory)?;
+                // It fails when somebody in this process has settled it already, which is as good.
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let version = API_DEFAULT_VERSION;
+                Client::connect_with_ssl(&place.endpoint, &key, &certificate, &authority, RESPONSE, version)
+            }
+            // Whether TLS is spoken is settled, and the library would look into the environment once more.
+            None if plain.iter().any(|scheme| place.endpoint.starts_with(scheme)) => {
+                Client::connect_with_http(&place.endpoint, RESPONSE, API_DEFAULT_VERSION)
+            }
+            None => Client::connect_with_host(&place.endpoint),
+        };
+        let client = client.map_err(|source| unreachable(&place, source))?;
         Ok(Self { client, place })
     }
 }
@@ -52,7 +60,11 @@ pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
         format!("the engine at {at} does not answer"),
     )
     .because(source)
-    .hint("Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs.")
+    .hint(if place.certificates.is_some() {
+        "See that it listens there and speaks TLS, and that ca.pem, cert.pem and key.pem are of its authority."
+    } else {
+        "Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs."
+    })
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

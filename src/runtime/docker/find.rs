@@ -13,6 +13,31 @@ pub(super) struct Place {
     pub(super) endpoint: String,
     /// How it was found, for a person.
     pub(super) found_by: String,
+    /// The directory with `ca.pem`, `cert.pem` and `key.pem`, where TLS is to be spoken.
+    pub(super) certificates: Option<PathBuf>,
+}
+
+impl Place {
+    /// The three files, in this order: authority, certificate, key.
+    ///
+    /// # Errors
+    /// [`ErrorKind::EngineUnavailable`] names the one that cannot be read.
+    pub(super) fn tls_files(directory: &Path) -> Result<[PathBuf; 3]> {
+        let files = ["ca.pem", "cert.pem", "key.pem"].map(|name| directory.join(name));
+        for file in &files {
+            std::fs::File::open(file).map_err(|error| {
+                Error::new(
+                    ErrorKind::EngineUnavailable,
+                    format!("cannot read {}, which TLS to the engine needs", file.display()),
+                )
+                .because(error)
+                .hint(
+                    "DOCKER_CERT_PATH, or the context, names a directory with ca.pem, cert.pem and key.pem.",
+                )
+            })?;
+        }
+        Ok(files)
+    }
 }
 
 /// What the search depends on, so that it can be tested.
@@ -21,6 +46,8 @@ pub(super) struct Environment {
     pub(super) docker_host: Option<String>,
     pub(super) docker_context: Option<String>,
     pub(super) docker_config: Option<PathBuf>,
+    pub(super) tls_verify: bool,
+    pub(super) cert_path: Option<PathBuf>,
     pub(super) home: Option<PathBuf>,
     pub(super) runtime_dir: Option<PathBuf>,
 }
@@ -32,6 +59,8 @@ impl Environment {
             docker_host: text("DOCKER_HOST"),
             docker_context: text("DOCKER_CONTEXT"),
             docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
+            tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
+            cert_path: text("DOCKER_CERT_PATH").map(PathBuf::from),
             home: std::env::home_dir(),
             runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
         }
@@ -61,6 +90,8 @@ struct Endpoints {
 struct ContextEndpoint {
     #[serde(rename = "Host")]
     host: String,
+    #[serde(rename = "SkipTLSVerify", default)]
+    skip_verify: bool,
 }
 
 /// The place to use: what the user names, or else the first socket that exists.
@@ -69,16 +100,26 @@ struct ContextEndpoint {
 /// [`ErrorKind::EngineUnavailable`] when nothing is named and no socket exists, or the named context does
 /// not exist.
 pub(super) fn find(environment: &Environment) -> Result<Place> {
-    if let Some(endpoint) = &environment.docker_host {
-        return Ok(Place {
-            endpoint: endpoint.clone(),
-            found_by: "DOCKER_HOST".to_owned(),
-        });
-    }
     let config = environment
         .docker_config
         .clone()
         .or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
+    if let Some(endpoint) = &environment.docker_host {
+        let over_tls =
+            endpoint.starts_with("https://") || (endpoint.starts_with("tcp://") && environment.tls_verify);
+        let directory = || {
+            environment
+                .cert_path
+                .clone()
+                .or_else(|| config.clone())
+                .unwrap_or_default()
+        };
+        return Ok(Place {
+            endpoint: endpoint.clone(),
+            found_by: "DOCKER_HOST".to_owned(),
+            certificates: over_tls.then(directory),
+        });
+    }
     let named = match &environment.docker_context {
         Some(name) => Some((name.clone(), "DOCKER_CONTEXT")),
         None => config
@@ -96,6 +137,7 @@ pub(super) fn find(environment: &Environment) -> Result<Place> {
         .map(|(path, what)| Place {
             endpoint: format!("unix://{}", path.display()),
             found_by: (*what).to_owned(),
+            certificates: None,
         })
         .ok_or_else(|| {
             Error::new(ErrorKind::EngineUnavailable, "no container engine was found")
@@ -143,24 +185,44 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
     let metas = config
         .map(|config| config.join("contexts/meta"))
         .and_then(|dir| std::fs::read_dir(dir).ok());
-    metas
+    let found = metas
         .into_iter()
         .flatten()
-        .filter_map(|entry| std::fs::read_to_string(entry.ok()?.path().join("meta.json")).ok())
-        .filter_map(|text| serde_json::from_str::<ContextFile>(&text).ok())
-        .find(|context| context.name == wanted)
-        .and_then(|context| context.endpoints.docker)
-        .map(|endpoint| Place {
-            endpoint: endpoint.host,
-            found_by: format!("{by} `{wanted}`"),
-        })
-        .ok_or_else(|| {
-            Error::new(
-                ErrorKind::EngineUnavailable,
-                format!("{by} names `{wanted}`, which does not exist"),
-            )
-            .hint("See `docker context ls`, and choose one with `docker context use` or DOCKER_CONTEXT.")
-        })
+        .filter_map(Result::ok)
+        .find_map(|entry| {
+            let text = std::fs::read_to_string(entry.path().join("meta.json")).ok()?;
+            let context: ContextFile = serde_json::from_str(&text).ok()?;
+            // The certificates lie in a directory of the same name beside it.
+            let tls = config?
+                .join("contexts/tls")
+                .join(entry.file_name())
+                .join("docker");
+            (context.name == wanted).then_some((context.endpoints.docker?, tls))
+        });
+    let Some((endpoint, tls)) = found else {
+        return Err(Error::new(
+            ErrorKind::EngineUnavailable,
+            format!("{by} names `{wanted}`, which does not exist"),
+        )
+        .hint("See `docker context ls`, and choose one with `docker context use` or DOCKER_CONTEXT."));
+    };
+    if endpoint.skip_verify {
+        return Err(Error::new(
+            ErrorKind::EngineUnavailable,
+            format!("context `{wanted}` wants TLS without verification, which rcup does not speak"),
+        )
+        .hint(
+            "Give the context the engine's authority: `docker context update --docker host=…,ca=ca.pem,…`.",
+        ));
+    }
+    let remote = ["tcp://", "https://"]
+        .iter()
+        .any(|scheme| endpoint.host.starts_with(scheme));
+    Ok(Place {
+        certificates: (remote && tls.is_dir()).then_some(tls),
+        endpoint: endpoint.host,
+        found_by: format!("{by} `{wanted}`"),
+    })
 }
 
 #[cfg(test)]
@@ -203,6 +265,52 @@ mod tests {
         assert_eq!(
             error.to_string(),
             "DOCKER_CONTEXT names `elsewhere`, which does not exist"
+        );
+    }
+
+    #[test]
+    fn tls_is_spoken_where_the_user_or_the_context_says_so() {
+        let home = home_with_context("colima", "tcp://build.test:2376");
+        let config = home.path().join(".docker");
+        let mut environment = Environment {
+            home: Some(home.path().to_owned()),
+            ..Environment::default()
+        };
+        assert_eq!(find(&environment).unwrap().certificates, None);
+        let tls = config.join("contexts/tls/abc/docker");
+        std::fs::create_dir_all(&tls).unwrap();
+        assert_eq!(find(&environment).unwrap().certificates, Some(tls));
+        for (host, verify, path, expected) in [
+            ("tcp://x:2376", true, None, Some(config.clone())),
+            ("tcp://x:2376", true, Some("/certs"), Some("/certs".into())),
+            ("tcp://x:2376", false, Some("/certs"), None),
+            ("https://x:2376", false, Some("/certs"), Some("/certs".into())),
+            ("unix:///x.sock", true, Some("/certs"), None),
+        ] {
+            environment.docker_host = Some(host.to_owned());
+            environment.tls_verify = verify;
+            environment.cert_path = path.map(PathBuf::from);
+            assert_eq!(
+                find(&environment).unwrap().certificates,
+                expected,
+                "{host} {verify}"
+            );
+        }
+        let error = Place::tls_files(&config).unwrap_err();
+        assert!(error.to_string().contains("ca.pem"), "{error}");
+        let meta = config.join("contexts/meta/abc/meta.json");
+        let text = std::fs::read_to_string(&meta).unwrap();
+        std::fs::write(
+            &meta,
+            text.replace("\"SkipTLSVerify\":false", "\"SkipTLSVerify\":true"),
+        )
+        .unwrap();
+        environment.docker_host = None;
+        assert!(
+            find(&environment)
+                .unwrap_err()
+                .to_string()
+                .contains("without verification")
         );
     }
 

@@ -17,6 +17,7 @@ mod own_engine;
 mod patient;
 mod persistence;
 mod publish;
+mod remote;
 mod reset;
 mod run;
 mod secrecy;

@@ -10,7 +10,7 @@ use rcup::{Cluster, ClusterSpec};
 use super::{Name, Told, assert_ready, docker, images, options, turn};
 
 /// An address of this machine that is not its loopback: that of the default bridge is always one.
-fn address() -> Ipv4Addr {
+pub fn address() -> Ipv4Addr {
     let output = std::process::Command::new("docker")
         .args([
             "network",

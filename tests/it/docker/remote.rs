@@ -1,0 +1,262 @@
+//! An engine on another machine, as far as rcup can tell: behind TLS on an address that is not the loopback. In
+//! front of this machine's engine stands a proxy that demands a certificate.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::Output;
+use std::sync::Arc;
+
+use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType};
+use rustls::RootCertStore;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::server::WebPkiClientVerifier;
+use tokio::net::{TcpListener, UnixStream};
+use tokio::process::Command;
+use tokio_rustls::TlsAcceptor;
+
+use super::{Name, any_image, turn};
+
+/// The authority, and what it has signed.
+struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    certificate: rcgen::Certificate,
+}
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        Self {
+            issuer: Issuer::new(params, key),
+            certificate,
+        }
+    }
+
+    fn sign(
+        &self,
+        usage: ExtendedKeyUsagePurpose,
+        address: Option<Ipv4Addr>,
+    ) -> (rcgen::Certificate, KeyPair) {
+        let mut params = CertificateParams::default();
+        params.extended_key_usages = vec![usage];
+        params.subject_alt_names = address
+            .map(|ip| SanType::IpAddress(IpAddr::V4(ip)))
+            .into_iter()
+            .collect();
+        let key = KeyPair::generate().unwrap();
+        (params.signed_by(&key, &self.issuer).unwrap(), key)
+    }
+
+    /// The three files of a client, as Docker's own client wants them.
+    fn client(&self, directory: &Path) {
+        std::fs::create_dir_all(directory).unwrap();
+        let (certificate, key) = self.sign(ExtendedKeyUsagePurpose::ClientAuth, None);
+        for (file, text) in [
+            ("ca.pem", self.certificate.pem()),
+            ("cert.pem", certificate.pem()),
+            ("key.pem", key.serialize_pem()),
+        ] {
+            std::fs::write(directory.join(file), text).unwrap();
+        }
+    }
+}
+
+/// An address of this machine at which it does not look like this machine.
+fn address() -> Ipv4Addr {
+    super::publish::address()
+}
+
+/// Stands in front of the engine until the test ends, and returns its endpoint.
+async fn proxy(authority: &Authority) -> String {
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let (certificate, key) = authority.sign(ExtendedKeyUsagePurpose::ServerAuth, Some(address()));
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.certificate.der().clone()).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider));
+    let chain: Vec<CertificateDer<'static>> = vec![certificate.der().clone()];
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier.build().unwrap())
+        .with_single_cert(chain, key)
+        .unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind((address(), 0)).await.unwrap();
+    let endpoint = format!("tcp://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                let Ok(mut client) = acceptor.accept(client).await else {
+                    return;
+                };
+                let mut engine = UnixStream::connect("/var/run/docker.sock").await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut client, &mut engine).await;
+            });
+        }
+    });
+    endpoint
+}
+
+/// rcup with nothing in its environment but how to find the engine.
+async fn rcup(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args(arguments)
+        .env_clear()
+        .envs(environment.iter().copied())
+        .output()
+        .await
+        .unwrap()
+}
+
+fn text(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_on_another_machine_behind_tls() {
+    let _turn = turn().await;
+    let (authority, home) = (Authority::new(), tempfile::tempdir().unwrap());
+    let certificates = home.path().join("certs");
+    authority.client(&certificates);
+    let endpoint = proxy(&authority).await;
+    let environment = [
+        ("DOCKER_HOST", endpoint.as_str()),
+        ("DOCKER_TLS_VERIFY", "1"),
+        ("DOCKER_CERT_PATH", certificates.to_str().unwrap()),
+        ("HOME", home.path().to_str().unwrap()),
+    ];
+    let name = Name::new("remote");
+    let (cluster, image, published) = (name.0.as_str(), any_image().await, address().to_string());
+    let up = [
+        "up",
+        cluster,
+        "--image",
+        &image,
+        "--replicas",
+        "0",
+        "--output",
+        "json",
+    ];
+    // What would not be reached from here is refused before anything is made.
+    let output = rcup(&environment, &up).await;
+    assert_eq!(output.status.code(), Some(2), "{}", text(&output));
+    assert!(
+        text(&output).contains("is on another machine"),
+        "{}",
+        text(&output)
+    );
+    assert!(
+        text(&output).contains(&format!("--publish {published}")),
+        "{}",
+        text(&output)
+    );
+    name.assert_gone().await;
+    let output = rcup(&environment, &[&up[..], &["--publish", &published]].concat()).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["state"], "ok");
+    for node in report["nodes"].as_array().unwrap() {
+        assert!(
+            node["advertised"].as_str().unwrap().starts_with(&published),
+            "{node}"
+        );
+    }
+    // A stream in both directions goes through TLS as well.
+    let output = rcup(
+        &environment,
+        &["cli", cluster, "--", "SET", "{a}greeting", "hello"],
+    )
+    .await;
+    assert!(
+        text(&output).contains("OK") || text(&output).contains("MOVED"),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&environment, &["exec", cluster, "--", "sh", "-c", "echo hello"]).await;
+    assert!(
+        output.status.success() && text(&output).contains("hello"),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&environment, &["logs", cluster, "--node", "1"]).await;
+    assert!(
+        text(&output).contains("Ready to accept connections"),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&environment, &["env", cluster]).await;
+    assert!(
+        text(&output).contains(&format!("REDIS_CLUSTER_NODES='{published}:")),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&environment, &["down", cluster]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    name.assert_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_brings_its_certificates() {
+    let (authority, home) = (Authority::new(), tempfile::tempdir().unwrap());
+    let endpoint = proxy(&authority).await;
+    let config = home.path().join("docker");
+    let meta = config.join("contexts/meta/abc");
+    std::fs::create_dir_all(&meta).unwrap();
+    let context = serde_json::json!({
+        "Name": "build",
+        "Metadata": {},
+        "Endpoints": { "docker": { "Host": endpoint, "SkipTLSVerify": false } },
+    });
+    std::fs::write(meta.join("meta.json"), context.to_string()).unwrap();
+    let environment = [
+        ("DOCKER_CONFIG", config.to_str().unwrap()),
+        ("DOCKER_CONTEXT", "build"),
+    ];
+    // Without certificates it speaks in the clear, which the proxy does not understand.
+    let output = rcup(&environment, &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    authority.client(&config.join("contexts/tls/abc/docker"));
+    let output = rcup(&environment, &["list", "--output", "json"]).await;
+    assert!(output.status.success(), "{}", text(&output));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_engine_that_is_not_to_be_trusted_is_told_from_one_that_is_not_there() {
+    let (authority, home) = (Authority::new(), tempfile::tempdir().unwrap());
+    let endpoint = proxy(&authority).await;
+    let certificates = home.path().join("certs");
+    let environment = [
+        ("DOCKER_HOST", endpoint.as_str()),
+        ("DOCKER_TLS_VERIFY", "1"),
+        ("DOCKER_CERT_PATH", certificates.to_str().unwrap()),
+    ];
+    let output = rcup(&environment, &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("ca.pem, which TLS to the engine needs"),
+        "{}",
+        text(&output)
+    );
+    // Of another authority.
+    Authority::new().client(&certificates);
+    let output = rcup(&environment, &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("are of its authority"),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&[("DOCKER_HOST", "ssh://me@build.test")], &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    if !cfg!(feature = "remote") {
+        assert!(
+            text(&output).contains("cannot speak ssh to ssh://me@build.test"),
+            "{}",
+            text(&output)
+        );
+    }
+}
