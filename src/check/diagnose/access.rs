@@ -64,7 +64,7 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
             "{name}: the engine tells no address of it on the cluster's network"
         )])
         .mended_by([format!(
-            "docker network connect --ip {} rcup-{cluster} {name}",
+            "docker network connect --ip {} NETWORK {name}, on the network that `rcup status {cluster}` names",
             node.ip
         )])
         .or_by([Action::Connect { node: name.clone() }]),

@@ -8,7 +8,7 @@ use rcup::cluster::{Attached, Endpoint};
 use rcup::{Cluster, Error, ErrorKind};
 use serde::Serialize;
 
-use super::{engine, entry};
+use super::{archive, engine, entry};
 use crate::cli::args::Diagnose;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, columns, count, diagnosis, json};
@@ -91,6 +91,12 @@ pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
     }
     let subject = Subject::find(&args).await?;
     let mut found = subject.diagnose().await;
+    // Before anything is changed: it shall tell of the trouble.
+    if let (Some(path), Subject::Own(attached)) = (&args.bundle, &subject) {
+        let files = attached.bundle().await;
+        archive::write(path, &format!("rcup-{}", args.name), &files)?;
+        terminal.say(&format!("{} in {}", count(files.len(), "file"), path.display()));
+    }
     let mut fixed = None;
     if args.fix {
         let (left, done) = Box::pin(fix(&subject, found, args.yes, terminal)).await?;

@@ -1,5 +1,6 @@
 //! The verbs, a file each.
 
+mod archive;
 mod certs;
 mod chosen;
 mod cli;

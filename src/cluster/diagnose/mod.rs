@@ -1,5 +1,6 @@
 //! What is seen of a cluster that is not well, for `check::diagnose` to judge, and what rcup does about it.
 
+mod bundle;
 mod certificate;
 mod collect;
 mod inside;

@@ -309,3 +309,66 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
     assert!(diagnosis.of("strangers").next().is_some(), "{diagnosis:#?}");
     assert!(diagnosis.of("disputed-slots").next().is_some(), "{diagnosis:#?}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_bundle_tells_of_every_node_and_of_no_password() {
+    let _turn = turn().await;
+    let name = super::Name::new("bundle");
+    let password = rcup::spec::Password::Given(rcup::spec::Secret::new("s3cret-of-the-bundle"));
+    let spec = rcup::ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(super::any_image().await)
+        .password(password)
+        .build()
+        .unwrap();
+    let _cluster = super::up(&spec).await;
+    engine()
+        .pause_container(&name.0.container(6))
+        .await
+        .expect("pauses");
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bundle.tar.gz");
+    let output = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args(["diagnose", name.0.as_str(), "--bundle", file.to_str().unwrap()])
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "one node is paused: {output:?}");
+    on_this_machine(
+        "tar",
+        &[
+            "-xzf",
+            file.to_str().unwrap(),
+            "-C",
+            folder.path().to_str().unwrap(),
+        ],
+    );
+    let inside = folder.path().join(format!("rcup-{}", name.0));
+    let read = |name: &str| {
+        std::fs::read_to_string(inside.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    };
+    for index in 1..=6 {
+        let node = name.0.container(index);
+        for ending in [
+            "log",
+            "inspect.json",
+            "config",
+            "nodes",
+            "cluster-info",
+            "slots",
+            "shards",
+            "info",
+            "latency",
+            "slowlog",
+        ] {
+            assert!(!read(&format!("{node}.{ending}")).is_empty());
+        }
+    }
+    assert!(read(&format!("{}.config", name.0.container(1))).contains("\nrequirepass (masked)\n"));
+    assert!(read(&format!("{}.nodes", name.0.container(1))).contains("myself,master"));
+    assert!(read(&format!("{}.nodes", name.0.container(6))).contains("paused"));
+    assert!(read("diagnosis.json").contains("node-paused"));
+    for entry in std::fs::read_dir(&inside).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        assert!(!text.contains("s3cret-of-the-bundle"));
+    }
+}

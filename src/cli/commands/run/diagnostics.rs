@@ -4,8 +4,6 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rcup::cluster::Report;
-use rcup::runtime::Faults as _;
 use rcup::{Cluster, Error, Event};
 use serde_json::{Value, json};
 
@@ -52,30 +50,15 @@ impl Folder {
     ) -> Result<(), Error> {
         self.write("events.ndjson", &lines(events))?;
         let attached = Cluster::attach(cluster.runtime().clone(), cluster.name()).await;
-        let report: Option<Report> = match attached {
-            Ok(attached) => Some(attached.report().await),
-            Err(_) => None,
+        let (report, files) = match attached {
+            Ok(attached) => (Some(attached.report().await), attached.bundle().await),
+            Err(_) => (None, Vec::new()),
         };
         let summary =
             json!({ "code": code, "cluster": cluster.name(), "state": report.as_ref().map(|one| one.state) });
         self.write("run.json", &pretty(&summary))?;
-        if let Some(report) = &report {
-            let report = serde_json::to_value(report).unwrap_or_default();
-            self.write("status.json", &pretty(&report))?;
-        }
-        let views = cluster.tables().await;
-        for (node, view) in cluster.nodes().iter().zip(views) {
-            let name = &node.plan().name;
-            let log = match node.logs(None).await {
-                Ok(lines) => lines.join("\n") + "\n",
-                Err(error) => format!("{error}\n"),
-            };
-            self.write(&format!("{name}.log"), &log)?;
-            let nodes = view.unwrap_or_else(|why| format!("{why}\n"));
-            self.write(&format!("{name}.nodes"), &nodes)?;
-            let inspected = cluster.runtime().inspect(name).await;
-            let inspected = inspected.unwrap_or_else(|error| json!({ "error": error.to_string() }));
-            self.write(&format!("{name}.inspect.json"), &pretty(&inspected))?;
+        for (name, text) in &files {
+            self.write(name, text)?;
         }
         Ok(())
     }
