@@ -17,13 +17,13 @@ use super::secrets;
 use super::settings::Settings;
 use super::up::{lay_out, plan_only, up};
 use super::validate::{Member, SuiteOptions, Target, run};
-use crate::check::{Answer, Check, Roles, Selection, Suite, Validation, all_passed, judge};
+use crate::check::{Answer, Check, Roles, Selection, Suite, Validation, WAYS, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::plan::{Activity, ContainerSeen, Plan, labels};
 use crate::redis::{Access, Credentials, NodeConnection, url};
 use crate::runtime::{Docker, Faults, Runtime, Scope};
-use crate::spec::{Certificates, ClusterName, ClusterSpec, Secrets};
+use crate::spec::{Certificates, ClusterName, ClusterSpec, OwnUser, Secrets};
 use crate::topology::Topology;
 
 /// How long a running node may take to answer, on a machine that may be busy.
@@ -202,6 +202,11 @@ impl<R: Runtime> Cluster<R> {
         secrets::of_clients(&self.secrets)
     }
 
+    /// With what a user of rcup's own logs in, where the nodes have such users.
+    pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
+        secrets::of_own(&self.secrets, user)
+    }
+
     /// What a client needs that speaks TLS, where the nodes do.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.secrets.certificates.as_ref()
@@ -269,6 +274,14 @@ impl<R: Runtime> Attached<R> {
         Ok(secrets::of_clients(self.secrets().await?))
     }
 
+    /// With what a user of rcup's own logs in, where the nodes have such users.
+    ///
+    /// # Errors
+    /// As [`Attached::credentials`].
+    pub async fn credentials_of(&self, user: OwnUser) -> Result<Option<Credentials>> {
+        Ok(secrets::of_own(self.secrets().await?, user))
+    }
+
     /// What a client needs that speaks TLS, where the nodes do.
     ///
     /// # Errors
@@ -277,7 +290,11 @@ impl<R: Runtime> Attached<R> {
         Ok(self.secrets().await?.certificates.as_ref())
     }
 
-    async fn secrets(&self) -> Result<&Secrets> {
+    /// Everything that the cluster hides, for an export.
+    ///
+    /// # Errors
+    /// As [`Attached::credentials`].
+    pub async fn secrets(&self) -> Result<&Secrets> {
         let read = || secrets::read_back(&self.runtime, &self.topology, &self.containers);
         self.secrets.get_or_try_init(read).await
     }
@@ -288,7 +305,11 @@ impl<R: Runtime> Attached<R> {
     }
 
     pub(super) async fn access(&self) -> Result<Access> {
-        Ok(secrets::access(self.secrets().await?))
+        self.access_as(OwnUser::Operator).await
+    }
+
+    pub(super) async fn access_as(&self, user: OwnUser) -> Result<Access> {
+        Ok(secrets::access_as(self.secrets().await?, user))
     }
 
     /// The URL of every node as a client on this host must use it, masters first.
@@ -334,20 +355,24 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// When there is no way to log in.
     pub(super) async fn links(&self) -> Result<Vec<(usize, NodeConnection)>> {
+        self.links_as(OwnUser::Operator).await
+    }
+
+    async fn links_as(&self, user: OwnUser) -> Result<Vec<(usize, NodeConnection)>> {
         let running: Vec<usize> = self
             .containers
             .iter()
             .filter(|container| container.activity == Activity::Running)
             .filter_map(ContainerSeen::index)
             .collect();
-        let access = secrets::access(self.secrets().await?);
+        let access = secrets::access_as(self.secrets().await?, user);
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
     /// All nodes, each with its connection or the reason why there is none.
-    pub(super) async fn target(&self) -> Target<'_> {
+    pub(super) async fn target(&self, user: OwnUser) -> Target<'_> {
         // A node that cannot be logged in to is one that does not answer.
-        let links = self.links().await.unwrap_or_default();
+        let links = self.links_as(user).await.unwrap_or_default();
         let of = |index: usize| links.iter().find(|(own, _)| *own == index);
         let members = self.topology.nodes.iter().map(|node| Member {
             name: node.name.clone(),
@@ -370,7 +395,8 @@ impl<R: Runtime> Attached<R> {
             .iter()
             .map(|node| Err(self.silence(node.index)))
             .collect();
-        let links = match self.links().await {
+        // A table of the nodes needs nothing but figures.
+        let links = match self.links_as(OwnUser::Monitor).await {
             Ok(links) => links,
             Err(error) => return answers.iter().map(|_| Err(error.to_string())).collect(),
         };
@@ -405,7 +431,14 @@ impl<R: Faults> Attached<R> {
     /// The validation suite, as far as the options select it. A failover takes a master away for a while and
     /// brings it back, also when it is cancelled.
     pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
-        let target = self.target().await;
+        // Who takes a master away must be able to hand the roles back.
+        let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));
+        let user = if destructive {
+            OwnUser::Operator
+        } else {
+            OwnUser::Validator
+        };
+        let target = self.target(user).await;
         // Boxed, because it is large, and whoever awaits it would have to carry it.
         Box::pin(run(&target, options, Some(&self.runtime))).await
     }
@@ -421,49 +454,6 @@ fn serving(answers: &[Answer]) -> bool {
         .flat_map(|line| line.slots.iter().map(|range| range.len()))
         .sum();
     owned == usize::from(crate::topology::SLOTS)
-}
-
-/// The clusters on an engine, in the order of their names, each as far as its labels can be read.
-///
-/// # Errors
-/// What the engine refused to list.
-pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
-    let observed = runtime.observe(&Scope::Clusters).await?;
-    Ok(observed
-        .clusters()
-        .into_iter()
-        .map(|name| {
-            let ours = observed.of(&name);
-            let running = ours
-                .containers
-                .iter()
-                .filter(|container| container.activity == Activity::Running)
-                .count();
-            let topology = ours
-                .all_labels()
-                .next()
-                .and_then(|labels| labels::topology(labels).ok());
-            Listed {
-                name,
-                containers: ours.containers.len(),
-                running,
-                topology,
-            }
-        })
-        .collect())
-}
-
-/// A cluster in a list.
-#[derive(Clone, Debug)]
-pub struct Listed {
-    /// Its name.
-    pub name: ClusterName,
-    /// How many containers it has.
-    pub containers: usize,
-    /// How many of them run.
-    pub running: usize,
-    /// What was planned, where its labels can be read.
-    pub topology: Option<Topology>,
 }
 
 /// Removes a cluster by its labels alone, whatever is left of it. Nothing to remove is success.

@@ -1,5 +1,7 @@
 //! Where a cluster's secrets come from: made for a new one, read back from the nodes' files of one that is there.
 
+use std::collections::BTreeMap;
+
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
 
@@ -9,7 +11,7 @@ use crate::plan::ContainerSeen;
 use crate::redis::{Access, Credentials};
 use crate::render::secrets_path;
 use crate::runtime::Runtime;
-use crate::spec::{ClusterSpec, Password, Secret, Secrets};
+use crate::spec::{ClusterSpec, Login, OwnUser, Password, Secret, Secrets, User};
 use crate::topology::Topology;
 
 /// How many letters and digits a generated password has: 190 bits, which nobody guesses, and nothing that a
@@ -21,10 +23,21 @@ const LETTERS: usize = 32;
 /// # Errors
 /// [`ErrorKind::Io`] when there are no certificates to be had.
 pub fn make(topology: &Topology) -> Result<Secrets> {
-    let tls = topology.spec.tls();
+    let spec = &topology.spec;
+    let tls = spec.tls();
+    let hash = |user: &User| match user.login() {
+        Login::Hash(hash) => Some((user.name().to_owned(), hash.clone())),
+        Login::Hidden | Login::Open => None,
+    };
     Ok(Secrets {
+        own: if spec.guards() {
+            OwnUser::ALL.map(|user| (user, generated())).into()
+        } else {
+            BTreeMap::new()
+        },
+        users: spec.users().iter().filter_map(hash).collect(),
         certificates: tls.then(|| certificates::make(topology)).transpose()?,
-        password: topology.spec.password().map(|password| match password {
+        password: spec.password().map(|password| match password {
             Password::Given(secret) => secret.clone(),
             Password::Any => generated(),
         }),
@@ -80,9 +93,14 @@ pub(super) async fn read_back<R: Runtime>(
     })
 }
 
-/// How rcup itself is let in.
+/// How rcup itself is let in to form, prove and mend.
 pub(super) fn access(secrets: &Secrets) -> Access {
-    let access = match of_clients(secrets) {
+    access_as(secrets, OwnUser::Operator)
+}
+
+/// How a user of rcup's own is let in. A cluster that keeps nobody from anything has no such users.
+pub(super) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
+    let access = match of_own(secrets, user).or_else(|| of_clients(secrets)) {
         None => Access::open(),
         Some(credentials) => Access::open().with_credentials(credentials),
     };
@@ -100,11 +118,36 @@ pub(super) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
         .map(|password| Credentials { user: None, password })
 }
 
+/// With what a user of rcup's own logs in.
+pub(super) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
+    secrets.own.get(&user).map(|password| Credentials {
+        user: Some(user.name().to_owned()),
+        password: password.clone(),
+    })
+}
+
 /// Refuses a password that is given for a cluster that has another one.
 ///
 /// # Errors
 /// [`ErrorKind::Different`].
 pub(super) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
+    let other = spec.users().iter().find(|user| match user.login() {
+        Login::Hash(given) => secrets.users.get(user.name()) != Some(given),
+        Login::Hidden | Login::Open => false,
+    });
+    if let Some(user) = other {
+        let (name, user) = (spec.name(), user.name());
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!("cluster {name} exists with another password of user {user}"),
+        )
+        .detail(format!(
+            "user {user}: the running cluster has another password than you give"
+        ))
+        .hint(format!(
+            "Give the one that it was made with, or replace the cluster with `rcup down {name}` first."
+        )));
+    }
     match (spec.password(), &secrets.password) {
         (Some(Password::Given(given)), Some(present)) if given != present => {
             let name = spec.name();

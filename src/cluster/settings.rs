@@ -9,6 +9,7 @@ use tokio::time::{Duration, Instant};
 use super::link::{Links, all_reachable};
 use crate::error::{Error, Result};
 use crate::redis::{Access, NodeConnection};
+use crate::spec::split_rules;
 use crate::topology::Topology;
 
 /// How long the nodes may take to answer.
@@ -95,7 +96,7 @@ async fn read(link: &NodeConnection) -> Result<NodeSettings> {
         .filter_map(|line| {
             let (name, rules) = line.strip_prefix("user ")?.split_once(' ')?;
             // The default, which servers print only after a user was changed.
-            let rules: Vec<String> = split(rules);
+            let rules: Vec<String> = split_rules(rules);
             let told = rules.iter().filter(|rule| *rule != "sanitize-payload");
             let told: Vec<&str> = told.map(String::as_str).collect();
             Some((name.to_owned(), told.join(" ")))
@@ -126,29 +127,11 @@ fn users(is: &NodeSettings, wanted: &NodeSettings) -> Vec<Vec<String>> {
             Some(rules) => {
                 let mut command = words("SETUSER", name);
                 command.push("reset".to_owned());
-                command.extend(split(rules));
+                command.extend(split_rules(rules));
                 command
             }
         })
         .collect()
-}
-
-/// Rules are separated by spaces, but a selector in brackets is one rule.
-fn split(rules: &str) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    let mut depth = 0;
-    for word in rules.split(' ') {
-        match all.last_mut() {
-            Some(last) if depth > 0 => {
-                last.push(' ');
-                last.push_str(word);
-            }
-            _ => all.push(word.to_owned()),
-        }
-        depth += usize::from(word.starts_with('('));
-        depth -= usize::from(word.ends_with(')')).min(depth);
-    }
-    all
 }
 
 #[cfg(test)]
@@ -183,14 +166,6 @@ mod tests {
             ["ACL SETUSER default reset on nopass ~* +@all", "ACL DELUSER eve"]
         );
         assert!(different(&wanted, &wanted).is_empty() && users(&wanted, &wanted).is_empty());
-    }
-
-    #[test]
-    fn a_selector_is_one_rule() {
-        assert_eq!(
-            split("on #ab ~x -@all +get (~y +set -@all) (%R~z)"),
-            ["on", "#ab", "~x", "-@all", "+get", "(~y +set -@all)", "(%R~z)"]
-        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::labels::{self, Labels};
 use crate::render::{
     HOME, certificate_files, conf_path, directory, nodes_conf, redis_conf, secret_lines, secrets_path,
-    tls_lines,
+    tls_lines, users_acl, users_path,
 };
 use crate::spec::Secrets;
 use crate::topology::{Formation, Node, Topology};
@@ -223,6 +223,9 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
         let mut files = vec![file(conf_path(node), conf)];
         if !secrets.is_empty() {
             files.push(file(secrets_path(node), secrets.to_file()));
+        }
+        if topology.spec.guards() {
+            files.push(file(users_path(node), users_acl(topology, secrets)));
         }
         if let Some(certificates) = &secrets.certificates {
             files.extend(certificate_files(certificates, node).map(|(path, text)| file(path, text)));

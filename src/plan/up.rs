@@ -212,6 +212,16 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     if asked.password().is_some() && spec.password().is_none() {
         compare("password", "none".to_owned(), "one".to_owned());
     }
+    let users = |spec: &ClusterSpec| {
+        let mut lines: Vec<String> = spec.users().iter().map(ToString::to_string).collect();
+        lines.sort();
+        if lines.is_empty() {
+            "none".to_owned()
+        } else {
+            lines.join(", ")
+        }
+    };
+    compare("users", users(spec), users(asked));
     if let Some(image) = asked.image() {
         compare("image", running.image().reference.clone(), image.to_owned());
     } else if spec.image().is_none() {

@@ -16,7 +16,7 @@ pub struct Access {
 /// Whom a connection logs in as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user; `None` is the `default` user, whose password is `requirepass`.
+    /// The user; `None` is the user `default`.
     pub user: Option<String>,
     /// The password.
     pub password: Secret,

@@ -12,14 +12,16 @@
 
 use std::fmt::Write as _;
 
-use super::document::{Document, PASSWORD_FILE};
+use super::beside::{Handed, handed};
+use super::document::Document;
 use super::nodes_conf::settled_nodes_conf;
 use super::redis_conf::{directory, settled_redis_conf};
+use super::tls::tls_lines;
 use super::yaml::{block, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels::{self, Labels};
 use crate::plan::{self, ContainerRequest};
-use crate::spec::Life;
+use crate::spec::{Life, OwnUser};
 use crate::topology::{Announce, Node, Role, Topology};
 
 /// The file's name, which Compose looks for.
@@ -35,7 +37,7 @@ umask 077
 mkdir -p "$DIRECTORY"
 cd "$DIRECTORY"
 printf '%s\n' "$CONF" "$CONF_OF_NODE" > redis.conf
-{PASSWORD}if [ ! -e nodes.conf ]; then
+{SECRETS}if [ ! -e nodes.conf ]; then
   printf '%s' "$NODES" | while read -r id address flags rest; do
     if [ "$id" = "$ID" ]; then flags="myself,$flags"; fi
     echo "$id $address $flags $rest"
@@ -44,17 +46,8 @@ printf '%s\n' "$CONF" "$CONF_OF_NODE" > redis.conf
 fi
 "#;
 
-/// What the command does with a password: rcup reads it back from the second file.
-const PASSWORD: &str = r#"password=$(cat /run/secrets/password)
-case $password in
-  '' | *[\"\\]*) echo 'the password is empty, or has a quote or a backslash' >&2; exit 1 ;;
-esac
-printf '\nrequirepass "%s"\nmasterauth "%s"\n' "$password" "$password" >> redis.conf
-printf '{"password":"%s"}' "$password" > secrets.json
-"#;
-
-/// Renders the file. The password of a cluster that has one is not in it: the nodes take it from
-/// [`PASSWORD_FILE`] beside it, which [`Document::password`] writes.
+/// Renders the file. What is secret about the cluster is not in it: the nodes take it from files beside it, which
+/// [`beside`](super::beside::beside) writes.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a server whose `nodes.conf` nobody has proven: nothing else would form the cluster.
@@ -86,12 +79,14 @@ pub fn compose(topology: &Topology) -> Result<Document> {
         text.push_str(&service(topology, node, request, conf));
     }
     text.push_str(&places(topology));
-    if topology.spec.password().is_some() {
-        let _ = write!(
-            text,
-            "\n# One line, which the nodes' user must be able to read; close the directory to others instead.\n\
-             secrets:\n  password:\n    file: ./{PASSWORD_FILE}\n"
+    let secret = handed(topology);
+    if !secret.is_empty() {
+        text.push_str(
+            "\n# The nodes' user must be able to read these files; close their directories to others instead.\nsecrets:\n",
         );
+    }
+    for file in secret {
+        let _ = writeln!(text, "  {}: {{ file: ./{} }}", file.name(), file.path);
     }
     Ok(Document::new(COMPOSE_FILE, text))
 }
@@ -169,8 +164,7 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
         quoted(&request.image),
         quoted(&request.user),
     );
-    let with_password = topology.spec.password().is_some();
-    let start = START.replace("{PASSWORD}", if with_password { PASSWORD } else { "" });
+    let start = START.replace("{SECRETS}", &secrets(topology));
     let start = format!("{start}exec {} \"$DIRECTORY/redis.conf\"\n", engine.server());
     text.push_str(&block(&escaped(&start), 6));
     let client = engine.client();
@@ -179,11 +173,14 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
         "  command: []\n  healthcheck:\n    # Healthy is a node that calls the cluster ok, and whose link to its master, if it has one, is up.\n    \
          test:\n      - CMD\n      - sh\n      - -c\n      - |\n"
     );
-    let login = if with_password {
-        "export REDISCLI_AUTH=\"$(cat /run/secrets/password)\"\n"
-    } else {
-        ""
-    };
+    let (mut login, mut client) = ("", client.to_owned());
+    if topology.spec.guards() {
+        login = "export REDISCLI_AUTH=\"$(cat /run/secrets/monitor)\"\n";
+        let _ = write!(client, " --user {} --no-auth-warning", OwnUser::Monitor.name());
+    }
+    if topology.spec.tls() {
+        client.push_str(" --tls --cacert /run/secrets/ca.crt");
+    }
     let test = format!(
         "{login}case \"$({client} -p \"$PORT\" cluster info)\" in *cluster_state:ok*) ;; *) exit 1 ;; esac\n\
          case \"$({client} -p \"$PORT\" info replication)\" in *master_link_status:down*) exit 1 ;; esac\n"
@@ -193,8 +190,9 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
         "    interval: 3s\n    timeout: 3s\n    retries: 5\n    start_period: 30s\n  cap_drop: [ALL]\n  \
          security_opt: [no-new-privileges]\n",
     );
-    if with_password {
-        text.push_str("  secrets: [password]\n");
+    let names: Vec<&str> = handed(topology).iter().map(Handed::name).collect();
+    if !names.is_empty() {
+        let _ = writeln!(text, "  secrets: [{}]", names.join(", "));
     }
     text.push_str(&limits(request));
     if !topology.spec.persist() {
@@ -210,6 +208,20 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
         text.push_str("  tmpfs:\n");
         for path in scratch {
             let _ = writeln!(text, "    - {}", quoted(path));
+        }
+    }
+    text
+}
+
+/// What a node's command does with what is secret.
+fn secrets(topology: &Topology) -> String {
+    let mut text = String::new();
+    if topology.spec.guards() {
+        text.push_str("cat /run/secrets/replication.conf >> redis.conf\n");
+    }
+    for file in handed(topology) {
+        if let Some(own) = file.as_file {
+            let _ = writeln!(text, "cat /run/secrets/{} > {own}", file.name());
         }
     }
     text
@@ -340,7 +352,7 @@ fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
     let confs: Vec<String> = topology
         .nodes
         .iter()
-        .map(|node| settled_redis_conf(topology, node))
+        .map(|node| settled_redis_conf(topology, node) + &tls_lines(topology, node))
         .collect();
     let is_shared = |line: &str| confs.iter().all(|conf| conf.lines().any(|other| other == line));
     let is_reason = |line: &str| line.starts_with('#');
@@ -426,8 +438,12 @@ mod tests {
         let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
         let text = compose(&topology).unwrap().contents;
         assert!(!text.contains("s3cret"), "{text}");
-        assert!(text.contains("    file: ./secrets/password\n") && text.contains("  secrets: [password]\n"));
-        assert!(text.contains("requirepass \"%s\""), "{text}");
+        assert!(
+            text.contains("  users.acl: { file: ./secrets/users.acl }\n"),
+            "{text}"
+        );
+        assert!(text.contains("  secrets: [users.acl, replication.conf, monitor, rcup.json]\n"));
+        assert!(text.contains("cat /run/secrets/users.acl > users.acl\n"));
     }
 
     #[test]

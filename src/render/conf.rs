@@ -4,20 +4,22 @@ use super::document::Document;
 use super::nodes_conf::settled_nodes_conf;
 use super::redis_conf::directory;
 use super::redis_conf::settled_redis_conf;
-use super::secrets::secret_lines;
+use super::secrets::{secret_lines, users_acl};
+use super::tls::{certificate_files, tls_lines};
 use crate::spec::Secrets;
 use crate::topology::{Node, Topology};
 
 /// A directory for each node, named like its container, with its `redis.conf` and its `nodes.conf`. The latter
 /// has the roles as they are planned: nodes that boot with these files are a cluster after two seconds, and need
-/// nobody to form it. Passwords lie in a file of their own, which `redis.conf` includes.
+/// nobody to form it. Passwords lie in files of their own, of which `redis.conf` names one and
+/// includes the other.
 pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let of_node = |node: &Node| {
         let file = |name: &str, text| Document::new(format!("{}/{name}", node.name), text).mode(0o600);
-        let mut conf = settled_redis_conf(topology, node);
-        if topology.spec.password().is_some() {
+        let mut conf = settled_redis_conf(topology, node) + &tls_lines(topology, node);
+        if topology.spec.guards() {
             let include = format!(
-                "\n# What a client must give to be let in.\ninclude {}/secrets.conf\n",
+                "\n# As whom a replica logs in to its master.\ninclude {}/secrets.conf\n",
                 directory(node)
             );
             conf.push_str(&include);
@@ -26,10 +28,27 @@ pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
             file("redis.conf", conf),
             file("nodes.conf", settled_nodes_conf(topology, node)),
         ];
-        if secrets.password.is_some() {
+        if topology.spec.guards() {
+            let lines = secret_lines(secrets).trim_start().to_owned();
+            for (name, text) in [
+                ("secrets.conf", lines),
+                ("users.acl", users_acl(topology, secrets)),
+            ] {
+                files.push(Document {
+                    secret: true,
+                    ..file(name, text)
+                });
+            }
+        }
+        for (path, text) in secrets
+            .certificates
+            .iter()
+            .flat_map(|all| certificate_files(all, node))
+        {
+            let name = path.rsplit('/').next().unwrap_or_default().to_owned();
             files.push(Document {
                 secret: true,
-                ..file("secrets.conf", secret_lines(secrets).trim_start().to_owned())
+                ..file(&name, text)
             });
         }
         files

@@ -1,6 +1,7 @@
 //! Pure text: what stands in a node's files, in the files that take a cluster elsewhere, and in reports.
 
 mod bare_metal;
+mod beside;
 pub mod clients;
 mod compose;
 mod conf;
@@ -17,13 +18,14 @@ mod tls;
 mod yaml;
 
 pub use bare_metal::{BareMetal, bare_metal};
+pub use beside::beside;
 pub use compose::{COMPOSE_FILE, compose};
 pub use conf::conf;
 pub use document::{Document, PASSWORD_FILE};
 pub use kubernetes::kubernetes;
 pub use nodes_conf::{ghost, has_ghosts, nodes_conf, settled_nodes_conf};
 pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf};
-pub use secrets::{secret_lines, secrets_path};
+pub use secrets::{secret_lines, secrets_path, users_acl, users_path};
 pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary};
 pub use swarm::{STACK_FILE, swarm};
 pub use tls::{authority_path, certificate_files, certificate_path, tls_lines};

@@ -4,7 +4,15 @@ use super::redis_conf::settled_redis_conf;
 use crate::topology::Topology;
 
 /// Directives that differ from node to node, or are the scheduler's matter.
-const OTHERWISE: [&str; 6] = ["port", "dir", "bind", "cluster-announce-ip", "appendonly", "save"];
+const OTHERWISE: [&str; 7] = [
+    "aclfile",
+    "port",
+    "dir",
+    "bind",
+    "cluster-announce-ip",
+    "appendonly",
+    "save",
+];
 
 /// What all nodes have in common, after `head`. A node that is started anew by itself must have its data, or an
 /// empty master would empty its replicas: where nothing else is wished, there is an append-only file.

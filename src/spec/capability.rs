@@ -22,10 +22,12 @@ pub enum Capability {
     ClientAddress,
     /// `io-threads` above 1 also reads and parses requests in threads, without a directive of its own.
     ThreadedReads,
+    /// Clients may say by `CLIENT SETINFO` what they are.
+    ClientInfo,
 }
 
 /// The capability, Redis, Valkey.
-const TABLE: [(Capability, Span, Span); 5] = [
+const TABLE: [(Capability, Span, Span); 6] = [
     (Capability::Cluster, since(7, 0), ALWAYS),
     (Capability::ShardIds, since(7, 2), ALWAYS),
     (
@@ -35,6 +37,7 @@ const TABLE: [(Capability, Span, Span); 5] = [
     ),
     (Capability::ClientAddress, super::span::NEVER, since(8, 0)),
     (Capability::ThreadedReads, since(8, 0), since(8, 0)),
+    (Capability::ClientInfo, since(7, 2), ALWAYS),
 ];
 
 impl Server {

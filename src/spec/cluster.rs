@@ -6,7 +6,9 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterName, Directive, Engine, Password, Profile, Server, VersionWish, directives, shape};
+use super::{
+    ClusterName, Directive, Engine, Password, Profile, Server, User, VersionWish, directives, shape,
+};
 use crate::error::Result;
 
 /// The most nodes in a cluster, which the Redis Cluster specification gives as its design goal:
@@ -96,6 +98,8 @@ pub struct ClusterSpec {
     password: Option<Password>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     tls: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    users: Vec<User>,
 }
 
 impl ClusterSpec {
@@ -242,9 +246,33 @@ impl ClusterSpec {
         self.tls
     }
 
+    /// The users that were asked for, in the order given.
+    pub fn users(&self) -> &[User] {
+        &self.users
+    }
+
+    /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
+    /// profile keeps from clients.
+    pub fn default_rules(&self) -> String {
+        if let Some(user) = self.users.iter().find(|user| user.is_default()) {
+            return user.rules().to_owned();
+        }
+        let disabled = self.profile.disabled_commands().iter();
+        disabled.fold("~* &* +@all".to_owned(), |rules, command| {
+            // Anybody may ask who it is, and some clients do.
+            let except = if *command == "acl" { " +acl|whoami" } else { "" };
+            format!("{rules} -{command}{except}")
+        })
+    }
+
+    /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
+    pub fn guards(&self) -> bool {
+        self.password.is_some() || !self.users.is_empty() || !self.profile.disabled_commands().is_empty()
+    }
+
     /// Whether the nodes' files hold secrets.
     pub fn has_secrets(&self) -> bool {
-        self.password.is_some() || self.tls
+        self.guards() || self.tls
     }
 
     /// The same specification under another name.
@@ -296,6 +324,7 @@ impl Default for ClusterSpecBuilder {
                 node_timeout_ms: 5000,
                 password: None,
                 tls: false,
+                users: Vec::new(),
             },
         }
     }
@@ -444,6 +473,14 @@ impl ClusterSpecBuilder {
     #[must_use]
     pub fn tls(mut self, tls: bool) -> Self {
         self.spec.tls = tls;
+        self
+    }
+
+    /// Adds a user to every node. A later one of the same name replaces an earlier one.
+    #[must_use]
+    pub fn user(mut self, user: User) -> Self {
+        self.spec.users.retain(|existing| existing.name() != user.name());
+        self.spec.users.push(user);
         self
     }
 

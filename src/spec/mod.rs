@@ -7,6 +7,7 @@ pub mod directives;
 mod engine;
 mod life;
 mod name;
+mod own_user;
 mod profile;
 mod secret;
 mod security;
@@ -14,6 +15,7 @@ mod selector;
 mod shape;
 mod size;
 mod span;
+mod user;
 
 pub use capability::Capability;
 pub use cluster::{
@@ -23,9 +25,11 @@ pub use directive::Directive;
 pub use engine::{Engine, Server, Version, VersionWish};
 pub use life::{Life, Owner, Presence};
 pub use name::ClusterName;
+pub use own_user::{OwnUser, VALIDATION_PREFIX};
 pub use profile::Profile;
 pub use secret::Secret;
 pub use security::{Certificates, Password, Secrets};
 pub use selector::Selector;
 pub use shape::{room, smallest_prefix};
 pub use size::bytes;
+pub use user::{DEFAULT_USER, Login, User, hashed, split_rules};

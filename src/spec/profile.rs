@@ -97,13 +97,16 @@ impl Profile {
         }
     }
 
-    /// The commands that clients shall not be able to give: those that empty a database at once, and the one
-    /// that changes a server's settings. Renaming them, as was done before there were ACLs, would hide them
-    /// from the tools that form and check a cluster as well; a rule for the clients' user does not.
+    /// The commands that clients shall not be able to give: those that empty a database at once, those that change
+    /// a server's settings and users, and those that stop it or hold it up. Renaming them, as was done before there
+    /// were ACLs, would hide them from the tools that form and check a cluster as well; a rule for the user
+    /// `default` does not.
     pub fn disabled_commands(self) -> &'static [&'static str] {
         match self {
             Self::Dev | Self::Staging => &[],
-            Self::Production => &["flushdb", "flushall", "config"],
+            Self::Production => &[
+                "flushdb", "flushall", "config", "acl", "debug", "shutdown", "keys",
+            ],
         }
     }
 }

@@ -1,10 +1,11 @@
 //! What keeps strangers out, and the secrets that follow from it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Secret;
+use super::{OwnUser, Secret};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The longest password that a server accepts from its file (`CONFIG_AUTHPASS_MAX_LEN` in Redis's sources).
@@ -91,6 +92,10 @@ pub struct Secrets {
     pub password: Option<Secret>,
     /// What the nodes prove themselves with.
     pub certificates: Option<Certificates>,
+    /// The passwords of rcup's own users. A cluster that keeps nobody from anything has none.
+    pub own: BTreeMap<OwnUser, Secret>,
+    /// The SHA-256 of the passwords of the users that were asked for, by their names.
+    pub users: BTreeMap<String, Secret>,
 }
 
 /// The certificates of one cluster and their keys, all as PEM. The key of the authority is not among them: it signs
@@ -126,6 +131,8 @@ impl Secrets {
                 client: all.client.clone(),
                 client_key: all.client_key.expose().to_owned(),
             }),
+            own: exposed(&self.own),
+            users: exposed(&self.users),
         };
         serde_json::to_string(&file).unwrap_or_default()
     }
@@ -151,6 +158,8 @@ impl Secrets {
                 client: all.client,
                 client_key: Secret::new(all.client_key),
             }),
+            own: hidden(file.own),
+            users: hidden(file.users),
         })
     }
 }
@@ -168,6 +177,22 @@ struct File {
     password: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesFile>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    own: BTreeMap<OwnUser, String>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    users: BTreeMap<String, String>,
+}
+
+fn exposed<K: Clone + Ord>(all: &BTreeMap<K, Secret>) -> BTreeMap<K, String> {
+    let each = all.iter();
+    each.map(|(key, secret)| (key.clone(), secret.expose().to_owned()))
+        .collect()
+}
+
+fn hidden<K: Ord>(all: BTreeMap<K, String>) -> BTreeMap<K, Secret> {
+    all.into_iter()
+        .map(|(key, text)| (key, Secret::new(text)))
+        .collect()
 }
 
 #[derive(Serialize, Deserialize)]
@@ -217,6 +242,8 @@ mod tests {
                 client: "c".to_owned(),
                 client_key: Secret::new("s3-other"),
             }),
+            own: BTreeMap::from([(OwnUser::Monitor, Secret::new("s3-monitor"))]),
+            users: BTreeMap::from([("app".to_owned(), Secret::new("s3-hash"))]),
         };
         assert_eq!(Secrets::from_file(&secrets.to_file()).unwrap(), secrets);
         assert!(!format!("{secrets:?}").contains("s3"));

@@ -160,7 +160,7 @@ fn the_file_that_init_writes_is_right_and_is_not_overwritten() {
         })
         .collect();
     std::fs::write(&path, whole).unwrap();
-    let orders = shown(&mut rcup(home.path()), &["orders"]);
+    let orders = shown(rcup(home.path()).env("APP_PASSWORD", "x"), &["orders"]);
     assert_eq!(orders["nodes"].as_array().unwrap().len(), 10);
     assert_eq!(line(&orders, "maxmemory"), ("256mb", "file"));
 }
@@ -176,4 +176,68 @@ fn the_schema_in_the_repository_is_the_one_that_is_printed() {
         kept, printed,
         "write it again: rcup config schema > docs/schema/rcup.toml.json"
     );
+}
+
+#[test]
+fn users_of_the_file_are_shown_with_their_source_and_without_their_passwords() {
+    let home = tempfile::tempdir().unwrap();
+    let file = "profile = \"production\"\n[users.app]\nrules = \"~app:* +@read\"\npassword = \"s3cret\"\n\n\
+                [cluster.orders.users.app]\nrules = \"~orders:* +@all\"\nnopass = true\n";
+    std::fs::write(home.path().join("rcup.toml"), file).unwrap();
+    let users = |arguments: &[&str]| -> Vec<(String, String, String)> {
+        let all = shown(&mut rcup(home.path()), arguments);
+        assert!(!all.to_string().contains("s3cret"));
+        let each = all["users"].as_array().unwrap().iter();
+        let text = |user: &Value, key: &str| user[key].as_str().unwrap().to_owned();
+        each.map(|user| (text(user, "name"), text(user, "rules"), text(user, "origin")))
+            .collect()
+    };
+    let find = |all: &[(String, String, String)], name: &str| {
+        let user = all.iter().find(|user| user.0 == name).unwrap();
+        (user.1.clone(), user.2.clone())
+    };
+    let all = users(&[]);
+    let (rules, origin) = find(&all, "default");
+    assert!(
+        rules.starts_with("~* &* +@all -flushdb -flushall -config "),
+        "{rules}"
+    );
+    assert_eq!(origin, "profile");
+    assert_eq!(find(&all, "rcup-replica").0, "+psync +replconf +ping");
+    assert_eq!(find(&all, "app"), ("~app:* +@read".to_owned(), "file".to_owned()));
+    assert_eq!(find(&users(&["orders"]), "app").0, "~orders:* +@all");
+    let flagged = users(&["--user", "app nopass ~x +get", "--user", "default ~* +@all"]);
+    assert_eq!(find(&flagged, "app"), ("~x +get".to_owned(), "flag".to_owned()));
+    assert_eq!(
+        find(&flagged, "default"),
+        ("~* +@all".to_owned(), "flag".to_owned())
+    );
+}
+
+#[test]
+fn a_user_that_cannot_be_is_refused_at_its_line_without_its_password() {
+    let home = tempfile::tempdir().unwrap();
+    for (lines, message, hint) in [
+        (
+            "rules = \"+@reed\"\nnopass = true",
+            "no rule for the user `app`",
+            "@read",
+        ),
+        ("rules = \"+@read\"", "has no password", "password-env"),
+        ("rules = \">s3cret +@all\"", "hold a password", "password-file"),
+        ("pasword = \"s3cret\"", "`pasword` of a user", "password-env"),
+        ("password-env = \"RCUP_NOT_SET\"", "RCUP_NOT_SET", "rcup up"),
+    ] {
+        std::fs::write(home.path().join("rcup.toml"), format!("[users.app]\n{lines}\n")).unwrap();
+        let refused = rcup(home.path())
+            .args(["config", "show", "--engine-version", "8.0"])
+            .assert()
+            .code(2);
+        refused.stderr(
+            contains("rcup.toml:")
+                .and(contains(message))
+                .and(contains(hint))
+                .and(contains("s3cret +@all").not()),
+        );
+    }
 }

@@ -4,6 +4,8 @@ use clap::{Args, ValueEnum};
 use rcup::ClusterName;
 use rcup::render::clients::{Library, Vantage};
 
+use super::LoginAs;
+
 #[derive(Args, Debug)]
 #[command(
     after_help = "A password stands in shell, dotenv, json and github alone; docker and all code read it from \
@@ -22,6 +24,9 @@ pub struct Env {
     /// docker]
     #[arg(long, value_name = "WHERE")]
     pub from: Option<Where>,
+    /// Whose name and password to tell: those of clients, or of a user of rcup's own
+    #[arg(long, value_name = "USER", default_value = "default")]
+    pub user: LoginAs,
 }
 
 impl Env {

@@ -23,6 +23,7 @@ pub use diagnose::Diagnose;
 pub use env::{Env, EnvFormat};
 pub use export::{Export, ExportVerb};
 pub use import::{Import, ImportVerb};
+pub use security::{LoginAs, user};
 pub use spec::{Spec, Start};
 use spec::{duration, engines};
 pub use validate::{Entry, Report, ReportForm, Validate};
@@ -381,6 +382,9 @@ pub struct CliArgs {
     /// Node: an index, `master:N` or `replica:N`
     #[arg(long, value_name = "SELECTOR", default_value = "1")]
     pub node: Selector,
+    /// As whom to log in; the operator may do what a profile keeps from clients
+    #[arg(long, value_name = "USER", default_value = "default")]
+    pub user: LoginAs,
     /// Arguments for the client; none starts it interactively
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,

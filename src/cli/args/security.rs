@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use rcup::spec::{Password, Secret};
+use rcup::cluster::Attached;
+use rcup::redis::Credentials;
+use rcup::runtime::Runtime;
+use rcup::spec::{OwnUser, Password, Secret, User, hashed, split_rules};
 use rcup::{Error, ErrorKind};
 
 /// What a bare `--password` stands for. No argument and no variable can hold this character, so that nothing
@@ -29,6 +32,45 @@ pub struct Security {
     /// Speak TLS everywhere and nothing else, with certificates made for the cluster (see `rcup certs`)
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_TLS", hide_env_values = true)]
     pub tls: bool,
+    /// Add a user with these rules (repeatable): `app password-env=APP_PASSWORD ~app:* +@read`
+    ///
+    /// A name, where the password is (`password-env`, `password-file`, its SHA-256 as `password-hash`, or `nopass`), and
+    /// rules as ACL SETUSER takes them. A file says the same in a table `[users.NAME]`. The user `default` has the
+    /// cluster's password, and the rules that its profile leaves it unless others are given.
+    #[arg(long = "user", value_name = "USER", value_parser = hidden)]
+    pub users: Vec<Secret>,
+}
+
+/// As whom to log in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum LoginAs {
+    /// The user `default`, as clients do
+    Default,
+    /// The user as whom rcup forms and mends
+    Operator,
+    /// The user as whom rcup validates
+    Validator,
+    /// The user who reads figures and nothing else, for an exporter of metrics
+    Monitor,
+}
+
+impl LoginAs {
+    /// With what it logs in. A cluster that keeps nobody from anything knows only the user `default`.
+    pub async fn credentials<R: Runtime>(self, attached: &Attached<R>) -> Result<Option<Credentials>, Error> {
+        let own = match self {
+            Self::Default => None,
+            Self::Operator => Some(OwnUser::Operator),
+            Self::Validator => Some(OwnUser::Validator),
+            Self::Monitor => Some(OwnUser::Monitor),
+        };
+        match own {
+            None => attached.credentials().await,
+            Some(user) => match attached.credentials_of(user).await? {
+                None => attached.credentials().await,
+                known => Ok(known),
+            },
+        }
+    }
 }
 
 /// Takes anything. An error here would repeat the value; what is wrong with it is said later, without it.
@@ -48,6 +90,46 @@ impl Security {
             _ => Password::Given(secret.clone()),
         }))
     }
+
+    /// The users that were asked for.
+    pub fn users(&self) -> Result<Vec<User>, Error> {
+        self.users.iter().map(|line| user(line.expose())).collect()
+    }
+}
+
+/// A user from a line of words, with its password read from where the line says.
+pub fn user(line: &str) -> Result<User, Error> {
+    let read = split_rules(line).into_iter().map(|word| {
+        let secret = if let Some(path) = word.strip_prefix("password-file=") {
+            read(Path::new(path))?
+        } else if let Some(name) = word.strip_prefix("password-env=") {
+            variable(name)?
+        } else {
+            return Ok(word);
+        };
+        if secret.expose().is_empty() {
+            return Err(Error::new(ErrorKind::Usage, "the password of a user is empty")
+                .because(format!("it was read from {word}"))
+                .hint("Give one, or `nopass` for a user that everybody may be."));
+        }
+        Ok(format!("password-hash={}", hashed(&secret).expose()))
+    });
+    let words = read.collect::<Result<Vec<String>, Error>>()?;
+    words.join(" ").parse()
+}
+
+fn variable(name: &str) -> Result<Secret, Error> {
+    std::env::var(name).map(Secret::new).map_err(|error| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("cannot read a password from the variable {name}"),
+        )
+        .because(match error {
+            std::env::VarError::NotPresent => "it is not set",
+            std::env::VarError::NotUnicode(_) => "it is not text",
+        })
+        .hint(format!("Set it where rcup runs, such as `{name}=… rcup up`."))
+    })
 }
 
 /// The first line of a file, for editors and `echo` end it with a line end.
@@ -93,6 +175,21 @@ mod tests {
         assert_eq!(password(&["--password", "orders"]).unwrap(), Some(Password::Any));
         assert_eq!(password(&["--password=s3cret"]).unwrap(), given("s3cret"));
         assert_eq!(password(&["--password="]).unwrap_err().kind(), ErrorKind::Usage);
+    }
+
+    #[test]
+    fn a_users_password_is_read_from_where_its_line_says() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("app");
+        std::fs::write(&path, "s3cret\n").unwrap();
+        let app = user(&format!("app password-file={} ~app:* +@read", path.display())).unwrap();
+        assert_eq!((app.name(), app.rules()), ("app", "~app:* +@read"));
+        assert_eq!(*app.login(), rcup::spec::Login::with(&Secret::new("s3cret")));
+        let error = user("app password-env=RCUP_TEST_NOT_SET +@read").unwrap_err();
+        assert!(error.to_string().contains("RCUP_TEST_NOT_SET"), "{error}");
+        std::fs::write(&path, "\n").unwrap();
+        let empty = user(&format!("app password-file={}", path.display())).unwrap_err();
+        assert!(empty.to_string().contains("empty"), "{empty}");
     }
 
     #[test]

@@ -166,6 +166,9 @@ impl Spec {
         if let Some(password) = self.security.password()? {
             spec = spec.password(password);
         }
+        for user in self.security.users()? {
+            spec = spec.user(user);
+        }
         self.set
             .into_iter()
             .fold(spec, rcup::spec::ClusterSpecBuilder::set)

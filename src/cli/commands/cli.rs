@@ -26,17 +26,20 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     chosen.all_run()?;
     let topology = chosen.attached.topology();
     let client = topology.server().engine.client();
-    let env = login(chosen.attached.credentials().await?);
+    let credentials = args.user.credentials(&chosen.attached).await?;
+    let user = user(credentials.as_ref());
+    let env = login(credentials);
     // A redirection leads to the address that clients are told. Where that is this host's, it leads nowhere
     // from inside of a container.
     let follows = topology.announce == Announce::Ip;
     if !follows && !terminal.is_json() {
         // The client of this host knows no path to the authority's certificate; the one in a node does.
         if installed(client) && !topology.spec.tls() {
-            return here(client, node, &args.args, &env);
+            return here(client, node, &[user, args.args].concat(), &env);
         }
         if args.args.first().is_some_and(|word| !word.starts_with('-')) {
-            return redirected(&chosen, node, client, &args.args, env).await;
+            let login = Login { user, env };
+            return redirected(&chosen, node, client, &args.args, login).await;
         }
         terminal.warn(&format!(
             "redirections are not followed: they lead to 127.0.0.1, and {client} runs inside of a container; \
@@ -49,6 +52,7 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     }
     command.extend(["-p".to_owned(), node.port.to_string()]);
     command.extend(tls(topology, node));
+    command.extend(user);
     command.extend(args.args.iter().cloned());
     exec::in_nodes(&chosen, Run { command, env }, terminal).await
 }
@@ -64,6 +68,18 @@ fn login(credentials: Option<Credentials>) -> Vec<(String, Secret)> {
         .collect()
 }
 
+/// The name of another user than `default`, which is no secret.
+fn user(credentials: Option<&Credentials>) -> Vec<String> {
+    let name = credentials.and_then(|credentials| credentials.user.clone());
+    name.map_or_else(Vec::new, |name| vec!["--user".to_owned(), name])
+}
+
+/// As whom a client logs in: its arguments and its environment.
+struct Login {
+    user: Vec<String>,
+    env: Vec<(String, Secret)>,
+}
+
 /// With what a client in a node's container speaks TLS.
 fn tls(topology: &Topology, node: &Node) -> Vec<String> {
     if topology.spec.tls() {
@@ -75,17 +91,12 @@ fn tls(topology: &Topology, node: &Node) -> Vec<String> {
 
 /// Runs one command where it belongs: what the client cannot follow from inside of a container is followed
 /// by running it in the node to which it is sent.
-async fn redirected(
-    chosen: &Chosen,
-    first: &Node,
-    client: &str,
-    args: &[String],
-    env: Vec<(String, Secret)>,
-) -> Outcome {
+async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String], login: Login) -> Outcome {
     let mut node = first;
     for _ in 0..MOST_REDIRECTIONS {
         let mut command = vec![client.to_owned(), "-p".to_owned(), node.port.to_string()];
         command.extend(tls(chosen.attached.topology(), node));
+        command.extend(login.user.iter().cloned());
         if std::io::stdout().is_terminal() {
             command.push("--no-raw".to_owned());
         }
@@ -95,7 +106,7 @@ async fn redirected(
             node,
             &Run {
                 command,
-                env: env.clone(),
+                env: login.env.clone(),
             },
             None,
         )

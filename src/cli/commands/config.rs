@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
 use rcup::render::{Origin, Setting, settings};
+use rcup::spec::{DEFAULT_USER, Login, OwnUser, User};
 use rcup::topology::{Node, Role, Topology, without_engine};
 use rcup::{Cluster, ClusterSpec, Error, ErrorKind};
 use serde::Serialize;
@@ -63,6 +64,72 @@ impl Line {
     }
 }
 
+/// A user as it is shown.
+#[derive(Serialize)]
+struct ShownUser {
+    name: String,
+    /// How it proves who it is: `password` or `none`.
+    login: &'static str,
+    rules: String,
+    /// `default`, `profile`, `file` or `flag`.
+    origin: &'static str,
+    why: String,
+}
+
+/// All users of every node, with where their rules come from.
+fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
+    let spec = &topology.spec;
+    if !spec.guards() {
+        return Vec::new();
+    }
+    let asked = |name: &str| match given.user(name) {
+        Some(Source::File) => "file",
+        _ => "flag",
+    };
+    let profile = spec.profile();
+    let (origin, why) = if spec.users().iter().any(User::is_default) {
+        (asked(DEFAULT_USER), "Asked for by the user.".to_owned())
+    } else if profile.disabled_commands().is_empty() {
+        ("default", "Whom a client is that names no user.".to_owned())
+    } else {
+        let why = format!(
+            "Whom a client is that names no user. The profile {profile} keeps dangerous commands from it."
+        );
+        ("profile", why)
+    };
+    let mut all = vec![ShownUser {
+        name: DEFAULT_USER.to_owned(),
+        login: if spec.password().is_some() {
+            "password"
+        } else {
+            "none"
+        },
+        rules: spec.default_rules(),
+        origin,
+        why,
+    }];
+    all.extend(OwnUser::ALL.map(|user| ShownUser {
+        name: user.name().to_owned(),
+        login: "password",
+        rules: user.rules(topology.server()),
+        origin: "default",
+        why: user.why().to_owned(),
+    }));
+    let others = spec.users().iter().filter(|user| !user.is_default());
+    all.extend(others.map(|user| ShownUser {
+        name: user.name().to_owned(),
+        login: if *user.login() == Login::Open {
+            "none"
+        } else {
+            "password"
+        },
+        rules: user.rules().to_owned(),
+        origin: asked(user.name()),
+        why: "Asked for by the user.".to_owned(),
+    }));
+    all
+}
+
 /// A node and what it does not share with the others.
 #[derive(Serialize)]
 struct Own {
@@ -83,6 +150,8 @@ struct Shown {
     /// What the chosen nodes have in common.
     common: Vec<Line>,
     nodes: Vec<Own>,
+    /// Empty where nobody is kept from anything.
+    users: Vec<ShownUser>,
 }
 
 fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
@@ -110,6 +179,7 @@ fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
             .into_iter()
             .map(|setting| Line::new(setting, given))
             .collect(),
+        users: users(&topology, given),
         nodes: own
             .into_iter()
             .map(|(node, settings)| Own {
@@ -192,6 +262,16 @@ fn human(shown: &Shown, terminal: &Terminal) -> Result<(), crate::cli::exit::Fai
     for node in &shown.nodes {
         writeln!(out, "\n{} ({})", node.name.bold(), node.role)?;
         out.write_all(table(&node.directives).render(columns()).as_bytes())?;
+    }
+    if !shown.users.is_empty() {
+        writeln!(out, "\n{}", "users".bold())?;
+        for user in &shown.users {
+            writeln!(
+                out,
+                "{} (login: {}, from: {}) {}\n    {}",
+                user.name, user.login, user.origin, user.why, user.rules
+            )?;
+        }
     }
     Ok(())
 }

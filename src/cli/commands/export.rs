@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use rcup::cluster::make_secrets;
-use rcup::render::{self, BareMetal, Document, PASSWORD_FILE};
+use rcup::render::{self, BareMetal, Document};
 use rcup::spec::Secrets;
 use rcup::topology::{Topology, without_engine};
 use rcup::{Cluster, ClusterName, Error, ErrorKind};
@@ -19,11 +19,18 @@ use crate::cli::terminal::{Terminal, json};
 pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let (format, export) = (verb.format(), verb.export());
     let (topology, secrets) = source(export)?;
-    if topology.spec.tls() {
-        terminal.warn(
-            "what is exported holds no key, because such files are passed on: set the `tls-…` directives before you \
-             use it",
-        );
+    let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
+    if topology.spec.tls() && !with_keys {
+        terminal.warn(&format!(
+            "`{format}` brings no certificates: set the `tls-…` directives before you use it"
+        ));
+    }
+    if !with_keys
+        && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
+    {
+        terminal.warn(&format!(
+            "`{format}` brings no users: its clients are kept from no command, and share one password"
+        ));
     }
     let mut documents = match &verb {
         ExportVerb::Compose(_) => vec![render::compose(&topology)?],
@@ -38,14 +45,14 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
             render::bare_metal(&topology, &place)?
         }
     };
-    match (&secrets.password, &export.out) {
-        (Some(password), Some(_)) if !matches!(verb, ExportVerb::Conf(_)) => {
-            documents.push(Document::password(password));
-        }
-        (Some(_), None) => terminal.warn(&format!(
-            "the password is not printed: the nodes take it from {PASSWORD_FILE} beside the file. `-o PATH` writes \
-             both"
-        )),
+    match (&verb, &export.out) {
+        (ExportVerb::Compose(_), Some(_)) => documents.extend(render::beside(&topology, &secrets)),
+        (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
+        (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
+        (_, None) if with_keys || secrets.password.is_some() => terminal.warn(
+            "what is secret is not printed: the nodes take it from files in secrets/ and certs/ beside this one. `-o \
+             PATH` writes them all",
+        ),
         _ => {}
     }
     match (&export.out, documents.as_slice()) {
@@ -107,11 +114,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
             error
         }
     })?;
-    let credentials = attached.credentials().await?;
-    let secrets = Secrets {
-        password: credentials.map(|credentials| credentials.password),
-        ..Secrets::default()
-    };
+    let secrets = attached.secrets().await?.clone();
     Ok((attached.topology().clone(), secrets))
 }
 

@@ -1,5 +1,6 @@
 //! The file as it was read: keys and values with the places where they stand.
 
+use rcup::spec::{Secret, hashed};
 use rcup::{Error, ErrorKind};
 use toml::de::{DeTable, DeValue};
 
@@ -13,6 +14,9 @@ pub struct Entry {
     /// Where the key begins in the text, in bytes.
     pub at: usize,
 }
+
+/// Keys that a cluster of its own adds to, and does not replace.
+pub const JOINED: [&str; 2] = ["set", "user"];
 
 /// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,19 +57,84 @@ pub fn entries(text: &str, name: &str) -> Result<Vec<Entry>, Wrong> {
                     });
                 };
                 for (key, value) in keys {
-                    let entry = entry(key.get_ref(), key.span().start, value.get_ref())?;
+                    let entries = entries_of(key.get_ref(), key.span().start, value.get_ref())?;
                     if cluster.get_ref() == name {
-                        own.push(entry);
+                        own.extend(entries);
                     }
                 }
             }
         } else {
-            all.push(entry(key.get_ref(), key.span().start, value.get_ref())?);
+            all.extend(entries_of(key.get_ref(), key.span().start, value.get_ref())?);
         }
     }
-    // A key of the cluster's own takes the place of the common one; `set` is joined instead.
-    all.retain(|common: &Entry| common.key == "set" || !own.iter().any(|entry| entry.key == common.key));
+    // A key of the cluster's own takes the place of the common one; what is a list of named things is joined.
+    all.retain(|common: &Entry| {
+        JOINED.contains(&common.key.as_str()) || !own.iter().any(|entry| entry.key == common.key)
+    });
     all.extend(own);
+    Ok(all)
+}
+
+/// What a key of the file says: one entry, or one for each user in its table.
+fn entries_of(key: &str, at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
+    if key != "users" {
+        return entry(key, at, value).map(|entry| vec![entry]);
+    }
+    let wrong = |message: &str, at| Wrong {
+        message: message.to_owned(),
+        hint: "Give each user a table of its own, such as `[users.app]` with `rules` and `password-env`."
+            .to_owned(),
+        at,
+    };
+    let DeValue::Table(users) = value else {
+        return Err(wrong("`users` is not a table", at));
+    };
+    let mut all = Vec::new();
+    for (name, keys) in users {
+        let at = name.span().start;
+        let name = name.get_ref();
+        let DeValue::Table(keys) = keys.get_ref() else {
+            return Err(wrong(&format!("`users.{name}` is not a table"), at));
+        };
+        let mut line = vec![name.to_string()];
+        for (key, value) in keys {
+            let place = key.span().start;
+            match (key.get_ref().replace('_', "-").as_str(), value.get_ref()) {
+                ("rules", DeValue::String(rules)) => line.push(rules.to_string()),
+                ("rules", DeValue::Array(rules)) => {
+                    for rule in rules {
+                        let text = scalar(rule.get_ref());
+                        line.push(text.ok_or_else(|| wrong("a rule is a text", rule.span().start))?);
+                    }
+                }
+                // Only its hash goes further than this file.
+                ("password", DeValue::String(text)) if !text.is_empty() => {
+                    line.push(format!(
+                        "password-hash={}",
+                        hashed(&Secret::new(text.as_ref())).expose()
+                    ));
+                }
+                (key @ ("password-env" | "password-file" | "password-hash"), DeValue::String(text)) => {
+                    line.push(format!("{key}={text}"));
+                }
+                ("nopass", DeValue::Boolean(yes)) => line.extend(yes.then(|| "nopass".to_owned())),
+                (key, _) => {
+                    let message = format!("`{key}` of a user cannot be read");
+                    return Err(Wrong {
+                        hint: "A user has `rules`, and one of `password-env`, `password-file`, `password-hash`, \
+                               `password` or `nopass = true`."
+                            .to_owned(),
+                        ..wrong(&message, place)
+                    });
+                }
+            }
+        }
+        all.push(Entry {
+            key: "user".to_owned(),
+            values: vec![line.join(" ")],
+            at,
+        });
+    }
     Ok(all)
 }
 

@@ -35,6 +35,7 @@ pub fn schema(up: &Command) -> Value {
         property["description"] = arg.get_help().map(ToString::to_string).unwrap_or_default().into();
         keys.insert(long.to_owned(), property);
     }
+    keys.insert("users".to_owned(), users());
     let mut top = keys.clone();
     top.insert(
         "cluster".to_owned(),
@@ -51,6 +52,30 @@ pub fn schema(up: &Command) -> Value {
         "type": "object",
         "properties": top,
         "additionalProperties": false,
+    })
+}
+
+/// The tables `[users.NAME]`, which say what the flag `--user` says.
+fn users() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "type": "object",
+        "description": "Users by their names. `default` is whom a client is that names none",
+        "additionalProperties": {
+            "type": "object",
+            "properties": {
+                "rules": {
+                    "description": "As ACL SETUSER takes them: commands, keys, channels",
+                    "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+                },
+                "password-env": text("The variable that holds the password where rcup runs"),
+                "password-file": text("The file whose first line is the password"),
+                "password-hash": text("The SHA-256 of the password, in hexadecimal digits"),
+                "password": text("The password itself; better is a file or a variable"),
+                "nopass": { "type": "boolean", "description": "Whether any password will do" },
+            },
+            "additionalProperties": false,
+        },
     })
 }
 

@@ -7,11 +7,13 @@ use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, Command};
+use rcup::spec::Secret;
 use rcup::{ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
-use super::document::{Entry, Wrong, entries, error};
+use super::document::{Entry, JOINED, Wrong, entries, error};
 use super::keys::{allowed, flag};
+use crate::cli::args::user;
 
 /// The file that is taken without being named.
 const FOUND: &str = "rcup.toml";
@@ -41,6 +43,11 @@ impl Given {
     /// Who gave a flag its value, if anybody did.
     pub fn source(&self, flag: &str) -> Option<Source> {
         self.sources.get(flag).copied()
+    }
+
+    /// Who asked for a user.
+    pub fn user(&self, name: &str) -> Option<Source> {
+        self.source(&format!("user:{name}"))
     }
 
     /// Who set a directive.
@@ -112,6 +119,17 @@ fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
         };
         let long = arg.get_long().unwrap_or_default();
         given.sources.insert(long.to_owned(), source);
+        if long == "user" {
+            for line in own
+                .get_many::<Secret>(arg.get_id().as_str())
+                .into_iter()
+                .flatten()
+            {
+                given
+                    .sources
+                    .insert(format!("user:{}", first_word(line.expose())), source);
+            }
+        }
         if long == "set" {
             for directive in own.get_raw(arg.get_id().as_str()).into_iter().flatten() {
                 let text = directive.to_string_lossy();
@@ -158,7 +176,19 @@ fn flags_of(
     let words: Vec<String> = entry.values.iter().filter_map(words).collect();
     refuse_bad_values(up, &words, entry)?;
     let set = long == "set";
-    if flag(verb, &long).is_none() || (!set && given.source(&long).is_some_and(|by| by != Source::File)) {
+    let joined = JOINED.contains(&long.as_str());
+    if long == "user" {
+        for line in &entry.values {
+            user(line).map_err(|error| Wrong {
+                message: error.to_string(),
+                hint: error.hint_text().unwrap_or_default().to_owned(),
+                at: entry.at,
+            })?;
+            let key = format!("user:{}", first_word(line));
+            given.sources.entry(key).or_insert(Source::File);
+        }
+    }
+    if flag(verb, &long).is_none() || (!joined && given.source(&long).is_some_and(|by| by != Source::File)) {
         return Ok(Vec::new());
     }
     if set {
@@ -169,7 +199,7 @@ fn flags_of(
         }
         return Ok(join_directives(&words, own, given));
     }
-    given.sources.insert(long, Source::File);
+    given.sources.entry(long).or_insert(Source::File);
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
@@ -211,6 +241,10 @@ fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<()
     })
 }
 
+fn first_word(line: &str) -> &str {
+    line.split_whitespace().next().unwrap_or_default()
+}
+
 fn nearest(up: &Command, key: &str) -> String {
     let mut alike: Vec<(f64, &str)> = allowed(up)
         .filter_map(clap::Arg::get_long)
@@ -230,11 +264,21 @@ fn insert(mut arguments: Vec<OsString>, added: Vec<OsString>, own: &ArgMatches) 
         .iter()
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
-    // Directives must stand before those of the command line, which win by coming later.
+    // Directives and users must stand before those of the command line, which win by coming later.
+    let of_command_line = |name: &&str| own.value_source(name) == Some(ValueSource::CommandLine);
+    let joined: Vec<String> = ["set", "users"]
+        .iter()
+        .zip(JOINED)
+        .filter(|(id, _)| own.try_contains_id(id).is_ok() && of_command_line(id))
+        .map(|(_, long)| format!("--{long}"))
+        .collect();
     let first_flag = arguments[..end]
         .iter()
-        .position(|argument| argument.to_string_lossy().starts_with("--set"))
-        .filter(|_| own.value_source("set") == Some(ValueSource::CommandLine))
+        .position(|argument| {
+            joined
+                .iter()
+                .any(|flag| argument.to_string_lossy().starts_with(flag.as_str()))
+        })
         .unwrap_or(end);
     arguments.splice(first_flag..first_flag, added);
     arguments

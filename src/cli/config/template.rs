@@ -19,6 +19,11 @@ pub const TEMPLATE: &str = r#"# Clusters for rcup. Keys are the flags of `rcup u
 #[set]
 #maxmemory-policy = "allkeys-lru"
 
+# Users beside `default`, with rules as ACL SETUSER takes them. The nodes keep only the password's SHA-256:
+#[users.app]
+#rules = "~app:* +@read +@write -@dangerous"
+#password-env = "APP_PASSWORD"     # or password-file, password-hash, nopass = true
+
 # A cluster of its own: `rcup up orders`
 #[cluster.orders]
 #masters = 5

@@ -11,7 +11,7 @@ use crate::topology::{NodeId, SlotRange, slot_of, tag_in};
 pub(super) const UNASKED: &str = "nothing is written to a cluster of somebody else without --write";
 
 /// The beginning of every key and channel of a validation.
-const PREFIX: &str = "rcup:validate";
+const PREFIX: &str = crate::spec::VALIDATION_PREFIX;
 
 /// A key in the slot of `tag` that no other validation uses.
 pub(super) fn key(tag: u64, what: &str) -> String {

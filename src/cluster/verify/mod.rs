@@ -14,6 +14,7 @@ use crate::check::reach::{Dialled, Evidence, Member, Place, Unasked, Verificatio
 use crate::error::{Error, Result};
 use crate::redis::{Access, Address, NodeConnection};
 use crate::runtime::Runtime;
+use crate::spec::OwnUser;
 use crate::topology::{NodeId, Topology};
 
 /// How often an address is tried from here that does not answer in time.
@@ -31,8 +32,8 @@ impl<R: Runtime> Attached<R> {
     }
 
     async fn prove(&self, place: Option<Place>) -> Result<Verification> {
-        let access = self.access().await?;
-        let target = self.target().await;
+        let access = self.access_as(OwnUser::Validator).await?;
+        let target = self.target(OwnUser::Validator).await;
         let Collected {
             members,
             told,

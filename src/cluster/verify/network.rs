@@ -24,11 +24,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Where the probe finds whose certificates it trusts.
 const AUTHORITY: &str = "/rcup-authority.crt";
 
-/// Asks every address that follows, all at once. The first two arguments are the client and the authority's
-/// certificate, which is empty without TLS. Each answer begins with `@` and the place of its address.
-const ASK: &str = r#"client=$1; tls=; [ -n "$2" ] && tls="--tls --cacert $2"; shift 2; n=0
+/// Asks every address that follows, all at once. The first arguments are the client, the authority's
+/// certificate, which is empty without TLS, and the user, which is empty for the one whom nobody names. Each answer begins with `@` and the place of its address.
+const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; shift 3; n=0
 while [ $# -gt 1 ]; do
-  ( said=$("$client" -h "$1" -p "$2" $tls CLUSTER MYID 2>&1); printf '@%s %s\n' "$n" "$said" ) &
+  ( said=$("$client" -h "$1" -p "$2" $more CLUSTER MYID 2>&1); printf '@%s %s\n' "$n" "$said" ) &
   n=$((n + 1)); shift 2
 done
 wait"#;
@@ -89,7 +89,9 @@ async fn ask<R: Runtime>(
 ) -> Result<BTreeMap<usize, String>> {
     let client = attached.topology().server().engine.client();
     let authority = access.authority().map_or("", |_| AUTHORITY);
-    let mut command = ["sh", "-c", ASK, "sh", client, authority]
+    let credentials = access.credentials();
+    let user = credentials.and_then(|credentials| credentials.user.as_deref());
+    let mut command = ["sh", "-c", ASK, "sh", client, authority, user.unwrap_or_default()]
         .map(str::to_owned)
         .to_vec();
     for (host, port) in addresses {
@@ -97,8 +99,7 @@ async fn ask<R: Runtime>(
     }
     let request = ExecRequest {
         command,
-        env: access
-            .credentials()
+        env: credentials
             .map(|credentials| ("REDISCLI_AUTH".to_owned(), credentials.password.clone()))
             .into_iter()
             .collect(),

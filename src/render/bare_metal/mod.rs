@@ -23,7 +23,8 @@ pub use place::{BareMetal, host_of};
 const DEPLOY: &str = include_str!("deploy.sh");
 
 /// Directives that are otherwise on a machine than in a container.
-const OTHERWISE: [&str; 6] = [
+const OTHERWISE: [&str; 7] = [
+    "aclfile",
     "port",
     "protected-mode",
     "dir",

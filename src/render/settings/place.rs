@@ -1,8 +1,9 @@
 //! What follows from a node's place in the cluster.
 
 use super::super::redis_conf::directory;
+use super::super::secrets::users_path;
 use super::setting::Setting;
-use crate::spec::Profile;
+use crate::spec::{ClusterSpec, Profile};
 use crate::topology::{Announce, Node, Topology};
 
 /// The directives about ports, addresses and the cluster.
@@ -20,15 +21,7 @@ pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         )
         .fitted()
         .wished("port"),
-        Setting::new(
-            "protected-mode",
-            "no",
-            if spec.published().is_loopback() {
-                "Only 127.0.0.1 is published; the other nodes must get in without a password."
-            } else {
-                "Clients come from other machines, and the other nodes must get in."
-            },
-        ),
+        protected_mode(spec),
         Setting::new(
             "dir",
             directory(node),
@@ -70,7 +63,35 @@ pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         .fitted(),
     ];
     settings.extend(announced(topology.announce, node));
+    if spec.guards() {
+        settings.push(
+            Setting::new(
+                "aclfile",
+                users_path(node),
+                "The users, with the SHA-256 of their passwords; `CONFIG REWRITE` leaves it alone.",
+            )
+            .fitted()
+            .wished("password"),
+        );
+    }
     settings
+}
+
+/// It only keeps strangers out where there is no password, and would keep the other nodes out with them.
+fn protected_mode(spec: &ClusterSpec) -> Setting {
+    if spec.profile() != Profile::Dev && spec.password().is_some() {
+        let why = "Nobody gets in without the password, also if that is taken away at run time.";
+        return Setting::new("protected-mode", "yes", why).of_profile();
+    }
+    Setting::new(
+        "protected-mode",
+        "no",
+        if spec.published().is_loopback() {
+            "Only 127.0.0.1 is published; the other nodes must get in without a password."
+        } else {
+            "Clients come from other machines, and the other nodes must get in."
+        },
+    )
 }
 
 fn node_timeout(ms: u128, profile: Profile) -> Setting {

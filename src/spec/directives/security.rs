@@ -7,7 +7,7 @@ use super::row::Row;
 /// See [`super::all`].
 pub(super) const ROWS: &[Row] = &[
     Row::new("acl-pubsub-default", Choice(&["allchannels", "resetchannels"])),
-    Row::new("aclfile", Text).owned("rcup knows only the user `default` so far: use --password."),
+    Row::new("aclfile", Text).owned("rcup writes it: use --user, or `[users.NAME]` in rcup.toml."),
     Row::new("acllog-max-len", Number),
     Row::new("enable-debug-assert", Bool)
         .redis(NEVER)
@@ -22,5 +22,5 @@ pub(super) const ROWS: &[Row] = &[
     Row::new("rename-command", Text)
         .owned("Renaming is deprecated and breaks the tools that form and check a cluster."),
     Row::new("requirepass", Text).owned("Use --password or --password-file."),
-    Row::new("user", Text).owned("rcup knows only the user `default` so far: use --password."),
+    Row::new("user", Text).owned("Use --user, or `[users.NAME]` in rcup.toml."),
 ];

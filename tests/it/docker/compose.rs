@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use rcup::check::all_passed;
 use rcup::cluster::State;
-use rcup::render::{COMPOSE_FILE, Document, compose};
+use rcup::render::{COMPOSE_FILE, compose};
 use rcup::runtime::Docker;
-use rcup::spec::{Life, Password, Secret};
+use rcup::spec::{Life, Login, Password, Profile, Secret, User};
 use rcup::topology::Topology;
 use rcup::{Cluster, ClusterSpec};
 use tempfile::TempDir;
@@ -284,40 +284,64 @@ async fn a_persistent_cluster_keeps_its_keys_over_down_and_up() {
     name.assert_gone().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_password_comes_from_a_file_and_rcup_reads_it_back() {
+/// With a password, users and TLS: what is secret comes from files beside the export, and rcup reads it back.
+async fn guarded(image: &str, profile: Profile) {
     let _turn = turn().await;
-    let name = Name::new("compose-password");
-    let plain = spec(&name, &any_image().await, 3, 1);
+    let name = Name::new("compose-guarded");
+    let plain = spec(&name, image, 3, 1);
     let password = Secret::new("from a file: $x 'y' #z");
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
-        .image(any_image().await)
+        .image(image)
+        .profile(profile)
         .subnet(plain.subnet().unwrap())
         .port(plain.port().unwrap())
+        .memory(64 << 20)
         .password(Password::Given(password.clone()))
+        .user(User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap())
+        .tls(true)
         .build()
         .unwrap();
-    let cluster = up(&spec).await;
-    let topology = lasting(&cluster);
-    cluster.down().await.unwrap();
+    let mut cluster = up(&spec).await;
+    cluster.keep();
+    let before = Cluster::attach(docker(), &name.0).await.unwrap();
+    // As its labels tell it, which hold no password.
+    let topology = before.topology().clone().with_life(Life::default());
+    let secrets = before.secrets().await.unwrap().clone();
+    let settings = before.settings().await.unwrap();
+    name.down().await;
     let project = Project::of(&topology);
-    let file = Document::password(&password);
-    let place = project.directory.path().join(&file.path);
-    std::fs::create_dir(place.parent().unwrap()).unwrap();
-    std::fs::write(place, file.contents).unwrap();
+    for file in rcup::render::beside(&topology, &secrets) {
+        let place = project.directory.path().join(&file.path);
+        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
+        std::fs::write(place, file.contents).unwrap();
+    }
     project.up(&topology).await;
     project.run(&["down"]);
     project.up(&topology).await;
     let attached = Cluster::attach(docker(), &name.0).await.unwrap();
-    assert_eq!(attached.credentials().await.unwrap().unwrap().password, password);
+    assert_eq!(*attached.topology(), topology);
+    assert_eq!(*attached.secrets().await.unwrap(), secrets);
+    assert_eq!(
+        attached.settings().await.unwrap(),
+        settings,
+        "settings and users of every node"
+    );
     let checks = attached.validate().await;
     assert!(all_passed(&checks), "{checks:#?}");
     let adopted: Cluster<Docker> = Cluster::up(docker(), &spec, &options()).await.unwrap();
     assert!(adopted.was_adopted());
-    let mut stranger = super::connect(&topology.nodes[0].host_address().to_string()).await;
-    let answer: redis::RedisResult<String> = redis::cmd("PING").query_async(&mut stranger).await;
-    assert_eq!(answer.unwrap_err().code(), Some("NOAUTH"));
+    super::assert_ready(&adopted).await;
     project.run(&["down", "-v"]);
     name.assert_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guarded_cluster_makes_the_round_trip_on_redis_7() {
+    Box::pin(guarded(&images().await[0], Profile::Production)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guarded_cluster_makes_the_round_trip_on_valkey() {
+    Box::pin(guarded(&images().await[2], Profile::Dev)).await;
 }

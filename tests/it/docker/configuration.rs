@@ -4,14 +4,24 @@ use std::collections::BTreeMap;
 
 use rcup::spec::directives;
 
-use super::{Name, connect, image, images, turn, up};
+use super::{Name, image, images, turn, up};
 
 /// What a node answers to `CONFIG GET`.
 async fn configured(address: &str, pattern: &str) -> BTreeMap<String, String> {
+    configured_as(address, None, pattern).await
+}
+
+/// The same, asked by somebody who may.
+async fn configured_as(
+    address: &str,
+    credentials: Option<&rcup::redis::Credentials>,
+    pattern: &str,
+) -> BTreeMap<String, String> {
+    let url = rcup::redis::url(address, credentials, false);
     redis::cmd("CONFIG")
         .arg("GET")
         .arg(pattern)
-        .query_async(&mut connect(address).await)
+        .query_async(&mut super::connect_url(&url).await.expect("a connection"))
         .await
         .expect("the node tells its configuration")
 }
@@ -129,7 +139,8 @@ async fn every_profile_starts_on_every_server_without_a_warning_and_as_planned()
             let who = format!("{reference}, {profile}");
             for (node, reported) in topology.nodes.iter().zip(cluster.report().nodes) {
                 assert_eq!(warnings(&node.name).await, Vec::<String>::new(), "{who}");
-                let told = configured(&reported.advertised, "*").await;
+                let operator = cluster.credentials_of(rcup::spec::OwnUser::Operator);
+                let told = configured_as(&reported.advertised, operator.as_ref(), "*").await;
                 for setting in rcup::render::settings(topology, node) {
                     let is = told.get(setting.name.as_ref());
                     let is = is.unwrap_or_else(|| panic!("{who}: {} is not told", setting.name));

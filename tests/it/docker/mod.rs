@@ -26,6 +26,7 @@ mod shared;
 mod side_by_side;
 mod swarm;
 mod told;
+mod users;
 mod validation;
 mod verify;
 mod wiring;

@@ -56,7 +56,7 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     let settings = settings_at(
         &wiring,
         &report.name,
-        attached.credentials().await?.as_ref(),
+        args.user.credentials(&attached).await?.as_ref(),
         attached.certificates().await?,
     )?;
     let text = match args.format {
