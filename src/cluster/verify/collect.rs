@@ -8,6 +8,7 @@ use crate::check::reach::{Member, Source, Told, Unasked};
 use crate::cluster::validate::{Master, Target, masters, told_to_ask};
 use crate::error::Error;
 use crate::redis::NodeConnection;
+use crate::spec::VALIDATION_PREFIX;
 use crate::topology::{NodeId, Topology};
 
 /// What was collected.
@@ -148,7 +149,7 @@ async fn of_node(
 
 /// Where a node sends a client that asks it for a key of another master.
 async fn redirected(link: &NodeConnection, master: &Master<'_>) -> Result<(String, u16), String> {
-    let key = format!("rcup:verify:{{{}}}", master.tag());
+    let key = format!("{VALIDATION_PREFIX}:verify:{{{}}}", master.tag());
     let said = link.said(&["GET", &key]).await;
     target(&said, "MOVED").ok_or(said)
 }
