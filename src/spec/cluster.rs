@@ -257,12 +257,7 @@ impl ClusterSpec {
         if let Some(user) = self.users.iter().find(|user| user.is_default()) {
             return user.rules().to_owned();
         }
-        let disabled = self.profile.disabled_commands().iter();
-        disabled.fold("~* &* +@all".to_owned(), |rules, command| {
-            // Anybody may ask who it is, and some clients do.
-            let except = if *command == "acl" { " +acl|whoami" } else { "" };
-            format!("{rules} -{command}{except}")
-        })
+        format!("~* &* +@all{}", self.profile.restrictions())
     }
 
     /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.

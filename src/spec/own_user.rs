@@ -66,7 +66,8 @@ impl OwnUser {
             // A reset brings back settings and users as they were, for which it must be able to set them.
             Self::Operator => format!(
                 "{validates} +cluster +config|set +config|rewrite +flushall +function|flush +script|flush \
-                 +client|unpause +acl|list +acl|setuser +acl|deluser"
+                 +client|unpause +acl|list +acl|setuser +acl|deluser (~* +migrate +restore \
+                 +restore-asking)"
             ),
             Self::Validator => validates,
             Self::Monitor => format!(

@@ -109,6 +109,17 @@ impl Profile {
             ],
         }
     }
+
+    /// The rules that keep these commands from a user, each after a space.
+    pub(super) fn restrictions(self) -> String {
+        self.disabled_commands()
+            .iter()
+            .fold(String::new(), |rules, command| {
+                // Anybody may ask who it is, and some clients do.
+                let except = if *command == "acl" { " +acl|whoami" } else { "" };
+                format!("{rules} -{command}{except}")
+            })
+    }
 }
 
 impl fmt::Display for Profile {

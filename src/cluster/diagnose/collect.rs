@@ -22,6 +22,7 @@ use crate::plan::Activity;
 use crate::redis::{Access, Address, NodeConnection};
 use crate::render::certificate_path;
 use crate::runtime::{Docker, Faults, LogRequest};
+use crate::spec::OwnUser;
 use crate::topology::{Node, NodeId, Topology};
 
 /// The checks whose failures are told even where no cause is known. All of them only read.
@@ -56,7 +57,7 @@ const LINES: u32 = 60;
 pub(super) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     let (runtime, topology) = (attached.runtime(), attached.topology());
     let access = attached.access().await.unwrap_or_default();
-    let target = attached.target().await;
+    let target = attached.target(OwnUser::Operator).await;
     let mut all = said(&target).await;
     all.own = true;
     let looks = topology.nodes.iter().zip(&mut all.nodes);

@@ -37,6 +37,9 @@ pub(super) async fn look<R: Runtime>(
         "-p".to_owned(),
         node.port.to_string(),
     ];
+    if let Some(user) = login.and_then(|login| login.user.as_ref()) {
+        begin.extend(["--user".to_owned(), user.clone()]);
+    }
     if topology.spec.tls() {
         // An expired certificate shall not hide the server behind it.
         let tls = ["--tls", "--insecure", "--cacert"].map(str::to_owned);

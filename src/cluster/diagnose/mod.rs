@@ -18,6 +18,7 @@ use super::wait::{Seen, until};
 use crate::check::diagnose::{Action, Diagnosis, Finding, diagnose};
 use crate::error::{ErrorKind, Result};
 use crate::runtime::{Docker, Faults};
+use crate::spec::OwnUser;
 
 /// How long nodes may take to show what a remedy has brought about: failovers, handshakes, gossip.
 const SETTLING: Duration = Duration::from_secs(20);
@@ -37,7 +38,7 @@ impl<R: Faults> Attached<R> {
     /// # Errors
     /// What the engine or a server refused.
     pub async fn treat(&self, action: &Action) -> Result<()> {
-        let target = self.target().await;
+        let target = self.target(OwnUser::Operator).await;
         treat::treat(&target.members, Some((self.runtime(), self.topology())), action).await
     }
 
