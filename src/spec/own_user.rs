@@ -66,7 +66,7 @@ impl OwnUser {
             // A reset brings back settings and users as they were, for which it must be able to set them.
             Self::Operator => format!(
                 "{validates} +cluster +config|set +config|rewrite +flushall +function|flush +script|flush \
-                 +client|unpause +acl|list +acl|setuser +acl|deluser (~* +migrate +restore \
+                 +client|unpause +acl|list +acl|setuser +acl|deluser +slowlog|get +latency|latest (~* +migrate +restore \
                  +restore-asking)"
             ),
             Self::Validator => validates,

@@ -35,7 +35,7 @@ impl<R: Faults> Attached<R> {
     /// answers, and what the engine knows of its container. What cannot be had is named in its place. Passwords are
     /// masked.
     pub async fn bundle(&self) -> Vec<(String, String)> {
-        let target = self.target().await;
+        let target = self.target(crate::spec::OwnUser::Operator).await;
         let (diagnosis, report) = (self.diagnose().await, self.report().await);
         let mut files = vec![
             ("diagnosis.json".to_owned(), pretty(&diagnosis)),
