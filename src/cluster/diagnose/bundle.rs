@@ -49,13 +49,27 @@ impl<R: Faults> Attached<R> {
         )
         .await;
         files.extend(nodes.into_iter().flatten());
-        if let Ok(Some(login)) = self.credentials().await {
-            let password = login.password.expose();
-            for (_, text) in files.iter_mut().filter(|_| !password.is_empty()) {
-                *text = text.replace(password, "(masked)");
+        for password in self.passwords().await {
+            for (_, text) in &mut files {
+                *text = text.replace(&password, "(masked)");
             }
         }
         files
+    }
+
+    /// The clients' password and those of rcup's own users, as far as they can be read.
+    async fn passwords(&self) -> Vec<String> {
+        let clients = self
+            .credentials()
+            .await
+            .ok()
+            .flatten()
+            .map(|login| login.password);
+        let own = self.secrets().await.map(|secrets| secrets.own.clone());
+        let all = clients.into_iter().chain(own.unwrap_or_default().into_values());
+        all.map(|secret| secret.expose().to_owned())
+            .filter(|password| !password.is_empty())
+            .collect()
     }
 }
 

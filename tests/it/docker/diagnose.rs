@@ -363,12 +363,19 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
             assert!(!read(&format!("{node}.{ending}")).is_empty());
         }
     }
-    assert!(read(&format!("{}.config", name.0.container(1))).contains("\nrequirepass (masked)\n"));
+    assert!(read(&format!("{}.config", name.0.container(1))).contains("\nmasterauth (masked)\n"));
     assert!(read(&format!("{}.nodes", name.0.container(1))).contains("myself,master"));
     assert!(read(&format!("{}.nodes", name.0.container(6))).contains("paused"));
     assert!(read("diagnosis.json").contains("node-paused"));
+    let attached = rcup::Cluster::attach(super::docker(), &name.0).await.unwrap();
+    let own = &attached.secrets().await.unwrap().own;
+    assert!(!own.is_empty());
+    let mut secrets: Vec<&str> = own.values().map(rcup::spec::Secret::expose).collect();
+    secrets.push("s3cret-of-the-bundle");
     for entry in std::fs::read_dir(&inside).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        assert!(!text.contains("s3cret-of-the-bundle"));
+        for secret in &secrets {
+            assert!(!text.contains(secret));
+        }
     }
 }
