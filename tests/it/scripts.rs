@@ -28,6 +28,7 @@ impl Stage {
     fn ensure_docker(&self, settings: &[(&str, &str)]) -> Output {
         Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/ensure-docker.sh"))
             .env_remove("DOCKER_HOST")
+            .env_remove("RCUP_RESTART_STUCK_ENGINE")
             .env("PATH", format!("{}:/usr/bin:/bin", self.path().display()))
             .env("STAGE", self.path())
             .env("RCUP_DOCKER_PATIENCE", "1")
