@@ -326,7 +326,7 @@ async fn guarded(image: &str, profile: Profile) {
         let text = serde_json::to_string_pretty(&settings).unwrap();
         // Redis 7.0 tells a user's commands in another order after every start.
         let sorted = |line: &str| {
-            let mut words: Vec<&str> = line.split([' ', '"', ',']).collect();
+            let mut words: Vec<&str> = line.split([' ', '"', ',', '(', ')']).collect();
             words.sort_unstable();
             words.join(" ")
         };
