@@ -193,3 +193,100 @@ pub fn identities(seen: &[(&str, &NodeView)]) -> Check {
          join anew.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Answer, Status, perfect};
+    use crate::spec::Engine;
+    use crate::topology::{Topology, topology};
+
+    fn plan() -> Topology {
+        topology(3, 1, Engine::Redis, "8.0.2")
+    }
+
+    fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+        let names = plan.nodes.iter().map(|node| node.name.as_str());
+        names
+            .zip(answers)
+            .filter_map(|(name, answer)| Some((name, answer.as_ref().ok()?)))
+            .collect()
+    }
+
+    /// The links of a cluster in order: from every node to every other, and back.
+    fn links(plan: &Topology) -> Vec<Vec<BusLink>> {
+        let others = |at: usize| {
+            plan.nodes
+                .iter()
+                .enumerate()
+                .filter(move |(other, _)| *other != at)
+        };
+        (0..plan.nodes.len())
+            .map(|at| {
+                let both = |(_, node): (usize, &crate::topology::Node)| {
+                    [true, false].map(|outgoing| BusLink {
+                        outgoing,
+                        node: node.id.clone(),
+                    })
+                };
+                others(at).flat_map(both).collect()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_bus_link_is_missed_in_either_direction() {
+        let plan = plan();
+        let answers = perfect(&plan);
+        let judged = |links: &[Vec<BusLink>]| {
+            let links: Vec<Option<&[BusLink]>> = links.iter().map(|links| Some(links.as_slice())).collect();
+            bus_both_ways(&named(&plan, &answers), &links)
+        };
+        let good = judged(&links(&plan));
+        assert_eq!(
+            (good.status, good.summary.as_str()),
+            (Status::Pass, "all 30 bus links stand, in both directions")
+        );
+        let at = format!("{}:{}", plan.nodes[1].ip, plan.nodes[1].port);
+        for (outgoing, words) in [(true, "no bus link to"), (false, "no bus link comes in from")] {
+            let mut cut = links(&plan);
+            cut[0].retain(|link| link.outgoing != outgoing || link.node != plan.nodes[1].id);
+            let check = judged(&cut);
+            assert_eq!(check.status, Status::Fail);
+            assert_eq!(check.detail, [format!("{}: {words} {at}", plan.nodes[0].name)]);
+            assert!(check.hint.is_some());
+        }
+        // A server that does not know CLUSTER LINKS is judged by what CLUSTER NODES says.
+        let mut without: Vec<Option<&[BusLink]>> = vec![Some(&[]); 6];
+        without[2] = None;
+        assert_eq!(
+            bus_both_ways(&named(&plan, &answers), &without).status,
+            Status::Pass
+        );
+        let mut answers = perfect(&plan);
+        answers[0].as_mut().unwrap().nodes[1].connected = false;
+        let check = bus_both_ways(&named(&plan, &answers), &without);
+        assert_eq!(
+            check.detail,
+            [format!("{}: no bus link to {at}", plan.nodes[0].name)]
+        );
+    }
+
+    #[test]
+    fn an_id_belongs_to_one_node() {
+        let plan = plan();
+        let mut answers = perfect(&plan);
+        assert_eq!(identities(&named(&plan, &answers)).status, Status::Pass);
+        answers[5] = answers[4].clone();
+        let shared = identities(&named(&plan, &answers));
+        assert_eq!(shared.status, Status::Fail);
+        let (one, other) = (&plan.nodes[4].name, &plan.nodes[5].name);
+        assert_eq!(
+            shared.detail,
+            [format!("{one} and {other} all have the id {}", plan.nodes[4].id)]
+        );
+        answers[5].as_mut().unwrap().nodes.clear();
+        let lost = identities(&named(&plan, &answers));
+        assert_eq!(lost.detail, [format!("{other}: has no line about itself")]);
+    }
+}

@@ -295,6 +295,36 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn a_cluster_of_somebody_else_is_what_its_nodes_know() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let failed = |names: &[&str], answers: &[Answer]| -> Vec<&'static str> {
+            let checks = judge_found(names, answers);
+            checks
+                .iter()
+                .filter(|check| !check.passed())
+                .map(|check| check.id)
+                .collect()
+        };
+        let mut answers = perfect(&topology);
+        assert!(failed(&names, &answers).is_empty());
+        // One that was not asked counts all the same, because the others know it.
+        assert!(failed(&names[..5], &answers[..5]).is_empty());
+        // One that nobody else knows makes one more than all of them know.
+        let mut alone = answers.clone();
+        let line = alone[5].as_mut().unwrap().nodes.remove(5);
+        alone[5].as_mut().unwrap().nodes = vec![NodeLine {
+            id: NodeId("x".to_owned()),
+            ..line
+        }];
+        assert_eq!(failed(&names, &alone), ["node-count", "agreement", "roles"]);
+        answers[5].as_mut().unwrap().nodes[5].master = None;
+        assert_eq!(failed(&names, &answers), ["agreement", "roles"]);
+        answers[0] = Err("refused".to_owned());
+        assert!(failed(&names, &answers).contains(&"reachable"));
+    }
+
+    #[test]
     fn where_nobody_answers_nothing_passes() {
         let topology = topology(3, 1, Engine::Redis, "7.0.15");
         let answers: Vec<Answer> = topology.nodes.iter().map(|_| Err("refused".to_owned())).collect();

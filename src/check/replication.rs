@@ -63,3 +63,55 @@ pub fn in_step(seen: &[(&str, &NodeView)], waits: &[Trial]) -> Check {
     };
     Check::of("replication", good, "replication is not in order", detail, HINT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Answer, Status, perfect};
+    use crate::spec::Engine;
+    use crate::topology::topology;
+
+    #[test]
+    fn links_lag_and_writes_are_judged_together() {
+        let plan = topology(3, 1, Engine::Redis, "8.0.2");
+        let judged = |change: &dyn Fn(&mut Vec<Answer>), waits: &[Trial]| {
+            let mut answers = perfect(&plan);
+            change(&mut answers);
+            let names = plan.nodes.iter().map(|node| node.name.as_str());
+            let seen: Vec<(&str, &NodeView)> = names
+                .zip(&answers)
+                .filter_map(|(name, answer)| Some((name, answer.as_ref().ok()?)))
+                .collect();
+            in_step(&seen, waits)
+        };
+        let offset = |all: &mut Vec<Answer>, at: usize, bytes| {
+            all[at].as_mut().unwrap().replication.offset = bytes;
+        };
+        let good = judged(&|all| offset(all, 0, LAG), &[]);
+        assert_eq!(good.status, Status::Pass);
+        assert_eq!(good.summary, format!("3 links up, at most {LAG} bytes behind"));
+        let behind = judged(&|all| offset(all, 0, LAG + 1), &[]);
+        assert_eq!(behind.status, Status::Fail);
+        assert_eq!(
+            behind.summary,
+            format!("{}: is {} bytes behind its master", plan.nodes[3].name, LAG + 1)
+        );
+        let ahead = judged(&|all| offset(all, 3, LAG * 2), &[]);
+        assert_eq!(ahead.status, Status::Pass, "the master was asked first");
+        let down = judged(&|all| all[4].as_mut().unwrap().replication.link_up = false, &[]);
+        assert_eq!(
+            down.summary,
+            format!("{}: master_link_status is not up", plan.nodes[4].name)
+        );
+        let arrived = Trial::exactly("n1", "WAIT for 1 replicas", "1", "1");
+        assert!(
+            judged(&|_| (), &[arrived])
+                .summary
+                .ends_with("a write on each of 1 masters reached all its replicas")
+        );
+        let lost = Trial::exactly("n1", "WAIT for 1 replicas", "1", "0");
+        let lost = judged(&|_| (), &[lost]);
+        assert_eq!(lost.summary, "n1: WAIT for 1 replicas answers `0` instead of `1`");
+        assert_eq!(lost.hint.as_deref(), Some(HINT));
+    }
+}

@@ -235,3 +235,208 @@ pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<Nod
         "One lost host then takes both copies: exchange replicas between the masters with CLUSTER REPLICATE.",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::check::{Status, perfect};
+    use crate::spec::Engine;
+    use crate::topology::topology;
+
+    /// Three masters with a replica each, in order.
+    fn plan() -> Topology {
+        topology(3, 1, Engine::Redis, "8.0.2")
+    }
+
+    fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+        let names = plan.nodes.iter().map(|node| node.name.as_str());
+        names
+            .zip(answers)
+            .filter_map(|(name, answer)| Some((name, answer.as_ref().ok()?)))
+            .collect()
+    }
+
+    /// Changes a node's line in what every node says.
+    fn everywhere(answers: &mut [Answer], at: usize, change: impl Fn(&mut NodeLine)) {
+        for answer in answers {
+            change(&mut answer.as_mut().unwrap().nodes[at]);
+        }
+    }
+
+    fn promote(line: &mut NodeLine) {
+        line.flags.retain(|flag| flag != "slave");
+        line.flags.push("master".to_owned());
+        line.master = None;
+    }
+
+    #[test]
+    fn a_plan_is_compared_node_by_node() {
+        let plan = plan();
+        let judged = |strictness, change: &dyn Fn(&mut Vec<Answer>)| {
+            let mut answers = perfect(&plan);
+            change(&mut answers);
+            planned(&plan, strictness, &answers)
+        };
+        let good = judged(Roles::AsPlanned, &|_| ());
+        assert_eq!(
+            (good.status, good.summary.as_str()),
+            (Status::Pass, "3 masters and 3 replicas as planned")
+        );
+        let second = perfect(&plan)[1].as_ref().unwrap().myself().unwrap().id.clone();
+        let astray = judged(Roles::WithinShards, &|all| {
+            everywhere(all, 3, |line| line.master = Some(second.clone()));
+        });
+        assert_eq!(astray.status, Status::Fail);
+        assert!(
+            astray.summary.ends_with("of shard 2, planned for shard 1"),
+            "{astray:#?}"
+        );
+        let stranger = judged(Roles::WithinShards, &|all| {
+            everywhere(all, 3, |line| line.master = Some(NodeId("x".to_owned())));
+        });
+        assert!(
+            stranger
+                .summary
+                .ends_with("copies a node that is not in the plan"),
+            "{stranger:#?}"
+        );
+        let short = judged(Roles::AsPlanned, &|all| {
+            everywhere(all, 0, |line| {
+                line.slots = vec![crate::topology::SlotRange::new(0, 5459)]
+            });
+        });
+        assert!(
+            short.summary.ends_with("owns slots [0-5459], planned 0-5460"),
+            "{short:#?}"
+        );
+        let exchanged = |strictness| judged(strictness, &|all| everywhere(all, 3, promote));
+        let strict = exchanged(Roles::AsPlanned);
+        assert!(
+            strict.summary.ends_with("is a master, planned as a replica"),
+            "{strict:#?}"
+        );
+        let lone = judged(Roles::AsPlanned, &|all| all[2].as_mut().unwrap().nodes.clear());
+        assert!(lone.summary.ends_with("has no line about itself"), "{lone:#?}");
+        // A shard with its right slots twice: each node is what it may be, and there is one master too many.
+        let twice = judged(Roles::WithinShards, &|all| {
+            let slots = plan.shards[0].slots;
+            everywhere(all, 3, |line| {
+                promote(line);
+                line.slots = vec![slots];
+            });
+        });
+        assert_eq!(twice.summary, "4 masters, planned 3");
+    }
+
+    #[test]
+    fn roles_without_a_plan_are_judged_in_themselves() {
+        let plan = plan();
+        let judged = |change: &dyn Fn(&mut Vec<Answer>)| {
+            let mut answers = perfect(&plan);
+            change(&mut answers);
+            found(&named(&plan, &answers))
+        };
+        assert_eq!(judged(&|_| ()).summary, "3 masters, 3 replicas");
+        let nobody = judged(&|all| everywhere(all, 3, |line| line.master = None));
+        assert!(nobody.summary.ends_with("is a replica of nobody"), "{nobody:#?}");
+        let unknown = judged(&|all| everywhere(all, 3, |line| line.master = Some(NodeId("x".to_owned()))));
+        assert!(
+            unknown.summary.ends_with("copies x, which it does not know"),
+            "{unknown:#?}"
+        );
+        let fifth = perfect(&plan)[4].as_ref().unwrap().myself().unwrap().id.clone();
+        let chain = judged(&|all| everywhere(all, 3, |line| line.master = Some(fifth.clone())));
+        assert!(chain.summary.ends_with("which is no master"), "{chain:#?}");
+        let idle = judged(&|all| everywhere(all, 3, promote));
+        assert_eq!(idle.status, Status::Warn);
+        assert!(idle.summary.ends_with("is a master without slots"), "{idle:#?}");
+        let lone = judged(&|all| all[2].as_mut().unwrap().nodes.clear());
+        assert_eq!(lone.status, Status::Fail, "{lone:#?}");
+    }
+
+    #[test]
+    fn replicas_are_counted_for_each_master() {
+        let plan = plan();
+        let judged = |change: &dyn Fn(&mut Vec<Answer>)| {
+            let mut answers = perfect(&plan);
+            change(&mut answers);
+            balance(&named(&plan, &answers))
+        };
+        let even = judged(&|_| ());
+        assert_eq!(
+            (even.status, even.summary.as_str()),
+            (Status::Pass, "every master has 1 replica")
+        );
+        let second = perfect(&plan)[1].as_ref().unwrap().myself().unwrap().id.clone();
+        let bare = judged(&|all| everywhere(all, 3, |line| line.master = Some(second.clone())));
+        assert_eq!(bare.status, Status::Warn);
+        assert!(
+            bare.summary.ends_with("has 0 replicas, others have 2"),
+            "{bare:#?}"
+        );
+        let none = judged(&|all| (3..6).for_each(|at| everywhere(all, at, |line| line.master = None)));
+        assert_eq!(none.status, Status::Pass);
+        assert!(none.summary.starts_with("no master has a replica"), "{none:#?}");
+        // One more or less is no imbalance.
+        let odd = topology(3, 2, Engine::Redis, "8.0.2");
+        let mut answers = perfect(&odd);
+        everywhere(&mut answers, 3, |line| line.master = None);
+        let odd = balance(&named(&odd, &answers));
+        assert_eq!(
+            (odd.status, odd.summary.as_str()),
+            (Status::Pass, "every master has 1 to 2 replicas")
+        );
+    }
+
+    #[test]
+    fn a_replica_beside_its_master_is_told_by_host_and_by_zone() {
+        let plan = plan();
+        let answers = perfect(&plan);
+        let none = BTreeMap::new();
+        assert_eq!(apart(&named(&plan, &answers), true, &none).status, Status::Skip);
+        let good = apart(&named(&plan, &answers), false, &none);
+        assert_eq!(
+            (good.status, good.summary.as_str()),
+            (
+                Status::Pass,
+                "no replica shares a host with its master, on 6 hosts"
+            )
+        );
+        let mut beside = answers.clone();
+        everywhere(&mut beside, 3, |line| line.ip = plan.nodes[0].ip.to_string());
+        let beside = apart(&named(&plan, &beside), false, &none);
+        assert_eq!(beside.status, Status::Warn);
+        assert!(beside.summary.ends_with("on the same host"), "{beside:#?}");
+        let mut one_host = answers.clone();
+        for at in 0..6 {
+            everywhere(&mut one_host, at, |line| line.ip = "10.0.0.9".to_owned());
+        }
+        let skipped = apart(&named(&plan, &one_host), false, &none);
+        assert_eq!(
+            (skipped.status, skipped.summary.as_str()),
+            (Status::Skip, "all nodes run on one host, 10.0.0.9")
+        );
+        let zones = |names: [&str; 6]| -> BTreeMap<NodeId, String> {
+            let ids = plan.nodes.iter().map(|node| node.id.clone());
+            ids.zip(names.map(str::to_owned)).collect()
+        };
+        let same = apart(
+            &named(&plan, &answers),
+            false,
+            &zones(["a", "b", "c", "a", "c", "b"]),
+        );
+        assert_eq!(same.status, Status::Warn);
+        assert!(same.summary.ends_with("in the same zone, a"), "{same:#?}");
+        let other = apart(
+            &named(&plan, &answers),
+            false,
+            &zones(["a", "b", "c", "b", "c", "a"]),
+        );
+        assert_eq!(other.status, Status::Pass);
+        let unnamed = apart(&named(&plan, &answers), false, &zones(["", "", "", "", "", ""]));
+        assert_eq!(unnamed.status, Status::Pass, "an empty zone is none");
+        let mut alone = answers.clone();
+        (3..6).for_each(|at| everywhere(&mut alone, at, |line| line.master = None));
+        assert_eq!(apart(&named(&plan, &alone), false, &none).status, Status::Skip);
+    }
+}

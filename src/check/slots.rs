@@ -149,6 +149,42 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_with_two_owners_is_told_with_both() {
+        use crate::check::{Status, perfect};
+        let plan = crate::topology::topology(3, 1, crate::spec::Engine::Redis, "8.0.2");
+        let mut answers = perfect(&plan);
+        let judged = |answers: &[crate::check::Answer]| {
+            let names = ["a", "b", "c", "d", "e", "f"].into_iter();
+            let seen: Vec<(&str, &crate::check::NodeView)> = names
+                .zip(answers)
+                .map(|(name, answer)| (name, answer.as_ref().unwrap()))
+                .collect();
+            owners(&seen)
+        };
+        assert_eq!(judged(&answers).status, Status::Pass);
+        // What one node says of another is no claim.
+        answers[1].as_mut().unwrap().nodes[2]
+            .slots
+            .push(SlotRange::new(7, 7));
+        assert_eq!(judged(&answers).status, Status::Pass);
+        answers[1].as_mut().unwrap().nodes[1]
+            .slots
+            .push(SlotRange::new(10, 12));
+        answers[2].as_mut().unwrap().nodes[2]
+            .slots
+            .push(SlotRange::new(12, 12));
+        let check = judged(&answers);
+        assert_eq!(check.status, Status::Fail);
+        assert_eq!(
+            check.detail,
+            [
+                "slots 10-11 are claimed by a and b",
+                "slots 12 are claimed by a and b and c"
+            ]
+        );
+    }
+
+    #[test]
     fn half_migrated_slots_read_well() {
         assert_eq!(told("[93->-0123456789abcdef]"), "93 to 01234567");
         assert_eq!(told("[93-<-0123456789abcdef]"), "93 from 01234567");

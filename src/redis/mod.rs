@@ -6,6 +6,8 @@ mod admin;
 mod ask;
 mod connection;
 mod parse;
+mod served;
 
 pub use access::{Access, Credentials, url};
 pub use connection::{Address, Message, NodeConnection, trust};
+pub use served::served_certificate;

@@ -59,13 +59,13 @@ impl OwnUser {
         let validates = format!(
             "{keys} {channels} {connects} +cluster|info +cluster|nodes +cluster|slots +cluster|shards +cluster|links \
              +cluster|myid +cluster|countkeysinslot +cluster|getkeysinslot +cluster|setslot +config|get +time +wait \
-             +dbsize +asking +get +set +del +exists +pexpire +mget +mset +multi +exec +eval +evalsha +script|load \
+             +dbsize +asking +get +set +del +exists +pexpire +mget +mset +multi +exec +eval +evalsha +script|load +script|flush \
              +publish +subscribe +spublish +ssubscribe"
         );
         match self {
             // A reset brings back settings and users as they were, for which it must be able to set them.
             Self::Operator => format!(
-                "{validates} +cluster +config|set +config|rewrite +flushall +function|flush +script|flush \
+                "{validates} +cluster +config|set +config|rewrite +flushall +function|flush \
                  +client|unpause +acl|list +acl|setuser +acl|deluser +slowlog|get +latency|latest (~* +migrate +restore \
                  +restore-asking)"
             ),

@@ -2,6 +2,7 @@
 
 use super::finding::{Action, Finding};
 use super::observed::{ContainerFound, Inside, NodeFound, Observations};
+use super::server::moment;
 use crate::plan::Activity;
 
 /// One finding for each cause, with all nodes it keeps silent.
@@ -294,14 +295,9 @@ fn password(all: &Observations) -> Finding {
 }
 
 fn certificate(all: &Observations, node: &NodeFound) -> Finding {
-    let ends = node.certificate_ends.map(|ends| {
-        let at = std::time::UNIX_EPOCH + std::time::Duration::from_secs(ends);
-        format!(
-            "{}: its certificate is valid until {}",
-            node.name,
-            humantime::format_rfc3339_seconds(at)
-        )
-    });
+    let ends = node
+        .certificate_ends
+        .map(|ends| format!("{}: its certificate is valid until {}", node.name, moment(ends)));
     Finding::new(
         "certificate-expired",
         "the certificate has expired",

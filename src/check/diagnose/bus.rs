@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::finding::Finding;
 use super::observed::{BusAnswer, BusProbe, NodeFound, Observations};
+use super::server::moment;
 use crate::check::NodeLine;
 
 /// Bus links between nodes that answer and that do not stand: from whom, to whom, and the line that tells of it. A
@@ -118,8 +119,6 @@ fn link(all: &Observations, to: &str, by: &[&str]) -> Finding {
 fn expired(all: &Observations) -> Option<String> {
     all.nodes.iter().find_map(|node| {
         let ends = node.certificate_ends?;
-        let end = std::time::UNIX_EPOCH + std::time::Duration::from_secs(ends);
-        (end < std::time::SystemTime::now())
-            .then(|| format!("{} until {}", node.name, humantime::format_rfc3339_seconds(end)))
+        (ends < all.looked_at).then(|| format!("{} until {}", node.name, moment(ends)))
     })
 }

@@ -8,7 +8,7 @@ use super::{access, bus, server, slots, views};
 use crate::check::{Check, Status};
 
 /// Which findings say why a check fails. A check that fails and that none of them explains is told by itself.
-const EXPLAINED: [(&str, &[&str]); 14] = [
+const EXPLAINED: [(&str, &[&str]); 16] = [
     (
         "reachable",
         &[
@@ -61,20 +61,42 @@ const EXPLAINED: [(&str, &[&str]); 14] = [
         "replication",
         &["auth-mismatch", "replica-link", "replica-astray"],
     ),
-    ("addresses", &["wrong-announce", "dead-node"]),
+    (
+        "addresses",
+        &[
+            "wrong-announce",
+            "dead-node",
+            "handshake",
+            "strangers",
+            "disputed-slots",
+        ],
+    ),
+    (
+        "redirection",
+        &[
+            "wrong-announce",
+            "state-fail",
+            "orphan-slots",
+            "disputed-slots",
+            "strangers",
+        ],
+    ),
+    ("replica-balance", &["replica-astray", "dead-node", "strangers"]),
     ("node-ids", &["same-id"]),
     ("persistence", &["disk-full", "misconf"]),
     ("memory", &["maxmemory"]),
 ];
 
 /// Checks that fail of necessity while a node is silent.
-const WITHOUT_A_NODE: [&str; 6] = [
+const WITHOUT_A_NODE: [&str; 8] = [
     "node-count",
     "agreement",
     "bus-links",
     "roles",
     "slot-coverage",
     "replication",
+    "addresses",
+    "redirection",
 ];
 
 /// Finds out what is wrong, why, and what mends it.
@@ -91,6 +113,7 @@ pub fn diagnose(all: &Observations) -> Diagnosis {
     findings.extend(views::gone(all));
     findings.extend(server::elsewhere(all));
     findings.extend(views::announced(all));
+    findings.extend(server::certificates(all));
     findings.extend(server::memory(all));
     findings.extend(server::disk(all));
     findings.extend(server::replication(all));
@@ -469,11 +492,28 @@ mod tests {
             assert!(found.why.contains(words), "{found:#?}");
         }
         all.nodes[4].certificate_ends = Some(0);
+        all.looked_at = 1;
         all.probes[0].answer = BusAnswer::Open;
+        let diagnosis = diagnose(&all);
+        let link = diagnosis.of("bus-link").next().unwrap();
+        assert!(link.why.contains("a certificate has expired"), "{link:#?}");
+    }
+
+    #[test]
+    fn a_certificate_is_told_two_weeks_before_its_end() {
+        let mut all = healthy();
+        all.looked_at = 1_700_000_000;
+        let day = 24 * 3600;
+        all.nodes[0].certificate_ends = Some(all.looked_at + 14 * day);
+        assert!(diagnose(&all).findings.is_empty());
+        all.nodes[1].certificate_ends = Some(all.looked_at + 3 * day);
+        let found = only(&all);
+        assert_eq!((found.id, found.status), ("certificate-ends", Status::Warn));
+        assert!(found.what.ends_with("ends within 4 days"), "{found:#?}");
+        assert_eq!(found.nodes, [all.nodes[1].name.clone()]);
         assert!(
-            only(&all).why.contains("a certificate has expired"),
-            "{:#?}",
-            only(&all)
+            found.evidence[0].ends_with("valid until 2023-11-17T22:13:20Z"),
+            "{found:#?}"
         );
     }
 

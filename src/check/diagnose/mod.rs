@@ -3,6 +3,7 @@
 
 mod access;
 mod bus;
+mod causes;
 mod finding;
 mod judge;
 mod observed;
@@ -11,6 +12,7 @@ mod slots;
 mod views;
 
 pub use bus::cut;
+pub use causes::CAUSES;
 pub use finding::{Action, Diagnosis, Finding};
 pub use judge::diagnose;
 pub use observed::{BusAnswer, BusProbe, ContainerFound, Inside, Mislead, NodeFound, Observations, Place};

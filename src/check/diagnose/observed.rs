@@ -13,6 +13,8 @@ pub struct Observations {
     pub cluster: String,
     /// Whether rcup made it.
     pub own: bool,
+    /// When it was looked at, in seconds since 1970.
+    pub looked_at: u64,
     /// Its nodes; those of rcup in the order of the plan.
     pub nodes: Vec<NodeFound>,
     /// Bus ports that were tried.
@@ -42,7 +44,7 @@ pub struct NodeFound {
     pub server: Option<ServerFacts>,
     /// What a client inside its container sees; asked only of those that do not answer from here.
     pub inside: Option<Inside>,
-    /// When its certificate ends, in seconds since 1970.
+    /// When the certificate that it serves ends, in seconds since 1970; `None` without TLS.
     pub certificate_ends: Option<u64>,
     /// How many keys it holds of slots that are in doubt.
     pub keys: BTreeMap<u16, u64>,

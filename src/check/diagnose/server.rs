@@ -13,6 +13,57 @@ fn servers(all: &Observations) -> impl Iterator<Item = (&NodeFound, &ServerFacts
         .filter_map(|node| Some((node, node.server.as_ref()?)))
 }
 
+/// From how many seconds before its end on a certificate is told: two weeks leave time to have a new one signed.
+const SOON: u64 = 14 * 24 * 3600;
+
+/// Nodes whose certificate ends soon. One that has ended keeps the node silent, and is told with that.
+pub(super) fn certificates(all: &Observations) -> Vec<Finding> {
+    let ending = all.nodes.iter().filter_map(|node| {
+        let ends = node.certificate_ends.filter(|_| node.answer.is_ok())?;
+        let left = ends.saturating_sub(all.looked_at);
+        (left < SOON).then(|| (node, moment(ends), left / (24 * 3600)))
+    });
+    let ending: Vec<(&NodeFound, String, u64)> = ending.collect();
+    let Some(days) = ending.iter().map(|(_, _, days)| *days).min() else {
+        return Vec::new();
+    };
+    let what = match ending.as_slice() {
+        [(node, ..)] => format!("the certificate of {} ends within {} days", node.name, days + 1),
+        several => format!(
+            "certificates of {} nodes end within {} days",
+            several.len(),
+            days + 1
+        ),
+    };
+    vec![
+        Finding::new(
+            "certificate-ends",
+            what,
+            "From then on clients refuse them, and so do the other nodes as soon as a bus link has to be made anew.",
+        )
+        .warning()
+        .on(ending.iter().map(|(node, _, _)| &node.name))
+        .seen(
+            ending
+                .iter()
+                .map(|(node, until, _)| format!("{}: its certificate is valid until {until}", node.name)),
+        )
+        .mended_by([
+            "Put a new certificate in its place, signed by the same authority, on every node; then, without a \
+             restart: CONFIG SET tls-cert-file PATH",
+        ]),
+    ]
+}
+
+/// Seconds since 1970 for a person.
+pub(super) fn moment(seconds: u64) -> String {
+    let at = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
+    at.map_or_else(
+        || "a time beyond all calendars".to_owned(),
+        |at| humantime::format_rfc3339_seconds(at).to_string(),
+    )
+}
+
 /// Nodes whose maxmemory is used up.
 pub(super) fn memory(all: &Observations) -> Vec<Finding> {
     let full = servers(all).filter_map(|(node, server)| {
@@ -75,43 +126,39 @@ pub(super) fn disk(all: &Observations) -> Vec<Finding> {
         } else {
             "Writes go on, and are lost with the server."
         };
-        let (id, what, why, remedy) = if node.logged(&["No space left"]).is_some() {
-            (
+        let save = all.command(node, "BGSAVE");
+        let finding = if node.logged(&["No space left"]).is_some() {
+            Finding::new(
                 "disk-full",
                 format!("the disk of {} is full", node.name),
                 format!("Its data cannot be written to {dir}. {effect}"),
-                format!(
-                    "Make room where {dir} lies (df -h), then: {}",
-                    all.command(node, "BGSAVE")
-                ),
             )
+            .mended_by([format!("Make room where {dir} lies (df -h), then: {save}")])
         } else if node
             .logged(&["Permission denied", "Read-only file system"])
             .is_some()
         {
-            (
+            Finding::new(
                 "misconf",
                 format!("{} may not write its data", node.name),
                 format!("The server's user may not write to {dir}. {effect}"),
-                format!(
-                    "Give {dir} to the server's user (chown, chmod u+w), then: {}",
-                    all.command(node, "BGSAVE")
-                ),
             )
+            .mended_by([format!(
+                "Give {dir} to the server's user (chown, chmod u+w), then: {save}"
+            )])
         } else {
-            (
+            Finding::new(
                 "misconf",
                 format!("{} cannot save its data", node.name),
                 format!("The last attempt to write to {dir} failed; its log says why. {effect}"),
-                format!("Mend what its log says, then: {}", all.command(node, "BGSAVE")),
             )
+            .mended_by([format!("Mend what its log says, then: {save}")])
         };
         findings.push(
-            Finding::new(id, what, why)
+            finding
                 .on([&node.name])
                 .seen(failed)
                 .seen(logged.map(|line| format!("{}, in its log: {line}", node.name)))
-                .mended_by([remedy])
                 .mended_by((snapshot && refuses).then(|| {
                     format!(
                         "Until then, to take writes that may be lost: {}",

@@ -2,16 +2,12 @@
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The `notAfter` of the first certificate in a PEM text, in seconds since 1970 (RFC 5280, 4.1.2.5). `None` when it
-/// is not there.
-pub(super) fn ends(pem: &str) -> Option<u64> {
-    let body = pem.split_once("-----BEGIN CERTIFICATE-----")?.1;
-    let body = body.split_once("-----END CERTIFICATE-----")?.0;
-    let der = base64(body)?;
+/// The `notAfter` of a certificate (DER), in seconds since 1970 (RFC 5280, 4.1.2.5). `None` when it is not there.
+pub(super) fn ends(der: &[u8]) -> Option<u64> {
     // The validity is the only place where two times follow each other: UTCTime is 23, GeneralizedTime is 24.
     (0..der.len()).find_map(|at| {
-        let (_, after) = time(&der, at)?;
-        time(&der, after).map(|(ends, _)| ends)
+        let (_, after) = time(der, at)?;
+        time(der, after).map(|(ends, _)| ends)
     })
 }
 
@@ -45,25 +41,6 @@ fn time(der: &[u8], at: usize) -> Option<(u64, usize)> {
     Some((since.as_secs(), at + 2 + length))
 }
 
-fn base64(text: &str) -> Option<Vec<u8>> {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut bytes = Vec::new();
-    let (mut bits, mut held) = (0_u32, 0);
-    for letter in text
-        .bytes()
-        .filter(|byte| !byte.is_ascii_whitespace() && *byte != b'=')
-    {
-        let value = LETTERS.iter().position(|known| *known == letter)?;
-        bits = (bits << 6 | u32::try_from(value).ok()?) & 0xff_ffff;
-        held += 6;
-        if held >= 8 {
-            held -= 8;
-            bytes.push(u8::try_from((bits >> held) & 0xff).ok()?);
-        }
-    }
-    Some(bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,9 +51,9 @@ mod tests {
         for (year, wanted) in [(2024, 1_704_067_200), (2051, 2_556_144_000)] {
             let mut params = rcgen::CertificateParams::default();
             params.not_after = rcgen::date_time_ymd(year, 1, 1);
-            let pem = params.self_signed(&key).unwrap().pem();
-            assert_eq!(ends(&pem), Some(wanted), "{year}");
+            let signed = params.self_signed(&key).unwrap();
+            assert_eq!(ends(signed.der()), Some(wanted), "{year}");
         }
-        assert_eq!(ends("nothing"), None);
+        assert_eq!(ends(b"nothing"), None);
     }
 }

@@ -2,7 +2,7 @@
 //! node is silent or a link is cut, what is seen from inside.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
@@ -13,36 +13,29 @@ use super::{certificate, inside};
 use crate::check::diagnose::{
     BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place, cut, doubtful,
 };
-use crate::check::{Selection, Suite};
+use crate::check::{CATALOGUE, Selection, Suite, Touch};
 use crate::cluster::handle::Attached;
 use crate::cluster::link::addresses;
 use crate::cluster::validate::{Member, SuiteOptions, Target, astray, run, survey};
 use crate::error::Error;
 use crate::plan::Activity;
-use crate::redis::{Access, Address, NodeConnection};
-use crate::render::certificate_path;
+use crate::redis::{Access, Address, NodeConnection, served_certificate};
 use crate::runtime::{Docker, Faults, LogRequest};
 use crate::spec::OwnUser;
 use crate::topology::{Node, NodeId, Topology};
 
-/// The checks whose failures are told even where no cause is known. All of them only read.
-const CHECKS: [&str; 15] = [
-    "reachable",
-    "cluster-state",
-    "slot-coverage",
-    "node-count",
-    "agreement",
-    "slot-owners",
-    "open-slots",
-    "epochs",
-    "bus-links",
-    "roles",
-    "replication",
-    "node-ids",
-    "persistence",
-    "memory",
-    "clock",
-];
+/// Left out of a diagnosis although it only reads: it measures for a second, and what is slow in one moment is no
+/// state that could be mended.
+const MEASURED: &str = "latency";
+
+/// The checks whose failures are told even where no cause is known: all that only read.
+fn that_read() -> Vec<String> {
+    CATALOGUE
+        .iter()
+        .filter(|entry| entry.touch == Touch::Reads && entry.suite <= Suite::Standard && entry.id != MEASURED)
+        .map(|entry| entry.id.to_owned())
+        .collect()
+}
 
 /// How many bus ports are tried at most: each takes a program in a container.
 const PROBES: usize = 12;
@@ -62,19 +55,12 @@ pub(super) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     all.own = true;
     let looks = topology.nodes.iter().zip(&mut all.nodes);
     join_all(looks.map(|(node, found)| look(runtime, topology, &access, node, found))).await;
-    let suspect = all.nodes.iter().any(|node| node.answer.is_err()) || !cut(&all).is_empty();
-    if suspect && topology.spec.tls() {
-        let ends = join_all(topology.nodes.iter().map(|node| async {
-            let pem = runtime
-                .read_file(&node.name, &certificate_path(node))
-                .await
-                .ok()??;
-            certificate::ends(&pem)
+    if access.authority().is_some() {
+        let looks = topology.nodes.iter().zip(&mut all.nodes);
+        join_all(looks.map(|(node, found)| async {
+            found.certificate_ends = certificate(addresses(topology, node)).await;
         }))
         .await;
-        for (found, ends) in all.nodes.iter_mut().zip(ends) {
-            found.certificate_ends = ends;
-        }
     }
     let tries: Vec<(String, String, String, u16)> = tries(&all);
     all.probes = join_all(tries.into_iter().map(|(from, to, host, port)| async move {
@@ -94,9 +80,29 @@ pub(super) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     all
 }
 
+/// When the certificate ends that is served at the first of these addresses that serves one.
+async fn certificate(addresses: impl IntoIterator<Item = Address>) -> Option<u64> {
+    for address in addresses {
+        let shown = tokio::time::timeout(CONNECT, served_certificate(&address)).await;
+        if let Ok(Some(der)) = shown {
+            return certificate::ends(&der);
+        }
+    }
+    None
+}
+
 /// A cluster of somebody else.
-pub(super) async fn found(target: &Target<'_>) -> Observations {
+pub(super) async fn found(target: &Target<'_>, access: &Access) -> Observations {
     let mut all = said(target).await;
+    if access.authority().is_some() {
+        let looks = target.members.iter().zip(&mut all.nodes);
+        join_all(looks.map(|(member, found)| async {
+            // A link leads to where the node was found, which may be another address than the one it is known by.
+            let at = member.link.as_ref().map(|link| link.address().clone()).ok();
+            found.certificate_ends = certificate(at.into_iter().chain(address_of(member))).await;
+        }))
+        .await;
+    }
     let mut tries = tries(&all);
     // From here it makes no difference which node misses the link.
     tries.sort_by(|one, other| one.1.cmp(&other.1));
@@ -129,8 +135,7 @@ fn tries(all: &Observations) -> Vec<(String, String, String, u16)> {
 
 /// What the nodes say of the cluster and of themselves, and where the addresses lead that they tell.
 async fn said(target: &Target<'_>) -> Observations {
-    let only = CHECKS.map(str::to_owned).to_vec();
-    let selection = Selection::new(Suite::Standard, only, Vec::new()).unwrap_or_default();
+    let selection = Selection::new(Suite::Standard, that_read(), Vec::new()).unwrap_or_default();
     let options = SuiteOptions::default().selection(selection).write(false);
     let links = target.links();
     let (answers, servers, checks, misled) = tokio::join!(
@@ -167,6 +172,9 @@ async fn said(target: &Target<'_>) -> Observations {
     let mut all = Observations {
         cluster: target.name.clone(),
         own: target.plan.is_some(),
+        looked_at: SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |since| since.as_secs()),
         nodes,
         probes: Vec::new(),
         mislead: Vec::new(),
@@ -344,4 +352,26 @@ pub(in crate::cluster) async fn greeted(address: &Address, error: &Error) -> Str
 pub(super) fn address_of(member: &Member) -> Option<Address> {
     let (host, port) = member.address.rsplit_once(':')?;
     Some(Address::new(host, port.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_only_reads_and_is_no_measurement_is_looked_at() {
+        let read = that_read();
+        for id in [
+            "config-drift",
+            "full-coverage",
+            "replica-balance",
+            "anti-affinity",
+            "versions",
+            "addresses",
+        ] {
+            assert!(read.iter().any(|known| known == id), "{id}");
+        }
+        let selection = Selection::new(Suite::Standard, read, Vec::new()).unwrap();
+        assert!(!selection.destroys() && !selection.includes("write-read") && !selection.includes(MEASURED));
+    }
 }

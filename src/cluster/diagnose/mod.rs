@@ -59,7 +59,7 @@ impl<R: Faults> Attached<R> {
 impl Endpoint {
     /// As [`Attached::diagnose`], as far as it can be seen from this host.
     pub async fn diagnose(&self) -> Diagnosis {
-        diagnose(&Box::pin(collect::found(self.target())).await)
+        diagnose(&Box::pin(collect::found(self.target(), self.access())).await)
     }
 
     /// As [`Attached::treat`].

@@ -73,6 +73,11 @@ impl Endpoint {
         &self.target
     }
 
+    /// With what it is looked at.
+    pub(in crate::cluster) fn access(&self) -> &Access {
+        &self.access
+    }
+
     fn of(at: Vec<Address>, access: &Access, mut members: Vec<(bool, Member)>) -> Self {
         members.sort_by(|(replica, member), (other_replica, other)| {
             (replica, &member.name).cmp(&(other_replica, &other.name))

@@ -151,8 +151,8 @@ impl<R: Faults> Scene<'_, R> {
         measured.acknowledged = acknowledged;
         let successor = watch
             .promoted()
-            .and_then(|(place, _)| self.others[place].link.as_ref().ok());
-        match writer.lost(successor.unwrap_or(self.victim.link)).await {
+            .map(|(place, _)| self.others[place].name.as_str());
+        match self.lost(&writer, successor.unwrap_or(self.victim.name)).await {
             Ok(lost) => measured.lost = lost,
             Err(why) => {
                 measured
@@ -161,6 +161,21 @@ impl<R: Faults> Scene<'_, R> {
             }
         }
         measured
+    }
+
+    /// How many acknowledged writes the node that serves the slots now does not have; none of them stays there.
+    async fn lost(&self, writer: &Writer<'_>, serving: &str) -> Result<u64, String> {
+        let of = self.others.iter().find(|member| member.name == serving);
+        let link = of
+            .and_then(|member| member.link.as_ref().ok())
+            .unwrap_or(self.victim.link);
+        if link.ping().await.is_ok() {
+            return writer.lost(link).await;
+        }
+        // The connection to a node that was killed ended with it.
+        let again = link.elsewhere(link.address()).await;
+        let again = again.map_err(|error| error.causes().join(": "))?;
+        writer.lost(&again).await
     }
 
     /// Takes the master away, waits for the new one, brings the old one back.

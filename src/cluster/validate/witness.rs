@@ -1,7 +1,7 @@
 //! Who watches a failover: a client that writes all the time, and a pair of eyes on every other node.
 
-use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const PACE: Duration = Duration::from_millis(5);
 /// How long a write may take before it counts as unanswered.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// How long a key of the client lives, in milliseconds: longer than any failover, shorter than a mishap.
+/// How long a key of the client lives, in milliseconds, should its deletion be lost: longer than any failover.
 const KEY_LIFE: &str = "600000";
 
 /// How many keys are counted or deleted at once.
@@ -46,6 +46,8 @@ pub(super) struct Writer<'a> {
     stations: Vec<&'a NodeConnection>,
     tag: u64,
     at: AtomicUsize,
+    /// How many writes were tried; they are numbered from 1.
+    tried: AtomicU64,
     acknowledged: Mutex<Acknowledged>,
 }
 
@@ -55,6 +57,7 @@ impl<'a> Writer<'a> {
             stations,
             tag,
             at: AtomicUsize::new(0),
+            tried: AtomicU64::new(0),
             acknowledged: Mutex::default(),
         }
     }
@@ -70,17 +73,12 @@ impl<'a> Writer<'a> {
 
     /// Writes until `stop`.
     pub(super) async fn write(&self, stop: &CancellationToken, deadline: Instant) {
-        let nth = Mutex::new(0_u64);
         // That the deadline passes is told by what was acknowledged.
         let _ = until("writing ends", deadline, PACE, || async {
             if stop.is_cancelled() {
                 return Ok(Seen::Done(()));
             }
-            let number = {
-                let mut nth = held(&nth);
-                *nth += 1;
-                *nth
-            };
+            let number = self.tried.fetch_add(1, Ordering::Relaxed) + 1;
             let station = self.at.load(Ordering::Relaxed);
             let key = self.key(number);
             let words = ["SET", &key, "1", "PX", KEY_LIFE];
@@ -105,11 +103,13 @@ impl<'a> Writer<'a> {
         .await;
     }
 
-    /// How many of the acknowledged keys a node does not have. They are deleted there.
+    /// How many of the acknowledged keys a node does not have. All keys that were ever tried are deleted there: a
+    /// write whose answer did not come may have been made all the same.
     pub(super) async fn lost(&self, master: &NodeConnection) -> Result<u64, String> {
-        let keys = self.acknowledged().keys;
+        let acknowledged: BTreeSet<u64> = self.acknowledged().keys.into_iter().collect();
+        let tried: Vec<u64> = (1..=self.tried.load(Ordering::Relaxed)).collect();
         let mut lost = 0;
-        for chunk in keys.chunks(CHUNK) {
+        for chunk in tried.chunks(CHUNK) {
             let words: Vec<Vec<String>> = chunk
                 .iter()
                 .map(|nth| vec!["DEL".to_owned(), self.key(*nth)])
@@ -118,7 +118,8 @@ impl<'a> Writer<'a> {
                 .pipeline(&words)
                 .await
                 .map_err(|error| error.causes().join(": "))?;
-            lost += found.iter().filter(|found| **found == 0).count() as u64;
+            let gone = chunk.iter().zip(found).filter(|(_, found)| *found == 0);
+            lost += gone.filter(|(nth, _)| acknowledged.contains(nth)).count() as u64;
         }
         Ok(lost)
     }

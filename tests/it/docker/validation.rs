@@ -33,6 +33,23 @@ async fn keys(cluster: &Cluster) -> u64 {
     all
 }
 
+/// How many scripts the masters have in their caches.
+async fn scripts(cluster: &Cluster) -> u64 {
+    let mut all = 0;
+    for node in cluster.report().nodes {
+        let mut connection = connect(&node.advertised).await;
+        let memory: redis::InfoDict = redis::cmd("INFO")
+            .arg("memory")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        all += memory
+            .get::<u64>("number_of_cached_scripts")
+            .expect("the server counts its scripts");
+    }
+    all
+}
+
 fn assert_in_order(outcome: &Validation, skipped: &[&str]) {
     for check in &outcome.checks {
         let wanted = if skipped.contains(&check.id) {
@@ -60,6 +77,23 @@ async fn a_cluster_in_order_raises_no_alarm_and_keeps_nothing() {
             assert_in_order(&smoke, &[]);
         }
         assert_eq!(keys(&cluster).await, 0, "a key was left behind");
+        assert_eq!(scripts(&cluster).await, 0, "a script was left behind");
+        // The script of somebody else stays, and those of a validation with it: none can be forgotten alone.
+        let mut connection = connect(&cluster.report().nodes[0].advertised).await;
+        let digest: String = redis::cmd("SCRIPT")
+            .arg("LOAD")
+            .arg("return 'of somebody else'")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        attached.validate_with(&suite(Suite::Standard)).await;
+        let said: String = redis::cmd("EVALSHA")
+            .arg(&digest)
+            .arg(0)
+            .query_async(&mut connection)
+            .await
+            .expect("it is there still");
+        assert_eq!(said, "of somebody else");
         drop(cluster);
         name.assert_gone().await;
     }
