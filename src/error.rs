@@ -183,6 +183,16 @@ impl Error {
         }
         causes
     }
+
+    /// Why, in one line: the causes, or where there is none the error itself.
+    pub fn reason(&self) -> String {
+        let causes = self.causes();
+        if causes.is_empty() {
+            self.to_string()
+        } else {
+            causes.join(": ")
+        }
+    }
 }
 
 impl fmt::Display for Error {

@@ -302,7 +302,7 @@ mod tests {
         );
         let short = judged(Roles::AsPlanned, &|all| {
             everywhere(all, 0, |line| {
-                line.slots = vec![crate::topology::SlotRange::new(0, 5459)]
+                line.slots = vec![crate::topology::SlotRange::new(0, 5459)];
             });
         });
         assert!(

@@ -11,7 +11,9 @@ use crate::check::NodeLine;
 /// link that is being dialled in vain shows as connected, so the other node's failure counts too.
 pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
     let mut cut = Vec::new();
-    for (node, view) in all.seen() {
+    // Two with one id take each other's messages, so that links to both come and go; that is told by itself.
+    let twin = |node: &NodeFound| all.nodes.iter().filter(|other| other.id() == node.id()).count() > 1;
+    for (node, view) in all.seen().into_iter().filter(|(node, _)| !twin(node)) {
         let links = node.server.as_ref().and_then(|server| server.links.as_deref());
         for line in view
             .nodes
@@ -22,7 +24,7 @@ pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
                 links.is_none_or(|links| links.iter().any(|link| link.outgoing && link.node == line.id));
             let down = !line.connected || !linked || line.troubles().next().is_some();
             // A node that is silent has a finding of its own.
-            if let Some(other) = all.by_id(&line.id).filter(|_| down) {
+            if let Some(other) = all.by_id(&line.id).filter(|other| down && !twin(other)) {
                 cut.push((node, other, line));
             }
         }

@@ -29,8 +29,14 @@ const EXPLAINED: [(&str, &[&str]); 16] = [
         ],
     ),
     ("cluster-state", &["state-fail"]),
-    ("slot-coverage", &["orphan-slots", "master-down", "strangers"]),
-    ("node-count", &["dead-node", "handshake", "strangers", "bus-link"]),
+    (
+        "slot-coverage",
+        &["orphan-slots", "master-down", "strangers", "bus-link"],
+    ),
+    (
+        "node-count",
+        &["dead-node", "handshake", "strangers", "bus-link", "same-id"],
+    ),
     (
         "agreement",
         &[
@@ -46,7 +52,7 @@ const EXPLAINED: [(&str, &[&str]); 16] = [
     ),
     ("slot-owners", &["disputed-slots"]),
     ("open-slots", &["open-slots"]),
-    ("bus-links", &["bus-link", "strangers"]),
+    ("bus-links", &["bus-link", "strangers", "same-id"]),
     (
         "roles",
         &[
@@ -497,6 +503,31 @@ mod tests {
         let diagnosis = diagnose(&all);
         let link = diagnosis.of("bus-link").next().unwrap();
         assert!(link.why.contains("a certificate has expired"), "{link:#?}");
+    }
+
+    #[test]
+    fn two_nodes_with_one_id_are_told_without_the_links_that_suffer_from_it() {
+        let mut all = healthy();
+        let lines = view(&mut all, 4).nodes.clone();
+        view(&mut all, 5).nodes = lines;
+        for at in 0..4 {
+            view(&mut all, at).nodes[4].connected = false;
+        }
+        let diagnosis = diagnose(&all);
+        assert!(
+            cut(&all).is_empty() && diagnosis.of("bus-link").next().is_none(),
+            "{diagnosis:#?}"
+        );
+        let twins = diagnosis.of("same-id").next().unwrap();
+        assert_eq!(
+            twins.nodes,
+            [all.nodes[4].name.clone(), all.nodes[5].name.clone()]
+        );
+        assert!(
+            twins.remedy[0].ends_with("--node 6 -- CLUSTER RESET HARD"),
+            "{twins:#?}"
+        );
+        assert_eq!(twins.remedy[1], format!("docker restart {}", all.nodes[5].name));
     }
 
     #[test]

@@ -268,6 +268,14 @@ pub(super) fn twins(all: &Observations) -> Vec<Finding> {
             .mended_by(nodes.iter().skip(1).map(|node| {
                 format!("On the one that is the copy: {}", all.command(node, "CLUSTER RESET HARD"))
             }))
+            .mended_by(nodes.iter().skip(1).map(|node| {
+                // It has learned the other's address as its own, and tells that one until it starts anew.
+                if all.own {
+                    format!("docker restart {}", node.name)
+                } else {
+                    format!("Then restart it, at {}, and introduce it anew with CLUSTER MEET.", node.address())
+                }
+            }))
             .on(names)
         })
         .collect()

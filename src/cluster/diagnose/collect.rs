@@ -324,12 +324,7 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
 /// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
 /// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens.
 pub(in crate::cluster) async fn greeted(address: &Address, error: &Error) -> String {
-    let causes = error.causes();
-    let why = if causes.is_empty() {
-        error.to_string()
-    } else {
-        causes.join(": ")
-    };
+    let why = error.reason();
     let hung_up = ["broken pipe", "reset", "closed", "end of file", "terminated"];
     if !hung_up.iter().any(|word| why.to_lowercase().contains(word)) {
         return why;

@@ -25,7 +25,7 @@ pub(in crate::cluster) async fn advertised(links: &Links, write: bool) -> Vec<Ch
     for (answer, link) in told.into_iter().zip(links.iter()) {
         match answer {
             Ok(map) => maps.push(sorted(map)),
-            Err(error) => detail.push(format!("{}: {}", link.address(), error.causes().join(": "))),
+            Err(error) => detail.push(format!("{}: {}", link.address(), error.reason())),
         }
     }
     // Which replicas are told depends on what each node knows of their progress, and is no contradiction.
@@ -112,7 +112,7 @@ async fn told_by_nodes(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
                 port: line.port,
                 id: line.id,
             })),
-            Err(error) => failures.push(format!("{}: {}", link.address(), error.causes().join(": "))),
+            Err(error) => failures.push(format!("{}: {}", link.address(), error.reason())),
         }
     }
     (endpoints, failures)
@@ -125,7 +125,7 @@ async fn told_by_shards(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
     for (answer, link) in answers.into_iter().zip(links.iter()) {
         match answer {
             Ok(told) => endpoints.extend(told),
-            Err(error) => failures.push(format!("{}: {}", link.address(), error.causes().join(": "))),
+            Err(error) => failures.push(format!("{}: {}", link.address(), error.reason())),
         }
     }
     (endpoints, failures)
@@ -145,12 +145,9 @@ async fn reach(links: &Links, endpoint: &Endpoint) -> Result<NodeConnection, Str
     let address = Address::new(&endpoint.host, endpoint.port);
     let link = match links.iter().find(|link| *link.address() == address) {
         Some(link) => link.clone(),
-        None => links
-            .elsewhere(&address)
-            .await
-            .map_err(|error| error.causes().join(": "))?,
+        None => links.elsewhere(&address).await.map_err(|error| error.reason())?,
     };
-    let id = link.my_id().await.map_err(|error| error.causes().join(": "))?;
+    let id = link.my_id().await.map_err(|error| error.reason())?;
     if id == endpoint.id {
         Ok(link)
     } else {
@@ -182,7 +179,7 @@ async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId
         match answers {
             Ok((_, Some(read), 1)) if read == at => None,
             Ok(other) => Some(format!("{at}: read something else than was written: {other:?}")),
-            Err(error) => Some(format!("{at}: {}", error.causes().join(": "))),
+            Err(error) => Some(format!("{at}: {}", error.reason())),
         }
     }))
     .await;

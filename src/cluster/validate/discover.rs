@@ -123,7 +123,7 @@ async fn neighbours(seed: &NodeConnection) -> Result<Vec<(bool, Member)>> {
 }
 
 fn refused(address: &Address, error: &Error) -> Error {
-    let why = error.causes().join(": ");
+    let why = error.reason();
     let hint = if why.starts_with("NOAUTH") || why.starts_with("NOPERM") || why.starts_with("WRONGPASS") {
         "Give the password with --password-env VARIABLE, and the user with --username."
     } else if why.contains("cluster support disabled") {
@@ -172,7 +172,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
 
 /// The connection to an address, if the node behind it is the right one.
 async fn right(seed: &NodeConnection, address: &Address, id: &NodeId) -> Result<NodeConnection, String> {
-    let told = |error: Error| error.causes().join(": ");
+    let told = |error: Error| error.reason();
     let link = seed.elsewhere(address).await.map_err(told)?;
     let is = link.my_id().await.map_err(told)?;
     if is == *id {

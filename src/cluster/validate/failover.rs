@@ -174,7 +174,7 @@ impl<R: Faults> Scene<'_, R> {
         }
         // The connection to a node that was killed ended with it.
         let again = link.elsewhere(link.address()).await;
-        let again = again.map_err(|error| error.causes().join(": "))?;
+        let again = again.map_err(|error| error.reason())?;
         writer.lost(&again).await
     }
 
@@ -185,6 +185,7 @@ impl<R: Faults> Scene<'_, R> {
                 writer.acknowledged().keys.len() >= WARM
             })
             .await;
+        writer.leave();
         let begun = Instant::now();
         let deed = match warm {
             Ok(()) => self.deed().await,
@@ -349,7 +350,7 @@ async fn reconnected(members: &[Member]) -> Vec<Member> {
             member.link = link
                 .elsewhere(link.address())
                 .await
-                .map_err(|error| error.causes().join(": "));
+                .map_err(|error| error.reason());
         }
         member
     }))
@@ -386,10 +387,11 @@ async fn restored(target: &Target<'_>, victim: &Master<'_>) -> Result<()> {
         Ok(if master {
             Seen::Done(())
         } else {
-            Seen::NotYet(asked.err().map_or_else(
-                || "it is still a replica".to_owned(),
-                |error| error.causes().join(": "),
-            ))
+            Seen::NotYet(
+                asked
+                    .err()
+                    .map_or_else(|| "it is still a replica".to_owned(), |error| error.reason()),
+            )
         })
     })
     .await?;

@@ -38,7 +38,7 @@ pub(super) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
             link,
             key: key(master.tag(), &format!("load:{nth}")),
         })
-        .map_err(|error| format!("{}: {}", master.name, error.causes().join(": ")))
+        .map_err(|error| format!("{}: {}", master.name, error.reason()))
     }))
     .await;
     let clients: Vec<Client> = opened.into_iter().collect::<Result<_, _>>()?;

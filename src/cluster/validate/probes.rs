@@ -91,12 +91,7 @@ pub(super) async fn waits(masters: &[Master<'_>]) -> Vec<Trial> {
             let link = match master.link.elsewhere(master.link.address()).await {
                 Ok(link) => link,
                 Err(error) => {
-                    return Trial::exactly(
-                        master.name,
-                        &what,
-                        replicas.to_string(),
-                        error.causes().join(": "),
-                    );
+                    return Trial::exactly(master.name, &what, replicas.to_string(), error.reason());
                 }
             };
             let own = key(master.tag(), "wait");

@@ -36,9 +36,9 @@ async fn subscribe<'a>(member: &'a Member, command: &str, channel: &str) -> Ear<
         Err(why) => return deaf(why.clone()),
     };
     match link.listen().await {
-        Err(error) => deaf(error.causes().join(": ")),
+        Err(error) => deaf(error.reason()),
         Ok((link, messages)) => match link.subscribe(command, channel).await {
-            Err(error) => deaf(error.causes().join(": ")),
+            Err(error) => deaf(error.reason()),
             Ok(()) => Ear {
                 node: &member.name,
                 stands: "subscribed".to_owned(),

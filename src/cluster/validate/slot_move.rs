@@ -33,12 +33,12 @@ pub(super) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
         .link
         .pipeline::<(String, String)>(&asking(&["SET", &own, "there", "PX", KEY_LIFE]))
         .await
-        .map_or_else(|error| error.causes().join(": "), |(_, answer)| answer);
+        .map_or_else(|error| error.reason(), |(_, answer)| answer);
     let gone = to
         .link
         .pipeline::<(String, u64)>(&asking(&["DEL", &own]))
         .await
-        .map_or_else(|error| error.causes().join(": "), |(_, count)| count.to_string());
+        .map_or_else(|error| error.reason(), |(_, count)| count.to_string());
     let (importing, migrating) = (half.importing.clone(), half.migrating.clone());
     let closed = half.close().await;
     Ok(vec![

@@ -49,7 +49,7 @@ impl Target<'_> {
     pub(in crate::cluster) async fn views(&self) -> Vec<Answer> {
         join_all(self.members.iter().map(|member| async {
             match &member.link {
-                Ok(link) => link.view().await.map_err(|error| error.causes().join(": ")),
+                Ok(link) => link.view().await.map_err(|error| error.reason()),
                 Err(why) => Err(why.clone()),
             }
         }))

@@ -1,7 +1,7 @@
 //! Who watches a failover: a client that writes all the time, and a pair of eyes on every other node.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub(super) struct Writer<'a> {
     stations: Vec<&'a NodeConnection>,
     tag: u64,
     at: AtomicUsize,
+    /// Whether the master is being taken away: until then an answer that is late is no reason to leave it.
+    leaves: AtomicBool,
     /// How many writes were tried; they are numbered from 1.
     tried: AtomicU64,
     acknowledged: Mutex<Acknowledged>,
@@ -57,6 +59,7 @@ impl<'a> Writer<'a> {
             stations,
             tag,
             at: AtomicUsize::new(0),
+            leaves: AtomicBool::new(false),
             tried: AtomicU64::new(0),
             acknowledged: Mutex::default(),
         }
@@ -65,6 +68,11 @@ impl<'a> Writer<'a> {
     /// What was acknowledged until now.
     pub(super) fn acknowledged(&self) -> Acknowledged {
         held(&self.acknowledged).clone()
+    }
+
+    /// From now on it turns to the replicas where the master does not answer.
+    pub(super) fn leave(&self) {
+        self.leaves.store(true, Ordering::Relaxed);
     }
 
     fn key(&self, nth: u64) -> String {
@@ -94,9 +102,10 @@ impl<'a> Writer<'a> {
                     }
                 }
                 // A client does not go back to a master that has failed it.
-                _ => self
+                _ if self.leaves.load(Ordering::Relaxed) => self
                     .at
                     .store(station % (self.stations.len() - 1) + 1, Ordering::Relaxed),
+                _ => {}
             }
             Ok(Seen::NotYet("it goes on".to_owned()))
         })
@@ -114,10 +123,7 @@ impl<'a> Writer<'a> {
                 .iter()
                 .map(|nth| vec!["DEL".to_owned(), self.key(*nth)])
                 .collect();
-            let found: Vec<u64> = master
-                .pipeline(&words)
-                .await
-                .map_err(|error| error.causes().join(": "))?;
+            let found: Vec<u64> = master.pipeline(&words).await.map_err(|error| error.reason())?;
             let gone = chunk.iter().zip(found).filter(|(_, found)| *found == 0);
             lost += gone.filter(|(nth, _)| acknowledged.contains(nth)).count() as u64;
         }
