@@ -14,6 +14,7 @@ use crate::topology::{NodeId, Topology};
 
 /// How strictly roles are compared with the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Roles {
     /// Every node has the role that was planned.
     AsPlanned,

@@ -152,6 +152,7 @@ pub struct ServerFacts {
 
 /// The directives of a running server.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Configured {
     /// By name.
     Known(BTreeMap<String, String>),

@@ -7,6 +7,7 @@ use super::finding::{Check, Status};
 /// How the master was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Way {
     /// `CLUSTER FAILOVER` on its replica.
     Command,

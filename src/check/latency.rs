@@ -94,6 +94,7 @@ pub struct Threshold {
 
 /// A percentile that is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Percentile {
     /// The median.
     P50,

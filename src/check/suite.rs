@@ -7,6 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// How much is looked at. Each holds the one before.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Suite {
     /// What `up` proves before it returns: some milliseconds.
     Smoke,
@@ -30,6 +31,7 @@ impl Suite {
 
 /// What a check does to the cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Touch {
     /// It only reads.
     Reads,

@@ -4,6 +4,7 @@ use super::finding::Check;
 
 /// What should come of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Wanted {
     /// Exactly this answer.
     Exactly(String),

@@ -8,6 +8,7 @@ use crate::topology::{NodeId, SlotRange, Topology};
 
 /// A thing to do on one node of a cluster that holds no key. Indices count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Mend {
     /// The node does not know all others: introduce them.
     Introduce {

@@ -21,6 +21,7 @@ pub struct NetworkSeen {
 
 /// What a container is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Activity {
     /// It was made and has never run.
     #[default]

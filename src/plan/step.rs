@@ -10,6 +10,7 @@ use crate::topology::Formation;
 
 /// One effect. The executor carries it out and decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Step {
     /// Makes the network, which also claims its subnet and the ports in its labels.
     CreateNetwork(NetworkRequest),

@@ -10,6 +10,7 @@ use crate::topology::{Formation, Node, Topology, size};
 
 /// The way `up` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Decision {
     /// Nothing is there: make it.
     Create,

@@ -75,6 +75,7 @@ pub struct EngineDetails {
 
 /// How much of the engine is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Scope {
     /// All networks and containers, whoever made them.
     Everything,

@@ -17,6 +17,7 @@ const LONGEST_PASSWORD: usize = 512;
 /// [`Password::Any`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Hidden", into = "Hidden")]
+#[non_exhaustive]
 pub enum Password {
     /// One that rcup makes for a new cluster; for a cluster that is there, whichever it has.
     Any,

@@ -57,6 +57,7 @@ const CATEGORIES: [&str; 32] = [
 /// Its serialized form says only whether there is something to prove.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Shown", into = "Shown")]
+#[non_exhaustive]
 pub enum Login {
     /// With a password of which only this is kept: its SHA-256, in 64 hexadecimal digits.
     Hash(Secret),

@@ -46,6 +46,7 @@ impl fmt::Display for Role {
 /// How the nodes announce themselves to clients, once it is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Announce {
     /// By the address on the bridge network.
     Ip,
@@ -89,6 +90,7 @@ impl Announce {
 /// How the cluster is formed, once it is decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Formation {
     /// Every node boots with a `nodes.conf` in which the future masters are replicas; each is then
     /// promoted with `CLUSTER FAILOVER TAKEOVER`. A replica's view of the cluster is `ok` on its first

@@ -269,6 +269,7 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
             prop_assert!(!missing.is_empty());
             plans.push(remove(&ours, false, "test"));
         }
+        other => prop_assert!(false, "nobody knows {other:?}"),
     }
     for step in plans
         .iter()

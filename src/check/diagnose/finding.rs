@@ -86,6 +86,7 @@ impl Finding {
 
 /// One thing that rcup can do. Nodes are named as in the findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Action {
     /// Start a container that has ended.
     Start {

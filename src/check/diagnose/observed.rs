@@ -95,6 +95,7 @@ pub struct Inside {
 
 /// What came of trying a bus port.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BusAnswer {
     /// Somebody listens there.
     Open,

@@ -42,6 +42,7 @@ pub struct EngineTrouble {
 
 /// What kind of engine it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// On this kernel, as root.
     Native,

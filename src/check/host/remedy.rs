@@ -2,6 +2,7 @@
 
 /// Where the containers run, as seen from here.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Seat {
     /// On this machine's kernel.
     Here,
@@ -24,6 +25,7 @@ pub enum Seat {
 
 /// What is changed.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Change {
     /// Kernel settings, by name.
     Sysctls(Vec<(&'static str, String)>),

@@ -11,6 +11,7 @@ use crate::topology::Announce;
 /// Clients that learn the cluster from the same answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Family {
     /// Those that read `CLUSTER SLOTS`: most of them.
     Slots,

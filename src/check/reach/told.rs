@@ -10,6 +10,7 @@ use crate::topology::{Announce, NodeId};
 /// By which answer a client is told an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Source {
     /// `CLUSTER SLOTS`.
     Slots,
@@ -42,6 +43,7 @@ impl Source {
 /// From where an address was tried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Place {
     /// This host.
     Host,

@@ -41,8 +41,8 @@ impl Env {
     /// The same as the flag has it.
     pub fn standing(&self) -> &'static str {
         match self.vantage() {
-            Vantage::Host => "host",
             Vantage::Network => "network",
+            _ => "host",
         }
     }
 }

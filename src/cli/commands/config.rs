@@ -53,7 +53,7 @@ impl Line {
             (Some(Source::File), _) => "file",
             (None, Origin::Profile) => "profile",
             (None, Origin::Fitted) => "fitted",
-            (None, Origin::Default) => "default",
+            (None, _) => "default",
         };
         Self {
             name: setting.name.into_owned(),

@@ -13,8 +13,8 @@ use super::table::{Cell, Table};
 pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> String {
     let mut head = vec!["CLIENTS THAT READ"];
     head.extend(verification.places.iter().map(|place| match place {
-        Place::Host => "FROM THIS HOST",
         Place::Network => "FROM THE NETWORK",
+        _ => "FROM THIS HOST",
     }));
     head.push("SUCH AS");
     let mut table = Table::new(&head);
@@ -103,8 +103,8 @@ fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict
 fn addresses(verification: &Verification) -> Table {
     let mut head = vec!["NODE", "TOLD AS"];
     head.extend(verification.places.iter().map(|place| match place {
-        Place::Host => "HOST",
         Place::Network => "NETWORK",
+        _ => "HOST",
     }));
     head.push("BY");
     let mut table = Table::new(&head);

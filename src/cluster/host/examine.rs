@@ -22,6 +22,7 @@ use crate::topology::{Image, choose_ports, choose_subnet};
 
 /// Where the kernel's settings are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Reading {
     /// On this machine if the containers run on its kernel, else through a container.
     #[default]

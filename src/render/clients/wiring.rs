@@ -7,6 +7,7 @@ use crate::topology::{Announce, Node, Topology};
 
 /// Where a client stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Vantage {
     /// On this host, or wherever the published ports are.
     #[default]

@@ -7,6 +7,7 @@ use serde::Serialize;
 /// Where a value comes from, as far as the specification tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Origin {
     /// rcup sets it for every cluster.
     Default,

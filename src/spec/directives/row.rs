@@ -5,6 +5,7 @@ use super::super::{Engine, Server};
 
 /// What a directive's value looks like. Whether a number is in range, the server judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Kind {
     /// `yes` or `no`.
     Bool,
