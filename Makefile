@@ -3,16 +3,17 @@
 CARGO ?= cargo
 RCUP = target/release/rcup
 ROUNDS ?= 100
+CHAOS ?= 200
 
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test api bench soak images build clean
+.PHONY: help up down check lint test api bench bench-fixture soak chaos images build clean
 
 help: ## Tell what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Variables: ARGS (more flags for up, bench and soak), ROUNDS (of the soak; $(ROUNDS))."
+	@echo "  Variables: ARGS (more flags for up, bench and soak), ROUNDS (of the soak; $(ROUNDS)), CHAOS (runs; $(CHAOS))."
 
 up: build ## Start a cluster of 3 masters with a replica each, and validate it
 	scripts/ensure-docker.sh
@@ -44,6 +45,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh
 	$(CARGO) test --locked
+	$(CARGO) test --locked --test it -- --ignored api::
 
 api: ## Compare the library's public items with docs/api.txt (UPDATE_API=1 writes them)
 	$(CARGO) test --locked --test it -- --ignored api::
@@ -54,10 +56,22 @@ bench: build ## Measure beside the raw API and the classic way (10 to 20 minutes
 	scripts/ensure-neighbours.sh
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
 
+bench-fixture: ## Measure what a fixture costs: sharing, resetting, reusing, ten at once (some minutes)
+	scripts/ensure-docker.sh
+	$(CARGO) build --locked
+	RCUP=target/debug/rcup scripts/ensure-images.sh one
+	$(CARGO) bench --locked --bench fixture -- $(ARGS)
+
 soak: build ## Start, use and remove ROUNDS clusters, tolerating no error
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh tests
 	$(CARGO) bench --locked --bench soak -- --rounds $(ROUNDS) $(ARGS)
+
+chaos: ## End CHAOS runs by signals at random moments, and sweep once
+	scripts/ensure-docker.sh
+	$(CARGO) build --locked
+	RCUP=target/debug/rcup scripts/ensure-images.sh tests
+	RCUP_CHAOS=$(CHAOS) $(CARGO) test --locked --test it -- --nocapture docker::chaos::one_sweep
 
 images: build ## Make the local images that the tests use, where they are missing
 	scripts/ensure-docker.sh

@@ -15,6 +15,7 @@ mod report;
 mod stats;
 #[path = "../subject/mod.rs"]
 mod subject;
+mod target;
 mod ways;
 
 use std::panic::AssertUnwindSafe;
@@ -30,9 +31,10 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use classic::Compose;
 use raw::{Order, Way};
-use report::{Machine, Size, Target};
+use report::Size;
 use stats::{Samples, median};
 use subject::{Engine, Outcome, Subject, Up, Wanted, run};
+use target::{Machine, Target};
 
 /// All clusters of this program begin so.
 const PREFIX: &str = "bench-";

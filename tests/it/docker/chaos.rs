@@ -46,6 +46,33 @@ fn ended_run(name: &str, image: &str, nth: usize) {
     run.wait().expect("rcup ends");
 }
 
+/// A test that starts a cluster by the library, uses it, and would go on for long.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "run by the next one, in a process that is ended"]
+async fn a_test_of_the_library() {
+    let name = std::env::var("RCUP_CHAOS_NAME").expect("the name of the cluster");
+    let builder = Cluster::builder().name(name).image(any_image().await);
+    let cluster = builder.masters(1).replicas(1).up().await.unwrap();
+    let mut client = cluster.client().await.unwrap();
+    let () = client.set("a", 1).await.unwrap();
+    std::future::pending::<()>().await;
+}
+
+/// Starts such a test, kills it after some time, and returns when it has ended.
+fn killed_test(name: &str) {
+    let mut test = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact", "docker::chaos::a_test_of_the_library"])
+        .env("RCUP_CHAOS_NAME", name)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("this program runs");
+    std::thread::sleep(Duration::from_millis(rand::rng().random_range(0..LONGEST)));
+    test.kill().expect("it is there");
+    test.wait().expect("it ends");
+}
+
 /// The names of the clusters of this test that are there.
 async fn there(prefix: &str) -> BTreeSet<String> {
     let observed = docker().observe(&Scope::Clusters).await.unwrap();
@@ -55,6 +82,11 @@ async fn there(prefix: &str) -> BTreeSet<String> {
         .filter(|name| name.starts_with(prefix))
         .cloned()
         .collect()
+}
+
+#[expect(clippy::print_stderr, reason = "a soak is run for its figures")]
+fn tell(runs: usize, before: usize, swept: usize, left: usize) {
+    eprintln!("chaos: {runs} runs ended; {before} left something; the sweep removed {swept}; {left} remain");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,16 +115,30 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
         let (prefix, image) = (prefix.clone(), image.clone());
         tokio::task::spawn_blocking(move || {
             for nth in (lane..runs).step_by(3) {
-                // All three signals on every lane.
-                ended_run(&format!("{prefix}-{nth}"), &image, nth / 3 + lane);
+                let name = format!("{prefix}-{nth}");
+                // All three signals on every lane, and among four a test that is killed.
+                if nth / 3 % 4 == 3 {
+                    killed_test(&name);
+                } else {
+                    ended_run(&name, &image, nth / 3 + lane);
+                }
             }
         })
     });
     for lane in futures_util::future::join_all(lanes).await {
         lane.unwrap();
     }
+    let before = there(&prefix).await;
     let swept = prune(&docker(), &Silent).await.unwrap();
     let left = there(&prefix).await;
+    if std::env::var_os("RCUP_CHAOS").is_some() {
+        tell(
+            runs,
+            before.difference(&living).count(),
+            swept.len(),
+            left.difference(&living).count(),
+        );
+    }
     for name in left.difference(&living) {
         down(&docker(), &name.parse().unwrap(), false, &Silent)
             .await
@@ -108,6 +154,44 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
     }
     drop(owned);
     assert_eq!(there(&prefix).await, BTreeSet::new());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_of_up_goes_with_the_owner_that_it_is_given() {
+    let _turn = turn().await;
+    let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
+    let name = rcup::cluster::made_up("it-owned");
+    let image = any_image().await;
+    let up = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args([
+            "up",
+            name.as_str(),
+            "--image",
+            &image,
+            "--masters",
+            "1",
+            "--replicas",
+            "0",
+        ])
+        .args(["--quiet", "--owner", &owner.id().to_string()])
+        .output()
+        .unwrap();
+    assert!(up.status.success(), "{}", String::from_utf8_lossy(&up.stderr));
+    prune(&docker(), &Silent).await.unwrap();
+    assert_eq!(there(name.as_str()).await.len(), 1, "its owner lives");
+    owner.kill().unwrap();
+    owner.wait().unwrap();
+    prune(&docker(), &Silent).await.unwrap();
+    assert_eq!(there(name.as_str()).await.len(), 0);
+    let gone = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args(["up", name.as_str(), "--owner", &owner.id().to_string()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&gone.stderr).into_owned();
+    assert!(
+        !gone.status.success() && told.contains("a process that lives"),
+        "{told}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
