@@ -1,9 +1,5 @@
 """The plugin for real: redis-py against the clusters of both scopes. `RCUP_BIN` names the program."""
 
-import json
-import os
-import subprocess
-
 import pytest
 from redis.cluster import ClusterNode, RedisCluster
 
@@ -31,17 +27,32 @@ def test_the_session_has_one_cluster(rcup_cluster):
     assert client(rcup_cluster).get("key:7") == b"7"
 
 
-def test_a_test_may_have_its_own(rcup_cluster, rcup_cluster_function):
+def test_a_test_may_have_its_own_and_break_it(rcup_cluster, rcup_cluster_function):
     seen.append(rcup_cluster_function.name)
     assert rcup_cluster_function.name != rcup_cluster.name
-    assert client(rcup_cluster_function).dbsize() == 0
+    redis = client(rcup_cluster_function)
+    redis.set("left", "behind")
+    redis.config_set("maxmemory-samples", 9, target_nodes=RedisCluster.ALL_NODES)
+    assert client(rcup_cluster).get("left") is None
 
 
-def test_its_own_is_gone_afterwards():
-    program = os.environ.get("RCUP_BIN", "rcup")
-    listed = subprocess.run([program, "list", "--output", "json"], capture_output=True, check=True)
-    names = [cluster["name"] for cluster in json.loads(listed.stdout)["clusters"]]
-    assert seen[0] in names and seen[1] not in names
+def test_the_next_one_gets_it_as_new(rcup_cluster_function):
+    assert rcup_cluster_function.name == seen[1]
+    redis = client(rcup_cluster_function)
+    assert redis.dbsize() == 0
+    samples = redis.config_get("maxmemory-samples", target_nodes=RedisCluster.ALL_NODES)
+    assert {of_node["maxmemory-samples"] for of_node in samples.values()} == {"5"}
+    # Beyond any reset.
+    rcup_cluster_function.down()
+
+
+def test_what_is_beyond_a_reset_is_replaced(rcup_cluster_function):
+    assert rcup_cluster_function.name not in seen
+    assert client(rcup_cluster_function).set("a", 1)
+
+
+def test_a_reset_says_what_was_mended(rcup_cluster_function):
+    assert rcup_cluster_function.reset()["mended"] == []
 
 
 def test_a_failure_says_what_rcup_said():

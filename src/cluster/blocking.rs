@@ -13,6 +13,7 @@ use super::report::Report;
 use super::reset::Reset;
 use super::using::NodeLog;
 use super::{Attached as AttachedInner, client};
+use crate::check::Check;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::Docker;
 use crate::spec::ClusterName;
@@ -39,6 +40,16 @@ impl Builder {
     /// As [`Builder::up`].
     pub fn up_blocking(self) -> Result<Cluster> {
         wait(self.up()).map(|inner| Cluster { inner })
+    }
+}
+
+impl Builder {
+    /// [`Builder::reuse`] for whoever does not await.
+    ///
+    /// # Errors
+    /// As [`Builder::reuse`].
+    pub fn reuse_blocking(self) -> Result<Cluster> {
+        wait(self.reuse()).map(|inner| Cluster { inner })
     }
 }
 
@@ -143,6 +154,43 @@ impl Attached {
     /// [`ErrorKind::Redis`] when the cluster does not answer.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.urls()?, &wait(self.inner.access())?)
+    }
+
+    /// The cluster's name.
+    pub fn name(&self) -> &ClusterName {
+        self.inner.topology().name()
+    }
+
+    /// The node with this index, from 1.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when there is none.
+    pub fn node(&self, index: usize) -> Result<Node> {
+        self.inner.node(index).map(|inner| Node { inner })
+    }
+
+    /// What every node has printed, at most so many lines from the end of each.
+    ///
+    /// # Errors
+    /// What the engine refused to tell.
+    pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
+        wait(self.inner.logs(tail))
+    }
+
+    /// Brings the cluster back to what it was when it was made, without a key.
+    ///
+    /// # Errors
+    /// As [`AttachedInner::reset`].
+    pub fn reset(&self) -> Result<Reset> {
+        wait(self.inner.reset(None))
+    }
+
+    /// What `up` proves, as it stands now.
+    ///
+    /// # Errors
+    /// When there is no executor to ask with.
+    pub fn validate(&self) -> Result<Vec<Check>> {
+        wait(async { Ok(self.inner.validate().await) })
     }
 
     /// The cluster as it is, every node asked.

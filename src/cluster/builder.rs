@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
 use super::handle::Cluster;
 use super::options::UpOptions;
@@ -137,10 +136,17 @@ impl Builder {
         if options.owner.is_none() {
             options.owner = Some(Owner::this_process()?);
         }
-        let span = tracing::info_span!("up", cluster = %spec.name());
-        let mut cluster = Cluster::up(runtime, &spec, &options).instrument(span).await?;
-        cluster.remember().await?;
-        Ok(cluster)
+        Cluster::up(runtime, &spec, &options).await
+    }
+
+    /// A cluster that an earlier test has left, as new after a reset, or else a new one: [`Cluster::reuse`] on the engine
+    /// that Docker's own client would take. It outlives this process.
+    ///
+    /// # Errors
+    /// As [`Cluster::reuse`].
+    pub async fn reuse(self) -> Result<Cluster> {
+        let (spec, options) = self.parts()?;
+        Cluster::reuse(Docker::find()?, &spec, &options).await
     }
 
     /// The specification and the options, checked.

@@ -16,6 +16,7 @@ use super::link::{Links, Started, gather};
 use super::lock::Lock;
 use super::making::{Kind, Making};
 use super::prove::prove;
+use super::settings::Settings;
 use crate::check::{Answer, Check, Roles};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
@@ -56,6 +57,8 @@ pub(super) struct Outcome {
     /// What every node said when it was proven.
     pub(super) answers: Vec<Answer>,
     pub(super) timings: Timings,
+    /// With what a new cluster was made, where its nodes could be asked.
+    pub(super) settings: Option<Settings>,
 }
 
 impl<R: Runtime> Executor<'_, R> {

@@ -8,10 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::aside::aside;
 use super::execute::Executor;
+use super::made;
 use super::making::Making;
 use super::wait::between_looks;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
+use crate::plan::labels::RUN;
 use crate::plan::remove;
 use crate::redis::Access;
 use crate::runtime::{Runtime, Scope};
@@ -163,14 +165,21 @@ pub(super) async fn clear<R: Runtime>(
     let cancel = CancellationToken::new();
     let deadline = Instant::now() + UNDO;
     let mut begun = BTreeSet::new();
+    let mut runs = BTreeSet::new();
     let mut stuck: Option<(usize, Error)> = None;
     let mut moved = Instant::now();
     let mut quiet_since = Instant::now();
     loop {
         let observed = runtime.observe(&clearing.scope).await?;
         let plan = remove(&observed, clearing.keep_volumes, clearing.cause);
+        runs.extend(
+            observed
+                .all_labels()
+                .filter_map(|labels| labels.get(RUN).cloned()),
+        );
         if plan.is_empty() {
             if !clearing.abandoned || quiet_since.elapsed() >= QUIET {
+                runs.iter().for_each(|run| made::forget(run));
                 return Ok(Removed::of(&begun));
             }
             between_looks().await;

@@ -1,17 +1,21 @@
 //! A cluster in the hand: the face of the library.
 
+use std::fs::File;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use tokio::sync::OnceCell;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 
 use super::execute::{Outcome, Timings};
 use super::guard::{Clearing, Guard, Removed, clear};
 use super::keep::keep;
 use super::link::reachable;
 use super::lock::lock;
+use super::made;
 use super::options::UpOptions;
+use super::pool::reuse;
 use super::report::{Report, State};
 use super::secrets;
 use super::settings::Settings;
@@ -32,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// A running cluster.
 ///
 /// One that [`Cluster::up`] made is removed when the handle is dropped, on any thread and in a panic too,
-/// unless [`Cluster::keep`] lets it live. One that was there before stays.
+/// unless [`Cluster::keep`] lets it live. One that was there before stays, as does one of [`Cluster::reuse`].
 pub struct Cluster<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
@@ -43,7 +47,9 @@ pub struct Cluster<R: Runtime = Docker> {
     total: Duration,
     guard: Guard<R>,
     adopted: bool,
-    settings: Option<Settings>,
+    settings: Settings,
+    /// The claim on a cluster that others use afterwards.
+    used: Option<File>,
 }
 
 impl<R: Runtime> std::fmt::Debug for Cluster<R> {
@@ -54,6 +60,21 @@ impl<R: Runtime> std::fmt::Debug for Cluster<R> {
     }
 }
 
+impl<R: Faults> Cluster<R> {
+    /// A cluster of this specification that an earlier user has left, as new after a reset, or else a new one. Its name
+    /// follows from the specification; that of `spec` counts for nothing. It is this handle's alone, and the option's
+    /// owner's as long as that lives; then it stays for the next, for an hour after it was made where the options say
+    /// nothing else.
+    ///
+    /// # Errors
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`] for a specification that keeps keys, [`ErrorKind::Timeout`] when too many
+    /// are in use.
+    pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
+        let span = tracing::info_span!("reuse");
+        reuse(runtime, spec, options).instrument(span).boxed().await
+    }
+}
+
 impl<R: Runtime> Cluster<R> {
     /// Starts the cluster, or adopts the running one when it matches. When this returns, the readiness
     /// contract holds on every node and every advertised address has answered from here.
@@ -61,8 +82,9 @@ impl<R: Runtime> Cluster<R> {
     /// # Errors
     /// Whatever failed; what was made is removed first, unless the options keep it.
     pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
+        let span = tracing::info_span!("up", cluster = %spec.name());
         // Boxed, because it is large and deep, and whoever awaits it would have to carry it.
-        up(runtime, spec, options).boxed().await
+        up(runtime, spec, options).instrument(span).boxed().await
     }
 
     /// What [`Cluster::up`] would do now. Changes nothing.
@@ -86,6 +108,11 @@ impl<R: Runtime> Cluster<R> {
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none of that name.
     pub async fn attach(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
+        let span = tracing::info_span!("attach", cluster = %name);
+        Self::attached(runtime, name).instrument(span).await
+    }
+
+    async fn attached(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
         let observed = runtime.observe(&Scope::Cluster(name.clone())).await?;
         let Some(labels) = observed.all_labels().next() else {
             return Err(not_found(name));
@@ -107,7 +134,9 @@ impl<R: Runtime> Cluster<R> {
         guard: Guard<R>,
         adopted: bool,
     ) -> Self {
+        let settings = outcome.settings;
         Self {
+            settings: settings.unwrap_or_else(|| made::of(&topology, &secrets)),
             runtime,
             topology,
             secrets,
@@ -117,8 +146,17 @@ impl<R: Runtime> Cluster<R> {
             total: Duration::ZERO,
             guard,
             adopted,
-            settings: None,
+            used: None,
         }
+    }
+
+    /// Others have it when this handle is gone.
+    pub(super) fn use_alone(&mut self, claim: File) {
+        self.used = Some(claim);
+    }
+
+    pub(super) fn took(&mut self, total: Duration) {
+        self.total = total;
     }
 
     pub(super) fn timed(&mut self, phase: Phase, took: Duration, total: Duration) {
@@ -145,18 +183,18 @@ impl<R: Runtime> Cluster<R> {
         secrets::access(&self.secrets)
     }
 
-    /// What [`Cluster::reset`] brings back: nothing until [`Cluster::remember`] was called.
-    pub fn settings(&self) -> Option<&Settings> {
-        self.settings.as_ref()
+    /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
+    /// there before, and of which nobody on this machine remembers them, those that rcup has planned.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
-    /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`]. The builder does
-    /// that as soon as the cluster is ready.
+    /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`] on this handle.
     ///
     /// # Errors
     /// [`ErrorKind::Unhealthy`] when a node does not answer.
     pub async fn remember(&mut self) -> Result<()> {
-        self.settings = Some(Settings::read(&self.topology, &self.access()).await?);
+        self.settings = Settings::read(&self.topology, &self.access()).await?;
         Ok(())
     }
 
@@ -221,7 +259,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// Lets the cluster live on after this handle, but not after its owner.
-    pub(super) fn release(&mut self) {
+    pub fn release(&mut self) {
         self.guard.disarm();
     }
 
@@ -230,9 +268,11 @@ impl<R: Runtime> Cluster<R> {
     /// # Errors
     /// What the engine refused to remove.
     pub async fn down(mut self) -> Result<Removed> {
+        let span = tracing::info_span!("down", cluster = %self.name());
         let scope = Scope::Cluster(self.name().clone());
         let clearing = Clearing::of(scope, "the cluster is taken down");
-        let removed = clear(&self.runtime, &clearing, &crate::event::Silent).await;
+        let removed = clear(&self.runtime, &clearing, &crate::event::Silent);
+        let removed = removed.instrument(span).await;
         self.guard.disarm();
         removed
     }
@@ -440,7 +480,8 @@ impl<R: Faults> Attached<R> {
         };
         let target = self.target(user).await;
         // Boxed, because it is large, and whoever awaits it would have to carry it.
-        Box::pin(run(&target, options, Some(&self.runtime))).await
+        let span = tracing::info_span!("validate", cluster = %self.topology.name());
+        Box::pin(run(&target, options, Some(&self.runtime)).instrument(span)).await
     }
 }
 
@@ -461,6 +502,18 @@ fn serving(answers: &[Answer]) -> bool {
 /// # Errors
 /// What the engine refused to remove.
 pub async fn down<R: Runtime>(
+    runtime: &R,
+    name: &ClusterName,
+    keep_volumes: bool,
+    observer: &dyn Observer,
+) -> Result<Removed> {
+    let span = tracing::info_span!("down", cluster = %name);
+    removed(runtime, name, keep_volumes, observer)
+        .instrument(span)
+        .await
+}
+
+async fn removed<R: Runtime>(
     runtime: &R,
     name: &ClusterName,
     keep_volumes: bool,

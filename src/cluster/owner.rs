@@ -32,6 +32,7 @@ impl Owner {
                 ErrorKind::Io,
                 format!("the system does not tell when process {pid} began"),
             )
+            .hint("An owner is a process that lives: give its id, such as `$$` in a shell.")
         })?;
         Ok(Self {
             pid,

@@ -12,7 +12,7 @@ use super::link::{Links, all_reachable, reachable};
 use super::prove::prove;
 use super::settings::Settings;
 use super::wait::{Seen, pace, until};
-use crate::check::{NodeView, Roles, all_passed, judge};
+use crate::check::{Answer, Check, NodeView, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Activity, ContainerSeen, Mend, Observed, damaged, mend};
 use crate::redis::{Access, NodeConnection};
@@ -40,37 +40,45 @@ pub(super) async fn reset<R: Faults>(
     runtime: &R,
     topology: &Topology,
     access: &Access,
-    settings: Option<&Settings>,
+    settings: &Settings,
 ) -> Result<Reset> {
+    let (reset, _) = proven(runtime, topology, access, settings).await?;
+    Ok(reset)
+}
+
+/// The same with the proof that the cluster is ready.
+pub(super) async fn proven<R: Faults>(
+    runtime: &R,
+    topology: &Topology,
+    access: &Access,
+    settings: &Settings,
+) -> Result<(Reset, (Vec<Check>, Vec<Answer>))> {
     let begun = Instant::now();
     let deadline = begun + LONGEST;
     let mut mended = wake(runtime, topology).await?;
     mended.extend(plug_in(runtime, topology, access).await?);
     let links = all_reachable(topology, access, deadline).await?;
     wipe(&links).await?;
-    if let Some(settings) = settings {
-        mended.extend(settings.restore(topology, &links).await?);
-    }
+    mended.extend(settings.restore(topology, &links).await?);
     straighten(topology, &links, deadline, &mut mended).await?;
-    prove(topology, Roles::AsPlanned, &links, deadline).await?;
+    let proof = prove(topology, Roles::AsPlanned, &links, deadline).await?;
     empty(topology, &links, deadline).await?;
-    if let Some(settings) = settings {
-        // Where something was mended, it is asked once more; where nothing was, this was the proof.
-        if mended.iter().any(|what| what.starts_with("set ")) {
-            let again = settings.restore(topology, &links).await?;
-            if !again.is_empty() {
-                return Err(
-                    Error::new(ErrorKind::Unhealthy, "the settings do not stay as they were set")
-                        .details(again)
-                        .hint("Start the cluster anew with `rcup down` and `rcup up`."),
-                );
-            }
+    // Where something was mended, it is asked once more; where nothing was, this was the proof.
+    if mended.iter().any(|what| what.starts_with("set ")) {
+        let again = settings.restore(topology, &links).await?;
+        if !again.is_empty() {
+            return Err(
+                Error::new(ErrorKind::Unhealthy, "the settings do not stay as they were set")
+                    .details(again)
+                    .hint("Start the cluster anew with `rcup down` and `rcup up`."),
+            );
         }
     }
-    Ok(Reset {
+    let reset = Reset {
         mended,
         ms: u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX),
-    })
+    };
+    Ok((reset, proof))
 }
 
 /// Starts what was stopped and lets go on what was paused.

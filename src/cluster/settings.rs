@@ -9,7 +9,8 @@ use tokio::time::{Duration, Instant};
 use super::link::{Links, all_reachable};
 use crate::error::{Error, Result};
 use crate::redis::{Access, NodeConnection};
-use crate::spec::split_rules;
+use crate::render::users_acl;
+use crate::spec::{Secrets, bytes, split_rules};
 use crate::topology::Topology;
 
 /// How long the nodes may take to answer.
@@ -32,6 +33,9 @@ const LEFT_OUT: [&str; 9] = [
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     nodes: Vec<NodeSettings>,
+    /// Whether they are from the plan: then a user's rules are as rcup writes them, and a server tells them otherwise.
+    #[serde(default)]
+    planned: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +56,34 @@ impl Settings {
     /// Asks every node.
     pub(super) async fn read(topology: &Topology, access: &Access) -> Result<Self> {
         let links = all_reachable(topology, access, Instant::now() + PATIENCE).await?;
+        Self::of(&links).await
+    }
+
+    /// Asks every node over a connection that is open.
+    pub(super) async fn of(links: &Links) -> Result<Self> {
         let nodes = try_join_all(links.iter().map(read)).await?;
-        Ok(Self { nodes })
+        Ok(Self {
+            nodes,
+            planned: false,
+        })
+    }
+
+    /// As the plan has them: the directives that rcup writes, and no user but those that were asked for. What a
+    /// server has by itself is not among them.
+    pub(super) fn planned(topology: &Topology, secrets: &Secrets) -> Self {
+        let text = users_acl(topology, secrets);
+        let nodes = topology.nodes.iter().map(|node| NodeSettings {
+            config: crate::render::settings(topology, node)
+                .into_iter()
+                .filter(|setting| !LEFT_OUT.contains(&setting.name.as_ref()))
+                .map(|setting| (setting.name.into_owned(), told(&setting.value)))
+                .collect(),
+            users: users_in(text.lines()),
+        });
+        Self {
+            nodes: nodes.collect(),
+            planned: true,
+        }
     }
 
     /// Brings them back where they differ, and says where that was.
@@ -72,11 +102,26 @@ impl Settings {
                     mended.push(format!("set {} on node {} back", names.join(", "), node.index));
                     link.configure(&config).await?;
                 }
-                for words in users(&is, wanted) {
-                    mended.push(format!("set user {} on node {} back", words[2], node.index));
+                let commands = users(&is, wanted);
+                for words in &commands {
                     let words: Vec<&str> = words.iter().map(String::as_str).collect();
                     link.command::<::redis::Value>(&words).await?;
                 }
+                // Two ways to write the same rules make the same user, and nothing had to be set back.
+                let after = if self.planned && !commands.is_empty() {
+                    Some(read(link).await?)
+                } else {
+                    None
+                };
+                let changed = |name: &String| {
+                    let after = after.as_ref();
+                    after.is_none_or(|after| rules(&is, name) != rules(after, name))
+                };
+                let set_back = commands
+                    .iter()
+                    .map(|words| &words[2])
+                    .filter(|name| changed(name));
+                mended.extend(set_back.map(|name| format!("set user {name} on node {} back", node.index)));
                 Ok::<_, Error>(mended)
             });
         Ok(try_join_all(each).await?.into_iter().flatten().collect())
@@ -91,8 +136,13 @@ async fn read(link: &NodeConnection) -> Result<NodeSettings> {
         ])
         .await?;
     config.retain(|name, _| !LEFT_OUT.contains(&name.as_str()));
-    let users = users
-        .into_iter()
+    let users = users_in(users.iter().map(String::as_str));
+    Ok(NodeSettings { config, users })
+}
+
+/// Users by their names, from lines as a server tells and reads them.
+fn users_in<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
+    lines
         .filter_map(|line| {
             let (name, rules) = line.strip_prefix("user ")?.split_once(' ')?;
             // The default, which servers print only after a user was changed.
@@ -101,8 +151,23 @@ async fn read(link: &NodeConnection) -> Result<NodeSettings> {
             let told: Vec<&str> = told.map(String::as_str).collect();
             Some((name.to_owned(), told.join(" ")))
         })
-        .collect();
-    Ok(NodeSettings { config, users })
+        .collect()
+}
+
+/// A value of a configuration file as a server tells it.
+fn told(value: &str) -> String {
+    match bytes(value) {
+        Ok(bytes) => bytes.to_string(),
+        Err(_) => value.trim_matches('"').to_owned(),
+    }
+}
+
+/// A user's rules in an order that says nothing.
+fn rules(node: &NodeSettings, name: &str) -> Option<Vec<String>> {
+    let rules = node.users.get(name)?;
+    let mut words: Vec<String> = split_rules(rules).iter().map(|rule| in_order(rule)).collect();
+    words.sort();
+    Some(words)
 }
 
 /// The directives that have another value than wanted, with the wanted one.
@@ -121,17 +186,7 @@ fn users(is: &NodeSettings, wanted: &NodeSettings) -> Vec<Vec<String>> {
     let names: BTreeSet<&String> = is.users.keys().chain(wanted.users.keys()).collect();
     names
         .into_iter()
-        .filter(|name| {
-            let sorted = |node: &NodeSettings| {
-                node.users.get(*name).map(|rules| {
-                    let mut words: Vec<String> =
-                        split_rules(rules).iter().map(|rule| in_order(rule)).collect();
-                    words.sort();
-                    words
-                })
-            };
-            sorted(is) != sorted(wanted)
-        })
+        .filter(|name| rules(is, name) != rules(wanted, name))
         .map(|name| match wanted.users.get(name) {
             None => words("DELUSER", name),
             Some(rules) => {
@@ -208,9 +263,29 @@ mod tests {
     }
 
     #[test]
+    fn the_plan_has_what_a_server_tells() {
+        use crate::spec::{ClusterSpec, Engine};
+        let spec = ClusterSpec::builder().set("maxmemory=50mb".parse().unwrap());
+        let surroundings = crate::topology::surroundings(Engine::Redis, "8.0.2");
+        let topology = Topology::new(&spec.build().unwrap(), &surroundings).unwrap();
+        let planned = Settings::planned(&topology, &Secrets::default());
+        let first = &planned.nodes[0];
+        assert_eq!(planned.nodes.len(), topology.nodes.len());
+        assert_eq!(first.config["maxmemory"], (50 * 1024 * 1024).to_string());
+        assert_eq!(first.config["port"], topology.nodes[0].port.to_string());
+        let users: Vec<&String> = first.users.keys().collect();
+        assert_eq!(users, ["default"]);
+        assert_eq!(
+            rules(first, "default").unwrap().join(" "),
+            "&* +@all nopass on ~*"
+        );
+    }
+
+    #[test]
     fn settings_do_not_show() {
         let settings = Settings {
             nodes: vec![node(&[("logfile", "x")], &[("default", "#hash")])],
+            planned: false,
         };
         assert_eq!(format!("{settings:?}"), "Settings { nodes: 1, .. }");
     }

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::guard::{Clearing, Removed, clear};
 use super::lock::{abandoned, settle, try_lock};
 use super::owner::presence;
+use super::pool::unused;
 use super::testing::forget;
 use super::wait::{Seen, between_looks, until};
 use crate::error::{Error, Result};
@@ -153,6 +154,8 @@ async fn sweep<R: Runtime>(
 ) -> (Vec<Swept>, Option<Error>) {
     let outcomes: Vec<Option<Result<Swept>>> = stream::iter(found)
         .map(|leftover| async move {
+            // Held until the cluster and the file are gone.
+            let _claim = unused(&leftover.name)?;
             let lock = match try_lock(endpoint, leftover.name.as_str()) {
                 Ok(lock) => lock?,
                 Err(error) => return Some(Err(error)),

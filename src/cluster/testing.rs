@@ -254,16 +254,11 @@ impl Run {
             return Ok((attached, settings));
         }
         let mut cluster = Cluster::up(docker.clone(), &self.spec, &self.options).await?;
-        cluster.remember().await?;
-        let settings = cluster.settings().cloned();
+        let settings = cluster.settings().clone();
         let made = !cluster.was_adopted();
         cluster.release();
         drop(cluster);
         let attached = Cluster::attach(docker, self.spec.name()).await?;
-        let settings = match settings {
-            Some(settings) => settings,
-            None => attached.settings().await?,
-        };
         self.files
             .write("ready", &serde_json::to_vec(&settings).unwrap_or_default())?;
         if made {

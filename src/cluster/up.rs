@@ -13,10 +13,12 @@ use super::handle::Cluster;
 use super::host;
 use super::image::resolve;
 use super::lock::{Lock, lock};
+use super::made;
 use super::making::Making;
 use super::options::UpOptions;
 use super::place::{Lessons, Reach, is_this_machine, machine, network, surroundings};
 use super::secrets;
+use super::settings::Settings;
 use super::sweep::{beside, nobodys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
@@ -334,6 +336,7 @@ impl<R: Runtime> Start<'_, R> {
             match self.attempt(engine, &image, &lessons, &mut guard).boxed().await {
                 Ok((topology, secrets, mut outcome)) => {
                     outcome.timings.insert(Phase::Image, image_took);
+                    outcome.settings = self.settings(&topology, &outcome).await;
                     return Ok(self.finish(topology, secrets, outcome, guard, false));
                 }
                 Err(Failed { topology, error }) => {
@@ -354,6 +357,22 @@ impl<R: Runtime> Start<'_, R> {
             }
         }
         Err(interrupted())
+    }
+
+    /// What a reset brings back. Also where nobody can be asked any more the cluster is ready, and a reset goes by
+    /// the plan.
+    async fn settings(&self, topology: &Topology, outcome: &Outcome) -> Option<Settings> {
+        let links = outcome.links.as_ref()?;
+        match self.in_time(Settings::of(links)).await {
+            Ok(settings) => {
+                made::keep(topology, &settings);
+                Some(settings)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the settings of a new cluster could not be read");
+                None
+            }
+        }
     }
 
     /// One attempt at one place. The choice of the place is locked until the network claims it.

@@ -10,6 +10,7 @@ use super::client::connection;
 use super::guard::Removed;
 use super::handle::{Attached, Cluster, down};
 use super::link::reachable;
+use super::made;
 use super::node::NodeHandle;
 use super::reset::{Reset, reset};
 use super::settings::Settings;
@@ -146,13 +147,22 @@ impl<R: Runtime> Attached<R> {
 }
 
 impl<R: Faults> Attached<R> {
-    /// As [`Cluster::reset`]. Settings and users become those given; without any, they stay as they are.
+    /// As [`Cluster::reset`]. Settings and users become those given; without any, those with which the cluster was
+    /// made, as far as this machine knows them, or else those that rcup has planned.
     ///
     /// # Errors
     /// As [`Cluster::reset`].
     pub async fn reset(&self, settings: Option<&Settings>) -> Result<Reset> {
         let span = tracing::info_span!("reset", cluster = %self.topology().name());
         let access = self.access().await?;
+        let made;
+        let settings = match settings {
+            Some(settings) => settings,
+            None => {
+                made = made::of(self.topology(), self.secrets().await?);
+                &made
+            }
+        };
         reset(self.runtime(), self.topology(), &access, settings)
             .instrument(span)
             .await

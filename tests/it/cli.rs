@@ -18,6 +18,7 @@ const VERBS: [&str; 24] = [
     "stop",
     "start",
     "restart",
+    "reset",
     "run",
     "prune",
     "list",

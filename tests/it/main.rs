@@ -18,3 +18,4 @@ mod scene;
 mod schemas;
 mod scripts;
 mod snippets;
+mod spans;

@@ -13,8 +13,12 @@ import pytest
 
 __all__ = ["Cluster", "RcupError", "rcup_cluster", "rcup_cluster_function"]
 
-#: How long a cluster lives at most, should pytest be killed: then the next rcup removes it.
+#: How long a cluster lives at most, should even its owner's end go unnoticed.
 TTL = "6h"
+
+#: In the controller of xdist: the name of the cluster that its workers share, and whether one of them has used it.
+_SHARED = pytest.StashKey[str]()
+_USED = pytest.StashKey[bool]()
 
 
 class RcupError(RuntimeError):
@@ -31,6 +35,10 @@ def _run(*args: str) -> str:
     return done.stdout
 
 
+def _new_name() -> str:
+    return f"pytest-{uuid.uuid4().hex[:12]}"
+
+
 class Cluster:
     """A running cluster."""
 
@@ -41,10 +49,14 @@ class Cluster:
         self.env = env
 
     @classmethod
-    def up(cls, args: list[str]) -> "Cluster":
-        """Starts a cluster under a name of its own."""
-        name = f"pytest-{uuid.uuid4().hex[:12]}"
-        report = json.loads(_run("up", name, "--ttl", TTL, "--output", "json", *args))
+    def up(cls, args: list[str], name: str | None = None, owner: int | None = None) -> "Cluster":
+        """Starts a cluster under a name of its own, or takes part in the one of that name.
+
+        When the process `owner` has ended, the next rcup on this machine removes the cluster.
+        """
+        name = name or _new_name()
+        life = ["--ttl", TTL] if owner is None else ["--ttl", TTL, "--owner", str(owner)]
+        report = json.loads(_run("up", name, *life, "--output", "json", *args))
         try:
             env = json.loads(_run("env", name, "--format", "json"))
         except Exception:
@@ -76,9 +88,13 @@ class Cluster:
         """What the nodes have printed."""
         return _run("logs", self.name, "--tail", str(tail))
 
+    def reset(self) -> dict:
+        """Brings the cluster back to what it was when it was made, without a key, and says what was mended."""
+        return json.loads(_run("reset", self.name, "--yes", "--output", "json"))
+
     def down(self) -> None:
-        """Removes the cluster."""
-        _run("down", self.name)
+        """Removes the cluster, with its volumes if it has some."""
+        _run("down", self.name, "--volumes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -88,23 +104,74 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("rcup_args", "flags of `rcup up` for the clusters of rcup_cluster", default="")
 
 
-def _cluster(config: pytest.Config):
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node) -> None:
+    """In the controller of xdist, before a worker starts: all of them share one cluster, which is the controller's."""
+    stash = node.config.stash
+    if _SHARED not in stash:
+        stash[_SHARED] = _new_name()
+    node.workerinput["rcup_name"] = stash[_SHARED]
+    node.workerinput["rcup_owner"] = os.getpid()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error) -> None:
+    """In the controller of xdist, when a worker has ended. One that crashed does not tell whether it used the cluster."""
+    if error or getattr(node, "workeroutput", {}).get("rcup_used"):
+        node.config.stash[_USED] = True
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The last worker is out: the controller removes what they have shared."""
+    if config.stash.get(_USED, False) and not config.getoption("--rcup-keep"):
+        _run("down", config.stash[_SHARED], "--volumes")
+
+
+def _up(config: pytest.Config, name: str | None = None, owner: int | None = None) -> Cluster:
     args = config.getoption("--rcup-args")
-    cluster = Cluster.up(shlex.split(config.getini("rcup_args") if args is None else args))
-    try:
-        yield cluster
-    finally:
-        if not config.getoption("--rcup-keep"):
-            cluster.down()
+    words = shlex.split(config.getini("rcup_args") if args is None else args)
+    # What is kept outlives pytest.
+    owner = None if config.getoption("--rcup-keep") else owner or os.getpid()
+    return Cluster.up(words, name, owner)
 
 
 @pytest.fixture(scope="session")
 def rcup_cluster(pytestconfig: pytest.Config):
-    """One cluster for all tests of the session."""
-    yield from _cluster(pytestconfig)
+    """One cluster for all tests of the session, across the workers of xdist too."""
+    worker = getattr(pytestconfig, "workerinput", None)
+    if worker and "rcup_name" in worker:
+        pytestconfig.workeroutput["rcup_used"] = True
+        yield _up(pytestconfig, worker["rcup_name"], worker["rcup_owner"])
+        return
+    cluster = _up(pytestconfig)
+    try:
+        yield cluster
+    finally:
+        if not pytestconfig.getoption("--rcup-keep"):
+            cluster.down()
+
+
+@pytest.fixture(scope="session")
+def _rcup_own(pytestconfig: pytest.Config):
+    """The cluster of the tests that have it alone, one after the other."""
+    own: list[Cluster] = []
+    yield own
+    if not pytestconfig.getoption("--rcup-keep"):
+        for cluster in own:
+            cluster.down()
 
 
 @pytest.fixture
-def rcup_cluster_function(pytestconfig: pytest.Config):
-    """A cluster for one test, which may break it."""
-    yield from _cluster(pytestconfig)
+def rcup_cluster_function(pytestconfig: pytest.Config, _rcup_own: list):
+    """A cluster as new that one test has alone, to break it.
+
+    The next such test gets the same one after a reset, or another where it is beyond that.
+    """
+    if _rcup_own:
+        try:
+            _rcup_own[0].reset()
+        except RcupError:
+            _rcup_own.pop().down()
+    if not _rcup_own:
+        _rcup_own.append(_up(pytestconfig))
+    return _rcup_own[0]

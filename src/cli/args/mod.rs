@@ -102,6 +102,8 @@ pub enum Verb {
     Start(StartArgs),
     /// Restart nodes one after the other, while the others serve
     Restart(Restart),
+    /// Bring a cluster back to what it was when it was made, without a key
+    Reset(Reset),
     /// Start a cluster, run a command with its settings, and remove it again
     Run(Box<Run>),
     /// Remove what dead runs have left behind, and what is past its `--ttl`
@@ -215,6 +217,13 @@ pub struct Up {
     pub spec: Spec,
     #[command(flatten)]
     pub start: Start,
+    /// Process for which a new cluster is made: when it has ended, the next rcup removes the cluster [default: none]
+    #[arg(long, value_name = "PID", help_heading = "Start")]
+    pub owner: Option<u32>,
+    /// Take a cluster with these settings that an earlier user has left, as new after a reset, or make one; it is the
+    /// owner's as long as that lives, and stays for the next one, for an hour in all where no --ttl is given
+    #[arg(long, requires = "owner", conflicts_with = "name", help_heading = "Start")]
+    pub reuse: bool,
 }
 
 #[derive(Args, Debug)]
@@ -317,6 +326,21 @@ pub struct Restart {
 
 #[derive(Args, Debug)]
 #[command(
+    after_help = "Between two tests, in much less time than a new cluster takes: the keys, scripts and functions are gone, \
+                  roles, slots, replicas, settings and users are as they were, stopped nodes run, and all of it is proven on \
+                  every node.\n\nExamples:\n  rcup reset\n  rcup reset orders --output json | jq -r '.mended[]'"
+)]
+pub struct Reset {
+    /// Name of the cluster
+    #[arg(default_value = "default")]
+    pub name: ClusterName,
+    /// Lose the keys of a cluster that keeps them on volumes, without a question
+    #[arg(long, short)]
+    pub yes: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(
     after_help = "The exit code is the command's own; 128 and the signal's number where a signal ended it. Signals to rcup are \
                   passed on. The command finds the settings of `rcup env` and RCUP_CLUSTER, the cluster's name, in its \
                   environment. Whatever happens to rcup, the cluster goes: should rcup be killed, the next one removes \
@@ -327,6 +351,10 @@ pub struct Run {
     /// Name of the cluster [default: a new one]
     #[arg(long, value_name = "NAME")]
     pub name: Option<ClusterName>,
+    /// Take a cluster with these settings that an earlier run has left, as new after a reset, or make one; it stays for
+    /// the next run, for an hour in all where no --ttl is given
+    #[arg(long, conflicts_with = "name")]
+    pub reuse: bool,
     /// Directory for logs, states and events when the start or the command fails
     #[arg(long, value_name = "DIR", env = "RCUP_ARTIFACTS", hide_env_values = true)]
     pub artifacts: Option<std::path::PathBuf>,

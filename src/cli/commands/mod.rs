@@ -20,6 +20,7 @@ mod logs;
 mod man;
 mod power;
 mod prune;
+mod reset;
 mod run;
 mod status;
 mod up;
@@ -49,6 +50,7 @@ pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
         Verb::Stop(args) => wait(power::stop(args, terminal)),
         Verb::Start(args) => wait(power::start(args, terminal)),
         Verb::Restart(args) => wait(power::restart(args, terminal)),
+        Verb::Reset(args) => wait(reset::run(args, terminal)),
         Verb::Run(args) => wait(run::run(*args, terminal)),
         Verb::Prune(args) => wait(prune::run(args, terminal)),
         Verb::List => wait(list::run(terminal)),

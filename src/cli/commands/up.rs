@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
 use rcup::cluster::Report;
+use rcup::spec::Owner;
 use rcup::{Cluster, ClusterSpec, Docker, UpOptions};
 use serde::Serialize;
 
@@ -31,12 +32,23 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
         .cancel(interrupt::token(terminal, spec.name()))
         .observer(progress.clone());
     options.ttl = args.start.ttl;
-    let started = Box::pin(Cluster::up(Docker::find()?, &spec, &options)).await;
+    options.owner = args.owner.map(Owner::process).transpose()?;
+    let docker = Docker::find()?;
+    let started = if args.reuse {
+        Box::pin(Cluster::reuse(docker, &spec, &options)).await
+    } else {
+        Box::pin(Cluster::up(docker, &spec, &options)).await
+    };
     progress.stop();
     let mut cluster = started?;
-    // From here on the cluster is the user's, whether or not anybody reads what follows.
-    cluster.keep();
-    if args.start.ttl.is_some() && cluster.was_adopted() {
+    // From here on the cluster is the user's, or its owner's, whether or not anybody reads what follows.
+    if args.owner.is_some() {
+        cluster.release();
+    } else {
+        cluster.keep();
+    }
+    let says_how_long = args.start.ttl.is_some() || args.owner.is_some();
+    if says_how_long && cluster.was_adopted() && !args.reuse {
         terminal.warn("the cluster was there before, and lives as long as it was given then");
     }
     let report = cluster.report();

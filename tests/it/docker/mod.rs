@@ -1,5 +1,6 @@
 //! Against a real engine: one invariant each. Whatever these tests need and do not find fails them.
 
+mod action;
 mod adoption;
 mod bad_luck;
 mod broken;
@@ -17,8 +18,10 @@ mod own_engine;
 mod patient;
 mod persistence;
 mod publish;
+mod python;
 mod remote;
 mod reset;
+mod reuse;
 mod run;
 mod secrecy;
 mod security;
@@ -96,6 +99,16 @@ pub async fn images() -> [String; 3] {
 /// The server for what does not depend on it.
 pub async fn any_image() -> String {
     image(Engine::Redis, 8, 0).await
+}
+
+/// The interpreter with redis-py and pytest.
+pub fn python() -> std::path::PathBuf {
+    let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
+    assert!(
+        python.exists(),
+        "there is no redis-py: make it with scripts/ensure-python.sh"
+    );
+    python
 }
 
 /// A name nobody else uses, whose objects are removed when it goes.

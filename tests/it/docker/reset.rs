@@ -4,11 +4,12 @@ use redis::AsyncCommands as _;
 use std::time::Duration;
 
 use rcup::cluster::Reset;
-use rcup::spec::Engine;
+use rcup::spec::{Engine, Login, Password, User};
 use rcup::topology::Role;
-use rcup::{Cluster, ErrorKind};
+use rcup::{Cluster, ClusterSpec, ErrorKind};
+use std::process::Command;
 
-use super::{assert_ready, connect, image, images, turn};
+use super::{Name, assert_ready, connect, connect_as_client, image, images, turn, up};
 
 async fn start(image: String) -> Cluster {
     let builder = Cluster::builder().image(image).timeout(Duration::from_secs(90));
@@ -203,6 +204,103 @@ async fn replicas_that_follow_others_and_a_drained_master_come_back() {
     );
     assert!(mended(&reset).contains("slots back to node 3"), "{reset:?}");
     assert_as_new(&cluster).await;
+}
+
+/// Changes settings and users on every node of a cluster that asks for a password and speaks TLS, and writes keys.
+async fn spoil(cluster: &Cluster) {
+    for url in cluster.urls() {
+        let mut node = connect_as_client(cluster, &url).await;
+        let settings = [
+            "CONFIG SET hll-sparse-max-bytes 9",
+            "CONFIG SET maxmemory-policy allkeys-random",
+        ];
+        for words in settings
+            .into_iter()
+            .chain(["ACL SETUSER eve on >secret ~x +get", "ACL SETUSER app +set"])
+        {
+            let mut words = words.split(' ');
+            let mut command = redis::cmd(words.next().unwrap());
+            let () = command
+                .arg(words.collect::<Vec<_>>())
+                .query_async(&mut node)
+                .await
+                .unwrap();
+        }
+    }
+    let mut client = cluster.client().await.unwrap();
+    for n in 0..50 {
+        let () = client.set(format!("spoilt:{n}"), n).await.unwrap();
+    }
+}
+
+/// What the first node says of a directive.
+async fn configured(cluster: &Cluster, name: &str) -> String {
+    let mut node = connect_as_client(cluster, &cluster.urls()[0]).await;
+    let told: Vec<String> = redis::cmd("CONFIG")
+        .arg("GET")
+        .arg(name)
+        .query_async(&mut node)
+        .await
+        .unwrap();
+    told[1].clone()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_process_resets_a_guarded_cluster_by_its_name() {
+    let _turn = turn().await;
+    let name = Name::new("reset-guarded");
+    let user = User::new("app", "~app:* +@read", Login::Open).unwrap();
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(image(Engine::Redis, 8, 0).await);
+    let spec = spec.tls(true).password(Password::Any).user(user).build().unwrap();
+    let cluster = up(&spec).await;
+    let (policy, bytes) = (
+        configured(&cluster, "maxmemory-policy").await,
+        configured(&cluster, "hll-sparse-max-bytes").await,
+    );
+    // A process elsewhere knows no more than the plan.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let reset = |known: bool| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
+        command.args(["reset", name.0.as_str(), "--output", "json"]);
+        if !known {
+            command.env("XDG_RUNTIME_DIR", elsewhere.path());
+        }
+        let output = command.output().unwrap();
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        crate::schemas::assert_valid("reset", &told);
+        told["mended"].to_string()
+    };
+    for known in [true, false] {
+        assert_eq!(reset(known), "[]", "there was nothing to mend: {known}");
+        spoil(&cluster).await;
+        let mended = reset(known);
+        for what in ["set user eve on node 1 back", "set user app on node 6 back"] {
+            assert!(mended.contains(what), "{known}: {mended}");
+        }
+        assert!(
+            !mended.contains("user default") && !mended.contains("user rcup-"),
+            "{mended}"
+        );
+        assert_eq!(configured(&cluster, "maxmemory-policy").await, policy);
+        let wanted = if known { &bytes } else { "9" };
+        assert_eq!(configured(&cluster, "hll-sparse-max-bytes").await, *wanted);
+        let mut client = cluster.client().await.unwrap();
+        let left: Option<String> = client.get("spoilt:7").await.unwrap();
+        assert_eq!(left, None);
+    }
+    // The handle remembers what it was made with.
+    let mended = mended(&cluster.reset().await.unwrap());
+    assert!(
+        mended.contains("set hll-sparse-max-bytes on node 1 back"),
+        "{mended}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

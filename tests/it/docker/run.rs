@@ -124,6 +124,93 @@ async fn a_failure_leaves_what_helps_to_find_out_why() {
     name.down().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_failed_start_is_told_also_where_its_diagnostics_cannot_be_written() {
+    let name = Name::new("run-no-start");
+    let output = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args([
+            "run",
+            "--name",
+            name.0.as_str(),
+            "--image",
+            "rcup-it/nowhere:1",
+            "--pull",
+            "never",
+        ])
+        .args(["--artifacts", "/proc/nowhere", "--", "true"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let told = text(&output);
+    assert!(!output.status.success());
+    assert!(told.contains("cannot write /proc/nowhere"), "{told}");
+    let last = told
+        .lines()
+        .find(|line| line.starts_with("error"))
+        .unwrap_or_default();
+    assert!(
+        last.contains("rcup-it/nowhere:1"),
+        "the start's own error is the one to tell: {told}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signal_at_the_very_end_of_a_start_ends_the_run() {
+    let _turn = turn().await;
+    let name = Name::new("run-late");
+    let flags = ["--masters", "1", "--output", "ndjson"];
+    let mut child = rcup(&name, &flags, "exec sleep 600")
+        .await
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !(line.contains("\"prove\"") && line.contains("finished")) {
+        line.clear();
+        assert_ne!(
+            told.read_line(&mut line).unwrap(),
+            0,
+            "it ends before it is proven"
+        );
+    }
+    let sent = Command::new("kill")
+        .args(["-TERM", &child.id().to_string()])
+        .status();
+    assert!(sent.unwrap().success());
+    told.read_to_string(&mut line).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143), "{line}");
+    name.assert_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_environment_opens_a_cluster_with_tls_and_a_password() {
+    let _turn = turn().await;
+    let name = Name::new("run-locked");
+    let script = "test \"$REDIS_PASSWORD\" = \"$EXPECTED\" && test \"$REDIS_USERNAME\" = default && test -r \"$REDIS_TLS_CA_CERT\" \
+                  && exec \"$PYTHON\" -c \"$PROGRAM\"";
+    let program = "import os\nfrom redis.cluster import RedisCluster\n\
+                   client = RedisCluster.from_url(os.environ['REDIS_CLUSTER_URL'], ssl_ca_certs=os.environ['REDIS_TLS_CA_CERT'], \
+                   ssl_check_hostname=False)\nclient.set('greeting', 'hello')\nprint(client.get('greeting').decode())";
+    let password = "o'd d%";
+    let output = rcup(&name, &["--tls"], script)
+        .await
+        .env("RCUP_PASSWORD", password)
+        .env("EXPECTED", password)
+        .env("PYTHON", super::python())
+        .env("PROGRAM", program)
+        .output()
+        .unwrap();
+    assert_eq!(
+        (output.status.code(), &output.stdout[..]),
+        (Some(0), &b"hello\n"[..]),
+        "{}",
+        text(&output)
+    );
+    name.assert_gone().await;
+}
+
 /// Reads until the command says that it is ready.
 fn ready(child: &mut Child) -> BufReader<std::process::ChildStdout> {
     let mut out = BufReader::new(child.stdout.take().unwrap());

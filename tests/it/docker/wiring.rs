@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 
 use rcup::spec::{AnnounceChoice, ClusterSpecBuilder, Password, Secret};
 use rcup::{Cluster, ClusterSpec};
 
-use super::{Name, any_image, image, turn, up};
+use super::{Name, any_image, image, python, turn, up};
 
 /// With everything in it that code, a shell or a URL could trip over.
 const ODD: &str = "o'd d $p%a#s:s@/é";
@@ -112,16 +112,6 @@ assert [int(client.get(f"python:{n}")) for n in range(2000)] == list(range(2000)
 print("done", flush=True)
 input_ended = __import__("sys").stdin.read()
 "#;
-
-/// The interpreter with redis-py.
-fn python() -> PathBuf {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
-    assert!(
-        python.exists(),
-        "there is no redis-py: make it with scripts/ensure-python.sh"
-    );
-    python
-}
 
 fn in_python(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     let snippet = env.print(&["--format", "redis-py", "--from", from]);

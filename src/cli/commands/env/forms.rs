@@ -53,22 +53,27 @@ pub fn github(settings: &[(&str, String)]) -> String {
 }
 
 /// What has GitHub's runner hide the secrets in everything that is printed from then on; nothing where there are
-/// none. A URL is masked because it holds the password in an encoding of its own.
+/// none. A URL holds the password in an encoding of its own, which the URLs of other nodes hold too.
 pub fn masks(settings: &[(&str, String)]) -> String {
     if settings.iter().all(|(name, _)| *name != "REDIS_PASSWORD") {
         return String::new();
     }
-    settings
-        .iter()
-        .filter(|(name, _)| SECRET.contains(name))
-        .fold(String::new(), |mut text, (_, value)| {
-            let value = value
-                .replace('%', "%25")
-                .replace('\r', "%0D")
-                .replace('\n', "%0A");
-            let _ = writeln!(text, "::add-mask::{value}");
-            text
-        })
+    let secrets = settings.iter().filter(|(name, _)| SECRET.contains(name));
+    let encoded = settings.iter().filter_map(|(name, value)| {
+        let (login, _) = value.split_once("://")?.1.rsplit_once('@')?;
+        (*name == "REDIS_CLUSTER_URL").then(|| login.split_once(':').map(|(_, password)| password))?
+    });
+    let mut masked: Vec<&str> = secrets.map(|(_, value)| value.as_str()).chain(encoded).collect();
+    masked.sort_unstable();
+    masked.dedup();
+    masked.into_iter().fold(String::new(), |mut text, value| {
+        let value = value
+            .replace('%', "%25")
+            .replace('\r', "%0D")
+            .replace('\n', "%0A");
+        let _ = writeln!(text, "::add-mask::{value}");
+        text
+    })
 }
 
 /// Where the authority's certificate is in the container.
@@ -154,6 +159,12 @@ mod tests {
             "::add-mask::rediss://default:s3%25cret@10.0.0.2:7001\n::add-mask::s3%25cret\n"
         );
         assert!(github(&locked).contains("\nREDIS_PASSWORD=s3%cret\n"));
+        let mut encoded = settings(Some("o'd d%"));
+        encoded[1].1 = "redis://default:o%27d%20d%25@10.0.0.2:7001".to_owned();
+        let masks = masks(&encoded);
+        let is_masked = |line: &str| masks.lines().any(|masked| masked == line);
+        assert!(is_masked("::add-mask::o%2527d%2520d%2525"), "{masks}");
+        assert_eq!(masks.lines().count(), 3);
     }
 
     #[test]

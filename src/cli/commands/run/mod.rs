@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rcup::cluster::{Removed, made_up};
 use rcup::spec::Owner;
-use rcup::{Cluster, Docker, Error, ErrorKind, Event, Observer, UpOptions};
+use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind, Event, Observer, UpOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -60,25 +60,26 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         .observer(events.clone());
     options.ttl = args.start.ttl;
     let folder = args.artifacts.map(Folder::new);
-    let start = Cluster::up(Docker::find()?, &spec, &options);
-    let mut start = Box::pin(start);
-    let mut signalled = None;
-    let started = loop {
-        tokio::select! {
-            started = &mut start => break started,
-            signal = signals.next() => {
-                signalled = Some(signal);
-                cancel.cancel();
-            }
+    let (docker, reuse) = (Docker::find()?, args.reuse);
+    if reuse {
+        // The claim is this process's, and goes with it.
+        options.owner = None;
+    }
+    let start = async {
+        if reuse {
+            Cluster::reuse(docker, &spec, &options).await
+        } else {
+            Cluster::up(docker, &spec, &options).await
         }
     };
-    drop(start);
+    let (started, signalled) = to_its_end(start, &cancel, async || signals.next().await).await;
     progress.stop();
     let mut cluster = match started {
         Ok(cluster) => cluster,
         Err(error) => {
             if let Some(folder) = &folder {
-                folder.failed_start(&events.taken(), &error)?;
+                let written = folder.failed_start(&events.taken(), &error);
+                tell_where(folder, written, terminal);
             }
             return match signalled {
                 Some(signal) => Ok(Exit::passed_on(128 + i64::from(signal))),
@@ -86,11 +87,17 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
             };
         }
     };
-    let (report, login) = (cluster.report(), cluster.credentials());
-    let mut settings = env::settings(&report, login.as_ref(), cluster.certificates())?;
-    settings.push(("RCUP_CLUSTER", spec.name().to_string()));
-    let ended = command::run(program, arguments, &settings, &mut signals).await;
-    let code = ended.as_ref().map_or(1, |ended| ended.code());
+    let ended = if let Some(signal) = signalled {
+        // It came too late to end the start, and whoever sent it does not want the command any more.
+        Ok(128 + i64::from(signal))
+    } else {
+        let (report, login) = (cluster.report(), cluster.credentials());
+        let mut settings = env::settings(&report, login.as_ref(), cluster.certificates())?;
+        settings.push(("RCUP_CLUSTER", cluster.name().to_string()));
+        let ended = command::run(program, arguments, &settings, &mut signals).await;
+        ended.map(command::Ended::code)
+    };
+    let code = *ended.as_ref().unwrap_or(&1);
     if code != 0 {
         if let Some(folder) = &folder {
             let written = folder.failed_command(&cluster, &events.taken(), code).await;
@@ -98,17 +105,17 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         }
         if args.start.keep_on_failure {
             cluster.keep();
+            let name = cluster.name();
             terminal.say(&format!(
-                "the cluster is kept: see `rcup status {0}`, remove it with `rcup down {0}`",
-                spec.name()
+                "the cluster is kept: see `rcup status {name}`, remove it with `rcup down {name}`"
             ));
-            summary(terminal, &spec, code, None);
-            return Ok(Exit::passed_on(ended?.code()));
+            summary(terminal, name, code, None);
+            return Ok(Exit::passed_on(ended?));
         }
     }
-    let adopted = cluster.was_adopted();
-    // What was there before is not this run's to remove.
-    let removed = if adopted { None } else { Some(cluster.down().await) };
+    let (name, stays) = (cluster.name().clone(), cluster.was_adopted() || reuse);
+    // What was there before is not this run's to remove, nor what others want to use.
+    let removed = if stays { None } else { Some(cluster.down().await) };
     let ended = ended?;
     let removed = match removed {
         Some(Ok(removed)) => Some(removed),
@@ -121,8 +128,28 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         }
         None => None,
     };
-    summary(terminal, &spec, code, removed);
-    Ok(Exit::passed_on(ended.code()))
+    summary(terminal, &name, code, removed);
+    Ok(Exit::passed_on(ended))
+}
+
+/// Sees a start to its end, which a signal asks to be early, and tells the last signal that came meanwhile: a start
+/// that is past its last wait ends well all the same.
+async fn to_its_end<T>(
+    start: impl Future<Output = T>,
+    cancel: &CancellationToken,
+    mut signal: impl AsyncFnMut() -> i32,
+) -> (T, Option<i32>) {
+    let mut start = Box::pin(start);
+    let mut signalled = None;
+    loop {
+        tokio::select! {
+            started = &mut start => return (started, signalled),
+            number = signal() => {
+                signalled = Some(number);
+                cancel.cancel();
+            }
+        }
+    }
 }
 
 /// Where the diagnostics are, or why they are not.
@@ -145,9 +172,9 @@ fn quiet_output(terminal: &Terminal) -> Terminal {
     terminal
 }
 
-fn summary(terminal: &Terminal, spec: &rcup::ClusterSpec, code: i64, removed: Option<Removed>) {
+fn summary(terminal: &Terminal, name: &ClusterName, code: i64, removed: Option<Removed>) {
     if terminal.is_json() {
-        let line = json!({ "event": "ended", "name": spec.name(), "code": code, "removed": removed });
+        let line = json!({ "event": "ended", "name": name, "code": code, "removed": removed });
         terminal.pass_error(&line.to_string());
     }
 }
@@ -185,4 +212,26 @@ impl Observer for Events {
 /// So that an error of the folder is told as any other.
 fn cannot(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_is_not_lost_when_the_start_ends_well_in_spite_of_it() {
+        let cancel = CancellationToken::new();
+        let start = async {
+            cancel.cancelled().await;
+            "ready"
+        };
+        let mut sent = Some(15);
+        let ended = to_its_end(start, &cancel, async || match sent.take() {
+            Some(number) => number,
+            None => std::future::pending().await,
+        });
+        assert_eq!(ended.await, ("ready", Some(15)));
+        let ended = to_its_end(async { "ready" }, &cancel, async || std::future::pending().await);
+        assert_eq!(ended.await, ("ready", None));
+    }
 }

@@ -1,0 +1,69 @@
+//! `rcup reset`: a cluster as new, between two tests.
+
+use std::io::Write as _;
+
+use owo_colors::OwoColorize as _;
+use rcup::cluster::Reset;
+use rcup::{Cluster, ClusterName, Error, ErrorKind};
+use serde::Serialize;
+
+use super::engine;
+use super::power::holds;
+use crate::cli::args;
+use crate::cli::exit::{Exit, Failure, Outcome};
+use crate::cli::terminal::{Terminal, duration, json};
+
+/// What was reset, and how.
+#[derive(Serialize)]
+struct Done {
+    name: ClusterName,
+    #[serde(flatten)]
+    reset: Reset,
+}
+
+pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
+    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    // Who keeps keys on volumes means them to stay; those in memory alone are a test's.
+    if attached.topology().spec.persist() && !args.yes {
+        let data = attached.data().await;
+        if !data.is_nothing() {
+            let holds = holds(&args.name, data);
+            consent(&holds, terminal)?;
+        }
+    }
+    let reset = attached.reset(None).await?;
+    let done = Done {
+        name: args.name,
+        reset,
+    };
+    if terminal.is_json() {
+        json::print(terminal, &done)?;
+    } else if !terminal.quiet {
+        let mut out = terminal.out();
+        for what in &done.reset.mended {
+            writeln!(out, "· {what}")?;
+        }
+        writeln!(
+            out,
+            "{} cluster {} is as new, in {}",
+            "✓".green(),
+            done.name.bold(),
+            duration(done.reset.ms)
+        )?;
+    }
+    Ok(Exit::DONE)
+}
+
+/// Asks whether the keys may go; without a terminal, the answer is no.
+fn consent(holds: &str, terminal: &Terminal) -> Result<(), Failure> {
+    let question = format!("{holds} on its volumes, and a reset removes them. Go on?");
+    if terminal.confirm(&question).is_ok_and(|yes| yes) {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("{holds} on its volumes: nothing was reset"),
+    )
+    .hint("Say --yes to lose them.")
+    .into())
+}
