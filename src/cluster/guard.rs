@@ -179,7 +179,9 @@ pub(super) async fn clear<R: Runtime>(
         );
         if plan.is_empty() {
             if !clearing.abandoned || quiet_since.elapsed() >= QUIET {
-                runs.iter().for_each(|run| made::forget(run));
+                for run in &runs {
+                    made::forget(run);
+                }
                 return Ok(Removed::of(&begun));
             }
             between_looks().await;

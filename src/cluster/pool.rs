@@ -6,7 +6,7 @@
 
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
-use std::io::{Read as _, Write as _};
+use std::io::{Read as _, Seek as _, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
@@ -65,17 +65,16 @@ pub(super) async fn reuse<R: Faults>(
             }
             Ok(found) => found,
         };
-        let mut cluster = match found {
-            Some(cluster) => cluster,
-            None => {
-                let mut options = options.clone();
-                // It shall outlive whoever makes it, but not for ever.
-                options.owner = None;
-                options.ttl.get_or_insert(TTL);
-                let mut made = Cluster::up(runtime, &spec, &options).await?;
-                made.release();
-                made
-            }
+        let mut cluster = if let Some(cluster) = found {
+            cluster
+        } else {
+            let mut options = options.clone();
+            // It shall outlive whoever makes it, but not for ever.
+            options.owner = None;
+            options.ttl.get_or_insert(TTL);
+            let mut made = Cluster::up(runtime, &spec, &options).await?;
+            made.release();
+            made
         };
         cluster.use_alone(claim);
         return Ok(cluster);
@@ -172,7 +171,6 @@ fn claim(name: &ClusterName, owner: Option<&Owner>) -> Result<Option<File>> {
             return Ok(None);
         }
         let written = file.set_len(0).and_then(|()| {
-            use std::io::Seek as _;
             file.rewind()?;
             match owner {
                 Some(owner) => file.write_all(serde_json::to_string(owner)?.as_bytes()),
@@ -188,17 +186,24 @@ fn lives(owner: &Owner) -> bool {
     presence(owner, true) == Presence::Here
 }
 
-/// Whether a cluster may be swept: somebody may be using it although its time has passed. What is returned keeps
-/// others from beginning to, as long as it is held.
-pub(super) fn unused(name: &ClusterName) -> Option<Option<File>> {
+/// Somebody uses a cluster.
+#[derive(Debug)]
+pub(super) struct InUse;
+
+/// Whether a cluster may be swept: somebody may be using it although its time has passed. The file that is returned, if
+/// there is one, keeps others from beginning to, as long as it is held.
+pub(super) fn unused(name: &ClusterName) -> Result<Option<File>, InUse> {
     let Ok(mut file) = File::options().read(true).write(true).open(path(name)) else {
-        return Some(None);
+        return Ok(None);
     };
-    file.try_lock().ok()?;
     let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    let user: Option<Owner> = serde_json::from_str(&text).ok();
-    (!user.is_some_and(|user| lives(&user))).then_some(Some(file))
+    if file.try_lock().is_err() || file.read_to_string(&mut text).is_err() {
+        return Err(InUse);
+    }
+    match serde_json::from_str(&text) {
+        Ok(user) if lives(&user) => Err(InUse),
+        _ => Ok(Some(file)),
+    }
 }
 
 #[cfg(test)]
@@ -224,14 +229,14 @@ mod tests {
         let name = super::super::builder::made_up("claim");
         let held = claim(&name, None).unwrap().unwrap();
         assert!(claim(&name, None).unwrap().is_none());
-        assert!(unused(&name).is_none(), "it is in use");
+        assert!(unused(&name).is_err(), "it is in use");
         drop(held);
-        assert!(unused(&name).is_some());
+        assert!(unused(&name).is_ok());
         let mut process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
         let owner = Owner::process(process.id()).unwrap();
         drop(claim(&name, Some(&owner)).unwrap().unwrap());
         assert!(claim(&name, None).unwrap().is_none());
-        assert!(unused(&name).is_none(), "its user lives");
+        assert!(unused(&name).is_err(), "its user lives");
         drop(claim(&name, Some(&owner)).unwrap().expect("its own"));
         process.kill().unwrap();
         process.wait().unwrap();

@@ -155,7 +155,7 @@ async fn sweep<R: Runtime>(
     let outcomes: Vec<Option<Result<Swept>>> = stream::iter(found)
         .map(|leftover| async move {
             // Held until the cluster and the file are gone.
-            let _claim = unused(&leftover.name)?;
+            let _claim = unused(&leftover.name).ok()?;
             let lock = match try_lock(endpoint, leftover.name.as_str()) {
                 Ok(lock) => lock?,
                 Err(error) => return Some(Err(error)),

@@ -156,12 +156,11 @@ impl<R: Faults> Attached<R> {
         let span = tracing::info_span!("reset", cluster = %self.topology().name());
         let access = self.access().await?;
         let made;
-        let settings = match settings {
-            Some(settings) => settings,
-            None => {
-                made = made::of(self.topology(), self.secrets().await?);
-                &made
-            }
+        let settings = if let Some(settings) = settings {
+            settings
+        } else {
+            made = made::of(self.topology(), self.secrets().await?);
+            &made
         };
         reset(self.runtime(), self.topology(), &access, settings)
             .instrument(span)

@@ -12,7 +12,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-const VERBS: [&str; 24] = [
+const VERBS: [&str; 25] = [
     "up",
     "down",
     "stop",

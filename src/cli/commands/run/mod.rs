@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rcup::cluster::{Removed, made_up};
 use rcup::spec::Owner;
-use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind, Event, Observer, UpOptions};
+use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Error, ErrorKind, Event, Observer, UpOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -65,13 +65,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         // The claim is this process's, and goes with it.
         options.owner = None;
     }
-    let start = async {
-        if reuse {
-            Cluster::reuse(docker, &spec, &options).await
-        } else {
-            Cluster::up(docker, &spec, &options).await
-        }
-    };
+    let start = start(docker, reuse, &spec, &options);
     let (started, signalled) = to_its_end(start, &cancel, async || signals.next().await).await;
     progress.stop();
     let mut cluster = match started {
@@ -130,6 +124,20 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     };
     summary(terminal, &name, code, removed);
     Ok(Exit::passed_on(ended))
+}
+
+/// A cluster of this run's own, or one that others have used before and will use afterwards.
+async fn start(
+    docker: Docker,
+    reuse: bool,
+    spec: &ClusterSpec,
+    options: &UpOptions,
+) -> Result<Cluster, Error> {
+    if reuse {
+        Cluster::reuse(docker, spec, options).await
+    } else {
+        Cluster::up(docker, spec, options).await
+    }
 }
 
 /// Sees a start to its end, which a signal asks to be early, and tells the last signal that came meanwhile: a start
