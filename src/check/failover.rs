@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::finding::{Check, Status};
+use super::spread::{FailoverTimes, Phase, Spread};
 
 /// How the master was taken away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -113,110 +114,119 @@ impl Failover {
     }
 }
 
-/// The middle value; the lower one of two.
-fn median(mut values: Vec<u64>) -> Option<u64> {
-    values.sort_unstable();
-    values.get(values.len().saturating_sub(1) / 2).copied()
-}
-
-/// Judges all rounds of one way.
-pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
+/// What one round did wrong, and what is worth knowing of it.
+fn faults(round: &Failover) -> (Vec<String>, Vec<String>) {
     let (mut failing, mut warning) = (Vec::new(), Vec::new());
-    for (nth, round) in rounds.iter().enumerate() {
-        let at = if rounds.len() > 1 {
-            format!("round {}, {}", nth + 1, round.victim)
-        } else {
-            round.victim.clone()
-        };
-        let bound = way.bound(round.node_timeout);
-        if let Some(trouble) = &round.trouble {
-            failing.push(format!("{at}: {trouble}"));
-            continue;
-        }
+    let bound = round.way.bound(round.node_timeout);
+    if let Some(trouble) = &round.trouble {
+        failing.push(trouble.clone());
+    } else {
         match round.writes_again {
-            None => failing.push(format!("{at}: writes to its slots did not work again")),
+            None => failing.push("writes to its slots did not work again".to_owned()),
             Some(again) if again > bound => failing.push(format!(
-                "{at}: writes worked again after {}, expected within {}",
+                "writes worked again after {}, expected within {}",
                 seconds(again),
                 seconds(bound)
             )),
             Some(_) => {}
         }
         if round.promoted.is_some() && round.back.is_none() {
-            failing.push(format!("{at}: did not come back as a replica in sync"));
-        }
-        match (round.lost, way) {
-            (0, _) => {}
-            (lost, Way::Command) => failing.push(format!(
-                "{at}: {lost} of {} acknowledged writes are lost",
-                round.acknowledged
-            )),
-            (lost, _) => warning.push(format!(
-                "{at}: {lost} of {} acknowledged writes are lost: replication is asynchronous",
-                round.acknowledged
-            )),
+            failing.push("did not come back as a replica in sync".to_owned());
         }
     }
-    let of = |pick: fn(&Failover) -> Option<u64>| -> (Option<u64>, Option<u64>) {
-        let values: Vec<u64> = rounds.iter().filter_map(|round| pick(round)).collect();
-        (median(values.clone()), values.into_iter().max())
-    };
-    let (middle, worst) = of(|round| round.writes_again);
-    let (promoted, _) = of(|round| round.promoted);
-    let (back, _) = of(|round| {
-        round
-            .back
-            .zip(round.revived)
-            .map(|(back, revived)| back.saturating_sub(revived))
-    });
-    let told = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), seconds);
-    let bound = rounds
-        .iter()
-        .map(|round| way.bound(round.node_timeout))
-        .max()
-        .unwrap_or_default();
-    let times = if rounds.len() > 1 {
-        format!(
-            "{} rounds: writes again after {} in the middle, {} at worst (bound {})",
-            rounds.len(),
-            told(middle),
-            told(worst),
-            seconds(bound)
-        )
-    } else {
-        format!(
-            "writes again after {} (bound {}), promoted after {}",
-            told(middle),
-            seconds(bound),
-            told(promoted)
-        )
-    };
-    let written: u64 = rounds.iter().map(|round| round.acknowledged).sum();
-    let good = format!(
-        "{times}, the old master back in sync in {}; no write of {written} lost",
-        told(back)
+    let lost = format!(
+        "{} of {} acknowledged writes are lost",
+        round.lost, round.acknowledged
     );
+    match (round.lost, round.way) {
+        (0, _) => {}
+        (_, Way::Command) => failing.push(lost),
+        (_, _) => warning.push(format!("{lost}: replication is asynchronous")),
+    }
+    (failing, warning)
+}
+
+/// Judges all rounds of one way. The times are told whatever came of it.
+pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
+    let Some(times) = FailoverTimes::of(way, rounds) else {
+        return Check::skipped(way.id(), "no failover was measured");
+    };
+    let (mut failing, mut warning) = (Vec::new(), Vec::new());
+    let (mut failed, mut warned) = (0, 0);
+    for (nth, round) in rounds.iter().enumerate() {
+        let at = if rounds.len() > 1 {
+            format!("round {}, {}", nth + 1, round.victim)
+        } else {
+            round.victim.clone()
+        };
+        let (bad, doubtful) = faults(round);
+        failed += usize::from(!bad.is_empty());
+        warned += usize::from(!doubtful.is_empty());
+        failing.extend(bad.into_iter().map(|line| format!("{at}: {line}")));
+        warning.extend(doubtful.into_iter().map(|line| format!("{at}: {line}")));
+    }
+    let good = format!("{}; no write of {} lost", told(&times), times.acknowledged);
     let hint = "See what the nodes logged meanwhile: `rcup logs --timestamps`. A replica that is behind or cut \
                 off cannot be elected.";
-    if !failing.is_empty() {
+    let mut check = if failing.is_empty() {
+        Check::good(way.id(), good).or_warn(
+            warning,
+            "Use WAIT after writes that must survive, or min-replicas-to-write on the masters.",
+        )
+    } else {
         failing.extend(warning);
-        return Check::of(way.id(), good, "failovers did not go well", failing, hint);
+        Check::of(way.id(), good, "failovers did not go well", failing, hint)
+    };
+    check.rounds_bad = match check.status {
+        Status::Fail => failed,
+        Status::Warn => warned,
+        Status::Pass | Status::Skip => 0,
+    };
+    if check.status != Status::Pass {
+        check.detail.push(told(&times));
     }
-    let mut check = Check::good(way.id(), good).or_warn(
-        warning,
-        "Use WAIT after writes that must survive, or min-replicas-to-write on the masters.",
-    );
-    if check.status == Status::Pass {
-        // The evidence of a measurement is worth reading also when all is well.
-        check.detail = rounds.iter().flat_map(|round| told_round(round)).collect();
-    }
+    // The evidence of a measurement is worth reading also when all is well.
+    check.detail.extend(rounds.iter().map(|round| told_round(round)));
     check
 }
 
-/// One round in lines: what happened when.
-fn told_round(round: &Failover) -> Vec<String> {
+/// The times in a line: of one round as they are, of several the middle and the worst.
+fn told(times: &FailoverTimes) -> String {
+    let of = |phase: Phase| -> String {
+        let Some(Spread { median, worst }) = times.phase(phase).and_then(|times| times.spread) else {
+            return "never".to_owned();
+        };
+        if times.rounds == 1 {
+            seconds(median)
+        } else {
+            format!("{} (at worst {})", seconds(median), seconds(worst))
+        }
+    };
+    let rounds = match times.rounds {
+        1 => String::new(),
+        several => format!("{several} rounds, in the middle: "),
+    };
+    let noticed = match times.phase(Phase::Failed).and_then(|times| times.spread) {
+        None => String::new(),
+        Some(_) => format!(
+            "suspected after {}, held for failed after {}, ",
+            of(Phase::Suspected),
+            of(Phase::Failed)
+        ),
+    };
+    format!(
+        "{rounds}writes again after {} (bound {}), {noticed}promoted after {}, the old master back in sync in {}",
+        of(Phase::WritesAgain),
+        seconds(times.way.bound(times.node_timeout)),
+        of(Phase::Promoted),
+        of(Phase::Back)
+    )
+}
+
+/// One round in a line: what happened when.
+fn told_round(round: &Failover) -> String {
     let when = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
-    vec![format!(
+    format!(
         "{} {}: suspected {}, failed {}, {} promoted {}, writes again {}, back in sync {}",
         round.victim,
         round.way.deed(),
@@ -226,7 +236,7 @@ fn told_round(round: &Failover) -> Vec<String> {
         when(round.promoted),
         when(round.writes_again),
         when(round.back)
-    )]
+    )
 }
 
 /// Milliseconds for a person.
@@ -279,8 +289,8 @@ pub(crate) mod tests {
         assert_eq!(check.status, Status::Pass);
         assert_eq!(
             check.summary,
-            "writes again after 2.3 s (bound 4.0 s), promoted after 2.3 s, the old master back in sync in 600 \
-             ms; no write of 800 lost"
+            "writes again after 2.3 s (bound 4.0 s), suspected after 1.0 s, held for failed after 1.5 s, promoted \
+             after 2.3 s, the old master back in sync in 600 ms; no write of 800 lost"
         );
         assert_eq!(
             (round.first_suspected(), round.first_failed()),
@@ -302,25 +312,27 @@ pub(crate) mod tests {
         };
         let check = judge(Way::Kill, &[&slow, &gone]);
         assert_eq!(check.status, Status::Fail);
-        assert_eq!(check.detail.len(), 3, "{check:#?}");
+        assert_eq!(check.rounds_bad, 2);
         assert!(check.detail[0].contains("round 1, rcup-x-1: writes worked again after 4.1 s"));
+        assert_eq!(
+            check.detail[3],
+            "2 rounds, in the middle: writes again after 4.1 s (at worst 4.1 s) (bound 4.0 s), suspected after 1.0 s (at \
+             worst 1.0 s), held for failed after 1.5 s (at worst 1.5 s), promoted after 2.3 s (at worst 2.3 s), the old \
+             master back in sync in 600 ms (at worst 600 ms)"
+        );
+        assert_eq!(check.detail.len(), 3 + 1 + 2, "{check:#?}");
     }
 
     #[test]
     fn lost_writes_are_expected_of_a_crash_and_not_of_a_command() {
         let lost = Failover { lost: 3, ..kill() };
-        assert_eq!(judge(Way::Kill, &[&lost]).status, Status::Warn);
+        let check = judge(Way::Kill, &[&kill(), &lost]);
+        assert_eq!((check.status, check.rounds_bad), (Status::Warn, 1));
+        assert!(check.detail[1].contains("promoted after 2.3 s"), "{check:#?}");
         let handed = Failover {
             way: Way::Command,
             ..lost
         };
         assert_eq!(judge(Way::Command, &[&handed]).status, Status::Fail);
-    }
-
-    #[test]
-    fn the_median_is_one_of_the_values() {
-        assert_eq!(median(vec![5, 1, 9]), Some(5));
-        assert_eq!(median(vec![5, 1]), Some(1));
-        assert_eq!(median(Vec::new()), None);
     }
 }

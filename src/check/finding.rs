@@ -45,6 +45,8 @@ pub struct Check {
     pub hint: Option<String>,
     /// How long it took, in milliseconds.
     pub ms: u64,
+    /// In how many rounds it failed, or warned where it never failed; 0 when it did neither.
+    pub rounds_bad: usize,
 }
 
 fn as_text<S: serde::Serializer>(lines: &[String], serializer: S) -> Result<S::Ok, S::Error> {
@@ -69,6 +71,7 @@ impl Check {
                 detail,
                 hint: None,
                 ms: 0,
+                rounds_bad: 0,
             }
         } else {
             let summary = match detail.as_slice() {
@@ -82,6 +85,7 @@ impl Check {
                 detail,
                 hint: Some(hint.to_owned()),
                 ms: 0,
+                rounds_bad: 1,
             }
         }
     }
@@ -104,6 +108,7 @@ impl Check {
         };
         self.detail = detail;
         self.hint = Some(hint.to_owned());
+        self.rounds_bad = 1;
         self
     }
 
@@ -123,7 +128,13 @@ impl Check {
             detail: Vec::new(),
             hint: None,
             ms: 0,
+            rounds_bad: 0,
         }
+    }
+
+    /// In how many of several rounds it failed or warned, in words.
+    pub fn often(&self, rounds: usize) -> Option<String> {
+        (rounds > 1 && self.rounds_bad > 0).then(|| format!("in {} of {rounds} rounds", self.rounds_bad))
     }
 
     /// Whether nothing is wrong.

@@ -24,63 +24,95 @@ pub struct NodeLatency {
     pub p90: u64,
     /// The 99th percentile.
     pub p99: u64,
-    /// The 99.9th percentile.
-    pub p999: u64,
+    /// The 99.9th percentile; `None` from fewer than 1000 answers, of which it would be the slowest.
+    pub p999: Option<u64>,
     /// The slowest.
     pub max: u64,
     /// The histogram: upper bounds in microseconds, doubling, and how many answers lie at or below each and
     /// above the one before.
     pub buckets: Vec<(u64, u64)>,
+    /// All of it, for other measurements to be added.
+    #[serde(skip)]
+    counts: Counts,
+}
+
+/// From how many answers on a 99.9th percentile means something.
+pub const ENOUGH_FOR_P999: u64 = 1000;
+
+/// How often each time was measured, to three digits.
+#[derive(Clone, PartialEq)]
+struct Counts(Histogram<u64>);
+
+/// Counts are whole numbers, which always equal themselves.
+impl Eq for Counts {}
+
+impl std::fmt::Debug for Counts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Counts({})", self.0.len())
+    }
 }
 
 impl NodeLatency {
     /// From single measurements in microseconds.
     pub fn of(node: &str, micros: &[u64]) -> Self {
-        // Three digits up to an hour: more than any answer takes, so that nothing is out of range.
-        let mut histogram = Histogram::<u64>::new_with_bounds(1, 3_600_000_000, 3).ok();
-        if let Some(histogram) = &mut histogram {
-            for value in micros {
-                histogram.saturating_record((*value).max(1));
-            }
+        Self::counted(node, micros.iter().map(|value| (*value, 1)))
+    }
+
+    /// From times in microseconds and how often each was measured.
+    pub fn counted(node: &str, times: impl IntoIterator<Item = (u64, u64)>) -> Self {
+        let mut histogram = empty();
+        for (value, count) in times {
+            // It grows with what it is given, so that nothing is out of its range.
+            let _ = histogram.record_n(value.max(1), count);
         }
-        let at = |quantile: f64| {
-            histogram
-                .as_ref()
-                .map_or(0, |histogram| histogram.value_at_quantile(quantile))
-        };
+        Self::from(node, histogram)
+    }
+
+    /// Both measurements together.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        let _ = self.counts.0.add(&other.counts.0);
+        Self::from(&self.node, self.counts.0)
+    }
+
+    fn from(node: &str, histogram: Histogram<u64>) -> Self {
+        let at = |quantile: f64| histogram.value_at_quantile(quantile);
         Self {
             node: node.to_owned(),
-            samples: micros.len() as u64,
+            samples: histogram.len(),
             p50: at(0.50),
             p90: at(0.90),
             p99: at(0.99),
-            p999: at(0.999),
-            max: micros.iter().copied().max().unwrap_or_default(),
-            buckets: buckets(micros),
+            p999: (histogram.len() >= ENOUGH_FOR_P999).then(|| at(0.999)),
+            max: histogram.max(),
+            buckets: buckets(&histogram),
+            counts: Counts(histogram),
         }
     }
 }
 
+/// Three digits from a microsecond up, without an end.
+fn empty() -> Histogram<u64> {
+    Histogram::new(3).expect("one to five digits are allowed")
+}
+
 /// Doubling buckets from the first that holds a value to the last.
-fn buckets(micros: &[u64]) -> Vec<(u64, u64)> {
-    let (Some(least), Some(most)) = (micros.iter().min(), micros.iter().max()) else {
-        return Vec::new();
-    };
-    let (mut lower, mut upper) = (0, 16_u64);
-    let mut all = Vec::new();
-    loop {
-        let within = micros
-            .iter()
-            .filter(|value| **value > lower && **value <= upper || lower == 0 && **value == 0)
-            .count();
-        if upper >= *least {
-            all.push((upper, within as u64));
+fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
+    let mut all: Vec<(u64, u64)> = Vec::new();
+    for value in histogram.iter_recorded() {
+        let upper = value.value_iterated_to().next_power_of_two().max(16);
+        while let Some((last, _)) = all.last()
+            && *last < upper
+        {
+            let next = last * 2;
+            all.push((next, 0));
         }
-        if upper >= *most {
-            return all;
+        match all.last_mut() {
+            Some((_, count)) => *count += value.count_at_value(),
+            None => all.push((upper, value.count_at_value())),
         }
-        (lower, upper) = (upper, upper.saturating_mul(2));
     }
+    all
 }
 
 /// A percentile and how slow it may be.
@@ -120,12 +152,13 @@ impl Percentile {
         }
     }
 
+    /// Without enough answers for a percentile, the slowest stands for it.
     fn of(self, latency: &NodeLatency) -> u64 {
         match self {
             Self::P50 => latency.p50,
             Self::P90 => latency.p90,
             Self::P99 => latency.p99,
-            Self::P999 => latency.p999,
+            Self::P999 => latency.p999.unwrap_or(latency.max),
             Self::Max => latency.max,
         }
     }
@@ -218,6 +251,13 @@ mod tests {
                 (1024, 488)
             ]
         );
+        assert_eq!(latency.p999, Some(999));
+        let few = NodeLatency::of("a", &values[..999]);
+        assert_eq!(few.p999, None, "it would be the slowest");
+        let both = few.and(&NodeLatency::of("a", &[1000, 70_000]));
+        assert_eq!((both.samples, both.p50, both.max), (1001, 501, 70_015));
+        assert_eq!(both.buckets.last(), Some(&(131_072, 1)));
+        assert_eq!(both.buckets.iter().map(|(_, count)| count).sum::<u64>(), 1001);
         let none = NodeLatency::of("a", &[]);
         assert_eq!((none.samples, none.max, none.buckets), (0, 0, Vec::new()));
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::facts::ServerFacts;
-use super::finding::{Check, Status};
+use super::finding::Check;
 
 /// From which share of its memory on a node is told, in percent.
 const FULL: u64 = 90;
@@ -115,17 +115,13 @@ pub fn versions(nodes: &[ServerFacts]) -> Check {
     }
     match by_server.len() {
         0 => Check::skipped(ID, "no node has told its version"),
-        1 => Check {
-            id: ID,
-            status: Status::Pass,
-            summary: format!(
+        1 => Check::good(
+            ID,
+            format!(
                 "all nodes run {}",
                 by_server.into_keys().next().unwrap_or_default()
             ),
-            detail: Vec::new(),
-            hint: None,
-            ms: 0,
-        },
+        ),
         _ => Check::good(ID, "").or_warn(
             by_server
                 .iter()
@@ -159,7 +155,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::ClockSeen;
+    use crate::check::{ClockSeen, Status};
 
     fn node(name: &str, fields: &[(&str, &str)]) -> ServerFacts {
         ServerFacts {

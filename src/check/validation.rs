@@ -1,11 +1,14 @@
 //! A whole validation: the checks, what was measured on the way, and several rounds of it put together.
 
+use std::cmp::Ordering;
+
 use serde::Serialize;
 
 use super::facts::Answer;
 use super::failover::{self, Failover};
 use super::finding::{Check, Status};
 use super::latency::{NodeLatency, micros};
+use super::spread::{FailoverTimes, failover_times};
 use super::suite::{CATALOGUE, Suite};
 use crate::topology::{Role, SlotRange};
 
@@ -56,11 +59,35 @@ pub fn nodes_seen(names: &[&str], addresses: &[String], answers: &[Answer]) -> V
         .collect()
 }
 
+/// Where load came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LoadFrom {
+    /// From a container on the cluster's network.
+    Network,
+    /// From this host.
+    Host,
+}
+
+impl LoadFrom {
+    /// In words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Self::Network => "from the network",
+            Self::Host => "from this host",
+        }
+    }
+}
+
 /// How many commands a second the cluster answered, and how quickly.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Throughput {
     /// `SET` or `GET`.
-    pub command: &'static str,
+    pub command: String,
+    /// Where the load came from.
+    pub from: LoadFrom,
+    /// Which program made it, such as `redis-benchmark`.
+    pub program: String,
     /// How many commands were answered.
     pub commands: u64,
     /// In how many milliseconds.
@@ -83,6 +110,20 @@ impl Throughput {
             micros(self.latency.p99)
         )
     }
+
+    /// Whether the same was measured in the same way.
+    fn is_like(&self, other: &Self) -> bool {
+        (&self.command, self.from, &self.program) == (&other.command, other.from, &other.program)
+    }
+
+    /// Both measurements together, one after the other.
+    fn and(mut self, other: &Self) -> Self {
+        self.commands += other.commands;
+        self.ms += other.ms;
+        self.per_second = self.commands.saturating_mul(1000) / self.ms.max(1);
+        self.latency = self.latency.and(&other.latency);
+        self
+    }
 }
 
 /// A validation, or several rounds of one put together.
@@ -100,12 +141,14 @@ pub struct Validation {
     pub rounds: usize,
     /// The nodes, as last seen.
     pub nodes: Vec<NodeSeen>,
-    /// How long each node took to answer, in the last round.
+    /// How long each node took to answer, in all rounds together.
     pub latency: Vec<NodeLatency>,
-    /// The load, in the last round.
+    /// The load, in all rounds together.
     pub throughput: Vec<Throughput>,
-    /// Every failover that was measured.
+    /// Every failover that was measured, round by round.
     pub failovers: Vec<Failover>,
+    /// The same put together: the middle and the worst of each phase, for each way.
+    pub failover_times: Vec<FailoverTimes>,
 }
 
 impl Validation {
@@ -115,6 +158,7 @@ impl Validation {
         let place = |id: &str| CATALOGUE.iter().position(|entry| entry.id == id);
         self.checks.sort_by_key(|check| place(check.id));
         self.passed = self.checks.iter().all(Check::passed);
+        self.failover_times = failover_times(&self.failovers);
         self
     }
 
@@ -123,15 +167,15 @@ impl Validation {
         self.checks.iter().filter(|check| check.status == status).count()
     }
 
-    /// Puts another round behind this one. A check ends as badly as in its worst round, and says in how many
-    /// rounds it did; failovers are judged over all rounds.
+    /// Puts another round behind this one. A check ends as badly as in its worst round, says in how many rounds it
+    /// did, and keeps the evidence of all of them; measurements are put together; failovers are judged over all rounds.
     #[must_use]
     pub fn followed_by(mut self, next: Self) -> Self {
         let rounds = self.rounds + next.rounds;
         for check in next.checks {
             match self.checks.iter_mut().find(|known| known.id == check.id) {
                 None => self.checks.push(check),
-                Some(known) => merge(known, check),
+                Some(known) => merge(known, check, rounds),
             }
         }
         self.failovers.extend(next.failovers);
@@ -143,16 +187,33 @@ impl Validation {
                 *check = failover::judge(way, &rounds).took(check.ms);
             }
         }
+        let mut latency = self.latency;
+        for measured in next.latency {
+            match latency.iter_mut().find(|known| known.node == measured.node) {
+                None => latency.push(measured),
+                Some(known) => *known = known.clone().and(&measured),
+            }
+        }
+        let mut throughput = self.throughput;
+        for measured in next.throughput {
+            match throughput.iter_mut().find(|known| known.is_like(&measured)) {
+                None => throughput.push(measured),
+                Some(known) => *known = known.clone().and(&measured),
+            }
+        }
         Self {
             rounds,
             nodes: next.nodes,
-            latency: next.latency,
-            throughput: next.throughput,
+            latency,
+            throughput,
             ..self
         }
         .settled()
     }
 }
+
+/// How many lines of evidence a check keeps at most over many rounds.
+const LINES: usize = 40;
 
 /// How bad an end is.
 fn badness(status: Status) -> u8 {
@@ -164,13 +225,22 @@ fn badness(status: Status) -> u8 {
     }
 }
 
-fn merge(known: &mut Check, next: Check) {
+/// Puts what a check found in round `nth` behind what it found before.
+fn merge(known: &mut Check, next: Check, nth: usize) {
     let ms = known.ms.max(next.ms);
-    if badness(next.status) > badness(known.status) {
-        *known = next;
-    } else if next.status == known.status && badness(known.status) < 2 {
+    match badness(next.status).cmp(&badness(known.status)) {
+        Ordering::Less => {}
+        Ordering::Greater => *known = next,
         // The latest words of a check that is in order.
-        *known = next;
+        Ordering::Equal if badness(known.status) < 2 => *known = next,
+        Ordering::Equal => {
+            known.rounds_bad += next.rounds_bad;
+            for line in next.detail {
+                if known.detail.len() < LINES && !known.detail.contains(&line) {
+                    known.detail.push(format!("round {nth}: {line}"));
+                }
+            }
+        }
     }
     known.ms = ms;
 }
@@ -179,38 +249,77 @@ fn merge(known: &mut Check, next: Check) {
 mod tests {
     use super::*;
 
-    fn round(status: Status, ms: u64) -> Validation {
+    fn round(status: Status, seen: &str, ms: u64) -> Validation {
+        let detail = vec![seen.to_owned()];
+        let good = Check::good("latency", seen);
+        let check = match status {
+            Status::Pass => good,
+            Status::Warn => good.or_warn(detail, "hint"),
+            Status::Fail => Check::of("latency", "", "bad", detail, "hint"),
+            Status::Skip => Check::skipped("latency", seen),
+        };
         Validation {
             passed: true,
-            checks: vec![Check {
-                id: "latency",
-                status,
-                summary: format!("{ms}"),
-                detail: Vec::new(),
-                hint: None,
-                ms,
-            }],
+            checks: vec![check.took(ms)],
             cluster: "x".to_owned(),
             suite: Suite::Standard,
             rounds: 1,
             nodes: Vec::new(),
-            latency: Vec::new(),
-            throughput: Vec::new(),
+            latency: vec![NodeLatency::of("a", &[ms])],
+            throughput: vec![Throughput {
+                command: "SET".to_owned(),
+                from: LoadFrom::Host,
+                program: "rcup".to_owned(),
+                commands: 100 * ms,
+                ms: 1000,
+                per_second: 100 * ms,
+                clients: 50,
+                latency: NodeLatency::of("all masters", &[ms]),
+            }],
             failovers: Vec::new(),
+            failover_times: Vec::new(),
         }
         .settled()
     }
 
     #[test]
-    fn a_check_ends_as_badly_as_in_its_worst_round() {
-        let all = round(Status::Pass, 1)
-            .followed_by(round(Status::Fail, 9))
-            .followed_by(round(Status::Pass, 3));
-        assert_eq!(all.rounds, 3);
+    fn a_check_ends_as_badly_as_in_its_worst_round_and_says_in_how_many_it_did() {
+        let all = round(Status::Pass, "a", 1)
+            .followed_by(round(Status::Warn, "b", 1))
+            .followed_by(round(Status::Fail, "c", 9))
+            .followed_by(round(Status::Pass, "d", 3))
+            .followed_by(round(Status::Fail, "c", 2))
+            .followed_by(round(Status::Fail, "e", 2));
+        assert_eq!(all.rounds, 6);
         assert!(!all.passed);
-        assert_eq!((all.checks[0].status, all.checks[0].ms), (Status::Fail, 9));
-        let good = round(Status::Pass, 1).followed_by(round(Status::Pass, 2));
+        let check = &all.checks[0];
+        assert_eq!((check.status, check.ms, check.rounds_bad), (Status::Fail, 9, 3));
+        assert_eq!(check.often(all.rounds).unwrap(), "in 3 of 6 rounds");
+        assert_eq!(check.summary, "c");
+        assert_eq!(check.detail, ["c", "round 6: e"]);
+        let good = round(Status::Pass, "a", 1).followed_by(round(Status::Pass, "b", 2));
         assert!(good.passed);
-        assert_eq!(good.checks[0].summary, "2");
+        assert_eq!(good.checks[0].summary, "b");
+        assert_eq!(good.checks[0].often(2), None);
+    }
+
+    #[test]
+    fn evidence_does_not_grow_without_end() {
+        let rounds = (0..100).map(|nth| round(Status::Fail, &nth.to_string(), 1));
+        let all = rounds.reduce(Validation::followed_by).unwrap();
+        assert_eq!(all.checks[0].rounds_bad, 100);
+        assert_eq!(all.checks[0].detail.len(), LINES);
+    }
+
+    #[test]
+    fn measurements_of_all_rounds_are_put_together() {
+        let all = round(Status::Pass, "", 10).followed_by(round(Status::Pass, "", 30));
+        assert_eq!(
+            (all.latency[0].samples, all.latency[0].p50, all.latency[0].max),
+            (2, 10, 30)
+        );
+        let load = &all.throughput[0];
+        assert_eq!((load.commands, load.ms, load.per_second), (4000, 2000, 2000));
+        assert_eq!((all.throughput.len(), load.latency.samples), (1, 2));
     }
 }

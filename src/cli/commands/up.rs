@@ -90,7 +90,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     let width = columns();
     if !terminal.quiet {
         if !start.no_validate {
-            let checks = checks::text(cluster.checks(), terminal.verbose, width);
+            let checks = checks::text(cluster.checks(), 1, terminal.verbose, width);
             writeln!(out, "\n{checks}")?;
         }
         writeln!(out, "{}", nodes::table(report, terminal.verbose).render(width))?;

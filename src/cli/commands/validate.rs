@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rcup::check::{Selection, Status, Validation};
 use rcup::cluster::{Attached, Endpoint, SuiteOptions};
-use rcup::render::report::{html, junit, markdown, timeline};
+use rcup::render::report::{failover_table, html, junit, markdown, timeline, told_apart};
 use rcup::{Cluster, Error, ErrorKind, Event};
 use tokio_util::sync::CancellationToken;
 
@@ -145,8 +145,13 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
         return json::print(terminal, outcome);
     }
     let mut out = terminal.out();
-    out.write_all(checks::text(&outcome.checks, terminal.verbose, columns()).as_bytes())?;
-    for failover in &outcome.failovers {
+    out.write_all(checks::text(&outcome.checks, outcome.rounds, terminal.verbose, columns()).as_bytes())?;
+    if outcome.rounds > 1 {
+        for times in &outcome.failover_times {
+            write!(out, "\n{}", failover_table(times))?;
+        }
+    }
+    for failover in told_apart(&outcome.failovers) {
         write!(out, "\n{}", timeline(failover, columns().unwrap_or(100)))?;
     }
     let name = &outcome.cluster;

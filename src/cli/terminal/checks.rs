@@ -9,16 +9,18 @@ use super::duration;
 use super::table::{Cell, Table};
 
 /// A line for each check; the evidence and the advice under those that did not pass. With `times`, how long
-/// each took.
-pub fn text(checks: &[Check], times: bool, columns: Option<usize>) -> String {
+/// each took; of several rounds, in how many of them it did not pass.
+pub fn text(checks: &[Check], rounds: usize, times: bool, columns: Option<usize>) -> String {
     let mut table = Table::new(&["", "", ""]);
     for check in checks {
         let (mark, style) = mark(check.status);
-        let summary = if times {
-            format!("{} ({})", check.summary, duration(check.ms))
-        } else {
-            check.summary.clone()
-        };
+        let mut summary = check.summary.clone();
+        if let Some(often) = check.often(rounds) {
+            summary = format!("{often}: {summary}");
+        }
+        if times {
+            let _ = write!(summary, " ({})", duration(check.ms));
+        }
         table.row([
             Cell::styled(format!("{mark} {}", check.status), style),
             check.id.into(),
@@ -67,6 +69,7 @@ mod tests {
             detail: detail.iter().map(|line| (*line).to_owned()).collect(),
             hint: (!detail.is_empty()).then(|| "Do something.".to_owned()),
             ms: 12,
+            rounds_bad: usize::from(!detail.is_empty()),
         }
     }
 
@@ -76,7 +79,7 @@ mod tests {
             check("state", Status::Pass, &[]),
             check("links", Status::Fail, &["rcup-x-4: down"]),
         ];
-        let text = anstream::adapter::strip_str(&text(&checks, false, Some(80))).to_string();
+        let text = anstream::adapter::strip_str(&text(&checks, 1, false, Some(80))).to_string();
         assert_eq!(
             text,
             "✓ pass  state  what was seen of state\n✗ fail  links  what was seen of links\n\n✗ links\n  | \
@@ -85,8 +88,16 @@ mod tests {
     }
 
     #[test]
-    fn times_are_told_when_asked_for() {
-        let text = text(&[check("state", Status::Pass, &[])], true, None);
-        assert!(text.contains("(12 ms)"), "{text}");
+    fn times_and_rounds_are_told_when_asked_for() {
+        let checks = [
+            check("state", Status::Pass, &[]),
+            check("links", Status::Fail, &["rcup-x-4: down"]),
+        ];
+        let text = anstream::adapter::strip_str(&text(&checks, 5, true, None)).to_string();
+        assert!(text.contains("what was seen of state (12 ms)"), "{text}");
+        assert!(
+            text.contains("in 1 of 5 rounds: what was seen of links"),
+            "{text}"
+        );
     }
 }

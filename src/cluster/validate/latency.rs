@@ -1,17 +1,28 @@
 //! The time that PING takes on every node.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 
 use super::target::Target;
-use crate::check::NodeLatency;
+use crate::check::{ENOUGH_FOR_P999, NodeLatency, Percentile, Threshold};
 
 /// How many answers are measured on each node.
-const SAMPLES: usize = 200;
+const SAMPLES: u64 = 200;
+
+/// For how long at most, where no percentile is asked for that needs more of them: a node far away answers slowly.
+const TIME: Duration = Duration::from_secs(2);
 
 /// Asks one node after the other, so that none is measured while this process waits for another's answer.
-pub(super) async fn latency(target: &Target<'_>) -> Vec<NodeLatency> {
+pub(super) async fn latency(target: &Target<'_>, thresholds: &[Threshold]) -> Vec<NodeLatency> {
+    let rare = thresholds
+        .iter()
+        .any(|threshold| threshold.percentile == Percentile::P999);
+    let (samples, time) = if rare {
+        (2 * ENOUGH_FOR_P999, None)
+    } else {
+        (SAMPLES, Some(TIME))
+    };
     let mut all = Vec::new();
     // Connections of their own: on those of the other probes a PING would wait behind their commands.
     let opened = join_all(target.members.iter().filter_map(|member| {
@@ -21,8 +32,12 @@ pub(super) async fn latency(target: &Target<'_>) -> Vec<NodeLatency> {
     .await;
     for (member, link) in opened {
         let Ok(link) = link else { continue };
-        let mut micros = Vec::with_capacity(SAMPLES);
-        for _ in 0..SAMPLES {
+        let mut micros = Vec::new();
+        let started = Instant::now();
+        for _ in 0..samples {
+            if time.is_some_and(|time| started.elapsed() >= time) {
+                break;
+            }
             let begun = Instant::now();
             if link.ping().await.is_err() {
                 break;

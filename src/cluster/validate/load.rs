@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use super::clients::KEY_LIFE;
 use super::key;
 use super::masters::{Master, millis};
-use crate::check::{NodeLatency, Throughput};
+use crate::check::{LoadFrom, NodeLatency, Throughput};
 use crate::redis::NodeConnection;
 
 /// How many clients there are in all.
@@ -52,7 +52,9 @@ pub(super) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
         let micros: Vec<u64> = measured.into_iter().flatten().collect();
         let commands = micros.len() as u64;
         all.push(Throughput {
-            command,
+            command: command.to_owned(),
+            from: LoadFrom::Host,
+            program: "rcup".to_owned(),
             commands,
             ms,
             per_second: commands.saturating_mul(1000) / ms,

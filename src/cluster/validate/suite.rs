@@ -158,6 +158,7 @@ pub(in crate::cluster) async fn run<R: Faults>(
         latency: outcome.latency,
         throughput: outcome.throughput,
         failovers: outcome.failovers,
+        failover_times: Vec::new(),
     }
     .settled()
 }
@@ -253,7 +254,12 @@ async fn measure(
         }
     }
     // Alone, so that it measures the nodes and not this process.
-    if let Some((measured, ms)) = when(options.wants("latency"), latency::latency(target)).await {
+    if let Some((measured, ms)) = when(
+        options.wants("latency"),
+        latency::latency(target, &options.thresholds),
+    )
+    .await
+    {
         checks.push(judge_latency(&measured, &options.thresholds).took(ms));
         outcome.latency = measured;
     }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use super::markup::escaped;
 use super::page::STYLE;
 use super::picture::{failover, histogram, topology};
-use crate::check::{Check, Status, Validation, micros, seconds};
+use super::times::{heading, rows};
+use crate::check::{Check, Failover, FailoverTimes, Status, Validation, micros, seconds};
 
 /// The page.
 pub fn html(validation: &Validation) -> String {
@@ -20,7 +21,7 @@ pub fn html(validation: &Validation) -> String {
     page.push_str(&topology(&validation.nodes));
     page.push_str("</div>\n<h2>Checks</h2>\n<div class=\"card\"><table>\n<tr><th></th><th>Check</th><th>What was seen</th><th class=\"n\">Time</th></tr>\n");
     for check in &validation.checks {
-        row(&mut page, check);
+        row(&mut page, check, validation.rounds);
     }
     page.push_str("</table></div>\n");
     failovers(&mut page, validation);
@@ -64,7 +65,7 @@ fn head(page: &mut String, validation: &Validation, name: &str) {
     );
 }
 
-fn row(page: &mut String, check: &Check) {
+fn row(page: &mut String, check: &Check, rounds: usize) {
     let mark = match check.status {
         Status::Pass => "✓",
         Status::Warn => "!",
@@ -78,6 +79,9 @@ fn row(page: &mut String, check: &Check) {
         check.id,
         escaped(&check.summary)
     );
+    if let Some(often) = check.often(rounds) {
+        let _ = write!(page, " <b>{often}</b>");
+    }
     if matches!(check.status, Status::Fail | Status::Warn) {
         // A single finding stands in the summary already.
         if check.detail.as_slice() != std::slice::from_ref(&check.summary) {
@@ -99,31 +103,75 @@ fn failovers(page: &mut String, validation: &Validation) {
         return;
     }
     page.push_str("<h2>Failovers</h2>\n");
-    for one in &validation.failovers {
-        let when = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), seconds);
-        let _ = writeln!(
-            page,
-            "<div class=\"card\"><h3>{} {}, node timeout {}</h3><div class=\"dim\">{} took over after {}; writes again after \
-             {}; {} of {} acknowledged writes lost; back in sync after {}</div>{}{}</div>",
-            escaped(&one.victim),
-            one.way.deed(),
-            seconds(one.node_timeout),
-            escaped(one.successor.as_deref().unwrap_or("nobody")),
-            when(one.promoted),
-            when(one.writes_again),
-            one.lost,
-            one.acknowledged,
-            when(one.back),
-            one.trouble
-                .as_ref()
-                .map(|trouble| format!("<div class=\"fail\">{}</div>", escaped(trouble)))
-                .unwrap_or_default(),
-            failover(one)
-        );
+    for times in &validation.failover_times {
+        table(page, times);
+        let rounds: Vec<&Failover> = validation
+            .failovers
+            .iter()
+            .filter(|one| one.way == times.way)
+            .collect();
+        let worst = rounds
+            .iter()
+            .max_by_key(|one| (one.trouble.is_some(), one.writes_again.unwrap_or(u64::MAX)));
+        for (nth, one) in rounds.iter().enumerate() {
+            // One of many is looked at, the others are there.
+            let open = worst.is_some_and(|worst| std::ptr::eq(*worst, *one));
+            let name = match rounds.len() {
+                1 => String::new(),
+                _ => format!("Round {}: ", nth + 1),
+            };
+            drawn(page, one, &name, open);
+        }
     }
     page.push_str(
         "<div class=\"dim\">? suspected the master · ! held it for failed · M became master · &gt; knew the new master · \
          dashed: by when writes are expected to work again</div>\n",
+    );
+}
+
+/// The times of one way.
+fn table(page: &mut String, times: &FailoverTimes) {
+    let _ = write!(
+        page,
+        "<div class=\"card\"><h3>{}</h3><table>\n<tr><th></th><th class=\"n\">Median</th><th class=\"n\">Worst</th>\
+         <th>Expected</th></tr>\n",
+        escaped(&heading(times))
+    );
+    for row in rows(times) {
+        let class = if row.late { "n warn" } else { "n" };
+        let mark = if row.late { " !" } else { "" };
+        let _ = writeln!(
+            page,
+            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"{class}\">{}{mark}</td><td>{}</td></tr>",
+            row.what, row.median, row.worst, row.expected
+        );
+    }
+    page.push_str("</table></div>\n");
+}
+
+/// One failover and its picture.
+fn drawn(page: &mut String, one: &Failover, name: &str, open: bool) {
+    let when = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), seconds);
+    let _ = writeln!(
+        page,
+        "<details class=\"card\"{}><summary>{name}{} {}, node timeout {}</summary><div class=\"dim\">{} took over after {}; \
+         writes again after {}; {} of {} acknowledged writes lost; back in sync after {}</div>{}<div class=\"wide\">{}</div>\
+         </details>",
+        if open { " open" } else { "" },
+        escaped(&one.victim),
+        one.way.deed(),
+        seconds(one.node_timeout),
+        escaped(one.successor.as_deref().unwrap_or("nobody")),
+        when(one.promoted),
+        when(one.writes_again),
+        one.lost,
+        one.acknowledged,
+        when(one.back),
+        one.trouble
+            .as_ref()
+            .map(|trouble| format!("<div class=\"fail\">{}</div>", escaped(trouble)))
+            .unwrap_or_default(),
+        failover(one)
     );
 }
 
@@ -155,9 +203,12 @@ fn load(page: &mut String, validation: &Validation) {
     for load in &validation.throughput {
         let _ = writeln!(
             page,
-            "<div class=\"card\"><h3>{}: {} a second</h3><div class=\"dim\">{} clients · p50 {} · p99 {} · max {}</div>{}</div>",
-            load.command,
+            "<div class=\"card\"><h3>{}: {} a second</h3><div class=\"dim\">{} {}, {} clients · p50 {} · p99 {} · max {}</div>{}\
+             </div>",
+            escaped(&load.command),
             load.per_second,
+            escaped(&load.program),
+            load.from.told(),
             load.clients,
             micros(load.latency.p50),
             micros(load.latency.p99),
@@ -170,8 +221,9 @@ fn load(page: &mut String, validation: &Validation) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::timeline::tests::validation;
+    use super::super::timeline::tests::{rounds as several_rounds, validation};
     use super::*;
+    use crate::check::failover_times;
 
     #[test]
     fn the_page_is_self_contained_and_shows_everything() {
@@ -186,6 +238,8 @@ mod tests {
             "p99",
             "held the master for failed",
             "41000 a second",
+            "redis-benchmark from the network",
+            "within 4.0 s",
         ] {
             assert!(page.contains(shown), "{shown}");
         }
@@ -198,6 +252,23 @@ mod tests {
     }
 
     #[test]
+    fn of_several_rounds_the_worst_is_open_and_every_check_says_how_often_it_failed() {
+        let mut several = validation();
+        several.failovers = several_rounds();
+        several.failover_times = failover_times(&several.failovers);
+        several.rounds = 3;
+        let page = html(&several);
+        assert_eq!(page.matches("<details").count(), 3);
+        assert_eq!(
+            page.matches("<details class=\"card\" open><summary>Round 3: ")
+                .count(),
+            1
+        );
+        assert!(page.contains("4.7 s, 1 × never !"), "{page}");
+        assert!(page.contains("<b>in 1 of 3 rounds</b>"));
+    }
+
+    #[test]
     fn an_empty_validation_is_a_page_too() {
         let mut nothing = validation();
         nothing.nodes.clear();
@@ -205,6 +276,7 @@ mod tests {
         nothing.latency.clear();
         nothing.throughput.clear();
         nothing.failovers.clear();
+        nothing.failover_times.clear();
         assert!(html(&nothing).ends_with("</html>\n"));
     }
 }

@@ -20,20 +20,23 @@ pub fn junit(validation: &Validation) -> String {
     let _ = writeln!(xml, "<testsuites name=\"rcup validate\" {counts}>");
     let _ = writeln!(xml, "  <testsuite name=\"{name}\" {counts}>");
     for check in &validation.checks {
-        case(&mut xml, &name, check);
+        case(&mut xml, &name, check, validation.rounds);
     }
     xml.push_str("  </testsuite>\n</testsuites>\n");
     xml
 }
 
-fn case(xml: &mut String, cluster: &str, check: &Check) {
+fn case(xml: &mut String, cluster: &str, check: &Check, rounds: usize) {
     let _ = write!(
         xml,
         "    <testcase classname=\"rcup.{cluster}\" name=\"{}\" time=\"{}\">",
         check.id,
         seconds(check.ms)
     );
-    let summary = escaped(&check.summary);
+    let summary = match check.often(rounds) {
+        Some(often) => escaped(&format!("{often}: {}", check.summary)),
+        None => escaped(&check.summary),
+    };
     let mut words: Vec<&str> = check.detail.iter().map(String::as_str).collect();
     let hint = check.hint.as_ref().map(|hint| format!("hint: {hint}"));
     words.extend(hint.as_deref());

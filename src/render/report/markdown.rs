@@ -2,7 +2,8 @@
 
 use std::fmt::Write as _;
 
-use super::timeline::timeline;
+use super::timeline::{timeline, told_apart};
+use super::times::{heading, rows};
 use crate::check::{Check, Status, Validation, micros};
 
 /// The report: the verdict, a table of the checks, the evidence of those that did not pass, the measurements.
@@ -27,7 +28,7 @@ pub fn markdown(validation: &Validation) -> String {
             "| {} | `{}` | {} | {} |",
             mark(check.status),
             check.id,
-            cell(&check.summary),
+            cell(&told(check, validation.rounds)),
             check.ms
         );
     }
@@ -45,41 +46,75 @@ pub fn markdown(validation: &Validation) -> String {
     text
 }
 
+/// The summary, and in how many of several rounds it was so.
+fn told(check: &Check, rounds: usize) -> String {
+    match check.often(rounds) {
+        Some(often) => format!("{often}: {}", check.summary),
+        None => check.summary.clone(),
+    }
+}
+
 fn measurements(text: &mut String, validation: &Validation) {
     if !validation.latency.is_empty() {
-        text.push_str("\n### Latency of PING\n\n| Node | p50 | p90 | p99 | p99.9 | max |\n|---|---:|---:|---:|---:|---:|\n");
+        let rare = validation.latency.iter().any(|node| node.p999.is_some());
+        let (head, line) = if rare { (" p99.9 |", "---:|") } else { ("", "") };
+        let _ = write!(
+            text,
+            "\n### Latency of PING\n\n| Node | p50 | p90 | p99 |{head} max |\n|---|---:|---:|---:|{line}---:|\n"
+        );
         for node in &validation.latency {
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {} | {} |{} {} |",
                 cell(&node.node),
                 micros(node.p50),
                 micros(node.p90),
                 micros(node.p99),
-                micros(node.p999),
+                match node.p999 {
+                    Some(p999) => format!(" {} |", micros(p999)),
+                    None if rare => " |".to_owned(),
+                    None => String::new(),
+                },
                 micros(node.max)
             );
         }
     }
     if !validation.throughput.is_empty() {
         text.push_str(
-            "\n### Load\n\n| Command | per second | clients | p50 | p99 |\n|---|---:|---:|---:|---:|\n",
+            "\n### Load\n\n| Command | per second | clients | p50 | p99 | made by |\n|---|---:|---:|---:|---:|---|\n",
         );
         for load in &validation.throughput {
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} |",
-                load.command,
+                "| {} | {} | {} | {} | {} | {} {} |",
+                cell(&load.command),
                 load.per_second,
                 load.clients,
                 micros(load.latency.p50),
-                micros(load.latency.p99)
+                micros(load.latency.p99),
+                cell(&load.program),
+                load.from.told()
             );
         }
     }
     if !validation.failovers.is_empty() {
         text.push_str("\n### Failovers\n");
-        for failover in &validation.failovers {
+        for times in &validation.failover_times {
+            let _ = write!(
+                text,
+                "\n{}\n\n| | median | worst | expected |\n|---|---:|---:|---|\n",
+                cell(&heading(times))
+            );
+            for row in rows(times) {
+                let mark = if row.late { "⚠️ " } else { "" };
+                let _ = writeln!(
+                    text,
+                    "| {} | {} | {mark}{} | {} |",
+                    row.what, row.median, row.worst, row.expected
+                );
+            }
+        }
+        for failover in told_apart(&validation.failovers) {
             let _ = write!(text, "\n```text\n{}```\n", timeline(failover, 100));
         }
     }

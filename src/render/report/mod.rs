@@ -8,8 +8,10 @@ mod markup;
 mod page;
 mod picture;
 mod timeline;
+mod times;
 
 pub use html::html;
 pub use junit::junit;
 pub use markdown::markdown;
-pub use timeline::timeline;
+pub use timeline::{timeline, told_apart};
+pub use times::failover_table;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::check::{Failover, seconds};
+use crate::check::{Failover, WAYS, Way, seconds};
 
 /// The least width of the drawn part.
 const NARROWEST: usize = 20;
@@ -59,6 +59,20 @@ pub fn timeline(failover: &Failover, columns: usize) -> String {
     text.push_str("  # acknowledged  . nothing  x away  ~ coming back  = in sync\n");
     text.push_str("  ? suspected  ! held for failed  M became master  > knows the new master\n");
     text
+}
+
+/// Which failovers are drawn: all of a few, else of each way the one that took longest.
+pub fn told_apart(failovers: &[Failover]) -> Vec<&Failover> {
+    const FEW: usize = 6;
+    if failovers.len() <= FEW {
+        return failovers.iter().collect();
+    }
+    let longest = |way: Way| {
+        let of_way = failovers.iter().filter(|one| one.way == way);
+        // What never came to an end took longest.
+        of_way.max_by_key(|one| (one.trouble.is_some(), one.writes_again.unwrap_or(u64::MAX)))
+    };
+    WAYS.into_iter().filter_map(longest).collect()
 }
 
 /// The last moment that is drawn.
@@ -147,7 +161,10 @@ impl Scale {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::check::{Check, NodeLatency, NodeSeen, Noticed, Status, Suite, Throughput, Validation, Way};
+    use crate::check::{
+        Check, LoadFrom, NodeLatency, NodeSeen, Noticed, Status, Suite, Throughput, Validation,
+        failover_times,
+    };
     use crate::topology::{Role, SlotRange};
 
     fn check(id: &'static str, status: Status, summary: &str, detail: &[&str]) -> Check {
@@ -158,6 +175,7 @@ pub(super) mod tests {
             detail: detail.iter().map(|line| (*line).to_owned()).collect(),
             hint: (!detail.is_empty()).then(|| "Look at <b>the log</b>.".to_owned()),
             ms: 12,
+            rounds_bad: usize::from(!detail.is_empty()),
         }
     }
 
@@ -241,7 +259,9 @@ pub(super) mod tests {
                 NodeLatency::of("rcup-x-2", &[85, 95, 110, 150, 170]),
             ],
             throughput: vec![Throughput {
-                command: "SET",
+                command: "SET".to_owned(),
+                from: LoadFrom::Network,
+                program: "redis-benchmark".to_owned(),
                 commands: 41_000,
                 ms: 1000,
                 per_second: 41_000,
@@ -249,12 +269,41 @@ pub(super) mod tests {
                 latency: NodeLatency::of("all masters", &[900, 1000, 1100]),
             }],
             failovers: vec![failover()],
+            failover_times: failover_times(&[failover()]),
         }
+    }
+
+    /// Three rounds: one as expected, one late, one in which nobody took over.
+    pub fn rounds() -> Vec<Failover> {
+        let late = Failover {
+            promoted: Some(4700),
+            writes_again: Some(4711),
+            back: Some(6000),
+            revived: Some(4800),
+            ..failover()
+        };
+        let never = Failover {
+            promoted: None,
+            writes_again: None,
+            back: None,
+            lost: 0,
+            ..failover()
+        };
+        vec![failover(), late, never]
     }
 
     #[test]
     fn the_drawing_is_as_it_was_reviewed() {
         insta::assert_snapshot!(timeline(&failover(), 80));
+    }
+
+    #[test]
+    fn of_many_failovers_the_longest_of_each_way_is_drawn() {
+        assert_eq!(told_apart(&rounds()).len(), 3);
+        let many: Vec<Failover> = rounds().into_iter().cycle().take(9).collect();
+        let drawn = told_apart(&many);
+        assert_eq!(drawn.len(), 1);
+        assert_eq!(drawn[0].writes_again, None);
     }
 
     #[test]

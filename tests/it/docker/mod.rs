@@ -20,6 +20,7 @@ mod persistence;
 mod publish;
 mod python;
 mod remote;
+mod reports;
 mod reset;
 mod reuse;
 mod run;
