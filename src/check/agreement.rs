@@ -166,8 +166,8 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
 }
 
 /// Two nodes with one identity, as after copying a `nodes.conf`: each would take the other's messages for
-/// its own.
-pub fn identities(seen: &[(&str, &NodeView)]) -> Check {
+/// its own. `astray` tells where the cluster says that a node is, and another one answers.
+pub fn identities(seen: &[(&str, &NodeView)], astray: &[String]) -> Check {
     let mut by_id: BTreeMap<&NodeId, Vec<&str>> = BTreeMap::new();
     for (name, view) in seen {
         if let Some(line) = view.myself() {
@@ -184,13 +184,14 @@ pub fn identities(seen: &[(&str, &NodeView)]) -> Check {
             .is_none()
             .then(|| "has no line about itself".to_owned())
     }));
+    detail.extend_from_slice(astray);
     Check::of(
         "node-ids",
         "every node has an id of its own",
-        "nodes share an id",
+        "nodes are not who they should be",
         detail,
-        "One of them runs with a copy of the other's nodes.conf: stop it, delete its nodes.conf, and let it \
-         join anew.",
+        "Of two with one id, one runs with a copy of the other's nodes.conf: stop it, delete its nodes.conf, and let \
+         it join anew. A node that another has taken the address of must announce its own (cluster-announce-ip).",
     )
 }
 
@@ -276,9 +277,12 @@ mod tests {
     fn an_id_belongs_to_one_node() {
         let plan = plan();
         let mut answers = perfect(&plan);
-        assert_eq!(identities(&named(&plan, &answers)).status, Status::Pass);
+        assert_eq!(identities(&named(&plan, &answers), &[]).status, Status::Pass);
+        let line = "10.0.0.2:7001: there should be a, and b answers".to_owned();
+        let stranger = identities(&named(&plan, &answers), std::slice::from_ref(&line));
+        assert_eq!((stranger.status, stranger.summary), (Status::Fail, line));
         answers[5] = answers[4].clone();
-        let shared = identities(&named(&plan, &answers));
+        let shared = identities(&named(&plan, &answers), &[]);
         assert_eq!(shared.status, Status::Fail);
         let (one, other) = (&plan.nodes[4].name, &plan.nodes[5].name);
         assert_eq!(
@@ -286,7 +290,7 @@ mod tests {
             [format!("{one} and {other} all have the id {}", plan.nodes[4].id)]
         );
         answers[5].as_mut().unwrap().nodes.clear();
-        let lost = identities(&named(&plan, &answers));
+        let lost = identities(&named(&plan, &answers), &[]);
         assert_eq!(lost.detail, [format!("{other}: has no line about itself")]);
     }
 }

@@ -146,8 +146,8 @@ pub struct ServerFacts {
     pub config: Configured,
     /// `CLUSTER LINKS`; `None` when the server does not know the command.
     pub links: Option<Vec<BusLink>>,
-    /// Its clock.
-    pub clock: ClockSeen,
+    /// Its clock; `None` where it does not tell.
+    pub clock: Option<ClockSeen>,
 }
 
 /// The directives of a running server.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::facts::ServerFacts;
+use super::facts::{ClockSeen, ServerFacts};
 use super::finding::Check;
 
 /// From which share of its memory on a node is told, in percent.
@@ -18,6 +18,9 @@ const SKEW_FAILS: u64 = 5000;
 /// Whether every node has memory left.
 pub fn memory(nodes: &[ServerFacts]) -> Check {
     const ID: &str = "memory";
+    if nodes.iter().all(|node| node.number("used_memory").is_none()) {
+        return Check::skipped(ID, "no node tells how much memory it uses");
+    }
     let (mut failing, mut warning) = (Vec::new(), Vec::new());
     let (mut fullest, mut unlimited) = (0, 0);
     for node in nodes {
@@ -77,20 +80,24 @@ pub fn memory(nodes: &[ServerFacts]) -> Check {
 /// Whether the clocks agree, as far as the way to them allows to tell.
 pub fn clock(nodes: &[ServerFacts]) -> Check {
     const ID: &str = "clock";
-    let sure = |node: &ServerFacts, sign: i64| {
-        let doubt = i64::try_from(node.clock.doubt).unwrap_or(i64::MAX);
-        node.clock.ahead.saturating_add(doubt.saturating_mul(sign))
+    let sure = |clock: ClockSeen, sign: i64| {
+        let doubt = i64::try_from(clock.doubt).unwrap_or(i64::MAX);
+        clock.ahead.saturating_add(doubt.saturating_mul(sign))
     };
-    let first = nodes.iter().min_by_key(|node| sure(node, 1));
-    let last = nodes.iter().max_by_key(|node| sure(node, -1));
-    let (Some(first), Some(last)) = (first, last) else {
+    let told: Vec<(&ServerFacts, ClockSeen)> = nodes
+        .iter()
+        .filter_map(|node| Some((node, node.clock?)))
+        .collect();
+    let first = told.iter().min_by_key(|(_, clock)| sure(*clock, 1));
+    let last = told.iter().max_by_key(|(_, clock)| sure(*clock, -1));
+    let (Some((first, earliest)), Some((last, latest))) = (first, last) else {
         return Check::skipped(ID, "no node has told its time");
     };
     // By so much they differ at least, whatever the answers took.
-    let skew = u64::try_from(sure(last, -1).saturating_sub(sure(first, 1))).unwrap_or_default();
-    let doubt = nodes
+    let skew = u64::try_from(sure(*latest, -1).saturating_sub(sure(*earliest, 1))).unwrap_or_default();
+    let doubt = told
         .iter()
-        .map(|node| node.clock.doubt)
+        .map(|(_, clock)| clock.doubt)
         .max()
         .unwrap_or_default();
     let detail = vec![format!("{} is {skew} ms ahead of {}", last.name, first.name)];
@@ -155,7 +162,7 @@ fn size(bytes: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{ClockSeen, Status};
+    use crate::check::Status;
 
     fn node(name: &str, fields: &[(&str, &str)]) -> ServerFacts {
         ServerFacts {
@@ -189,6 +196,7 @@ mod tests {
             full.summary,
             "a: uses 1001 B of 1000 B (100 %), and refuses writes (noeviction)"
         );
+        assert_eq!(memory(&[]).status, Status::Skip);
         let free = memory(&[node("a", &[("used_memory", "1572864"), ("maxmemory", "0")])]);
         assert_eq!(free.summary, "at most 1.5 MB in use, no limit set (maxmemory 0)");
     }
@@ -196,12 +204,13 @@ mod tests {
     #[test]
     fn clocks_differ_only_as_far_as_it_is_sure() {
         let at = |name: &str, ahead, doubt| ServerFacts {
-            clock: ClockSeen { ahead, doubt },
+            clock: Some(ClockSeen { ahead, doubt }),
             ..node(name, &[])
         };
         assert_eq!(clock(&[at("a", 0, 1), at("b", 3, 1)]).status, Status::Pass);
         assert_eq!(clock(&[at("a", 0, 400), at("b", 900, 400)]).status, Status::Pass);
         assert_eq!(clock(&[at("a", 0, 1), at("b", 900, 1)]).status, Status::Warn);
+        assert_eq!(clock(&[node("a", &[])]).status, Status::Skip);
         let far = clock(&[at("a", 0, 1), at("b", -9000, 1)]);
         assert_eq!(far.status, Status::Fail);
         assert_eq!(far.summary, "a is 8998 ms ahead of b");

@@ -425,6 +425,7 @@ impl<R: Runtime> Attached<R> {
             name: self.topology.name().to_string(),
             members: members.collect(),
             plan: Some(&self.topology),
+            astray: Vec::new(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a node wants to see before it listens.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -11,6 +12,7 @@ use crate::spec::Secret;
 pub struct Access {
     credentials: Option<Arc<Credentials>>,
     authority: Option<Arc<str>>,
+    patience: Option<Duration>,
 }
 
 /// Whom a connection logs in as.
@@ -77,6 +79,19 @@ impl Access {
     #[must_use]
     pub fn with_tls(self) -> Self {
         self.with_authority("")
+    }
+
+    /// Lets an attempt to connect take so long: a node far away, of whose first packet a network may lose one, which
+    /// is sent again after a second.
+    #[must_use]
+    pub fn with_patience(mut self, patience: Duration) -> Self {
+        self.patience = Some(patience);
+        self
+    }
+
+    /// How long an attempt to connect may take, where that was said.
+    pub fn patience(&self) -> Option<Duration> {
+        self.patience
     }
 
     /// Whose certificates it trusts, none in particular when empty; `None` speaks without TLS.

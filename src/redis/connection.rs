@@ -14,7 +14,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use super::access::Access;
 use crate::error::{Error, ErrorKind, Result};
 
-/// How long a single attempt to connect may take. A first packet that is lost on its way to a container
+/// How long a single attempt to connect may take where `Access` does not say. A first packet that is lost on its way to a container
 /// that is just coming up would be sent again by the kernel after a second; another attempt is quicker.
 const CONNECT: Duration = Duration::from_millis(250);
 
@@ -126,7 +126,7 @@ impl NodeConnection {
             .map_err(failed)?
             .set_redis_settings(settings);
         let config = config
-            .set_connection_timeout(Some(patience))
+            .set_connection_timeout(Some(access.patience().unwrap_or(patience)))
             .set_response_timeout(Some(ANSWER));
         let inner = client(info, access)
             .map_err(failed)?

@@ -14,7 +14,7 @@ use super::spec::duration;
     after_help = "Exits with 0 when no check fails, else with 3. `--suite full` takes masters away for a while, \
                         measures the failovers, and asks first.\n\nExamples:\n  rcup validate orders\n  rcup validate orders \
                         --output json | jq .passed\n  rcup validate orders --suite full --yes --repeat 3 --report html=orders.html\n  \
-                        rcup validate --endpoint 10.0.0.7:6379 --password-env REDIS_PASSWORD\n  rcup validate orders --only \
+                        rcup validate --endpoint 10.0.0.7:6379,10.0.0.8:6379 --password-env REDIS_PASSWORD\n  rcup validate orders --only \
                         latency --latency-threshold p99=2ms --watch 10s"
 )]
 pub struct Validate {
@@ -69,9 +69,15 @@ pub struct Choice {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "A cluster that rcup did not start")]
 pub struct Foreign {
-    /// Validate the cluster of which this is a node; nothing is written to it without --write
-    #[arg(long, value_name = "HOST:PORT", conflicts_with = "name")]
-    pub endpoint: Option<String>,
+    /// Validate the cluster of which this is a node; several (A,B) where not all of them may answer or know each other.
+    /// Nothing is written to it without --write
+    #[arg(
+        long,
+        value_name = "HOST:PORT",
+        value_delimiter = ',',
+        conflicts_with = "name"
+    )]
+    pub endpoint: Vec<String>,
     #[command(flatten)]
     pub entry: Entry,
     /// Make the checks that write, too: keys of their own, with a time to live

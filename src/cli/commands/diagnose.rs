@@ -50,10 +50,7 @@ impl Subject {
             let attached = Cluster::attach(engine().await?, &args.name).await?;
             return Ok(Self::Own(Box::new(attached)));
         }
-        let addresses = endpoints
-            .iter()
-            .map(|text| entry::address(text))
-            .collect::<Result<Vec<_>, _>>()?;
+        let addresses = entry::addresses(endpoints)?;
         let access = entry::access(&args.foreign.entry)?;
         Ok(Self::Foreign(Box::new(
             Endpoint::look_at(&addresses, &access).await,

@@ -1,10 +1,20 @@
 //! The way into a cluster that rcup did not start.
 
+use std::time::Duration;
+
 use rcup::redis::{Access, Address, Credentials};
 use rcup::spec::Secret;
 use rcup::{Error, ErrorKind};
 
 use crate::cli::args::Entry;
+
+/// How long an attempt to connect may take: a first packet that is lost on its way is sent again after a second.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Several of them.
+pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
+    texts.iter().map(|text| address(text)).collect()
+}
 
 /// `HOST:PORT`, with brackets around an IPv6 address.
 pub fn address(text: &str) -> Result<Address, Error> {
@@ -23,7 +33,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
 
 /// With what the nodes are entered.
 pub fn access(entry: &Entry) -> Result<Access, Error> {
-    let mut access = Access::open();
+    let mut access = Access::open().with_patience(PATIENCE);
     if let Some(variable) = &entry.password_env {
         let password = std::env::var(variable).map_err(|_| {
             Error::new(

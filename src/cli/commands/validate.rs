@@ -19,21 +19,28 @@ use crate::cli::terminal::{Terminal, checks, columns, count, json};
 /// What is validated.
 enum Subject {
     Own(Box<Attached>),
-    Foreign(Endpoint),
+    Foreign(Box<Endpoint>),
 }
 
 impl Subject {
     async fn find(args: &Validate) -> Result<Self, Failure> {
-        match &args.foreign.endpoint {
-            None => {
-                let attached = Cluster::attach(engine().await?, &args.name).await?;
-                Ok(Self::Own(Box::new(attached)))
-            }
-            Some(endpoint) => {
-                let entered =
-                    Endpoint::enter(&entry::address(endpoint)?, &entry::access(&args.foreign.entry)?).await?;
-                Ok(Self::Foreign(entered))
-            }
+        if args.foreign.endpoint.is_empty() {
+            let attached = Cluster::attach(engine().await?, &args.name).await?;
+            return Ok(Self::Own(Box::new(attached)));
+        }
+        let addresses = entry::addresses(&args.foreign.endpoint)?;
+        let access = entry::access(&args.foreign.entry)?;
+        Ok(Self::Foreign(Box::new(
+            Endpoint::enter_at(&addresses, &access).await?,
+        )))
+    }
+
+    /// The same for another round, because a failover or a failure may have changed the nodes' connections. The nodes
+    /// of an endpoint are remembered: that none of the given ones answers any more is what is to be told.
+    async fn again(&self, args: &Validate) -> Result<Self, Failure> {
+        match self {
+            Self::Own(_) => Self::find(args).await,
+            Self::Foreign(endpoint) => Ok(Self::Foreign(Box::new(endpoint.again().await))),
         }
     }
 
@@ -51,7 +58,7 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
     for report in &args.report {
         place(report)?;
     }
-    let may_write = args.foreign.endpoint.is_none() || args.foreign.write;
+    let may_write = args.foreign.endpoint.is_empty() || args.foreign.write;
     if selection.destroys() && may_write && !args.yes {
         agree(&args, terminal)?;
     }
@@ -91,20 +98,16 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
 
 /// All rounds, put together.
 async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, Failure> {
-    let mut all: Option<Validation> = None;
-    for round in 0..usize::try_from(args.repeat).unwrap_or(1) {
-        // The cluster is found anew, because a failover may have changed the nodes' connections.
-        let subject = Subject::find(args).await?;
-        let next = subject.validate(&options.clone().round(round)).await;
-        all = Some(match all {
-            None => next,
-            Some(all) => all.followed_by(next),
-        });
+    let mut subject = Subject::find(args).await?;
+    let mut all = subject.validate(options).await;
+    for round in 1..usize::try_from(args.repeat).unwrap_or(1) {
         if options.cancel.is_cancelled() {
             break;
         }
+        subject = subject.again(args).await?;
+        all = all.followed_by(subject.validate(&options.clone().round(round)).await);
     }
-    all.ok_or_else(|| Error::new(ErrorKind::Usage, "no round was made").into())
+    Ok(all)
 }
 
 /// Round after round until a signal comes. Ends as the last round did.
@@ -116,13 +119,19 @@ async fn watch(
     terminal: &Terminal,
 ) -> Outcome {
     let mut exit = Exit::DONE;
+    let mut known: Option<Subject> = None;
     for round in 0.. {
+        let before = known.take();
         let turn = async {
-            let subject = Subject::find(args).await?;
-            Ok::<_, Failure>(subject.validate(&options.clone().round(round)).await)
+            let subject = match &before {
+                None => Subject::find(args).await?,
+                Some(known) => known.again(args).await?,
+            };
+            let outcome = subject.validate(&options.clone().round(round)).await;
+            Ok::<_, Failure>((subject, outcome))
         };
         tokio::pin!(turn);
-        let outcome = tokio::select! {
+        let (subject, outcome) = tokio::select! {
             outcome = &mut turn => outcome?,
             () = signals.next() => {
                 options.cancel.cancel();
@@ -130,6 +139,7 @@ async fn watch(
                 return Ok(exit);
             }
         };
+        known = Some(subject);
         exit = Exit::healthy(outcome.passed);
         show(&outcome, terminal)?;
         write(&args.report, &outcome)?;
@@ -211,11 +221,10 @@ fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
 
 /// Asks at a terminal; elsewhere says what is missing.
 fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
-    let what = args
-        .foreign
-        .endpoint
-        .clone()
-        .unwrap_or_else(|| args.name.to_string());
+    let what = match args.foreign.endpoint.as_slice() {
+        [] => args.name.to_string(),
+        several => several.join(", "),
+    };
     let refused = || {
         Error::new(
             ErrorKind::Usage,

@@ -344,7 +344,7 @@ pub(in crate::cluster) async fn greeted(address: &Address, error: &Error) -> Str
 }
 
 /// An address as the one text that a member carries.
-pub(super) fn address_of(member: &Member) -> Option<Address> {
+pub(in crate::cluster) fn address_of(member: &Member) -> Option<Address> {
     let (host, port) = member.address.rsplit_once(':')?;
     Some(Address::new(host, port.parse().ok()?))
 }

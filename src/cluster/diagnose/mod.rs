@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub(super) use collect::greeted;
+pub(super) use collect::{address_of, greeted};
 
 use super::handle::{Attached, Cluster};
 use super::validate::{Endpoint, Member};

@@ -60,6 +60,7 @@ pub(super) async fn failover<R: Faults>(
         name: target.name.clone(),
         members: reconnected(&target.members).await,
         plan: target.plan,
+        astray: Vec::new(),
     };
     let answers = fresh.views().await;
     let judged = fresh.judge(&answers);
@@ -364,6 +365,7 @@ async fn restored(target: &Target<'_>, victim: &Master<'_>) -> Result<()> {
         name: target.name.clone(),
         members: reconnected(&target.members).await,
         plan: target.plan,
+        astray: Vec::new(),
     };
     if let Some(plan) = now.plan {
         let links: Links = now.links();

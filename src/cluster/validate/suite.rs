@@ -313,18 +313,27 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
         .into_iter()
         .filter_map(|name| Some((name, planned(name)?.trim_matches('"'))))
         .collect();
-    vec![
+    let mut checks = vec![
         bus_both_ways(seen, &links),
-        identities(seen),
+        identities(seen, &target.astray),
         balance(seen),
         apart(seen, target.plan.is_some(), &zones),
+    ];
+    if servers.is_empty() {
+        // A user may be kept from INFO. What nobody tells is not in order by that.
+        let untold = OF_SERVERS[checks.len()..].iter();
+        checks.extend(untold.map(|id| Check::skipped(id, "no node answers INFO")));
+        return checks;
+    }
+    checks.extend([
         full_coverage(servers, planned("cluster-require-full-coverage")),
         drift(servers),
         persistence(servers, &kept),
         memory(servers),
         clock(servers),
         versions(servers),
-    ]
+    ]);
+    checks
 }
 
 /// What puts load on the cluster or takes a part of it away, one after the other, and only where all is in

@@ -27,6 +27,8 @@ pub(in crate::cluster) struct Target<'a> {
     pub(in crate::cluster) members: Vec<Member>,
     /// The plan of a cluster of rcup.
     pub(in crate::cluster) plan: Option<&'a Topology>,
+    /// Where the cluster says that a node is, and another one answers: as lines of evidence.
+    pub(in crate::cluster) astray: Vec<String>,
 }
 
 impl Target<'_> {

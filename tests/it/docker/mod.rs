@@ -9,6 +9,7 @@ mod compose;
 mod configuration;
 mod diagnose;
 mod doctor;
+mod endpoint;
 mod examples;
 mod formation;
 mod killed;
