@@ -59,7 +59,9 @@ impl Directive {
     fn shaped(text: &str) -> Result<Self, Error> {
         let usage = |message: String| Error::new(ErrorKind::Usage, message);
         let Some((name, value)) = text.split_once('=') else {
-            return Err(usage(format!("`{text}` sets no directive"))
+            // What follows the first word may be a secret.
+            let word = text.split_whitespace().next().unwrap_or_default();
+            return Err(usage(format!("`{word}` sets no directive"))
                 .hint("Write it as directive=value, such as `--set maxmemory=64mb`."));
         };
         let name = name.trim().to_ascii_lowercase();

@@ -245,9 +245,12 @@ fn check_rule(name: &str, rule: &str) -> Result<()> {
             .hint("Give it with `password-env`, `password-file` or `password-hash` instead."));
     }
     let refused = |hint: String| Err(usage(format!("`{rule}` is no rule for the user `{name}`")).hint(hint));
+    // A word that looks like no rule may be a password that stands at the wrong place, and is not repeated.
+    let unlike =
+        |hint: &str| Err(usage(format!("a word is no rule for the user `{name}`")).hint(hint.to_owned()));
     if let Some(inner) = rule.strip_prefix('(') {
         let Some(inner) = inner.strip_suffix(')') else {
-            return refused("A selector ends with a bracket, such as `(~logs:* +get)`.".to_owned());
+            return unlike("A selector ends with a bracket, such as `(~logs:* +get)`.");
         };
         return split_rules(inner)
             .iter()
@@ -282,12 +285,20 @@ fn check_rule(name: &str, rule: &str) -> Result<()> {
         return Ok(());
     }
     match rule {
-        "on" | "off" | "allkeys" | "resetkeys" | "allchannels" | "resetchannels" | "allcommands"
-        | "nocommands" | "sanitize-payload" | "skip-sanitize-payload" | "clearselectors" => Ok(()),
-        _ => refused(
+        "on"
+        | "off"
+        | "allkeys"
+        | "resetkeys"
+        | "allchannels"
+        | "resetchannels"
+        | "allcommands"
+        | "nocommands"
+        | "sanitize-payload"
+        | "skip-sanitize-payload"
+        | "clearselectors" => Ok(()),
+        _ => unlike(
             "Rules are commands (`+get`, `-@dangerous`), keys (`~app:*`, `%R~logs:*`), channels (`&news:*`), \
-             selectors in brackets, `on` and `off`."
-                .to_owned(),
+             selectors in brackets, `on` and `off`.",
         ),
     }
 }
@@ -376,6 +387,9 @@ mod tests {
         assert!(hint("a/b nopass").contains("cannot be read"));
         assert!(hint("app nopass +@reed").contains("`@read`"));
         assert!(hint("app nopass get").contains("is no rule"));
+        assert!(hint("app nopass s3cret").contains("is no rule"));
+        assert!(hint("app pasword=s3cret +@all").contains("is no rule"));
+        assert!(hint("app nopass (~x s3cret").contains("ends with a bracket"));
         assert!(hint("app nopass (~x +get").contains("ends with a bracket"));
         assert!(hint("default nopass +@all").contains("--password"));
         assert!("rcupper nopass +@all".parse::<User>().is_ok());

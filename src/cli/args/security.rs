@@ -118,6 +118,21 @@ pub fn user(line: &str) -> Result<User, Error> {
     words.join(" ").parse()
 }
 
+/// Whether a line of words makes a user, wherever its password is: that is not looked at.
+pub fn check_user(line: &str) -> Result<(), Error> {
+    let elsewhere = |word: &String| word.starts_with("password-file=") || word.starts_with("password-env=");
+    let words = split_rules(line).into_iter();
+    let words = words.map(|word| {
+        if elsewhere(&word) {
+            "nopass".to_owned()
+        } else {
+            word
+        }
+    });
+    let line: Vec<String> = words.collect();
+    line.join(" ").parse::<User>().map(drop)
+}
+
 fn variable(name: &str) -> Result<Secret, Error> {
     std::env::var(name).map(Secret::new).map_err(|error| {
         Error::new(

@@ -13,6 +13,8 @@ pub struct Entry {
     pub values: Vec<String>,
     /// Where the key begins in the text, in bytes.
     pub at: usize,
+    /// Where its value ends.
+    pub end: usize,
 }
 
 /// Keys that a cluster of its own adds to, and does not replace.
@@ -27,66 +29,110 @@ pub struct Wrong {
     pub hint: String,
     /// Where, in bytes.
     pub at: usize,
+    /// How far its line may be shown, in bytes; `None` where a secret may stand in it.
+    pub shown: Option<usize>,
+}
+
+/// What the file says.
+#[derive(Debug, Default)]
+pub struct Said {
+    /// About the cluster that was asked for. What comes later wins.
+    pub own: Vec<Entry>,
+    /// About other clusters, whose settings are only looked at.
+    pub others: Vec<Entry>,
 }
 
 /// Reads what the file says about the cluster `name`: the keys at its top, then those of `[cluster.NAME]`,
 /// which come later and therefore win.
-pub fn entries(text: &str, name: &str) -> Result<Vec<Entry>, Wrong> {
+pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         message: error.message().to_owned(),
         hint: "See `rcup config init` for a file that is right.".to_owned(),
         at: error.span().map_or(0, |span| span.start),
+        shown: None,
     })?;
-    let mut all = Vec::new();
+    let mut said = Said::default();
     let mut own = Vec::new();
     for (key, value) in table.get_ref() {
-        if key.get_ref() == "cluster" {
-            let DeValue::Table(clusters) = value.get_ref() else {
+        if key.get_ref() != "cluster" {
+            said.own.extend(entries_of(key, value)?);
+            continue;
+        }
+        let DeValue::Table(clusters) = value.get_ref() else {
+            return Err(Wrong {
+                message: "`cluster` is not a table".to_owned(),
+                hint: "Give each cluster a table of its own, such as `[cluster.orders]`.".to_owned(),
+                at: key.span().start,
+                shown: None,
+            });
+        };
+        for (cluster, keys) in clusters {
+            let DeValue::Table(keys) = keys.get_ref() else {
                 return Err(Wrong {
-                    message: "`cluster` is not a table".to_owned(),
-                    hint: "Give each cluster a table of its own, such as `[cluster.orders]`.".to_owned(),
-                    at: key.span().start,
+                    message: format!("`cluster.{}` is not a table", cluster.get_ref()),
+                    hint: "Write `[cluster.NAME]` and the keys below it.".to_owned(),
+                    at: cluster.span().start,
+                    shown: None,
                 });
             };
-            for (cluster, keys) in clusters {
-                let DeValue::Table(keys) = keys.get_ref() else {
-                    return Err(Wrong {
-                        message: format!("`cluster.{}` is not a table", cluster.get_ref()),
-                        hint: "Write `[cluster.NAME]` and the keys below it.".to_owned(),
-                        at: cluster.span().start,
-                    });
-                };
-                for (key, value) in keys {
-                    let entries = entries_of(key.get_ref(), key.span().start, value.get_ref())?;
-                    if cluster.get_ref() == name {
-                        own.extend(entries);
-                    }
-                }
+            let mine = cluster.get_ref() == name;
+            let into = if mine { &mut own } else { &mut said.others };
+            for (key, value) in keys {
+                into.extend(entries_of(key, value)?);
             }
-        } else {
-            all.extend(entries_of(key.get_ref(), key.span().start, value.get_ref())?);
         }
     }
     // A key of the cluster's own takes the place of the common one; what is a list of named things is joined.
-    all.retain(|common: &Entry| {
+    said.own.retain(|common: &Entry| {
         JOINED.contains(&common.key.as_str()) || !own.iter().any(|entry| entry.key == common.key)
     });
-    all.extend(own);
-    Ok(all)
+    said.own.extend(own);
+    Ok(said)
 }
 
-/// What a key of the file says: one entry, or one for each user in its table.
-fn entries_of(key: &str, at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
-    if key != "users" {
-        return entry(key, at, value).map(|entry| vec![entry]);
+/// A key or a value with its place.
+type Key<'a> = toml::Spanned<std::borrow::Cow<'a, str>>;
+type Value<'a> = toml::Spanned<DeValue<'a>>;
+
+/// What a key of the file says: one entry, or one for each directive or user in its table.
+fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
+    match (key.get_ref().as_ref(), value.get_ref()) {
+        ("users", users) => users_of(key.span().start, users),
+        ("set", DeValue::Table(directives)) => {
+            let each = directives.iter();
+            each.map(|(name, value)| directive(name, value)).collect()
+        }
+        _ => entry(key, value).map(|entry| vec![entry]),
     }
+}
+
+/// A directive of a table, with its own place.
+fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
+    let at = name.span().start;
+    let text = scalar(value.get_ref()).ok_or_else(|| Wrong {
+        message: format!("the value of the directive `{}` cannot be read", name.get_ref()),
+        hint: "Give a text, a number, `true` or `false`.".to_owned(),
+        at,
+        shown: None,
+    })?;
+    Ok(Entry {
+        key: "set".to_owned(),
+        values: vec![format!("{}={text}", name.get_ref())],
+        at,
+        end: value.span().end,
+    })
+}
+
+/// The users of a table. Nothing of it is ever shown again: rules and passwords stand side by side in it.
+fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: &str, at| Wrong {
         message: message.to_owned(),
         hint: "Give each user a table of its own, such as `[users.app]` with `rules` and `password-env`."
             .to_owned(),
         at,
+        shown: None,
     };
-    let DeValue::Table(users) = value else {
+    let DeValue::Table(users) = users else {
         return Err(wrong("`users` is not a table", at));
     };
     let mut all = Vec::new();
@@ -133,35 +179,32 @@ fn entries_of(key: &str, at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, W
             key: "user".to_owned(),
             values: vec![line.join(" ")],
             at,
+            end: at,
         });
     }
     Ok(all)
 }
 
-fn entry(key: &str, at: usize, value: &DeValue<'_>) -> Result<Entry, Wrong> {
+fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
+    let name = key.get_ref();
     let bad = |at| Wrong {
-        message: format!("the value of `{key}` cannot be read"),
+        message: format!("the value of `{name}` cannot be read"),
         hint: "Give a text, a number, `true` or `false`; `set` is a table of directives.".to_owned(),
         at,
+        shown: None,
     };
-    let values = match value {
+    let values = match value.get_ref() {
         DeValue::Array(items) => items
             .iter()
             .map(|item| scalar(item.get_ref()).ok_or_else(|| bad(item.span().start)))
             .collect::<Result<_, _>>()?,
-        DeValue::Table(pairs) => pairs
-            .iter()
-            .map(|(name, value)| {
-                let text = scalar(value.get_ref()).ok_or_else(|| bad(name.span().start))?;
-                Ok(format!("{}={text}", name.get_ref()))
-            })
-            .collect::<Result<_, _>>()?,
-        one => vec![scalar(one).ok_or_else(|| bad(at))?],
+        one => vec![scalar(one).ok_or_else(|| bad(key.span().start))?],
     };
     Ok(Entry {
-        key: key.to_owned(),
+        key: name.to_string(),
         values,
-        at,
+        at: key.span().start,
+        end: value.span().end,
     })
 }
 
@@ -175,14 +218,24 @@ fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// The error for a place of the file: line and column, the line itself, and a mark below it.
-pub fn error(path: &str, text: &str, wrong: &Wrong) -> Error {
-    let at = wrong.at.min(text.len());
-    let before = &text[..text.floor_char_boundary(at)];
+/// The error for a place of the file: line and column, the line itself, and a mark below it. Of a line in which a
+/// secret may stand, no more is shown than the key, and that only where `is_key` knows it.
+pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> bool) -> Error {
+    let at = text.floor_char_boundary(wrong.at.min(text.len()));
+    let before = &text[..at];
     let line = before.matches('\n').count() + 1;
     let start = before.rfind('\n').map_or(0, |end| end + 1);
     let column = before[start..].chars().count() + 1;
-    let shown = text[start..].lines().next().unwrap_or_default();
+    let whole = text[start..].lines().next().unwrap_or_default();
+    let shown = match wrong.shown {
+        // Only a line that begins with what is wrong, for others may stand before it.
+        Some(end) if text[start..at].trim().is_empty() && end > start => {
+            let end = text.floor_char_boundary(end.min(start + whole.len()));
+            text[start..end].to_owned()
+        }
+        _ => masked(whole, is_key),
+    };
+    let mark = (column - 1).min(shown.chars().count().saturating_sub(1));
     Error::new(
         ErrorKind::Usage,
         format!("{path}:{line}:{column}: {}", wrong.message),
@@ -191,9 +244,19 @@ pub fn error(path: &str, text: &str, wrong: &Wrong) -> Error {
     .detail(format!(
         "{} | {}^",
         " ".repeat(line.to_string().len()),
-        " ".repeat(column - 1)
+        " ".repeat(mark)
     ))
     .hint(wrong.hint.clone())
+}
+
+/// A line without what may be secret in it: its key, where it has one that is known. What stands before another
+/// equals sign may be the middle of a text that began on a line above.
+fn masked(line: &str, is_key: impl Fn(&str) -> bool) -> String {
+    match line.split_once('=') {
+        Some((key, _)) if is_key(key.trim()) => format!("{}= …", key),
+        _ if line.trim().is_empty() => String::new(),
+        _ => "…".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -204,7 +267,7 @@ mod tests {
                         true\n\n[cluster.orders.set]\nappendfsync = \"always\"\n\n[cluster.cache]\nreplicas = 0\n";
 
     fn read(name: &str) -> Vec<String> {
-        let entries = entries(TEXT, name).unwrap();
+        let entries = entries(TEXT, name).unwrap().own;
         let mut all: Vec<String> = entries
             .iter()
             .map(|entry| format!("{} {}", entry.key, entry.values.join(" ")))
@@ -227,13 +290,51 @@ mod tests {
         );
     }
 
+    fn told(text: &str, wrong: &Wrong) -> Vec<String> {
+        let error = error("rcup.toml", text, wrong, |key| key == "replicas");
+        let mut all = vec![error.to_string()];
+        all.extend(error.detail_lines().iter().cloned());
+        all
+    }
+
     #[test]
     fn an_error_shows_the_line_and_the_column() {
-        let text = "masters = 5\nreplicas = = 1\n";
-        let wrong = entries(text, "x").unwrap_err();
-        let error = error("rcup.toml", text, &wrong);
-        assert!(error.to_string().starts_with("rcup.toml:2:12: "), "{error}");
-        assert_eq!(error.detail_lines()[0], "2 | replicas = = 1");
-        assert_eq!(error.detail_lines()[1], "  |            ^");
+        let text = "masters = 5\n  replicas = 1 # s3cret\n";
+        let at = text.find("replicas").unwrap();
+        let wrong = Wrong {
+            message: "too few".to_owned(),
+            hint: String::new(),
+            at,
+            shown: Some(at + "replicas = 1".len()),
+        };
+        let all = told(text, &wrong);
+        assert_eq!(all, ["rcup.toml:2:3: too few", "2 |   replicas = 1", "  |   ^"]);
+    }
+
+    #[test]
+    fn of_a_line_that_may_hold_a_secret_only_a_known_key_is_shown() {
+        for (text, shown) in [
+            ("masters = 5\nreplicas = = s3cret\n", "2 | replicas = …"),
+            ("pasword = = \"s3cret\"\n", "1 | …"),
+            ("replicas = \"\"\"\ns3cret=\nreplicas", "1 | …"),
+            ("password = \"s3cret\n", "1 | …"),
+            ("\"s3cret\" = \"", "1 | …"),
+        ] {
+            let wrong = entries(text, "x").unwrap_err();
+            let all = told(text, &wrong);
+            assert!(all.iter().all(|line| !line.contains("s3cret")), "{all:?}");
+            if !text.starts_with("replicas") {
+                assert_eq!(all[1], shown);
+            }
+        }
+        // A wrong key in the middle of a line says nothing of what stands before it.
+        let text = "a = { s3cret = 1, b = 2 }";
+        let wrong = Wrong {
+            message: "bad".to_owned(),
+            hint: String::new(),
+            at: text.find("b =").unwrap(),
+            shown: Some(text.len()),
+        };
+        assert_eq!(told(text, &wrong)[1], "1 | …");
     }
 }

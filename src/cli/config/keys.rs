@@ -1,11 +1,55 @@
 //! Which keys the file may have: the flags of `rcup up`, without those that belong to a single call.
 
 use clap::{Arg, ArgAction, Command};
+use rcup::spec::directives;
 use serde_json::{Value, json};
+
+use super::document::Entry;
 
 /// Flags that say something about one call, not about a cluster.
 const OF_A_CALL: [&str; 7] = [
     "config", "dry-run", "help", "output", "quiet", "verbose", "version",
+];
+
+/// Flags whose values, as far as they can be told from those of the others, hold secrets.
+const SECRET: [&str; 2] = ["password", "user"];
+
+/// Directives that hold secrets. rcup takes none of them, and must not repeat them either.
+const SECRET_DIRECTIVES: [&str; 7] = [
+    "masterauth",
+    "primaryauth",
+    "rename-command",
+    "requirepass",
+    "tls-client-key-file-pass",
+    "tls-key-file-pass",
+    "user",
+];
+
+/// Whether an entry's value may be shown: that of a known key, or of a known directive, that holds no secret.
+pub fn is_open(entry: &Entry) -> bool {
+    if entry.key == "set" {
+        return entry.values.iter().all(|value| {
+            let name = value.split('=').next().unwrap_or_default().trim().to_lowercase();
+            directives::find(&name).is_some() && !SECRET_DIRECTIVES.contains(&name.as_str())
+        });
+    }
+    !SECRET.contains(&entry.key.replace('_', "-").as_str())
+}
+
+/// Whether a word is a key of the file, which is no secret itself.
+pub fn is_key(up: &Command, word: &str) -> bool {
+    OF_TABLES.contains(&word) || flag(up, word).is_some() || directives::find(word).is_some()
+}
+
+/// Keys that are no flags.
+const OF_TABLES: [&str; 7] = [
+    "cluster",
+    "users",
+    "rules",
+    "nopass",
+    "password-env",
+    "password-file",
+    "password-hash",
 ];
 
 /// The flags of a verb that the file may give.

@@ -12,8 +12,8 @@ use rcup::{ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
 use super::document::{Entry, JOINED, Wrong, entries, error};
-use super::keys::{allowed, flag};
-use crate::cli::args::user;
+use super::keys::{allowed, flag, is_key, is_open};
+use crate::cli::args::{check_user, user};
 
 /// The file that is taken without being named.
 const FOUND: &str = "rcup.toml";
@@ -89,9 +89,13 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
     };
     let up = command.find_subcommand("up").unwrap_or(verb);
     let name = named.as_deref().unwrap_or("default");
-    let wrong = |wrong: Wrong| error(&path, &text, &wrong);
+    let wrong = |wrong: Wrong| error(&path, &text, &wrong, |key| is_key(up, key));
+    let said = entries(&text, name).map_err(wrong)?;
+    for entry in &said.others {
+        known_flag(up, entry).map_err(wrong)?;
+    }
     let mut added = Vec::new();
-    for entry in entries(&text, name).map_err(wrong)? {
+    for entry in said.own {
         added.extend(flags_of(&entry, verb, up, own, &mut given).map_err(wrong)?);
     }
     given.file = Some(path.clone());
@@ -152,6 +156,31 @@ fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
     }
 }
 
+/// The flag that an entry names and its words, where both can be.
+fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<String>), Wrong> {
+    let Some(known) = flag(up, &entry.key) else {
+        return Err(Wrong {
+            message: format!("there is no key `{}`", entry.key),
+            hint: nearest(up, &entry.key),
+            at: entry.at,
+            shown: None,
+        });
+    };
+    let long = known.get_long().unwrap_or_default();
+    let words = |value: &String| match known.get_action() {
+        ArgAction::SetTrue => (value == "yes").then(|| format!("--{long}")),
+        _ => Some(format!("--{long}={value}")),
+    };
+    let words: Vec<String> = entry.values.iter().filter_map(words).collect();
+    refuse_bad_values(up, &words, entry)?;
+    if long == "user" {
+        for line in &entry.values {
+            check_user(line).map_err(|error| wrong_user(&error, entry))?;
+        }
+    }
+    Ok((known, words))
+}
+
 /// What an entry adds to the arguments of `verb`: nothing where the command line or the environment has
 /// spoken, or where only other verbs know the flag.
 fn flags_of(
@@ -161,29 +190,13 @@ fn flags_of(
     own: &ArgMatches,
     given: &mut Given,
 ) -> Result<Vec<OsString>, Wrong> {
-    let Some(known) = flag(up, &entry.key) else {
-        return Err(Wrong {
-            message: format!("there is no key `{}`", entry.key),
-            hint: nearest(up, &entry.key),
-            at: entry.at,
-        });
-    };
+    let (known, words) = known_flag(up, entry)?;
     let long = known.get_long().unwrap_or_default().to_owned();
-    let words = |value: &String| match known.get_action() {
-        ArgAction::SetTrue => (value == "yes").then(|| format!("--{long}")),
-        _ => Some(format!("--{long}={value}")),
-    };
-    let words: Vec<String> = entry.values.iter().filter_map(words).collect();
-    refuse_bad_values(up, &words, entry)?;
     let set = long == "set";
     let joined = JOINED.contains(&long.as_str());
     if long == "user" {
         for line in &entry.values {
-            user(line).map_err(|error| Wrong {
-                message: error.to_string(),
-                hint: error.hint_text().unwrap_or_default().to_owned(),
-                at: entry.at,
-            })?;
+            user(line).map_err(|error| wrong_user(&error, entry))?;
             let key = format!("user:{}", first_word(line));
             given.sources.entry(key).or_insert(Source::File);
         }
@@ -217,6 +230,15 @@ fn join_directives(words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsS
     all
 }
 
+fn wrong_user(error: &Error, entry: &Entry) -> Wrong {
+    Wrong {
+        message: error.to_string(),
+        hint: error.hint_text().unwrap_or_default().to_owned(),
+        at: entry.at,
+        shown: None,
+    }
+}
+
 /// Tries the value alone, so that an error can be told with its place.
 fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<(), Wrong> {
     let mut trial = vec!["up".to_owned()];
@@ -238,6 +260,7 @@ fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<()
             str::to_owned,
         ),
         at: entry.at,
+        shown: is_open(entry).then_some(entry.end),
     })
 }
 
