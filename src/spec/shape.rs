@@ -4,8 +4,8 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::ClusterSpec;
 use super::cluster::{BUS_OFFSET, MOST_NODES, SUBNET_OVERHEAD};
+use super::{ClusterSpec, Directive};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The least `maxmemory`, in bytes: below it, an empty node is full already.
@@ -19,6 +19,7 @@ pub(super) fn check(spec: &ClusterSpec) -> Result<()> {
     check_network(spec)?;
     check_publish(spec)?;
     check_ports(spec)?;
+    check_directives(spec)?;
     if spec.image().is_some_and(|image| image.trim().is_empty()) {
         return Err(usage("the image's name is empty").hint("Name one, such as `--image redis:8`."));
     }
@@ -33,6 +34,31 @@ pub(super) fn check(spec: &ClusterSpec) -> Result<()> {
 
 fn usage(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Usage, message)
+}
+
+/// Refuses directives with which a cluster could never be formed, or nobody could use it.
+fn check_directives(spec: &ClusterSpec) -> Result<()> {
+    let set = |name: &str| {
+        let of_name = |directive: &&Directive| directive.name() == name;
+        let found = spec.directives().iter().find(of_name);
+        found.is_some_and(|directive| directive.value().trim_matches('"').eq_ignore_ascii_case("yes"))
+    };
+    if set("tls-auth-clients") {
+        return Err(
+            usage("tls-auth-clients=yes would keep rcup and its checks out: they show no certificate").hint(
+                "`optional`, which rcup sets, looks at a client's certificate when it brings one; passwords and users \
+                 (--password, `[users.NAME]`) keep others out.",
+            ),
+        );
+    }
+    if set("protected-mode") && spec.password().is_none() {
+        return Err(
+            usage("protected-mode=yes without a password would keep the nodes from each other").hint(
+                "Add --password: the profiles staging and production then set it by themselves. Or leave it out.",
+            ),
+        );
+    }
+    Ok(())
 }
 
 fn check_shape(spec: &ClusterSpec) -> Result<()> {
@@ -222,6 +248,30 @@ mod tests {
             Some("Use --subnet 10.88.0.0/24.")
         );
         assert!(with("127.0.0.0/24").is_err());
+    }
+
+    #[test]
+    fn directives_with_which_no_cluster_can_be_are_refused() {
+        use crate::spec::{Password, Secret};
+        let with = |text: &str| ClusterSpec::builder().set(text.parse().unwrap());
+        for (text, instead) in [
+            ("tls-auth-clients=yes", "optional"),
+            ("tls-auth-clients=\"Yes\"", "optional"),
+            ("protected-mode=yes", "--password"),
+        ] {
+            let error = with(text).tls(true).build().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{text}");
+            assert!(error.hint_text().unwrap().contains(instead), "{text}");
+        }
+        for text in [
+            "tls-auth-clients=no",
+            "tls-auth-clients=optional",
+            "protected-mode=no",
+        ] {
+            assert!(with(text).build().is_ok(), "{text}");
+        }
+        let password = Password::Given(Secret::new("x"));
+        assert!(with("protected-mode=yes").password(password).build().is_ok());
     }
 
     #[test]

@@ -192,7 +192,11 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
             "`maxmemory` sets no directive",
             "directive=value",
         ),
-        (&["up", "--set", "port=1"], "rcup sets `port` itself", "--port"),
+        (
+            &["up", "--set", "port=1"],
+            "`port` cannot be set by hand",
+            "--port",
+        ),
         (
             &["up", "--set", "maxmemmory=1mb"],
             "no version of Redis or Valkey knows the directive `maxmemmory`",
@@ -281,7 +285,7 @@ fn settings_come_from_the_environment_and_flags_win() {
         .arg("up")
         .assert()
         .code(2)
-        .stderr(contains("rcup sets `port` itself"));
+        .stderr(contains("`port` cannot be set by hand"));
     rcup()
         .env("RCUP_OUTPUT", "json")
         .args(["up", "--masters", "0"])

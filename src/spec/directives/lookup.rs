@@ -78,7 +78,7 @@ fn likeness(one: &str, other: &str) -> f64 {
 /// Whether a directive can be set at all, before it is known for which server.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a name that nobody knows (with the nearest ones), for what rcup sets itself, and
+/// [`ErrorKind::Usage`] for a name that nobody knows (with the nearest ones), for what is rcup's matter, and
 /// for a value that is not of the directive's kind.
 pub fn check(name: &str, value: &str) -> Result<()> {
     let Some(row) = find(name) else {
@@ -91,7 +91,7 @@ pub fn check(name: &str, value: &str) -> Result<()> {
         return Err(error.hint(offer(name, None)));
     };
     if let Some(hint) = row.owner_hint() {
-        return Err(usage(format!("rcup sets `{name}` itself")).hint(hint));
+        return Err(usage(format!("`{name}` cannot be set by hand")).hint(hint));
     }
     // The value is not repeated: it may be a secret.
     match row.kind().objection(value) {
@@ -166,6 +166,36 @@ mod tests {
             assert_eq!(canonical(row.canonical()), row.canonical(), "{}", row.name());
             assert!(!row.known_by().is_empty(), "{}", row.name());
             assert_eq!(row.name(), row.name().to_lowercase());
+        }
+    }
+
+    #[test]
+    fn what_is_rcups_matter_is_refused_with_what_to_use_instead() {
+        for (name, instead) in [
+            (
+                "rename-command",
+                &["[users.default]", "--profile production", "ACL"][..],
+            ),
+            ("tls-port", &["--tls"]),
+            ("tls-cert-file", &["--tls-cert"]),
+            ("tls-key-file-pass", &["--tls-key"]),
+            ("masteruser", &["--password"]),
+            ("masterauth", &["a user of rcup's own"]),
+            ("bind", &["--publish"]),
+            ("logfile", &["rcup logs"]),
+        ] {
+            let error = check(name, "x").unwrap_err();
+            assert!(!error.to_string().contains("itself"), "{error}");
+            let hint = error.hint_text().unwrap();
+            assert!(instead.iter().all(|word| hint.contains(word)), "{name}: {hint}");
+        }
+        for row in all() {
+            let hint = row.owner_hint().unwrap_or_default();
+            assert!(
+                !hint.contains("without TLS") && !hint.contains("so far"),
+                "{}",
+                row.name()
+            );
         }
     }
 

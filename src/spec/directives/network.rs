@@ -7,7 +7,7 @@ use super::row::Row;
 /// See [`super::all`].
 pub(super) const ROWS: &[Row] = &[
     Row::new("bind", Text)
-        .owned("The nodes listen on every interface of their own container; only 127.0.0.1 is published."),
+        .owned("The nodes listen on every interface of their own container; use --publish for where the ports are published."),
     Row::new("bind-source-addr", Text).redis(since(7, 0)),
     Row::new("mptcp", Bool).redis(NEVER).valkey(since(9, 0)),
     Row::new("port", Number).owned("Use --port for the first node's port."),

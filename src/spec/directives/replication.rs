@@ -4,24 +4,27 @@ use super::super::span::{NEVER, since};
 use super::row::Kind::{Bool, Choice, Memory, Number, Text};
 use super::row::Row;
 
+const REPLICA: &str =
+    "Replicas log in as a user of rcup's own, who can do nothing else. The clients' password is --password.";
+
 /// See [`super::all`].
 pub(super) const ROWS: &[Row] = &[
     Row::new("dual-channel-replication-enabled", Bool)
         .redis(NEVER)
         .valkey(since(8, 0)),
     Row::new("import-mode", Bool).redis(NEVER).valkey(since(8, 1)),
-    Row::new("masterauth", Text).owned("Use --password or --password-file."),
+    Row::new("masterauth", Text).owned(REPLICA),
     Row::new("primaryauth", Text)
         .redis(NEVER)
         .valkey(since(8, 0))
         .same_as("masterauth")
-        .owned("Use --password or --password-file."),
-    Row::new("masteruser", Text).owned("rcup knows only the user `default` so far: use --password."),
+        .owned(REPLICA),
+    Row::new("masteruser", Text).owned(REPLICA),
     Row::new("primaryuser", Text)
         .redis(NEVER)
         .valkey(since(8, 0))
         .same_as("masteruser")
-        .owned("rcup knows only the user `default` so far: use --password."),
+        .owned(REPLICA),
     Row::new("min-replicas-max-lag", Number),
     Row::new("min-slaves-max-lag", Number).same_as("min-replicas-max-lag"),
     Row::new("min-replicas-to-write", Number),

@@ -20,7 +20,11 @@ pub(super) const ROWS: &[Row] = &[
         .valkey(since(8, 0)),
     Row::new("protected-mode", Bool),
     Row::new("rename-command", Text)
-        .owned("Renaming is deprecated and breaks the tools that form and check a cluster."),
+        .owned(
+            "Renaming is deprecated, and hides commands from the tools that form and check a cluster too. ACL rules do what \
+             it was for: `[users.default]` in rcup.toml with rules such as `~* &* +@all -flushall -config`, or `--profile \
+             production`, which keeps the dangerous commands from clients.",
+        ),
     Row::new("requirepass", Text).owned("Use --password or --password-file."),
     Row::new("user", Text).owned("Use --user, or `[users.NAME]` in rcup.toml."),
 ];
