@@ -7,7 +7,7 @@ use ipnet::Ipv4Net;
 use super::labels::{self, Labels};
 use crate::render::{
     HOME, certificate_files, conf_path, directory, nodes_conf, redis_conf, secret_lines, secrets_path,
-    tls_lines, users_acl, users_path,
+    users_acl, users_path,
 };
 use crate::spec::Secrets;
 use crate::topology::{Formation, Node, Topology};
@@ -219,7 +219,7 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
     };
     let of_node = |node: &Node| {
         let home = directory(node);
-        let conf = redis_conf(topology, node) + &tls_lines(topology, node) + &secret_lines(secrets);
+        let conf = redis_conf(topology, node) + &secret_lines(secrets);
         let mut files = vec![file(conf_path(node), conf)];
         if !secrets.is_empty() {
             files.push(file(secrets_path(node), secrets.to_file()));
@@ -263,6 +263,8 @@ mod tests {
             ("10.213.0.7", 7006)
         );
         assert_eq!(request.labels[labels::NODE], "6");
+        // One port, on this machine alone; the bus port is published nowhere.
+        assert_eq!(request.published, Ipv4Addr::LOCALHOST);
     }
 
     #[test]

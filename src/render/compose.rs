@@ -16,7 +16,6 @@ use super::beside::{Handed, handed};
 use super::document::Document;
 use super::nodes_conf::settled_nodes_conf;
 use super::redis_conf::{directory, settled_redis_conf};
-use super::tls::tls_lines;
 use super::yaml::{block, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::labels::{self, Labels};
@@ -352,7 +351,7 @@ fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
     let confs: Vec<String> = topology
         .nodes
         .iter()
-        .map(|node| settled_redis_conf(topology, node) + &tls_lines(topology, node))
+        .map(|node| settled_redis_conf(topology, node))
         .collect();
     let is_shared = |line: &str| confs.iter().all(|conf| conf.lines().any(|other| other == line));
     let is_reason = |line: &str| line.starts_with('#');

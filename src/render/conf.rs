@@ -5,7 +5,7 @@ use super::nodes_conf::settled_nodes_conf;
 use super::redis_conf::directory;
 use super::redis_conf::settled_redis_conf;
 use super::secrets::{secret_lines, users_acl};
-use super::tls::{certificate_files, tls_lines};
+use super::tls::certificate_files;
 use crate::spec::Secrets;
 use crate::topology::{Node, Topology};
 
@@ -16,7 +16,7 @@ use crate::topology::{Node, Topology};
 pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let of_node = |node: &Node| {
         let file = |name: &str, text| Document::new(format!("{}/{name}", node.name), text).mode(0o600);
-        let mut conf = settled_redis_conf(topology, node) + &tls_lines(topology, node);
+        let mut conf = settled_redis_conf(topology, node);
         if topology.spec.guards() {
             let include = format!(
                 "\n# As whom a replica logs in to its master.\ninclude {}/secrets.conf\n",

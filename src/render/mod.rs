@@ -28,4 +28,4 @@ pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf}
 pub use secrets::{secret_lines, secrets_path, users_acl, users_path};
 pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary};
 pub use swarm::{STACK_FILE, swarm};
-pub use tls::{authority_path, certificate_files, certificate_path, tls_lines};
+pub use tls::{authority_path, certificate_files, certificate_path};

@@ -1,6 +1,7 @@
 //! The `redis.conf` of nodes that somebody else places: a scheduler gives them their addresses and restarts them.
 
 use super::redis_conf::settled_redis_conf;
+use super::tls::is_of_tls;
 use crate::topology::Topology;
 
 /// Directives that differ from node to node, or are the scheduler's matter.
@@ -35,7 +36,9 @@ pub fn placeless_conf(topology: &Topology, head: &str) -> String {
     for paragraph in settled_redis_conf(topology, node).split("\n\n").skip(1) {
         let is_otherwise = |line: &str| {
             let name = line.split(' ').next().unwrap_or_default();
-            OTHERWISE.contains(&name) && !(matches!(name, "appendonly" | "save") && (keeps || wished(name)))
+            is_of_tls(name)
+                || OTHERWISE.contains(&name)
+                    && !(matches!(name, "appendonly" | "save") && (keeps || wished(name)))
         };
         let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
         if lines.iter().any(|line| !line.starts_with('#')) {

@@ -13,6 +13,7 @@ use std::fmt::Write as _;
 
 use super::document::Document;
 use super::redis_conf::settled_redis_conf;
+use super::tls::is_of_tls;
 use crate::error::Result;
 use crate::spec::Engine;
 use crate::topology::{Node, Role, Topology};
@@ -167,7 +168,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
         let is_otherwise = |line: &str| {
             line.split(' ')
                 .next()
-                .is_some_and(|name| otherwise.contains(&name))
+                .is_some_and(|name| is_of_tls(name) || otherwise.contains(&name))
         };
         let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
         if lines.iter().any(|line| !line.starts_with('#')) {

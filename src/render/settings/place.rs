@@ -2,6 +2,7 @@
 
 use super::super::redis_conf::directory;
 use super::super::secrets::users_path;
+use super::super::tls::tls;
 use super::setting::Setting;
 use crate::spec::{ClusterSpec, Profile};
 use crate::topology::{Announce, Node, Topology};
@@ -63,16 +64,20 @@ pub(super) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         .fitted(),
     ];
     settings.extend(announced(topology.announce, node));
+    settings.extend(tls(spec, node));
     if spec.guards() {
-        settings.push(
-            Setting::new(
-                "aclfile",
-                users_path(node),
-                "The users, with the SHA-256 of their passwords; `CONFIG REWRITE` leaves it alone.",
-            )
-            .fitted()
-            .wished("password"),
+        let setting = Setting::new(
+            "aclfile",
+            users_path(node),
+            "The users, with the SHA-256 of their passwords; `CONFIG REWRITE` leaves it alone.",
         );
+        settings.push(if spec.password().is_some() {
+            setting.fitted().wished("password")
+        } else if spec.users().is_empty() {
+            setting.of_profile()
+        } else {
+            setting.fitted().wished("user")
+        });
     }
     settings
 }

@@ -37,7 +37,7 @@ pub struct Setting {
 
 impl Setting {
     /// One that every cluster has.
-    pub(super) fn new(name: &'static str, value: impl Into<String>, why: &'static str) -> Self {
+    pub(in crate::render) fn new(name: &'static str, value: impl Into<String>, why: &'static str) -> Self {
         Self {
             name: name.into(),
             value: value.into(),
@@ -54,13 +54,13 @@ impl Setting {
     }
 
     /// The same, because of the machine or the place.
-    pub(super) fn fitted(mut self) -> Self {
+    pub(in crate::render) fn fitted(mut self) -> Self {
         self.origin = Origin::Fitted;
         self
     }
 
     /// The same, following a wish where the user has it.
-    pub(super) fn wished(mut self, wish: &'static str) -> Self {
+    pub(in crate::render) fn wished(mut self, wish: &'static str) -> Self {
         self.wish = Some(wish);
         self
     }
