@@ -39,6 +39,7 @@ mod using;
 mod validate;
 mod verify;
 mod wait;
+mod warn;
 
 pub use builder::{Builder, made_up};
 pub use execute::Timings;

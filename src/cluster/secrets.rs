@@ -21,7 +21,8 @@ const LETTERS: usize = 32;
 /// The secrets of a new cluster.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] when there are no certificates to be had.
+/// [`ErrorKind::Io`] when there are no certificates to be had, [`ErrorKind::Usage`] when those that were given cannot
+/// serve this cluster.
 pub fn make(topology: &Topology) -> Result<Secrets> {
     let spec = &topology.spec;
     let tls = spec.tls();
@@ -36,7 +37,7 @@ pub fn make(topology: &Topology) -> Result<Secrets> {
             BTreeMap::new()
         },
         users: spec.users().iter().filter_map(hash).collect(),
-        certificates: tls.then(|| certificates::make(topology)).transpose()?,
+        certificates: tls.then(|| certificates::of(topology)).transpose()?,
         password: spec.password().map(|password| match password {
             Password::Given(secret) => secret.clone(),
             Password::Any => generated(),
@@ -126,7 +127,7 @@ pub(super) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
     })
 }
 
-/// Refuses a password that is given for a cluster that has another one.
+/// Refuses a password or certificates that are given for a cluster that has others.
 ///
 /// # Errors
 /// [`ErrorKind::Different`].
@@ -146,6 +147,20 @@ pub(super) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
         ))
         .hint(format!(
             "Give the one that it was made with, or replace the cluster with `rcup down {name}` first."
+        )));
+    }
+    if let (Some(given), Some(present)) = (spec.certificates(), &secrets.certificates)
+        && (&given.authority, &given.node, &given.node_key)
+            != (&present.authority, &present.node, &present.node_key)
+    {
+        let name = spec.name();
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!("cluster {name} exists with other certificates"),
+        )
+        .detail("--tls-ca, --tls-cert, --tls-key: the running cluster has others than you give")
+        .hint(format!(
+            "Leave them out to use the cluster as it is, or replace it with `rcup down {name}` first."
         )));
     }
     match (spec.password(), &secrets.password) {

@@ -20,6 +20,7 @@ use super::place::{Lessons, Reach, is_this_machine, machine, network, surroundin
 use super::secrets;
 use super::settings::Settings;
 use super::sweep::{beside, nobodys};
+use super::warn::warn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::plan::{self, Decision, Observed, Plan};
@@ -167,8 +168,18 @@ impl<R: Runtime> Start<'_, R> {
         self.observer().observe(&Event::finished(Phase::Engine, took));
         // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
         let new = !matches!(decision, Decision::Adopt(_));
-        if new && engine.local && is_this_machine(&observed.networks) {
+        let here = engine.local && is_this_machine(&observed.networks);
+        if new && here {
             host::look(self.spec.profile(), self.options.strict, self.observer())?;
+        } else if self.options.strict {
+            let why = if new {
+                "the containers run on another machine's kernel"
+            } else {
+                "the cluster is there already"
+            };
+            self.observer().observe(&Event::warning(format!(
+                "--strict did not look at the host, because {why}: `rcup doctor` looks"
+            )));
         }
         let sweep = async {
             beside(&self.runtime, &engine.endpoint, nobodys, self.observer()).await;
@@ -310,25 +321,7 @@ impl<R: Runtime> Start<'_, R> {
         let image_took = begun.elapsed();
         self.observer()
             .observe(&Event::finished(Phase::Image, image_took));
-        if self.spec.masters() < 3 {
-            let why = match self.spec.masters() {
-                1 => "a single master has no other to replace it",
-                _ => "two masters have no majority when one of them is lost",
-            };
-            self.observer().observe(&Event::warning(format!(
-                "{why}: this cluster cannot fail over by itself"
-            )));
-        }
-        if let Some(address) = self.spec.publish().filter(|address| !address.is_loopback()) {
-            let open = if self.spec.password().is_none() {
-                ", and the nodes ask for no password"
-            } else {
-                ""
-            };
-            self.observer().observe(&Event::warning(format!(
-                "the nodes' ports are published on {address}: Docker's published ports bypass that host's firewall{open}"
-            )));
-        }
+        warn(self.spec, self.observer());
         debug_assert!(self.spec.nodes() <= MOST_NODES);
         let mut lessons = Lessons::default();
         let mut guard = Guard::new(self.runtime.clone());

@@ -62,8 +62,10 @@ pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
         files.push(secret("certs/ca.crt", all.authority.clone()));
         files.push(secret("certs/node.crt", all.node.clone()));
         files.push(secret("certs/node.key", all.node_key.expose().to_owned()));
-        files.push(secret("certs/client.crt", all.client.clone()));
-        files.push(secret("certs/client.key", all.client_key.expose().to_owned()));
+        if let Some(client) = &all.client {
+            files.push(secret("certs/client.crt", client.certificate.clone()));
+            files.push(secret("certs/client.key", client.key.expose().to_owned()));
+        }
     }
     if let Some(password) = &secrets.password {
         files.push(Document::password(password));

@@ -6,8 +6,10 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
+use super::choice::{AnnounceChoice, FormationChoice, Pull};
 use super::{
-    ClusterName, Directive, Engine, Password, Profile, Server, User, VersionWish, directives, shape,
+    Certificates, ClusterName, Directive, Engine, Password, Profile, Server, User, VersionWish, directives,
+    shape,
 };
 use crate::error::Result;
 
@@ -20,50 +22,6 @@ pub const SUBNET_OVERHEAD: usize = 3;
 
 /// The distance from a client port to its bus port, which Redis fixes.
 pub const BUS_OFFSET: u16 = 10_000;
-
-/// When to pull an image.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Pull {
-    /// When the engine does not have it.
-    #[default]
-    Missing,
-    /// Before every start.
-    Always,
-    /// Never: what is not there is an error.
-    Never,
-}
-
-/// Under which address the nodes tell clients to find them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
-pub enum AnnounceChoice {
-    /// The bridge address where this host can reach it, else what the server offers for the published port.
-    #[default]
-    Auto,
-    /// The address on the bridge network.
-    Ip,
-    /// `127.0.0.1` as an announced host name.
-    Hostname,
-    /// `127.0.0.1` for clients alone (Valkey 8.0 and later).
-    ClientIpv4,
-}
-
-/// By which way the nodes become a cluster.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum FormationChoice {
-    /// The fast way where it is proven for the server, the plain commands elsewhere.
-    #[default]
-    Auto,
-    /// A `nodes.conf` written before the start.
-    Seeded,
-    /// `ADDSLOTSRANGE`, `SET-CONFIG-EPOCH`, `MEET` and `REPLICATE`.
-    Commands,
-}
 
 /// What a cluster shall be. Valid by construction: make one with [`ClusterSpec::builder`].
 ///
@@ -101,6 +59,9 @@ pub struct ClusterSpec {
     password: Option<Password>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     tls: bool,
+    /// Never in a label: a running cluster has its certificates in its nodes' files.
+    #[serde(skip)]
+    certificates: Option<Certificates>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     users: Vec<User>,
 }
@@ -249,6 +210,12 @@ impl ClusterSpec {
         self.tls
     }
 
+    /// The certificates that the user has brought along; `None` has some made where they are needed. A specification
+    /// that was read from a label has none.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
     /// The users that were asked for, in the order given.
     pub fn users(&self) -> &[User] {
         &self.users
@@ -322,6 +289,7 @@ impl Default for ClusterSpecBuilder {
                 node_timeout_ms: 5000,
                 password: None,
                 tls: false,
+                certificates: None,
                 users: Vec::new(),
             },
         }
@@ -471,6 +439,15 @@ impl ClusterSpecBuilder {
     #[must_use]
     pub fn tls(mut self, tls: bool) -> Self {
         self.spec.tls = tls;
+        self
+    }
+
+    /// Speaks TLS with these certificates (default: made for this cluster). A start looks at them closely before it makes
+    /// anything: every node's address and name must stand in that of the nodes, and 127.0.0.1.
+    #[must_use]
+    pub fn certificates(mut self, certificates: Certificates) -> Self {
+        self.spec.tls = true;
+        self.spec.certificates = Some(certificates);
         self
     }
 

@@ -1,6 +1,7 @@
 //! What the user asks for. Everything here is checked once, when it is made, and valid from then on.
 
 mod capability;
+mod choice;
 mod cluster;
 mod directive;
 pub mod directives;
@@ -18,9 +19,8 @@ mod span;
 mod user;
 
 pub use capability::Capability;
-pub use cluster::{
-    AnnounceChoice, BUS_OFFSET, ClusterSpec, ClusterSpecBuilder, FormationChoice, MOST_NODES, Pull,
-};
+pub use choice::{AnnounceChoice, FormationChoice, Pull};
+pub use cluster::{BUS_OFFSET, ClusterSpec, ClusterSpecBuilder, MOST_NODES};
 pub use directive::Directive;
 pub use engine::{Engine, Server, Version, VersionWish};
 pub use life::{Life, Owner, Presence};
@@ -28,7 +28,7 @@ pub use name::ClusterName;
 pub use own_user::{OwnUser, VALIDATION_PREFIX};
 pub use profile::Profile;
 pub use secret::Secret;
-pub use security::{Certificates, Password, Secrets};
+pub use security::{Certificates, ClientCertificate, Password, Secrets};
 pub use selector::Selector;
 pub use shape::{room, smallest_prefix};
 pub use size::bytes;

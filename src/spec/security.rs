@@ -99,8 +99,8 @@ pub struct Secrets {
     pub users: BTreeMap<String, Secret>,
 }
 
-/// The certificates of one cluster and their keys, all as PEM. The key of the authority is not among them: it signs
-/// twice and is forgotten, so nobody can make another certificate that the cluster trusts.
+/// The certificates of one cluster and their keys, all as PEM. The key of the authority is not among them: that of one
+/// that rcup makes signs twice and is forgotten, so nobody can make another certificate that the cluster trusts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificates {
     /// The authority's certificate, which clients trust. It is no secret.
@@ -109,10 +109,17 @@ pub struct Certificates {
     pub node: String,
     /// Its key.
     pub node_key: Secret,
-    /// A certificate with which a client may prove itself.
-    pub client: String,
+    /// With what a client may prove itself. There is none where the user has brought the others along.
+    pub client: Option<ClientCertificate>,
+}
+
+/// A certificate with which a client may prove itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub certificate: String,
     /// Its key.
-    pub client_key: Secret,
+    pub key: Secret,
 }
 
 impl Secrets {
@@ -129,8 +136,8 @@ impl Secrets {
                 authority: all.authority.clone(),
                 node: all.node.clone(),
                 node_key: all.node_key.expose().to_owned(),
-                client: all.client.clone(),
-                client_key: all.client_key.expose().to_owned(),
+                client: all.client.as_ref().map(|client| client.certificate.clone()),
+                client_key: all.client.as_ref().map(|client| client.key.expose().to_owned()),
             }),
             own: exposed(&self.own),
             users: exposed(&self.users),
@@ -156,8 +163,13 @@ impl Secrets {
                 authority: all.authority,
                 node: all.node,
                 node_key: Secret::new(all.node_key),
-                client: all.client,
-                client_key: Secret::new(all.client_key),
+                client: all
+                    .client
+                    .zip(all.client_key)
+                    .map(|(certificate, key)| ClientCertificate {
+                        certificate,
+                        key: Secret::new(key),
+                    }),
             }),
             own: hidden(file.own),
             users: hidden(file.users),
@@ -201,8 +213,10 @@ struct CertificatesFile {
     authority: String,
     node: String,
     node_key: String,
-    client: String,
-    client_key: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    client_key: Option<String>,
 }
 
 #[cfg(test)]
@@ -240,14 +254,19 @@ mod tests {
                 authority: "a".to_owned(),
                 node: "b".to_owned(),
                 node_key: Secret::new("s3-key"),
-                client: "c".to_owned(),
-                client_key: Secret::new("s3-other"),
+                client: Some(ClientCertificate {
+                    certificate: "c".to_owned(),
+                    key: Secret::new("s3-other"),
+                }),
             }),
             own: BTreeMap::from([(OwnUser::Monitor, Secret::new("s3-monitor"))]),
             users: BTreeMap::from([("app".to_owned(), Secret::new("s3-hash"))]),
         };
         assert_eq!(Secrets::from_file(&secrets.to_file()).unwrap(), secrets);
         assert!(!format!("{secrets:?}").contains("s3"));
+        let mut without = secrets.clone();
+        without.certificates.as_mut().unwrap().client = None;
+        assert_eq!(Secrets::from_file(&without.to_file()).unwrap(), without);
         let error = Secrets::from_file("{\"password\": \"s3cret").unwrap_err();
         assert!(!format!("{error} {error:?}").contains("s3cret"));
     }

@@ -181,6 +181,202 @@ fn the_file_that_init_writes_is_right_and_is_not_overwritten() {
 }
 
 #[test]
+fn the_file_that_init_writes_tells_of_what_most_clusters_need() {
+    let home = tempfile::tempdir().unwrap();
+    rcup(home.path()).args(["config", "init"]).assert().success();
+    let text = std::fs::read_to_string(home.path().join("rcup.toml")).unwrap();
+    for key in [
+        "tls",
+        "tls-ca",
+        "password",
+        "password-file",
+        "publish",
+        "network",
+        "image",
+        "announce",
+        "ttl",
+        "subnet",
+    ] {
+        let is_key = |line: &str| {
+            line.trim_start_matches(['#', ' '])
+                .starts_with(&format!("{key} = "))
+        };
+        assert!(text.lines().any(is_key), "{key}");
+    }
+}
+
+#[test]
+fn users_and_the_passwords_file_come_from_the_environment_too() {
+    let home = tempfile::tempdir().unwrap();
+    let path = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+    for (name, text) in [("one", "s3cret-one\n"), ("two", "s3cret-two\n")] {
+        std::fs::write(path(name), text).unwrap();
+    }
+    let user = |shown: &Value, name: &str| {
+        let mut all = shown["users"].as_array().unwrap().iter();
+        let user = all.find(|user| user["name"] == name);
+        let user = user.unwrap_or_else(|| panic!("{name}: {shown:#}"));
+        format!("{} {} {}", user["login"], user["rules"], user["origin"]).replace('"', "")
+    };
+    let mut command = rcup(home.path());
+    command
+        .env(
+            "RCUP_USER",
+            "app password-env=APP ~app:* +@read; guest nopass ~news:* +get\n",
+        )
+        .env("APP", "s3cret")
+        .env("RCUP_PASSWORD_FILE", path("one"));
+    let all = shown(&mut command, &[]);
+    assert_eq!(user(&all, "default"), "password ~* &* +@all default");
+    assert_eq!(user(&all, "app"), "password ~app:* +@read environment");
+    assert_eq!(user(&all, "guest"), "none ~news:* +get environment");
+    assert_eq!(line(&all, "protected-mode").0, "no");
+
+    // The command line wins over the environment, and that over the file, whichever way a password is given.
+    let password = |file: &str, environment: &[(&str, &str)], flags: &[&str]| {
+        std::fs::write(home.path().join("rcup.toml"), file).unwrap();
+        let mut command = rcup(home.path());
+        command.envs(environment.iter().copied());
+        let out = home.path().join("out");
+        let _ = std::fs::remove_dir_all(&out);
+        command
+            .args(["export", "conf", "--engine-version", "8.0", "-o"])
+            .arg(&out)
+            .args(flags)
+            .assert()
+            .success();
+        let acl = std::fs::read_to_string(out.join("rcup-default-1/users.acl"));
+        let acl = acl.unwrap_or_default();
+        let first = acl.lines().next().unwrap_or_default();
+        ["s3cret-one", "s3cret-two", "s3cret-three", "yes"]
+            .into_iter()
+            .find(|text| first.contains(rcup::spec::hashed(&rcup::spec::Secret::new(*text)).expose()))
+            .map_or_else(|| format!("another of {}", first.len()), str::to_owned)
+    };
+    let (one, two) = (path("one"), path("two"));
+    let file = format!("password-file = \"{one}\"\n");
+    assert_eq!(password(&file, &[], &[]), "s3cret-one");
+    assert_eq!(
+        password(&file, &[("RCUP_PASSWORD", "s3cret-three")], &[]),
+        "s3cret-three"
+    );
+    assert_eq!(
+        password(&file, &[("RCUP_PASSWORD_FILE", &two)], &[]),
+        "s3cret-two"
+    );
+    let plain = "password = \"s3cret-three\"\n";
+    assert_eq!(
+        password(plain, &[("RCUP_PASSWORD_FILE", &two)], &[]),
+        "s3cret-two"
+    );
+    assert_eq!(
+        password(plain, &[("RCUP_PASSWORD_FILE", &two)], &["--password=s3cret-one"]),
+        "s3cret-one"
+    );
+    let flag = format!("--password-file={one}");
+    assert_eq!(
+        password(plain, &[("RCUP_PASSWORD", "yes")], &[&flag]),
+        "s3cret-one"
+    );
+    // `true` asks for one that nobody knows beforehand.
+    let generated = password("password = true\n", &[], &[]);
+    assert!(
+        generated.starts_with("another of ") && generated != "another of 0",
+        "{generated}"
+    );
+    assert_eq!(password("password = false\n", &[], &[]), "another of 0");
+}
+
+#[test]
+fn every_setting_of_the_file_can_come_from_the_environment() {
+    let home = tempfile::tempdir().unwrap();
+    let help = rcup(home.path()).args(["up", "--help"]).assert().success();
+    let help = String::from_utf8_lossy(&help.get_output().stdout).into_owned();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/rcup.toml.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let keys = schema["properties"].as_object().unwrap().keys();
+    for key in keys.filter(|key| !["cluster", "users"].contains(&key.as_str())) {
+        let variable = format!("RCUP_{}", key.replace('-', "_").to_uppercase());
+        assert!(help.contains(&format!("[env: {variable}]")), "{variable}");
+    }
+}
+
+/// An authority and a certificate for these names, signed by it, as files in `home`.
+fn sign(home: &Path, names: &[&str]) {
+    use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
+    let mut authority = CertificateParams::default();
+    authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let certificate = authority.self_signed(&key).unwrap();
+    let mut node = CertificateParams::default();
+    for name in names {
+        node.subject_alt_names.push(match name.split_once(':').unwrap() {
+            ("IP", ip) => SanType::IpAddress(ip.parse().unwrap()),
+            (_, name) => SanType::DnsName(name.try_into().unwrap()),
+        });
+    }
+    let node_key = KeyPair::generate().unwrap();
+    let node = node.signed_by(&node_key, &Issuer::new(authority, key)).unwrap();
+    for (name, text) in [
+        ("ca.pem", certificate.pem()),
+        ("node.pem", node.pem()),
+        ("node.key", node_key.serialize_pem()),
+    ] {
+        std::fs::write(home.join(name), text).unwrap();
+    }
+}
+
+#[test]
+fn certificates_are_brought_along_by_the_file_and_must_name_the_nodes() {
+    let home = tempfile::tempdir().unwrap();
+    let file = "tls-ca = \"ca.pem\"\ntls-cert = \"node.pem\"\n";
+    std::fs::write(home.path().join("rcup.toml"), file).unwrap();
+    sign(home.path(), &["IP:127.0.0.1"]);
+    let export = |key: Option<&str>| {
+        let mut command = rcup(home.path());
+        command.args(["export", "conf", "--engine-version", "8.0", "-o", "out"]);
+        if let Some(key) = key {
+            command.env("RCUP_TLS_KEY", key);
+        }
+        command.assert()
+    };
+    export(None).code(2).stderr(contains("one of them is missing"));
+    export(Some("nothing"))
+        .code(2)
+        .stderr(contains("cannot read nothing"));
+    let refused = export(Some("node.key")).code(2);
+    let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
+    assert!(told.contains("does not name IP:10."), "{told}");
+    assert!(!home.path().join("out").exists());
+    // What the error tells is what it takes.
+    let wanted = told.split_once("subjectAltName=").unwrap().1;
+    let wanted = wanted
+        .split([';', ' '])
+        .next()
+        .unwrap()
+        .trim_end_matches(['.', '\n']);
+    sign(home.path(), &wanted.split(',').collect::<Vec<_>>());
+    export(Some("node.key")).success();
+    for (theirs, ours) in [
+        ("ca.crt", "ca.pem"),
+        ("node.crt", "node.pem"),
+        ("node.key", "node.key"),
+    ] {
+        let read = |path: &str| std::fs::read_to_string(home.path().join(path)).unwrap();
+        assert_eq!(read(&format!("out/rcup-default-4/{theirs}")), read(ours));
+    }
+    let mut command = rcup(home.path());
+    let all = shown(command.env("RCUP_TLS_KEY", "node.key"), &[]);
+    assert_eq!(line(&all, "tls-cluster"), ("yes", "file"));
+    assert_eq!(line(&all, "tls-auth-clients"), ("optional", "file"));
+    let node = all["nodes"][2]["directives"].as_array().unwrap();
+    let port = node.iter().find(|line| line["name"] == "tls-port").unwrap();
+    assert_eq!(port["value"], "7003");
+    let cert = node.iter().find(|line| line["name"] == "tls-cert-file").unwrap();
+    assert_eq!(cert["value"], "/rcup/3/node.crt");
+}
+
+#[test]
 fn the_schema_in_the_repository_is_the_one_that_is_printed() {
     let home = tempfile::tempdir().unwrap();
     let printed = rcup(home.path()).args(["config", "schema"]).assert().success();
@@ -207,6 +403,14 @@ fn users_of_the_file_are_shown_with_their_source_and_without_their_passwords() {
         each.map(|user| (text(user, "name"), text(user, "rules"), text(user, "origin")))
             .collect()
     };
+    let aclfile = |arguments: &[&str]| {
+        let all = shown(&mut rcup(home.path()), arguments);
+        let mut lines = all["nodes"][0]["directives"].as_array().unwrap().iter();
+        let line = lines.find(|line| line["name"] == "aclfile").unwrap();
+        line["origin"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(aclfile(&[]), "file");
+    assert_eq!(aclfile(&["--password"]), "flag");
     let find = |all: &[(String, String, String)], name: &str| {
         let user = all.iter().find(|user| user.0 == name).unwrap();
         (user.1.clone(), user.2.clone())

@@ -175,6 +175,12 @@ pub struct NodeFacts {
     pub asked: bool,
     /// `net.core.somaxconn` in its network namespace.
     pub somaxconn: Fact<u64>,
+    /// `net.ipv4.tcp_max_syn_backlog` there.
+    pub syn_backlog: Fact<u64>,
     /// The limit of open files of its server.
     pub open_files: Fact<u64>,
+    /// How many bytes of memory rcup asked for at most, where it did.
+    pub asked_memory: Option<u64>,
+    /// How many it may have; the largest number there is for no limit.
+    pub memory: Fact<u64>,
 }

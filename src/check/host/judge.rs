@@ -128,6 +128,9 @@ mod tests {
                 name: "rcup-default-1".to_owned(),
                 asked: true,
                 somaxconn: Ok(65_535),
+                syn_backlog: Ok(65_535),
+                asked_memory: None,
+                memory: Ok(u64::MAX),
                 open_files: Ok(65_536),
             }],
         }
@@ -203,6 +206,9 @@ mod tests {
                 name: "rcup-old-1".to_owned(),
                 asked: false,
                 somaxconn: Ok(128),
+                syn_backlog: Ok(512),
+                asked_memory: None,
+                memory: Ok(u64::MAX),
                 open_files: Ok(1024),
             }],
             ..server()

@@ -90,27 +90,67 @@ pub(super) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             .filter_map(|node| Some((fact(node).as_ref().ok().copied()?, node)))
             .min_by_key(|(value, _)| *value)
     };
-    if let Some((value, node)) = least(|node| &node.somaxconn) {
-        // Redis's own backlog of 511 is the least that has a meaning; rcup asks for the guide's number.
-        let wanted = if node.asked { 65_535 } else { 511 };
+    // Redis's own backlog of 511 is the least that has a meaning; rcup asks for the guide's number.
+    let backlog = |asked: bool| if asked { 65_535 } else { 511 };
+    for (id, fact, why) in [
+        (
+            "node-somaxconn",
+            (|node| &node.somaxconn) as fn(&NodeFacts) -> &Fact<u64>,
+            "it caps the connections that wait to be accepted, below the server's own tcp-backlog if it is smaller",
+        ),
+        (
+            "node-tcp-max-syn-backlog",
+            |node| &node.syn_backlog,
+            "it caps the connections that wait to be established, which many clients at once fill",
+        ),
+    ] {
+        let Some((value, node)) = least(fact) else {
+            continue;
+        };
+        let wanted = backlog(node.asked);
         let severity = if value >= wanted {
+            Severity::Ok
+        } else {
+            Severity::Warn
+        };
+        let found = format!("{value}, as {} sees it", node.name);
+        diagnosis.push(
+            Finding::new(id, severity, found, format!("at least {wanted}"))
+                .why(why, GUIDE)
+                .advise(
+                    "Remove the cluster and start it again, so that rcup asks for the setting.",
+                    None,
+                ),
+        );
+    }
+    // Every node that was given a limit has it: the one that is furthest from it speaks for all.
+    let limited = nodes.iter().filter_map(|node| {
+        let (asked, seen) = (node.asked_memory?, node.memory.as_ref().ok().copied()?);
+        Some((asked.abs_diff(seen), asked, seen, node))
+    });
+    if let Some((off, asked, seen, node)) = limited.max_by_key(|(off, ..)| *off) {
+        // The kernel counts in pages.
+        let severity = if off < 65_536 {
             Severity::Ok
         } else {
             Severity::Warn
         };
         diagnosis.push(
             Finding::new(
-                "node-somaxconn",
+                "node-memory",
                 severity,
-                format!("{value}, as {} sees it", node.name),
-                format!("at least {wanted}"),
+                format!("{}, as {} sees it", text(seen), node.name),
+                format!("{asked} bytes, as asked for"),
             )
             .why(
-                "it caps the connections that wait to be accepted, below the server's own tcp-backlog if it is \
-                 smaller",
+                "a node that outgrows its share takes the memory of the others",
                 GUIDE,
             )
-            .advise("Remove the cluster and start it again, so that rcup asks for the setting.", None),
+            .advise(
+                "Enable the memory controller of control groups (see `docker info`), then remove the cluster and start it \
+                 again.",
+                None,
+            ),
         );
     }
     if let Some((value, node)) = least(|node| &node.open_files) {
@@ -130,5 +170,55 @@ pub(super) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
                 None,
             ),
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(syn_backlog: u64, memory: u64) -> NodeFacts {
+        NodeFacts {
+            name: format!("rcup-x-{syn_backlog}"),
+            asked: true,
+            somaxconn: Ok(65_535),
+            syn_backlog: Ok(syn_backlog),
+            open_files: Ok(65_536),
+            asked_memory: Some(1 << 30),
+            memory: Ok(memory),
+        }
+    }
+
+    #[test]
+    fn the_node_that_has_least_of_it_speaks_for_all() {
+        let of = |nodes: &[NodeFacts], id: &str| {
+            let mut diagnosis = Diagnosis::default();
+            effective(Profile::Dev, nodes, &mut diagnosis);
+            let found = diagnosis.findings.iter().find(|finding| finding.id == id);
+            found.map(|finding| (finding.severity, finding.found.clone()))
+        };
+        let good = [node(65_535, 1 << 30), node(65_535, 1 << 30)];
+        for id in [
+            "node-somaxconn",
+            "node-tcp-max-syn-backlog",
+            "node-nofile",
+            "node-memory",
+        ] {
+            assert_eq!(of(&good, id).unwrap().0, Severity::Ok, "{id}");
+        }
+        let bad = [node(65_535, 1 << 30), node(128, u64::MAX)];
+        let (severity, found) = of(&bad, "node-tcp-max-syn-backlog").unwrap();
+        assert_eq!(
+            (severity, found.as_str()),
+            (Severity::Warn, "128, as rcup-x-128 sees it")
+        );
+        let (severity, found) = of(&bad, "node-memory").unwrap();
+        assert_eq!(
+            (severity, found.as_str()),
+            (Severity::Warn, "unlimited, as rcup-x-128 sees it")
+        );
+        let mut free = node(65_535, u64::MAX);
+        free.asked_memory = None;
+        assert_eq!(of(&[free], "node-memory"), None);
     }
 }

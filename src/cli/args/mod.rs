@@ -23,7 +23,7 @@ pub use diagnose::Diagnose;
 pub use env::{Env, EnvFormat};
 pub use export::{Export, ExportVerb};
 pub use import::{Import, ImportVerb};
-pub use security::{LoginAs, check_user, user};
+pub use security::{BARE, LoginAs, check_user, user};
 pub use spec::{Spec, Start};
 use spec::{duration, engines};
 pub use validate::{Entry, Report, ReportForm, Validate};

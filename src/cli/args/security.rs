@@ -9,12 +9,12 @@ use clap::builder::FalseyValueParser;
 use rcup::cluster::Attached;
 use rcup::redis::Credentials;
 use rcup::runtime::Runtime;
-use rcup::spec::{OwnUser, Password, Secret, User, hashed, split_rules};
+use rcup::spec::{Certificates, OwnUser, Password, Secret, User, hashed, split_rules};
 use rcup::{Error, ErrorKind};
 
 /// What a bare `--password` stands for. No argument and no variable can hold this character, so that nothing
 /// else reads as it.
-const BARE: &str = "\0";
+pub const BARE: &str = "\0";
 
 /// The passwords.
 #[derive(Args, Clone, Debug)]
@@ -27,17 +27,30 @@ pub struct Security {
     #[arg(long, value_name = "PASSWORD", num_args = 0..=1, require_equals = true, default_missing_value = BARE, value_parser = hidden, env = "RCUP_PASSWORD", hide_env_values = true)]
     pub password: Option<Secret>,
     /// Ask clients for the password in this file (`-` is the standard input); it wins over --password
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", env = "RCUP_PASSWORD_FILE", hide_env_values = true)]
     pub password_file: Option<PathBuf>,
     /// Speak TLS everywhere and nothing else, with certificates made for the cluster (see `rcup certs`)
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_TLS", hide_env_values = true)]
     pub tls: bool,
-    /// Add a user with these rules (repeatable): `app password-env=APP_PASSWORD ~app:* +@read`
+    /// Speak TLS with certificates of your own: whom clients and nodes shall trust, as PEM (with --tls-cert and --tls-key)
+    #[arg(long, value_name = "FILE", env = "RCUP_TLS_CA", hide_env_values = true)]
+    pub tls_ca: Option<PathBuf>,
+    /// The nodes' certificate for it, with the address and the name of every node, 127.0.0.1, and what --publish names
+    ///
+    /// What does not fit is refused before anything is made, with the subjectAltName that it must have. With --subnet the
+    /// addresses are known beforehand.
+    #[arg(long, value_name = "FILE", env = "RCUP_TLS_CERT", hide_env_values = true)]
+    pub tls_cert: Option<PathBuf>,
+    /// Its private key, unencrypted; it goes into the nodes' own files and nowhere else
+    #[arg(long, value_name = "FILE", env = "RCUP_TLS_KEY", hide_env_values = true)]
+    pub tls_key: Option<PathBuf>,
+    /// Add a user with these rules (repeatable; in `RCUP_USER`, separated by `;`): `app password-env=APP_PASSWORD ~app:*
+    /// +@read`
     ///
     /// A name, where the password is (`password-env`, `password-file`, its SHA-256 as `password-hash`, or `nopass`), and
     /// rules as ACL SETUSER takes them. A file says the same in a table `[users.NAME]`. The user `default` has the
     /// cluster's password, and the rules that its profile leaves it unless others are given.
-    #[arg(long = "user", value_name = "USER", value_parser = hidden)]
+    #[arg(long = "user", value_name = "USER", value_parser = hidden, env = "RCUP_USER", hide_env_values = true)]
     pub users: Vec<Secret>,
 }
 
@@ -82,13 +95,33 @@ fn hidden(text: &str) -> Result<Secret, Infallible> {
 impl Security {
     /// The password that was asked for, by whichever way.
     pub fn password(&self) -> Result<Option<Password>, Error> {
-        if let Some(path) = &self.password_file {
+        // What no file can be called takes one away that the environment names.
+        let file = self.password_file.as_ref();
+        if let Some(path) = file.filter(|path| path.as_os_str() != BARE) {
             return read(path).map(|text| Some(Password::Given(text)));
         }
         Ok(self.password.as_ref().map(|secret| match secret.expose() {
             BARE => Password::Any,
             _ => Password::Given(secret.clone()),
         }))
+    }
+
+    /// The certificates that were brought along, if any were.
+    pub fn certificates(&self) -> Result<Option<Certificates>, Error> {
+        match (&self.tls_ca, &self.tls_cert, &self.tls_key) {
+            (None, None, None) => Ok(None),
+            (Some(authority), Some(node), Some(key)) => Ok(Some(Certificates {
+                authority: pem(authority)?.expose().to_owned(),
+                node: pem(node)?.expose().to_owned(),
+                node_key: pem(key)?,
+                client: None,
+            })),
+            _ => Err(Error::new(
+                ErrorKind::Usage,
+                "--tls-ca, --tls-cert and --tls-key are given together, and one of them is missing",
+            )
+            .hint("With --tls and none of them, rcup makes certificates.")),
+        }
     }
 
     /// The users that were asked for.
@@ -144,6 +177,14 @@ fn variable(name: &str) -> Result<Secret, Error> {
             std::env::VarError::NotUnicode(_) => "it is not text",
         })
         .hint(format!("Set it where rcup runs, such as `{name}=… rcup up`."))
+    })
+}
+
+fn pem(path: &Path) -> Result<Secret, Error> {
+    std::fs::read_to_string(path).map(Secret::new).map_err(|error| {
+        Error::new(ErrorKind::Usage, format!("cannot read {}", path.display()))
+            .because(error)
+            .hint("Name a PEM file that this user can read.")
     })
 }
 

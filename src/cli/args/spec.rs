@@ -163,6 +163,9 @@ impl Spec {
             spec = spec.port(port);
         }
         spec = spec.tls(self.security.tls);
+        if let Some(certificates) = self.security.certificates()? {
+            spec = spec.certificates(certificates);
+        }
         if let Some(password) = self.security.password()? {
             spec = spec.password(password);
         }

@@ -34,14 +34,14 @@ pub async fn run(verb: CertsVerb, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Writes the authority's certificate, and a client's with its key. The key is for this user alone.
+/// Writes the authority's certificate, and a client's with its key where there is one. The key is for this user alone.
 fn export(certificates: &Certificates, directory: &Path) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(directory)?;
-    let files = [
-        ("ca.crt", certificates.authority.as_str(), 0o644),
-        ("client.crt", certificates.client.as_str(), 0o644),
-        ("client.key", certificates.client_key.expose(), 0o600),
-    ];
+    let mut files = vec![("ca.crt", certificates.authority.as_str(), 0o644)];
+    if let Some(client) = &certificates.client {
+        files.push(("client.crt", client.certificate.as_str(), 0o644));
+        files.push(("client.key", client.key.expose(), 0o600));
+    }
     files
         .into_iter()
         .map(|(name, text, mode)| {
@@ -111,8 +111,10 @@ mod tests {
             authority: "authority".to_owned(),
             node: "node".to_owned(),
             node_key: Secret::new("node-key"),
-            client: "client".to_owned(),
-            client_key: Secret::new("client-key"),
+            client: Some(rcup::spec::ClientCertificate {
+                certificate: "client".to_owned(),
+                key: Secret::new("client-key"),
+            }),
         };
         let home = tempfile::tempdir().unwrap();
         let directory = home.path().join("deep/er");
@@ -127,5 +129,13 @@ mod tests {
             "client-key"
         );
         assert!(!directory.join("node.key").exists());
+        let brought = Certificates {
+            client: None,
+            ..certificates
+        };
+        assert_eq!(
+            export(&brought, home.path()).unwrap(),
+            [home.path().join("ca.crt")]
+        );
     }
 }

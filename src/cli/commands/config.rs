@@ -71,7 +71,7 @@ struct ShownUser {
     /// How it proves who it is: `password` or `none`.
     login: &'static str,
     rules: String,
-    /// `default`, `profile`, `file` or `flag`.
+    /// `default`, `profile`, `file`, `environment` or `flag`.
     origin: &'static str,
     why: String,
 }
@@ -84,6 +84,7 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     }
     let asked = |name: &str| match given.user(name) {
         Some(Source::File) => "file",
+        Some(Source::Environment) => "environment",
         _ => "flag",
     };
     let profile = spec.profile();

@@ -4,6 +4,8 @@ use rcup::spec::{Secret, hashed};
 use rcup::{Error, ErrorKind};
 use toml::de::{DeTable, DeValue};
 
+use crate::cli::args::BARE;
+
 /// A key of the file with its values, as the flag of that name takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
@@ -198,6 +200,8 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
             .iter()
             .map(|item| scalar(item.get_ref()).ok_or_else(|| bad(item.span().start)))
             .collect::<Result<_, _>>()?,
+        // `true` asks for a password as the bare flag does, and is none itself.
+        DeValue::Boolean(yes) if name == "password" => yes.then(|| BARE.to_owned()).into_iter().collect(),
         one => vec![scalar(one).ok_or_else(|| bad(key.span().start))?],
     };
     Ok(Entry {

@@ -136,6 +136,8 @@ fn kind(arg: &Arg) -> Value {
             "type": "object",
             "additionalProperties": { "type": ["string", "integer", "boolean"] },
         }),
+        // `true` has one made.
+        _ if arg.get_long() == Some("password") => json!({ "type": ["string", "integer", "boolean"] }),
         ArgAction::SetTrue => json!({ "type": "boolean" }),
         _ if parser == std::any::TypeId::of::<bool>() => json!({ "type": "boolean" }),
         ArgAction::Append => json!({ "type": "array", "items": text }),

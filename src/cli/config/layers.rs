@@ -13,10 +13,13 @@ use serde::Serialize;
 
 use super::document::{Entry, JOINED, Wrong, entries, error};
 use super::keys::{allowed, flag, is_key, is_open};
-use crate::cli::args::{check_user, user};
+use crate::cli::args::{BARE, check_user, user};
 
 /// The file that is taken without being named.
 const FOUND: &str = "rcup.toml";
+
+/// Flags that say the same as another one by another way.
+const SAME: [(&str, &str); 2] = [("password", "password-file"), ("tls", "tls-ca")];
 
 /// Who gave a flag its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -42,7 +45,9 @@ pub struct Given {
 impl Given {
     /// Who gave a flag its value, if anybody did.
     pub fn source(&self, flag: &str) -> Option<Source> {
-        self.sources.get(flag).copied()
+        let other = SAME.iter().find(|(one, _)| *one == flag);
+        let given = self.sources.get(flag);
+        given.or_else(|| self.sources.get(other?.1)).copied()
     }
 
     /// Who asked for a user.
@@ -74,6 +79,7 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
         return Ok((arguments, given));
     }
     note(verb, own, &mut given);
+    let arguments = with_environment(arguments, own, &given);
     let named = own
         .try_get_one::<ClusterName>("name")
         .ok()
@@ -102,6 +108,32 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
     Ok((insert(arguments, added, own), given))
 }
 
+/// The arguments with what the parser cannot take from the environment by itself: several users in one variable, and
+/// a password on the command line beside the name of a file in the environment.
+fn with_environment(arguments: Vec<OsString>, own: &ArgMatches, given: &Given) -> Vec<OsString> {
+    let mut added = Vec::new();
+    if given.source("user") == Some(Source::Environment) {
+        added.extend(users_of(own).map(|line| OsString::from(format!("--user={line}"))));
+    }
+    let of = |flag: &str| given.sources.get(flag);
+    if of("password") == Some(&Source::Flag) && of("password-file") == Some(&Source::Environment) {
+        added.push(format!("--password-file={BARE}").into());
+    }
+    insert(arguments, added, own)
+}
+
+/// The lines of the users that were asked for.
+fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
+    let all = own.get_many::<Secret>("users").into_iter().flatten();
+    let environment = own.value_source("users") == Some(ValueSource::EnvVariable);
+    all.flat_map(move |line| match environment {
+        true => line.expose().split([';', '\n']).collect::<Vec<_>>(),
+        false => vec![line.expose()],
+    })
+    .map(str::trim)
+    .filter(|line| !line.is_empty())
+}
+
 /// The verb that was called, at the end of the chain of subcommands, and what it was given.
 fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> Option<(&'a Command, &'a ArgMatches)> {
     let (name, inner) = matches.subcommand()?;
@@ -124,14 +156,8 @@ fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
         let long = arg.get_long().unwrap_or_default();
         given.sources.insert(long.to_owned(), source);
         if long == "user" {
-            for line in own
-                .get_many::<Secret>(arg.get_id().as_str())
-                .into_iter()
-                .flatten()
-            {
-                given
-                    .sources
-                    .insert(format!("user:{}", first_word(line.expose())), source);
+            for line in users_of(own) {
+                given.sources.insert(format!("user:{}", first_word(line)), source);
             }
         }
         if long == "set" {
@@ -201,7 +227,14 @@ fn flags_of(
             given.sources.entry(key).or_insert(Source::File);
         }
     }
-    if flag(verb, &long).is_none() || (!joined && given.source(&long).is_some_and(|by| by != Source::File)) {
+    let spoken = |long: &str| {
+        let source = given.sources.get(long);
+        source.is_some_and(|by| *by != Source::File)
+    };
+    // A password from elsewhere is the password, by whichever way either is given.
+    let said =
+        spoken(&long) || (long.starts_with("password") && (spoken("password") || spoken("password-file")));
+    if flag(verb, &long).is_none() || (!joined && said) {
         return Ok(Vec::new());
     }
     if set {

@@ -11,9 +11,25 @@ pub const TEMPLATE: &str = r#"# Clusters for rcup. Keys are the flags of `rcup u
 #engine = "redis"            # or "valkey"
 #engine-version = "8.0"      # default: the newest that is tried
 #profile = "dev"             # or "staging", "production": timeouts, memory, persistence, eviction
+# image = "redis:8.0"        # instead of engine and engine-version
 #memory = "256mb"            # of each node; default: its share of the machine
 #persist = true              # default: as the profile says
 #node-timeout = "5s"
+#ttl = "8h"                  # the next rcup after that removes the cluster; default: it stays
+
+# Where the nodes are, and what they tell clients:
+#subnet = "10.88.0.0/24"     # default: a free one
+# network = "app"            # instead of subnet: a bridge network of yours, which rcup never removes
+#publish = "192.168.1.10"    # an address of the engine's machine; default: 127.0.0.1, for this host alone
+#announce = "auto"           # or "ip", "hostname", "client-ipv4"; default: measured
+
+# Who gets in. The password itself is better in a file, or in RCUP_PASSWORD:
+#password = true             # one is made, and `rcup env` tells it
+# password-file = "secret"   # the first line of a file
+#tls = true                  # with certificates made for the cluster; or your own, which name every node:
+# tls-ca = "ca.crt"
+# tls-cert = "node.crt"
+# tls-key = "node.key"
 
 # Lines of every node's redis.conf:
 #[set]

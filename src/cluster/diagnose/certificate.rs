@@ -3,7 +3,7 @@
 use std::time::{Duration, UNIX_EPOCH};
 
 /// The `notAfter` of a certificate (DER), in seconds since 1970 (RFC 5280, 4.1.2.5). `None` when it is not there.
-pub(super) fn ends(der: &[u8]) -> Option<u64> {
+pub(in crate::cluster) fn ends(der: &[u8]) -> Option<u64> {
     // The validity is the only place where two times follow each other: UTCTime is 23, GeneralizedTime is 24.
     (0..der.len()).find_map(|at| {
         let (_, after) = time(der, at)?;

@@ -12,6 +12,8 @@ use tokio::time::Instant;
 
 pub(super) use collect::{address_of, greeted};
 
+pub(in crate::cluster) use certificate::ends;
+
 use super::handle::{Attached, Cluster};
 use super::validate::{Endpoint, Member};
 use super::wait::{Seen, until};

@@ -32,25 +32,60 @@ pub(super) async fn running_nodes<R: Runtime>(runtime: &R, observed: &Observed) 
     futures_util::future::join_all(answers).await
 }
 
+/// What limits the memory of a container, from within: with the second version of control groups, and with the first.
+const MEMORY: [&str; 2] = [
+    "/sys/fs/cgroup/memory.max",
+    "/sys/fs/cgroup/memory/memory.limit_in_bytes",
+];
+
 async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeFacts {
-    let path = "/proc/sys/net/core/somaxconn";
+    let (somaxconn, syn_backlog) = (
+        "/proc/sys/net/core/somaxconn",
+        "/proc/sys/net/ipv4/tcp_max_syn_backlog",
+    );
     let limits = "/proc/1/limits";
-    let command = ["cat", path, limits].map(str::to_owned).to_vec();
-    let text = printed(runtime, &node.name, command).await.unwrap_or_default();
-    let mut somaxconn = text.lines().next().and_then(|line| line.trim().parse().ok());
-    if somaxconn.is_none() {
+    let cat = |files: &[&str]| {
+        let command = [&["cat"], files]
+            .concat()
+            .into_iter()
+            .map(str::to_owned)
+            .collect();
+        async { printed(runtime, &node.name, command).await.unwrap_or_default() }
+    };
+    let number = |text: &str| text.lines().next().and_then(|line| line.trim().parse().ok());
+    let (text, backlog, memory) = tokio::join!(cat(&[somaxconn, limits]), cat(&[syn_backlog]), cat(&MEMORY));
+    let quoted_number = |path: &'static str| async move {
         // An image without `cat` has its server, which quotes the first line of a file that is no configuration.
         let command = vec![topology.server().engine.server().to_owned(), path.to_owned()];
         let text = printed(runtime, &node.name, command).await.unwrap_or_default();
-        somaxconn = quoted(&text).and_then(|line| line.parse().ok());
+        quoted(&text).and_then(|line| line.parse().ok())
+    };
+    let mut seen = (number(&text), number(&backlog));
+    if seen.0.is_none() {
+        seen = tokio::join!(quoted_number(somaxconn), quoted_number(syn_backlog));
     }
     let missing = |what: &str| format!("{} does not show {what}", node.name);
+    let asked = topology.surroundings.machine.memory(&topology.spec);
     NodeFacts {
         name: node.name.clone(),
         asked: topology.surroundings.own_sysctls,
-        somaxconn: somaxconn.ok_or_else(|| missing(path)),
+        somaxconn: seen.0.ok_or_else(|| missing(somaxconn)),
+        syn_backlog: seen.1.ok_or_else(|| missing(syn_backlog)),
         open_files: open_files(&text).ok_or_else(|| missing(limits)),
+        asked_memory: asked.and_then(|memory| memory.container),
+        memory: memory_limit(&memory).ok_or_else(|| missing(MEMORY[0])),
     }
+}
+
+/// The limit in one of the two files, of which the other is missing.
+fn memory_limit(text: &str) -> Option<u64> {
+    let mut lines = text.lines().map(str::trim);
+    let bytes = lines.find_map(|line| match line {
+        "max" => Some(u64::MAX),
+        line => line.parse().ok(),
+    })?;
+    // No limit is the largest number of pages that the first version can count.
+    Some(if bytes > u64::MAX / 4 { u64::MAX } else { bytes })
 }
 
 /// The soft limit in the table of `/proc/PID/limits`.
@@ -75,6 +110,15 @@ async fn printed<R: Runtime>(runtime: &R, container: &str, command: Vec<String>)
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn either_version_of_control_groups_tells_the_memory() {
+        let first = "cat: /sys/fs/cgroup/memory.max: No such file or directory\n1073741824\n";
+        assert_eq!(memory_limit(first), Some(1 << 30));
+        assert_eq!(memory_limit("9223372036854771712\n"), Some(u64::MAX));
+        assert_eq!(memory_limit("max\ncat: …\n"), Some(u64::MAX));
+        assert_eq!(memory_limit("cat: nothing\n"), None);
+    }
 
     #[test]
     fn the_soft_limit_counts() {

@@ -1,4 +1,4 @@
-//! The certificates of a new cluster.
+//! Certificates made for a new cluster.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -8,14 +8,14 @@ use rcgen::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{Certificates, Secret};
+use crate::spec::{Certificates, ClientCertificate, Secret};
 use crate::topology::Topology;
 
 /// Makes an authority, has it sign one certificate for all nodes and one for a client, and forgets its key.
 ///
 /// One key serves all nodes: they share an engine and a volume, so a key for each would separate nothing. With
 /// elliptic curves (ECDSA P-256, which every client knows) all of it takes under a millisecond.
-pub(super) fn make(topology: &Topology) -> Result<Certificates> {
+pub(in crate::cluster) fn make(topology: &Topology) -> Result<Certificates> {
     made(topology).map_err(|error| {
         Error::new(ErrorKind::Io, "cannot make the cluster's certificates").because(error.to_string())
     })
@@ -58,8 +58,10 @@ fn made(topology: &Topology) -> Result<Certificates, rcgen::Error> {
         authority: authority_certificate.pem(),
         node: node.pem(),
         node_key: Secret::new(node_key.serialize_pem()),
-        client: client.pem(),
-        client_key: Secret::new(client_key.serialize_pem()),
+        client: Some(ClientCertificate {
+            certificate: client.pem(),
+            key: Secret::new(client_key.serialize_pem()),
+        }),
     })
 }
 
@@ -73,4 +75,61 @@ fn params(name: &str) -> CertificateParams {
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params
+}
+
+#[cfg(test)]
+mod tests {
+    use rustls::pki_types::pem::PemObject as _;
+    use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+
+    use super::*;
+    use crate::spec::{ClusterSpec, Engine};
+    use crate::topology::surroundings;
+
+    #[test]
+    fn the_nodes_certificate_names_them_and_nobody_else() {
+        use rustls::client::danger::ServerCertVerifier as _;
+        let spec = ClusterSpec::builder()
+            .tls(true)
+            .publish("192.0.2.7".parse().unwrap());
+        let topology = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let made = make(&topology).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        let authority = CertificateDer::from_pem_slice(made.authority.as_bytes()).unwrap();
+        roots.add(authority).unwrap();
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(roots.into(), provider)
+            .build()
+            .unwrap();
+        let node = CertificateDer::from_pem_slice(made.node.as_bytes()).unwrap();
+        let names = |name: &str| {
+            let name = ServerName::try_from(name.to_owned()).unwrap();
+            let looked = verifier.verify_server_cert(&node, &[], &name, &[], UnixTime::now());
+            looked.is_ok()
+        };
+        for node in &topology.nodes {
+            assert!(names(&node.ip.to_string()) && names(&node.name), "{}", node.name);
+        }
+        for name in ["127.0.0.1", "localhost", "192.0.2.7"] {
+            assert!(names(name), "{name}");
+        }
+        for name in [
+            "10.213.0.8",
+            "192.0.2.8",
+            "rcup-default-7",
+            "rcup-other-1",
+            "example.com",
+        ] {
+            assert!(!names(name), "{name}");
+        }
+        // Whoever has a client's certificate is no node.
+        let client = made.client.unwrap();
+        let client = CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap();
+        let name = ServerName::try_from("127.0.0.1").unwrap();
+        assert!(
+            verifier
+                .verify_server_cert(&client, &[], &name, &[], UnixTime::now())
+                .is_err()
+        );
+    }
 }

@@ -1,0 +1,64 @@
+//! What may surprise the user of a new cluster later, a line each.
+
+use crate::event::{Event, Observer};
+use crate::spec::{ClusterSpec, Profile};
+
+/// Warns before a cluster is made.
+pub(super) fn warn(spec: &ClusterSpec, observer: &dyn Observer) {
+    for line in lines(spec) {
+        observer.observe(&Event::warning(line));
+    }
+}
+
+fn lines(spec: &ClusterSpec) -> Vec<String> {
+    let mut lines = Vec::new();
+    let alone = match spec.masters() {
+        1 => Some("a single master has no other to replace it"),
+        2 => Some("two masters have no majority when one of them is lost"),
+        _ => None,
+    };
+    if let Some(why) = alone {
+        lines.push(format!("{why}: this cluster cannot fail over by itself"));
+    }
+    let open = spec.password().is_none();
+    if spec.profile() != Profile::Dev && open {
+        let profile = spec.profile();
+        lines.push(format!(
+            "profile {profile} without a password lets in whoever reaches the nodes: add --password"
+        ));
+    }
+    if let Some(address) = spec.publish().filter(|address| !address.is_loopback()) {
+        let open = if open {
+            ", and the nodes ask for no password"
+        } else {
+            ""
+        };
+        lines.push(format!(
+            "the nodes' ports are published on {address}: Docker's published ports bypass that host's firewall{open}"
+        ));
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Password;
+
+    #[test]
+    fn each_surprise_is_a_line_and_what_is_in_order_is_none() {
+        let of = |spec: crate::spec::ClusterSpecBuilder| lines(&spec.build().unwrap());
+        let spec = ClusterSpec::builder;
+        assert_eq!(of(spec()), Vec::<String>::new());
+        assert!(of(spec().masters(2))[0].contains("no majority"));
+        for profile in [Profile::Staging, Profile::Production] {
+            let bare = of(spec().profile(profile));
+            assert_eq!(bare.len(), 1, "{bare:?}");
+            assert!(bare[0].contains("add --password"), "{bare:?}");
+            assert!(of(spec().profile(profile).password(Password::Any)).is_empty());
+        }
+        let published = spec().publish("192.0.2.7".parse().unwrap());
+        assert!(of(published.clone())[0].ends_with("and the nodes ask for no password"));
+        assert!(of(published.password(Password::Any))[0].ends_with("firewall"));
+    }
+}
