@@ -56,11 +56,24 @@ async fn a_container_shows_the_same_kernel_as_this_machine() {
 async fn a_node_sees_the_settings_that_rcup_asked_for() {
     let _turn = turn().await;
     let name = Name::new("doctor");
-    let cluster = up(&name.shape(1, 1).await).await;
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(any_image().await)
+        .masters(1)
+        .memory(64 << 20)
+        // In `dev` a node's container has no limit of its memory.
+        .profile(Profile::Staging)
+        .persist(false);
+    let cluster = up(&spec.build().unwrap()).await;
     let diagnosis = look(Look::of(Profile::Dev).deep(true)).await;
     let somaxconn = &finding(&diagnosis, "node-somaxconn");
     assert_eq!(somaxconn.severity, Severity::Ok, "{somaxconn:#?}");
     assert!(somaxconn.found.starts_with("65535, as rcup-"), "{somaxconn:#?}");
+    let backlog = &finding(&diagnosis, "node-tcp-max-syn-backlog");
+    assert_eq!(backlog.severity, Severity::Ok, "{backlog:#?}");
+    assert!(backlog.found.starts_with("65535, as rcup-"), "{backlog:#?}");
+    let memory = &finding(&diagnosis, "node-memory");
+    assert_eq!(memory.severity, Severity::Ok, "{memory:#?}");
     assert_eq!(finding(&diagnosis, "node-nofile").severity, Severity::Ok);
     assert_eq!(finding(&diagnosis, "bridge").severity, Severity::Ok);
     assert!(finding(&diagnosis, "fsync").found.contains("p99"));

@@ -4,6 +4,7 @@ mod action;
 mod adoption;
 mod bad_luck;
 mod broken;
+mod certificates;
 mod chaos;
 mod compose;
 mod configuration;

@@ -187,6 +187,21 @@ impl OwnEngine {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
+    /// What rcup prints that is told something.
+    fn fed(&self, arguments: &[&str], input: &str) -> String {
+        use std::io::Write as _;
+        let mut child = self
+            .rcup(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert!(output.status.success(), "{}", told(&output));
+        String::from_utf8_lossy(&output.stdout).replace('\r', "")
+    }
+
     /// What the engine has of rcup, by name.
     fn remains(&self) -> String {
         let list = |what: &[&str]| {
@@ -260,29 +275,48 @@ fn told(output: &Output) -> String {
 async fn a_cluster_survives_a_restart_of_the_engine() {
     let _one = ONE.lock().await;
     let image = any_image().await;
-    let mut engine = OwnEngine::start("restart", 600, &image);
-    engine.rcup_ok(&["up", "phoenix", "--image", &image]);
-    let ids = |text: &str| -> Vec<String> {
+    let mut engine = OwnEngine::start("restart", 900, &image);
+    let up = [
+        "up",
+        "phoenix",
+        "--image",
+        &image,
+        "--persist",
+        "--output",
+        "json",
+    ];
+    let shape = |text: &str| -> Vec<String> {
         let report: serde_json::Value = serde_json::from_str(text).unwrap();
-        let nodes = report["nodes"].as_array().unwrap();
+        let nodes = report["nodes"].as_array().unwrap().iter();
         nodes
-            .iter()
-            .map(|node| node["id"].as_str().unwrap().to_owned())
+            .map(|node| format!("{} {} {}", node["id"], node["role"], node["slots"]))
             .collect()
     };
-    let before = ids(&engine.rcup_ok(&["status", "phoenix", "--output", "json"]));
+    let before = shape(&engine.rcup_ok(&up));
+    assert_eq!(before.len(), 6);
+    let keys: String = (0..100).map(|nth| format!("SET key:{nth} {nth}\n")).collect();
+    assert_eq!(engine.fed(&["cli", "phoenix"], &keys), "OK\n".repeat(100));
     engine.end("TERM");
     let output = engine.rcup(&["status", "phoenix"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", told(&output));
     engine.boot();
-    let output = engine
-        .rcup(&["up", "phoenix", "--image", &image, "--output", "json"])
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", told(&output));
-    assert_eq!(ids(&String::from_utf8_lossy(&output.stdout)), before);
+    // The engine itself brings the nodes back, and they each other.
+    eventually("the cluster is back by itself", || {
+        engine
+            .rcup(&["status", "phoenix"])
+            .output()
+            .unwrap()
+            .status
+            .success()
+    });
+    let there = engine.rcup_ok(&["status", "phoenix", "--output", "json"]);
+    assert_eq!(shape(&there), before);
+    let gets: String = (0..100).map(|nth| format!("GET key:{nth}\n")).collect();
+    let values: String = (0..100).map(|nth| format!("{nth}\n")).collect();
+    assert_eq!(engine.fed(&["cli", "phoenix"], &gets), values);
+    assert_eq!(shape(&engine.rcup_ok(&up)), before);
     engine.rcup_ok(&["validate", "phoenix"]);
-    engine.rcup_ok(&["down", "phoenix"]);
+    engine.rcup_ok(&["down", "phoenix", "--volumes"]);
     assert_eq!(engine.remains(), "");
 }
 

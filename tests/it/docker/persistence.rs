@@ -1,7 +1,10 @@
 //! Data on volumes: it outlives the nodes, the containers, the network, a crash, and goes only on the user's word.
 
-use redis::AsyncCommands as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
+
+use redis::AsyncCommands as _;
 
 use assert_cmd::Command;
 use rcup::cluster::{State, down};
@@ -70,6 +73,61 @@ fn shape(cluster: &Cluster) -> Vec<String> {
     report.nodes.iter().map(line).collect()
 }
 
+/// A client that writes key after key until the cluster is gone.
+struct Writer {
+    acknowledged: Arc<AtomicUsize>,
+    work: tokio::task::JoinHandle<()>,
+}
+
+impl Writer {
+    fn begin(cluster: &Cluster, writer: usize) -> Self {
+        let acknowledged = Arc::new(AtomicUsize::new(0));
+        let count = acknowledged.clone();
+        // Neither tries again: a write whose answer was lost is none that was acknowledged.
+        let urls = cluster.urls();
+        let work = tokio::spawn(async move {
+            let mut client = redis::cluster::ClusterClient::builder(urls)
+                .retries(0)
+                .response_timeout(Duration::from_secs(5))
+                .build()
+                .unwrap()
+                .get_async_connection()
+                .await
+                .unwrap();
+            loop {
+                let nth = count.load(Ordering::SeqCst);
+                let set: redis::RedisResult<()> = client.set(format!("writer:{writer}:{nth}"), nth).await;
+                if set.is_err() {
+                    return;
+                }
+                count.store(nth + 1, Ordering::SeqCst);
+            }
+        });
+        Self { acknowledged, work }
+    }
+
+    fn acknowledged(&self) -> usize {
+        self.acknowledged.load(Ordering::SeqCst)
+    }
+
+    /// How many writes were acknowledged, once none is any more.
+    async fn end(self) -> usize {
+        self.work.await.unwrap();
+        self.acknowledged.load(Ordering::SeqCst)
+    }
+}
+
+/// Waits until it is so.
+async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let so = async {
+        while !condition() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_mins(1), so).await;
+    waited.unwrap_or_else(|_| panic!("in vain: {what}"));
+}
+
 fn rcup(arguments: &[&str]) -> Command {
     let mut command = Command::cargo_bin("rcup").unwrap();
     command.args(arguments);
@@ -84,14 +142,34 @@ async fn every_acknowledged_write_survives(image: String) {
     let before = shape(&cluster);
     fill(&cluster).await;
 
-    // All nodes die at once, as in a power cut.
-    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
-    for node in &attached.topology().nodes {
-        rcup::runtime::Faults::kill(&docker(), &node.name).await.unwrap();
+    // All nodes die at once, as in a power cut, while clients write.
+    let writers: Vec<_> = (0..4).map(|writer| Writer::begin(&cluster, writer)).collect();
+    eventually("every writer has written", || {
+        writers.iter().all(|writer| writer.acknowledged() > 50)
+    })
+    .await;
+    let engine = docker();
+    let kills = cluster.topology().nodes.iter();
+    let kills = kills.map(|node| rcup::runtime::Faults::kill(&engine, &node.name));
+    for killed in futures_util::future::join_all(kills).await {
+        killed.unwrap();
+    }
+    let mut written = Vec::new();
+    for writer in writers {
+        written.push(writer.end().await);
     }
     let cluster = start(&spec).await;
     assert_eq!(shape(&cluster), before);
     assert_filled(&cluster).await;
+    let mut reader = client(&cluster).await;
+    for (writer, acknowledged) in written.into_iter().enumerate() {
+        assert!(acknowledged > 50);
+        for nth in 0..acknowledged {
+            let key = format!("writer:{writer}:{nth}");
+            let value: Option<usize> = reader.get(&key).await.unwrap();
+            assert_eq!(value, Some(nth), "{key} of {acknowledged} was acknowledged");
+        }
+    }
 
     // Only the volumes are left.
     down(&docker(), &name.0, true, &Silent).await.unwrap();
@@ -139,6 +217,103 @@ async fn every_acknowledged_write_survives_on_valkey_8() {
         image(Engine::Valkey, 8, 1).await,
     ))
     .await;
+}
+
+/// The engine starts again what has crashed; nobody needs to ask rcup for it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
+    let _turn = turn().await;
+    let name = Name::new("crash");
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(any_image().await)
+        .persist(true)
+        .set("appendfsync=always".parse().unwrap())
+        .set("enable-debug-command=yes".parse().unwrap())
+        .build()
+        .unwrap();
+    let cluster = start(&spec).await;
+    let before = shape(&cluster);
+    fill(&cluster).await;
+    // An engine takes a node that it was told to kill for stopped; one that dies by itself has crashed.
+    let urls = cluster.urls();
+    let crashes = urls.iter().map(|url| async move {
+        let mut node = super::connect_url(url).await.unwrap();
+        let died: redis::RedisResult<redis::Value> =
+            redis::cmd("DEBUG").arg("SEGFAULT").query_async(&mut node).await;
+        assert!(died.is_err(), "{died:?}");
+    });
+    futures_util::future::join_all(crashes).await;
+    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
+    let back = async {
+        loop {
+            let report = attached.report().await;
+            let engine = bollard::Docker::connect_with_defaults().unwrap();
+            let mut restarts = Vec::new();
+            for node in &report.nodes {
+                let seen = engine.inspect_container(&node.name, None).await.unwrap();
+                restarts.push(seen.restart_count.unwrap_or_default());
+            }
+            if report.state == State::Ok && restarts.iter().all(|count| *count > 0) {
+                return report;
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let report = tokio::time::timeout(Duration::from_mins(2), back)
+        .await
+        .expect("it comes back");
+    let line = |node: &rcup::cluster::NodeReport| format!("{} {} {:?}", node.index, node.id, node.slots);
+    assert_eq!(report.nodes.iter().map(line).collect::<Vec<_>>(), before);
+    assert_filled(&cluster).await;
+    name.down().await;
+}
+
+/// What `rcup` says at a terminal of its own, and its exit code, when it is answered like that.
+fn at_a_terminal(arguments: &[&str], answer: &str) -> (i32, String) {
+    use std::io::Write as _;
+    let command = format!("{} {}", env!("CARGO_BIN_EXE_rcup"), arguments.join(" "));
+    let mut child = std::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("`script` is there (util-linux)");
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(answer.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    drop(input);
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    (output.status.code().unwrap(), told)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_a_terminal_down_asks_before_it_removes_keys() {
+    let _turn = turn().await;
+    let name = Name::new("asked");
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(any_image().await)
+        .masters(1)
+        .replicas(0)
+        .persist(true)
+        .build()
+        .unwrap();
+    fill(&start(&spec).await).await;
+    for no in ["n\n", "\n", "maybe\n"] {
+        let (code, told) = at_a_terminal(&["down", name.0.as_str()], no);
+        assert_eq!(code, 2, "{told}");
+        assert!(
+            told.contains("holds 200 keys on its volumes. Remove them too? [y/N]"),
+            "{told}"
+        );
+        assert!(told.contains("nothing was removed"), "{told}");
+        assert_filled(&start(&spec).await).await;
+    }
+    let (code, told) = at_a_terminal(&["down", name.0.as_str()], "y\n");
+    assert_eq!(code, 0, "{told}");
+    assert!(told.contains("removed cluster"), "{told}");
+    name.assert_gone().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

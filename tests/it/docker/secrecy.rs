@@ -1,22 +1,43 @@
 //! Secrets are where they must be, and nowhere else.
 
 use std::io::{Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
+use rcup::Cluster;
 use rcup::runtime::{ExecRequest, LogRequest, Output as Printed, Runtime as _};
+use rcup::spec::{OwnUser, Secret};
 
 use super::{Name, any_image, docker, turn};
 
 /// What is searched for. It occurs nowhere by chance.
 const SECRET: &str = "Xq7-not-to-be-seen-9Zk";
 
-/// Everything that somebody may see, with where it was seen.
+/// Everything that somebody may see, with where it was seen; and the directory with the file of settings, if there
+/// is one.
 #[derive(Default)]
-struct Seen(Vec<(String, String)>);
+struct Seen(Vec<(String, String)>, Option<PathBuf>);
 
 impl Seen {
+    fn at(home: &Path) -> Self {
+        Self(Vec::new(), Some(home.to_owned()))
+    }
+
+    /// rcup, with the secrets where a script would give them.
+    fn rcup(&self, arguments: &[&str]) -> Command {
+        let Some(home) = &self.1 else {
+            return rcup(arguments);
+        };
+        let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
+        command
+            .args(arguments)
+            .current_dir(home)
+            .env("APP_PASSWORD", OF_THE_APP);
+        command
+    }
+
     fn add(&mut self, place: impl Into<String>, text: impl Into<String>) {
         self.0.push((place.into(), text.into()));
     }
@@ -24,20 +45,212 @@ impl Seen {
     /// What a command prints, which must end as expected.
     #[track_caller]
     fn command(&mut self, code: i32, arguments: &[&str]) -> String {
-        let output = rcup(arguments).output().expect("rcup runs");
+        let output = self.rcup(arguments).output().expect("rcup runs");
         let text = all_of(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {text}");
         self.add(format!("rcup {}", arguments.join(" ")), text.clone());
         text
     }
 
-    /// Fails when the secret is anywhere.
-    fn assert_clean(&self) {
+    /// Fails when a secret is anywhere. Each has a name, and is no text by chance.
+    fn assert_clean(&self, secrets: &[(String, String)]) {
         assert!(self.0.len() > 20, "something was looked at");
-        for (place, text) in &self.0 {
-            assert!(!text.contains(SECRET), "the password stands in: {place}\n{text}");
+        for (what, secret) in secrets {
+            assert!(secret.len() > 15, "{what} is long enough to be looked for");
+            for (place, text) in &self.0 {
+                assert!(!text.contains(secret), "{what} stands in: {place}\n{text}");
+            }
         }
     }
+}
+
+/// The secrets of a cluster: what it was given, and what rcup has made for it, as its nodes' files have it.
+async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)> {
+    let attached = Cluster::attach(docker(), &name.0).await.expect("it is there");
+    let all = attached.secrets().await.expect("its files say");
+    let mut secrets: Vec<(String, String)> = given
+        .iter()
+        .map(|(what, secret)| ((*what).to_owned(), (*secret).to_owned()))
+        .collect();
+    let mut add = |what: String, secret: &Secret| secrets.push((what, secret.expose().to_owned()));
+    add(
+        "the generated password".to_owned(),
+        all.password.as_ref().expect("one"),
+    );
+    for user in OwnUser::ALL {
+        add(format!("the password of {}", user.name()), &all.own[&user]);
+    }
+    for (user, hash) in &all.users {
+        add(format!("the hash of the password of {user}"), hash);
+    }
+    let certificates = all.certificates.as_ref().expect("with TLS");
+    let client = certificates.client.as_ref().expect("made by rcup");
+    for (what, key) in [
+        ("the nodes' key", &certificates.node_key),
+        ("a client's key", &client.key),
+    ] {
+        let lines: Vec<&str> = key.expose().lines().collect();
+        assert!(lines.len() > 3 && lines[0].contains("PRIVATE KEY"), "{what}");
+        add(what.to_owned(), &Secret::new(lines[lines.len() / 2]));
+    }
+    assert_eq!(
+        secrets.len(),
+        given.len() + 1 + OwnUser::ALL.len() + all.users.len() + 2
+    );
+    secrets
+}
+
+const OF_THE_APP: &str = "Jk3-of-the-app-from-a-variable-8Qw";
+const OF_THE_JOB: &str = "Jk3-of-the-job-from-a-file-8Qw";
+const OF_THE_FILE: &str = "Jk3-of-the-file-itself-8Qw";
+
+/// What asks for users by every way, for TLS, and for a password that rcup makes.
+const FILE: &str = "profile = \"production\"\ntls = true\npassword = true\nmemory = \"64mb\"\nmasters = 1\n\
+                    node-timeout = \"2s\"\n\n[users.app]\nrules = \"~app:* +@read +@write\"\npassword-env = \
+                    \"APP_PASSWORD\"\n\n[users.job]\nrules = \"~job:* +@all -@dangerous\"\npassword-file = \
+                    \"job\"\n\n[users.doc]\nrules = \"~doc:* +get\"\npassword = \"Jk3-of-the-file-itself-8Qw\"\n";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_of_a_guarded_cluster_is_seen_where_nobody_asks_for_it() {
+    let _turn = turn().await;
+    let name = Name::new("guarded");
+    let image = any_image().await;
+    let cluster = name.0.as_str();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("rcup.toml"), FILE).unwrap();
+    std::fs::write(home.path().join("job"), format!("{OF_THE_JOB}\n")).unwrap();
+    let mut seen = Seen::at(home.path());
+    let up = ["up", cluster, "--image", &image, "--verbose"];
+    let with = |more: &[&'static str]| [&up[..], more].concat();
+    let forms = |words: &[&'static str]| -> [Vec<&'static str>; 2] {
+        ["human", "json"].map(|form| [words, &["--output", form]].concat())
+    };
+
+    for form in ["human", "json"] {
+        seen.command(0, &with(&["--dry-run", "--output", form]));
+        seen.command(
+            0,
+            &["config", "show", cluster, "--image", &image, "--output", form],
+        );
+    }
+    seen.command(0, &with(&[]));
+    let secrets = secrets_of(
+        &name,
+        &[
+            ("the password of app", OF_THE_APP),
+            ("the password of job", OF_THE_JOB),
+            ("the password of doc", OF_THE_FILE),
+        ],
+    )
+    .await;
+    seen.command(0, &with(&["--output", "json"]));
+    seen.command(0, &with(&["--dry-run"]));
+    seen.command(1, &with(&["--replicas", "0"]));
+    for words in [
+        &["status", "NAME"][..],
+        &["list"],
+        &["validate", "NAME"],
+        &["verify", "NAME"],
+        &["diagnose", "NAME"],
+        &["export", "compose", "NAME"],
+    ] {
+        for words in forms(words) {
+            let words: Vec<&str> = words
+                .iter()
+                .map(|word| if *word == "NAME" { cluster } else { word })
+                .collect();
+            seen.command(0, &[&words[..], &["--verbose"]].concat());
+        }
+    }
+    seen.command(0, &["export", "conf", cluster]);
+    for form in ["human", "json"] {
+        let doctor = seen
+            .rcup(&["doctor", "--profile", "production", "--output", form])
+            .output()
+            .unwrap();
+        seen.add("rcup doctor", all_of(&doctor));
+    }
+    let bundle = home.path().join("bundle.tar.gz");
+    seen.command(0, &["diagnose", cluster, "--bundle", bundle.to_str().unwrap()]);
+    let unpacked = Command::new("tar").arg("-xzOf").arg(&bundle).output().unwrap();
+    assert!(unpacked.status.success() && unpacked.stdout.len() > 1000);
+    seen.add("the bundle of rcup diagnose", all_of(&unpacked));
+    seen.command(0, &["logs", cluster]);
+    seen.command(0, &["restart", cluster, "--node", "2", "--verbose"]);
+
+    // Starts that fail: with another password of a user, and in a server that cannot read its file.
+    let other = seen
+        .rcup(&with(&[]))
+        .env("APP_PASSWORD", format!("{OF_THE_APP}-other"))
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(1), "{}", all_of(&other));
+    seen.add("up with another password", all_of(&other));
+    let broken = Name::new("guarded-broken");
+    let failing = ["up", broken.0.as_str(), "--image", &image, "--verbose", "--set"];
+    let told = seen.command(
+        1,
+        &[&failing[..], &["client-output-buffer-limit=nonsense"]].concat(),
+    );
+    assert!(
+        told.contains("client-output-buffer-limit"),
+        "the server's words are shown: {told}"
+    );
+
+    // While clients wait for their user.
+    let mut client = seen
+        .rcup(&["cli", cluster, "--user", "operator"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("rcup runs");
+    let mut input = client.stdin.take().expect("an input");
+    input.write_all(b"PING\n").expect("it listens");
+    let mut answer = [0; 4];
+    let mut output = client.stdout.take().expect("an output");
+    output.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"PONG");
+    seen.add("the arguments of all processes", command_lines());
+    for node in 1..=2 {
+        let container = name.0.container(node);
+        look_into(&container, &mut seen).await;
+        let environment = run_in(&container, &["env"]).await;
+        assert!(environment.contains("PATH="), "{environment}");
+        seen.add(format!("the environment in {container}"), environment);
+        let directory = format!("/rcup/{node}");
+        let open = run_in(&container, &["busybox", "stat", "-c", "%a %u", &directory]).await;
+        assert_eq!(open.trim(), "700 999");
+    }
+    drop(input);
+    client.wait().expect("it ends");
+    let engine = bollard::Docker::connect_with_defaults().expect("an engine");
+    let remains = name.remains().await;
+    seen.add("everything labelled", format!("{remains:?}"));
+    for volume in &remains.volumes {
+        let inspected = engine.inspect_volume(&volume.name).await.unwrap();
+        seen.add("inspect volume", serde_json::to_string(&inspected).unwrap());
+    }
+    for network in &remains.networks {
+        let inspected = engine
+            .inspect_network(&network.id, None::<query::InspectNetworkOptions>)
+            .await;
+        seen.add(
+            "inspect network",
+            serde_json::to_string(&inspected.unwrap()).unwrap(),
+        );
+    }
+    seen.assert_clean(&secrets);
+    // What is looked for is really theirs: where it is asked for, it is told.
+    let env = seen.rcup(&["env", cluster]).output().unwrap();
+    let generated = &secrets
+        .iter()
+        .find(|(what, _)| what == "the generated password")
+        .unwrap()
+        .1;
+    assert!(all_of(&env).contains(generated), "{}", all_of(&env));
+    let app = ["cli", cluster, "--", "ACL", "WHOAMI"];
+    assert!(all_of(&seen.rcup(&app).output().unwrap()).contains("default"));
+    name.down().await;
 }
 
 /// The password comes from the environment, as a script would give it.
@@ -188,7 +401,7 @@ async fn a_password_is_seen_nowhere_but_where_it_is_asked_for() {
         .unwrap();
     assert_eq!(other.status.code(), Some(1));
     seen.add("up with another password", all_of(&other));
-    seen.assert_clean();
+    seen.assert_clean(&[("the password".to_owned(), SECRET.to_owned())]);
 
     // Where it is asked for, it is told; and where it lies, nobody else may read.
     let env = rcup(&["env", cluster]).output().unwrap();

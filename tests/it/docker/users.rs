@@ -92,6 +92,7 @@ async fn assert_rules(cluster: &Cluster) {
         &["FLUSHDB"],
         &["KEYS", "*"],
         &["SHUTDOWN"],
+        &["DEBUG", "SLEEP", "0"],
         &["ACL", "SETUSER", "default", "+config"],
     ] {
         assert_eq!(refused(&mut client, words).await, "NOPERM", "{words:?}");
