@@ -306,6 +306,9 @@ fn sign(home: &Path, names: &[&str]) {
     use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
     let mut authority = CertificateParams::default();
     authority.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    authority
+        .distinguished_name
+        .push(rcgen::DnType::CommonName, "an authority of the user's own");
     let key = KeyPair::generate().unwrap();
     let certificate = authority.self_signed(&key).unwrap();
     let mut node = CertificateParams::default();

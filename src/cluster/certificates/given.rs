@@ -49,6 +49,13 @@ fn check_at(topology: &Topology, given: &Certificates, now: UnixTime) -> Result<
     let [node, others @ ..] = chain.as_slice() else {
         return Err(no_certificate("--tls-cert"));
     };
+    if is_its_own_issuer(node) {
+        return Err(
+            refused("the certificate in --tls-cert bears the name of the authority that signed it")
+                .because("OpenSSL, by which the nodes verify each other, takes it for one that signed itself")
+                .hint("Have it signed with a subject of its own, such as `-subj /CN=nodes`."),
+        );
+    }
     let failed = |error: &dyn std::fmt::Display| {
         Error::new(ErrorKind::Io, "cannot look at the certificates").because(error.to_string())
     };
@@ -189,6 +196,12 @@ fn unfit(error: &rustls::Error, role: &str) -> Error {
     }
 }
 
+/// Whether subject and issuer are one name. Whoever cannot read the certificate is told so by the verifier.
+fn is_its_own_issuer(certificate: &CertificateDer<'_>) -> bool {
+    x509_parser::parse_x509_certificate(certificate)
+        .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
+}
+
 /// Whether a certificate has ended.
 fn ended(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
     let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
@@ -199,8 +212,8 @@ fn ended(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
 #[cfg(test)]
 mod tests {
     use rcgen::{
-        BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, SanType,
-        date_time_ymd,
+        BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+        Issuer, KeyPair, SanType, date_time_ymd,
     };
 
     use super::*;
@@ -235,6 +248,9 @@ mod tests {
         let mut authority = CertificateParams::default();
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         authority.not_after = date_time_ymd(end, 1, 1);
+        authority
+            .distinguished_name
+            .push(DnType::CommonName, "an authority");
         let key = KeyPair::generate().unwrap();
         let certificate = authority.self_signed(&key).unwrap();
         let issuer = Issuer::new(authority, key);
@@ -305,6 +321,11 @@ mod tests {
             let one = |params: &mut CertificateParams| params.extended_key_usages = vec![left];
             assert!(told(&signed(one, 2099)).contains(role));
         }
+        let same = |params: &mut CertificateParams| {
+            params.distinguished_name = DistinguishedName::new();
+            params.distinguished_name.push(DnType::CommonName, "an authority");
+        };
+        assert!(told(&signed(same, 2099)).contains("bears the name of the authority"));
         let (good, other) = (signed(|_| {}, 2099), signed(|_| {}, 2099));
         let mixed = |change: &dyn Fn(&mut Certificates)| {
             let mut all = good.clone();

@@ -89,7 +89,23 @@ async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() 
 const THE_HOSTS: &str = "Memory overcommit must be enabled";
 
 /// What servers say at the level of warnings in the course of a healthy life.
-const USUAL: [&str; 0] = [];
+const USUAL: [&str; 13] = [
+    // How a process begins, is told to end, and loads what it has.
+    "is starting oO0",
+    "version=",
+    "Configuration loaded",
+    "Server initialized",
+    "User requested shutdown",
+    "is now ready to exit",
+    // How a cluster is formed, and how it becomes whole again.
+    "Cluster state changed",
+    "Taking over the master (user request)",
+    "New configEpoch set to",
+    "CONFIG REWRITE executed with success",
+    "Setting secondary replication ID",
+    "Diskless rdb transfer",
+    "Connection with ",
+];
 
 /// The lines of a node's log that warn of its configuration or of its surroundings.
 async fn warnings(container: &str) -> Vec<String> {

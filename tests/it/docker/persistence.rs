@@ -244,10 +244,10 @@ async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
         assert!(died.is_err(), "{died:?}");
     });
     futures_util::future::join_all(crashes).await;
-    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
     let back = async {
         loop {
-            let report = attached.report().await;
+            // Whoever was there before sees the containers as they were then.
+            let report = Cluster::attach(docker(), &name.0).await.unwrap().report().await;
             let engine = bollard::Docker::connect_with_defaults().unwrap();
             let mut restarts = Vec::new();
             for node in &report.nodes {
