@@ -199,7 +199,10 @@ impl OwnEngine {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", told(&output));
-        String::from_utf8_lossy(&output.stdout).replace('\r', "")
+        // redis-cli tells of every node that it is sent to.
+        let answers = String::from_utf8_lossy(&output.stdout).replace('\r', "");
+        let answers = answers.lines().filter(|line| !line.starts_with("-> Redirected"));
+        answers.map(|line| format!("{line}\n")).collect()
     }
 
     /// What the engine has of rcup, by name.
