@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 /// When to pull an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Pull {
     /// When the engine does not have it.
     #[default]
@@ -18,6 +19,7 @@ pub enum Pull {
 /// Under which address the nodes tell clients to find them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum AnnounceChoice {
     /// The bridge address where this host can reach it, else what the server offers for the published port.
     #[default]
@@ -33,6 +35,7 @@ pub enum AnnounceChoice {
 /// By which way the nodes become a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FormationChoice {
     /// The fast way where it is proven for the server, the plain commands elsewhere.
     #[default]
