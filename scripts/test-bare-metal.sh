@@ -1,123 +1,369 @@
 #!/bin/sh
-# Deploys what `rcup export bare-metal` writes on three "machines": containers with a systemd, an sshd and a package
-# manager of their own, made from Debian's packages. Then looks at it, harms it, mends it, restarts a machine, changes
-# the password, and removes everything. Needs root, docker, debootstrap and ssh. RCUP names the program to test.
+# Deploys what `rcup export bare-metal` writes on "machines": containers with a systemd, an sshd and a package manager of
+# their own, made from Debian's packages. Then looks at it, harms it, mends it, restarts a machine, changes the password,
+# grows it, and removes everything.
+#
+#   test-bare-metal.sh short    what harms most when it is wrong
+#   test-bare-metal.sh          and a deployment that is broken off, a restart of a machine, another password
+#   test-bare-metal.sh all      and two replicas, a server that is there, a tarball, ufw, firewalld
+#
+# Needs docker, and root for the first run, which makes the machines' image. RCUP names the program to test,
+# RCUP_HOST_SUITE the machines' release, RCUP_HOST_ENGINE redis or valkey.
 set -eu
+. "$(dirname "$0")/common.sh"
 
+HOW=${1:-most}
 RCUP=${RCUP:-target/debug/rcup}
-IMAGE=rcup-test/host:1
+ENGINE=${RCUP_HOST_ENGINE:-redis}
 PREFIX=rcup-test-host-$$
-NET=10.231.$(($$ % 250))
-HOSTS="$NET.2 $NET.3 $NET.4"
+SUITE=${RCUP_HOST_SUITE:-$(. /etc/os-release && echo "${VERSION_CODENAME:-bookworm}")}
+# Of what the image is made, so that another recipe makes another image.
+RECIPE=$(sed -n '/^make_image() {/,/^}/p' "$0" | cksum | cut -d ' ' -f 1)
+IMAGE=rcup-test/host:$SUITE-$RECIPE
+MACHINES=4
+begun=$(date +%s)
 
-say() { printf 'test-bare-metal: %s\n' "$*" >&2; }
-
-fail() {
-    say "FAILED: $*"
-    exit 1
-}
+[ -x "$RCUP" ] || fail "$RCUP is not built" "Run: cargo build"
+for tool in ssh:openssh-client shellcheck:shellcheck; do
+    has "${tool%%:*}" || install_packages "${tool#*:}"
+done
 
 work=$(mktemp -d)
+mkdir "$work/tmp"
+
+# What was going on, where the test has failed.
+show() {
+    if [ -s "$work/said" ]; then
+        say "the deployment said:"
+        sed 's/^/  /' "$work/said" >&2
+    fi
+    for nth in $(seq $MACHINES); do
+        say "machine $nth:"
+        {
+            docker exec "$PREFIX-$nth" systemctl --no-pager --plain --no-legend list-units 'rcup-*' '*redis*' '*valkey*' '*failed*'
+            docker exec "$PREFIX-$nth" journalctl --no-pager -q -n 15 -u 'rcup-*'
+        } 2>&1 | sed 's/^/  /' >&2 || true
+    done
+}
+
 clean() {
-    for nth in 1 2 3; do docker rm -f "$PREFIX-$nth" >/dev/null 2>&1 || true; done
+    code=$?
+    trap - EXIT
+    [ "$code" -eq 0 ] || show
+    for nth in $(seq $MACHINES); do docker rm -f "$PREFIX-$nth" >/dev/null 2>&1 || true; done
     docker network rm "$PREFIX" >/dev/null 2>&1 || true
     rm -rf "$work"
+    exit "$code"
 }
 trap clean EXIT
-trap 'exit 1' INT TERM
+trap 'exit 130' HUP INT TERM
 
+# The packages of the server are fetched beforehand, and installed by the deployment.
 make_image() {
+    has debootstrap || install_packages debootstrap
     # shellcheck disable=SC2016
     site=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
-    # shellcheck source=/dev/null
-    codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
-    say "making an image of a $codename machine"
-    debootstrap --variant=minbase \
+    say "making an image of a $SUITE machine"
+    root=$work/root
+    as_root debootstrap --variant=minbase \
         --include=systemd,systemd-sysv,dbus,openssh-server,sudo,iproute2,nftables,procps,ca-certificates \
-        "$codename" "$work/root" "$site" >"$work/debootstrap.log" 2>&1 || { tail -n 5 "$work/debootstrap.log" >&2; exit 1; }
-    cp -R /etc/apt/apt.conf.d /etc/apt/sources.list.d "$work/root/etc/apt/"
-    if [ -f /etc/apt/sources.list ]; then cp /etc/apt/sources.list "$work/root/etc/apt/"; else rm -f "$work/root/etc/apt/sources.list"; fi
-    chroot "$work/root" useradd -m -s /bin/sh admin
-    echo 'admin ALL=(ALL) NOPASSWD: ALL' >"$work/root/etc/sudoers.d/admin"
-    for unit in systemd-udevd systemd-logind systemd-networkd; do
-        ln -sf /dev/null "$work/root/etc/systemd/system/$unit.service"
-    done
-    umount "$work/root/proc" "$work/root/sys" 2>/dev/null || true
-    tar -C "$work/root" --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' -c . \
+        "$SUITE" "$root" "$site" >"$work/debootstrap.log" 2>&1 || {
+        tail -n 5 "$work/debootstrap.log" >&2
+        fail "debootstrap failed"
+    }
+    as_root cp -R /etc/apt/apt.conf.d "$root/etc/apt/"
+    case $site in *ubuntu*) components='main universe' ;; *) components=main ;; esac
+    echo "deb $site $SUITE $components" | as_root tee "$root/etc/apt/sources.list" >/dev/null
+    # shellcheck disable=SC2016
+    as_root chroot "$root" sh -euc '
+        useradd -m -s /bin/sh admin
+        echo "admin ALL=(ALL) NOPASSWD: ALL" >/etc/sudoers.d/admin
+        for unit in systemd-udevd systemd-logind systemd-networkd; do ln -sf /dev/null "/etc/systemd/system/$unit.service"; done
+        rm -f /etc/apt/apt.conf.d/docker-clean
+        # The machines live for minutes; nothing on them needs to survive a power cut.
+        echo force-unsafe-io >/etc/dpkg/dpkg.cfg.d/quick
+        apt-get -q update
+        for engine in redis valkey; do apt-get -q -y -d install $engine-server $engine-tools || true; done' >"$work/apt.log" 2>&1
+    as_root umount "$root/proc" "$root/sys" 2>/dev/null || true
+    docker images -q rcup-test/host --filter "reference=rcup-test/host:$SUITE-*" | sort -u | xargs -r docker rmi >/dev/null 2>&1 || true
+    as_root tar -C "$root" --exclude='./proc/*' --exclude='./sys/*' --exclude='./dev/*' -c . \
         | docker import -c 'CMD ["/sbin/init"]' - "$IMAGE" >/dev/null
-    rm -rf "$work/root"
+    as_root rm -rf "$root"
 }
 
-docker image inspect "$IMAGE" >/dev/null 2>&1 || make_image
+if ! docker image inspect "$IMAGE" >/dev/null 2>&1; then
+    if [ "$(id -u)" -ne 0 ] && ! { has sudo && sudo -n true 2>/dev/null; }; then
+        say "NOT RUN: the image of a machine is missing, and to make it needs root; run 'make test' as root or with sudo"
+        exit 0
+    fi
+    make_image
+fi
 ssh-keygen -q -t ed25519 -N '' -f "$work/key"
 printf 'Host *\n  IdentityFile %s\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n' \
     "$work/key" >"$work/ssh"
-docker network create --subnet "$NET.0/28" "$PREFIX" >/dev/null
-nth=0
-for host in $HOSTS; do
-    nth=$((nth + 1))
-    # Not privileged: /proc/sys and /sys stay read-only, so nothing here changes this machine's own kernel settings.
-    docker run -d --name "$PREFIX-$nth" --network "$PREFIX" --ip "$host" --cap-add SYS_ADMIN --cap-add NET_ADMIN \
-        --security-opt seccomp=unconfined --security-opt apparmor=unconfined --tmpfs /run --tmpfs /run/lock \
-        -v /sys/fs/cgroup:/sys/fs/cgroup:rw -e container=docker "$IMAGE" >/dev/null
-    docker exec -i "$PREFIX-$nth" sh -c 'install -d -m 700 -o admin -g admin /home/admin/.ssh
-        cat > /home/admin/.ssh/authorized_keys; chown admin: /home/admin/.ssh/authorized_keys' <"$work/key.pub"
+printf '  ControlMaster auto\n  ControlPath %s/%%h-%%r\n  ControlPersist 60\n' "$work" >"$work/shared"
+
+# Another run of this test, or anything else, may have the subnet.
+attempt=0
+until
+    NET=10.231.$((($$ + attempt * 7) % 250))
+    docker network create --subnet "$NET.0/28" "$PREFIX" >/dev/null 2>"$work/network"
+do
+    attempt=$((attempt + 1))
+    [ "$attempt" -lt 20 ] || fail "no subnet is free: $(cat "$work/network")"
 done
+
+boot() {
+    # Not privileged: /proc/sys and /sys stay read-only, so nothing here changes this machine's own kernel settings.
+    docker run -d --name "$PREFIX-$1" --network "$PREFIX" --ip "$NET.$(($1 + 1))" --cap-add SYS_ADMIN --cap-add NET_ADMIN \
+        --security-opt seccomp=unconfined --security-opt apparmor=unconfined --cgroupns host --tmpfs /run --tmpfs /run/lock \
+        -v /sys/fs/cgroup:/sys/fs/cgroup:rw -e container=docker "$IMAGE" >/dev/null
+    docker exec -i "$PREFIX-$1" sh -ec '
+        cat >/tmp/key
+        for user in admin root; do
+            home=$(getent passwd $user | cut -d : -f 6)
+            install -d -m 700 -o $user -g $user $home/.ssh
+            install -m 600 -o $user -g $user /tmp/key $home/.ssh/authorized_keys
+        done
+        rm /tmp/key' <"$work/key.pub"
+}
 
 at() {
     host=$1
     shift
     # shellcheck disable=SC2029
-    ssh -F "$work/ssh" -l admin "$host" "$@"
+    timeout 60 ssh -F "$work/ssh" -o ConnectTimeout=5 -l admin "$host" "$@"
 }
 
-await_ssh() {
-    deadline=$(($(date +%s) + 60))
-    until at "$1" true 2>/dev/null; do
-        [ "$(date +%s)" -lt "$deadline" ] || fail "$1 does not answer"
+# eventually WHAT COMMAND…: until the command succeeds.
+eventually() {
+    what=$1
+    shift
+    deadline=$(($(date +%s) + 240))
+    until "$@" 2>/dev/null; do
+        [ "$(date +%s)" -lt "$deadline" ] || fail "in vain: $what"
         sleep 0.2
     done
 }
 
-for host in $HOSTS; do await_ssh "$host"; done
+for nth in $(seq $MACHINES); do boot "$nth"; done
+for nth in $(seq $MACHINES); do eventually "machine $nth lets me in" at "$NET.$((nth + 1))" true; done
 
-D=$work/deploy
-"$RCUP" export bare-metal shop --masters 3 --hosts "$(echo "$HOSTS" | tr ' ' ,)" --clients "$NET.0/28" -o "$D" --quiet
-if command -v shellcheck >/dev/null; then shellcheck "$D"/deploy.sh "$D"/hosts/*/*.sh; fi
+# Where the export is that is deployed, and what every deployment is told.
+D=$work/three
+WALL='--firewall nftables'
 
-deploy() { "$D/deploy.sh" --ssh-config "$work/ssh" --user admin --firewall nftables "$@" 2>"$work/said" || return $?; }
-client() { at "$1" "sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) redis-cli -c -h $1 $2'"; }
+export_to() {
+    directory=$1 hosts=$2
+    shift 2
+    "$RCUP" export bare-metal shop --hosts "$hosts" --clients "$NET.0/28" -o "$directory" --quiet --engine "$ENGINE" "$@"
+    shellcheck -x "$directory"/deploy.sh "$directory"/common/*.sh "$directory"/hosts/*/*.sh
+}
 
-say "deploying"
-deploy || { cat "$work/said" >&2; fail "the deployment"; }
-[ "$(stat -c %a "$D/secrets/password")" = 600 ] || fail "others may read the password"
-[ "$(client "$NET.2" 'SET key value')" = OK ] || fail "a write"
-deploy || fail "the second deployment"
-if grep -e wrote -e started "$work/said"; then fail "the second deployment changed something"; fi
-deploy --check || fail "the check of what was deployed"
+# shellcheck disable=SC2086
+deploy() { TMPDIR=$work/tmp timeout 900 "$D/deploy.sh" --ssh-config "$work/ssh" --user admin $WALL "$@" 2>"$work/said"; }
 
-say "harming and mending"
-at "$NET.3" 'sudo systemctl stop rcup-shop@6380; echo "# x" | sudo tee -a /etc/rcup-shop/6379.conf >/dev/null'
-code=0
-deploy --check || code=$?
-[ "$code" = 3 ] || fail "the check of a harmed machine ended with $code"
-grep -q '6380 does not run' "$work/said" || fail "the check says nothing of the stopped node"
-deploy || { cat "$work/said" >&2; fail "the repair"; }
-deploy --check || fail "the check after the repair"
+# ends CODE WHAT ARGUMENT…: a deployment that must end with the code.
+ends() {
+    wanted=$1 what=$2 code=0
+    shift 2
+    deploy "$@" || code=$?
+    [ "$code" = "$wanted" ] || fail "$what ended with code $code, not $wanted"
+}
 
-say "restarting a machine, changing the password"
-docker restart -t 5 "$PREFIX-2" >/dev/null
-await_ssh "$NET.3"
-deploy || { cat "$work/said" >&2; fail "after the restart"; }
-printf 'another-password\n' >"$work/password"
-deploy --password-file "$work/password" || { cat "$work/said" >&2; fail "the change of the password"; }
-[ "$(client "$NET.3" 'GET key')" = value ] || fail "the key was lost"
-if timeout 2 bash -c "</dev/tcp/$NET.2/16379" 2>/dev/null; then fail "the bus is open to strangers"; fi
+said() { grep -q -e "$1" "$work/said" || fail "the deployment did not say: $1"; }
 
-say "removing"
-deploy --uninstall --purge || { cat "$work/said" >&2; fail "the removal"; }
-for host in $HOSTS; do
-    rest=$(at "$host" 'ls -d /etc/rcup-* /var/lib/rcup-* /etc/sysctl.d/*rcup* 2>/dev/null; pgrep -l redis-server; sudo nft list tables | grep rcup' || true)
-    [ -z "$rest" ] || fail "left on $host: $rest"
-done
-say "passed"
+# client HOST PORT COMMAND: as a client with the password.
+client() { at "$1" "sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $1 -p $2 $3'"; }
+
+# Of every node: which process it is, and how often a replica has come to it.
+lives() {
+    for host in 2 3 4; do
+        for port in 6379 6380; do client "$NET.$host" "$port" INFO | tr -d '\r' | grep -e '^run_id:' -e '^sync_'; done
+    done
+}
+
+write_keys() {
+    at "$NET.2" "seq 300 | sed 's/.*/SET key:& &/' | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $NET.2'" >/dev/null
+}
+
+# All keys that were written, from wherever they are now.
+keys_are_there() {
+    found=$(at "$NET.2" "seq -f 'GET key:%g' 300 | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $NET.2'" | grep -v -e '^->' -e '^$')
+    [ "$found" = "$(seq 300)" ] || fail "keys are lost after $1: $(echo "$found" | grep -c .) of 300"
+}
+
+connects() { timeout 2 bash -c "</dev/tcp/$1/$2" 2>/dev/null; }
+
+nothing_left() {
+    for nth in $(seq $MACHINES); do
+        rest=$(at "$NET.$((nth + 1))" 'ls -d /etc/rcup-* /var/lib/rcup-* /etc/systemd/system/rcup-* /etc/sysctl.d/*rcup* 2>/dev/null; ls -d /tmp/tmp.* 2>/dev/null
+            pgrep -l -- "-server"; sudo nft list tables | grep rcup; sudo ufw show added 2>/dev/null | grep 63; sudo firewall-cmd --list-rich-rules 2>/dev/null' || true)
+        [ -z "$rest" ] || fail "left on machine $nth: $rest"
+    done
+}
+
+three="$NET.2,$NET.3,$NET.4"
+export_to "$D" "$three" --masters 3
+
+checks_new_machines() {
+    say "checking machines that have nothing yet"
+    ends 3 "the check of new machines" --check
+    said "$ENGINE-server is not installed"
+    nothing_left
+}
+
+# shellcheck disable=SC2317
+no_traces() { for host in 2 3 4; do at "$NET.$host" '! ls -d /tmp/tmp.* 2>/dev/null' || return 1; done; }
+
+breaks_off() {
+    say "breaking off"
+    TMPDIR=$work/tmp setsid "$D/deploy.sh" --ssh-config "$work/ssh" --user admin 2>"$work/said" &
+    broken=$!
+    eventually "the password is on its way" sh -c "ls $work/tmp/*/*/auth.conf >/dev/null"
+    kill -TERM "-$broken"
+    code=0
+    wait "$broken" || code=$?
+    [ "$code" -ne 0 ] || fail "a deployment that was ended says that it is done"
+    [ -z "$(ls "$work/tmp")" ] || fail "what was sent stays here: $(ls "$work/tmp")"
+    eventually "what was sent is gone from the machines" no_traces
+}
+
+deploys() {
+    say "deploying"
+    ends 0 "the deployment"
+    [ "$(stat -c %a "$D/secrets/password")" = 600 ] || fail "others may read the password"
+    write_keys
+    ends 0 "the second deployment"
+    if grep -e ': wrote' -e ': started' -e ': restarted' -e ': set ' "$work/said"; then fail "the second deployment changed something"; fi
+    ends 0 "the check of what was deployed, as root" --check --user root
+    connects "$NET.2" 6379 || fail "clients are not let in"
+    at "$NET.3" "timeout 2 bash -c '</dev/tcp/$NET.2/16379'" || fail "the bus is closed to the other machines"
+    if connects "$NET.2" 16379; then fail "the bus is open to strangers"; fi
+}
+
+mends() {
+    say "harming and mending"
+    # Shard 3 loses its master and its replica, so the cluster is down while the first machine is visited.
+    at "$NET.2" 'sudo systemctl stop rcup-shop@6380; sudo chmod 644 /etc/rcup-shop/auth.conf'
+    at "$NET.4" 'sudo systemctl stop rcup-shop@6379'
+    at "$NET.3" 'echo "# x" | sudo tee -a /etc/rcup-shop/6379.conf >/dev/null'
+    ends 3 "the check of harmed machines" --check
+    for word in '6380 does not run' "$NET.3: differs: /etc/rcup-shop/6379.conf" 'mode or owner of /etc/rcup-shop/auth.conf'; do said "$word"; done
+    ends 0 "the repair"
+    said "restarted node 6379"
+    ends 0 "the check after the repair" --check
+}
+
+restarts() {
+    say "restarting a machine"
+    docker restart -t 1 "$PREFIX-2" >/dev/null
+    eventually "machine 2 lets me in" at "$NET.3" true
+    eventually "the machine comes back by itself" deploy --check
+    ends 0 "the deployment after the restart"
+    keys_are_there "the restart"
+}
+
+changes_the_password() {
+    say "changing the password"
+    lives >"$work/before"
+    printf 'another-password\n' >"$work/password"
+    ends 0 "the change of the password" --password-file "$work/password"
+    lives >"$work/after"
+    [ "$(grep -c run_id "$work/before")" = 6 ] || fail "not every node says which process it is"
+    cmp -s "$work/before" "$work/after" || fail "a node was restarted, or a replica lost its master: $(diff "$work/before" "$work/after")"
+    for port in 6379 6380; do
+        old=$(at "$NET.3" "REDISCLI_AUTH=$(cat "$D/secrets/password") $ENGINE-cli -h $NET.3 -p $port PING 2>&1" || true)
+        case $old in *PONG*) fail "node $port still takes the old password" ;; esac
+    done
+    cp "$work/password" "$D/secrets/password"
+}
+
+grows() {
+    say "growing"
+    export_to "$work/four" "$three,$NET.5" --masters 4
+    cp -R "$D/secrets" "$work/four/"
+    D=$work/four
+    ends 1 "a deployment that would take slots away"
+    said "$NET.5:6379 gets none"
+    said "add-node $NET.5:6379"
+    keys_are_there "the refusal"
+    # What the refusal advises.
+    grep -e '--cluster add-node' -e '--cluster rebalance' "$work/said" >"$work/advice"
+    sed 's/^ *//' "$work/advice" | while read -r line; do
+        at "$NET.2" "sudo sh -c 'export REDISCLI_AUTH=$(cat "$D/secrets/password"); for n in \$(seq 50); do $line && exit; sleep 0.2; done; exit 1'" </dev/null >"$work/said" 2>&1 || fail "the advice: $line"
+    done
+    ends 0 "the deployment of what has grown"
+    [ "$(client "$NET.5" 6379 DBSIZE)" -gt 0 ] || fail "the new machine has no keys"
+    keys_are_there "the growth"
+    say "a smaller one"
+    D=$work/three
+    ends 1 "a deployment without nodes that the cluster has"
+    said 'not described here'
+    keys_are_there "the refusal of a smaller one"
+}
+
+removes() {
+    say "removing"
+    D=$work/four WALL=''
+    ends 0 "the removal" --uninstall --purge
+    nothing_left
+}
+
+# again DIRECTORY FLAG…: another cluster on the same machines, which now have a server.
+again() {
+    D=$work/$1
+    shift
+    export_to "$D" "$three" --masters 3 "$@"
+    ends 0 "the deployment"
+    write_keys
+    ends 0 "the second deployment"
+    if grep -e ': wrote' -e ': started' -e ': restarted' -e ': set ' "$work/said"; then fail "the second deployment changed something"; fi
+    WALL=''
+    ends 0 "the check" --check
+    keys_are_there "the second deployment"
+    connects "$NET.2" 6379 || fail "clients are not let in"
+    at "$NET.3" "timeout 2 bash -c '</dev/tcp/$NET.2/16379'" || fail "the bus is closed to the other machines"
+    if connects "$NET.2" 16379; then fail "the bus is open to strangers"; fi
+    ends 0 "the removal" --uninstall --purge
+    nothing_left
+}
+
+on_all() { for nth in $(seq $MACHINES); do at "$NET.$((nth + 1))" "$1" >"$work/said" 2>&1 || fail "machine $nth: $1"; done; }
+
+goes_over_ufw() {
+    say "two replicas, over ufw, with the server that is there"
+    WALL='--firewall ufw --install none'
+    on_all 'sudo apt-get install -y -q ufw'
+    D=$work/unguarded
+    export_to "$D" "$three" --masters 3
+    ends 1 "a deployment over a ufw that is not active"
+    said 'ufw filters nothing'
+    ends 0 "the removal" --uninstall --purge
+    on_all 'sudo ufw allow 22/tcp && sudo ufw --force enable'
+    again two --replicas 2
+    on_all 'sudo ufw --force disable && sudo apt-get purge -y -q ufw'
+}
+
+goes_over_firewalld() {
+    say "a tarball, over firewalld"
+    on_all 'sudo apt-get install -y -q firewalld && sudo systemctl start firewalld'
+    at "$NET.2" "mkdir -p bundle/bin && cp /usr/bin/$ENGINE-server /usr/bin/$ENGINE-cli bundle/bin && tar -C bundle -c ." >"$work/server.tar"
+    # The libraries stay, as they would be there for a build of one's own.
+    on_all "sudo apt-get remove -y -q $ENGINE-server $ENGINE-tools"
+    WALL="--firewall firewalld --install $work/server.tar"
+    again tarball
+}
+
+case $HOW in
+    short) for part in checks_new_machines deploys mends grows removes; do "$part"; done ;;
+    most | all)
+        for part in checks_new_machines breaks_off deploys mends restarts changes_the_password grows removes; do "$part"; done
+        if [ "$HOW" = all ]; then
+            goes_over_ufw
+            goes_over_firewalld
+        fi
+        ;;
+    *) fail "unknown argument: $HOW" "Use: short, or all, or nothing." ;;
+esac
+say "passed after $(($(date +%s) - begun)) s"

@@ -20,7 +20,8 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let (format, export) = (verb.format(), verb.export());
     let (topology, secrets) = source(export)?;
     let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
-    if topology.spec.tls() && !with_keys {
+    let refuses = matches!(verb, ExportVerb::BareMetal { .. } | ExportVerb::Swarm { .. });
+    if topology.spec.tls() && !with_keys && !refuses {
         terminal.warn(&format!(
             "`{format}` brings no certificates: set the `tls-…` directives before you use it"
         ));

@@ -93,8 +93,22 @@ impl<'a> Rules<'a> {
         let mut text = format!(
             "#!/bin/sh\n# Cluster `{}`: rules for ufw, which denies what no rule allows. Run by deploy.sh with its mode.\n\
              set -eu\n\
-             command -v ufw >/dev/null || {{ echo 'ufw is not installed' >&2; exit 1; }}\n\
-             mode=${{1:-install}} code=0\n\n\
+             mode=${{1:-install}} code=0\n\
+             if ! command -v ufw >/dev/null; then\n    \
+                 [ \"$mode\" != uninstall ] || exit 0\n    \
+                 echo 'ufw is not installed' >&2\n    \
+                 exit 1\n\
+             fi\n\
+             # Rules that nobody enforces would be worse than none.\n\
+             state=$(LC_ALL=C ufw status verbose)\n\
+             case $mode:$state in\n    \
+                 uninstall:* | *'Status: active'*'Default: deny (incoming)'* | *'Status: active'*'Default: reject (incoming)'*) ;;\n    \
+                 *)\n        \
+                     echo 'ufw filters nothing: it is not active, or lets in what no rule denies' >&2\n        \
+                     echo '  Keep SSH open, then switch it on: ufw allow OpenSSH && ufw default deny incoming && ufw enable' >&2\n        \
+                     exit 1\n        \
+                     ;;\n\
+             esac\n\n\
              rule() {{\n    \
                  case $mode in\n        \
                      install) ufw allow \"$@\" >/dev/null ;;\n        \
@@ -124,13 +138,33 @@ impl<'a> Rules<'a> {
         let mut text = format!(
             "#!/bin/sh\n# Cluster `{}`: rules for firewalld's default zone. Run by deploy.sh with its mode.\n\
              set -eu\n\
-             command -v firewall-cmd >/dev/null || {{ echo 'firewalld is not installed' >&2; exit 1; }}\n\
-             mode=${{1:-install}} code=0\n\n\
+             mode=${{1:-install}} code=0\n\
+             if ! command -v firewall-cmd >/dev/null; then\n    \
+                 [ \"$mode\" != uninstall ] || exit 0\n    \
+                 echo 'firewalld is not installed' >&2\n    \
+                 exit 1\n\
+             fi\n\
+             # Rules that nobody enforces would be worse than none.\n\
+             if ! firewall-cmd -q --state; then\n    \
+                 echo 'firewalld does not run, so it filters nothing: systemctl enable --now firewalld' >&2\n    \
+                 exit 1\n\
+             fi\n\
+             zone=$(firewall-cmd --get-default-zone)\n\
+             if [ \"$mode\" != uninstall ] && [ \"$(firewall-cmd --permanent --zone=\"$zone\" --get-target)\" = ACCEPT ]; then\n    \
+                 echo \"firewalld filters nothing: its default zone $zone lets everything in\" >&2\n    \
+                 exit 1\n\
+             fi\n\n\
              rule() {{\n    \
                  case $mode in\n        \
                      install) firewall-cmd -q --permanent --add-rich-rule=\"$1\" ;;\n        \
                      uninstall) firewall-cmd -q --permanent --remove-rich-rule=\"$1\" ;;\n        \
-                     check) firewall-cmd -q --permanent --query-rich-rule=\"$1\" || {{ echo \"differs: $1\" >&2; code=3; }} ;;\n    \
+                     check)\n            \
+                         # What is loaded, and what the next boot loads.\n            \
+                         if ! firewall-cmd -q --query-rich-rule=\"$1\" || ! firewall-cmd -q --permanent --query-rich-rule=\"$1\"; then\n                \
+                             echo \"differs: $1\" >&2\n                \
+                             code=3\n            \
+                         fi\n            \
+                         ;;\n    \
                  esac\n}}\n\n",
             self.name
         );

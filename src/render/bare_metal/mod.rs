@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 use super::document::Document;
 use super::redis_conf::settled_redis_conf;
 use super::tls::is_of_tls;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::spec::Engine;
 use crate::topology::{Node, Role, Topology};
 
@@ -22,6 +22,13 @@ pub use place::{BareMetal, host_of};
 
 /// The script. It is the same for every cluster, and reads what it needs from `cluster.env`.
 const DEPLOY: &str = include_str!("deploy.sh");
+
+/// Its parts: what it does on a host, how the cluster is formed, and how either tells of it.
+const PARTS: [(&str, &str); 3] = [
+    ("common/host.sh", include_str!("host.sh")),
+    ("common/cluster.sh", include_str!("cluster.sh")),
+    ("common/say.sh", include_str!("say.sh")),
+];
 
 /// Directives that are otherwise on a machine than in a container.
 const OTHERWISE: [&str; 7] = [
@@ -37,8 +44,10 @@ const OTHERWISE: [&str; 7] = [
 /// Renders the directory.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when the hosts are too few, or are named twice.
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when the hosts are too few, or are named twice, and for a cluster with
+/// TLS or users.
 pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document>> {
+    check(topology)?;
     let placed = place::spread(topology, place)?;
     let engine = topology.server().engine;
     let name = topology.name().as_str();
@@ -50,6 +59,7 @@ pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document
         Document::new("common/tmpfiles.conf", service::TMPFILES.to_owned()),
         Document::new("common/firewall.service", firewall::unit(name)),
     ];
+    files.extend(PARTS.map(|(path, text)| Document::new(path, text.to_owned())));
     for host in &place.hosts {
         let here: Vec<&Node> = placed.nodes.iter().filter(|node| node.ip == *host).collect();
         for node in &here {
@@ -69,6 +79,34 @@ pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document
         ));
     }
     Ok(files)
+}
+
+/// What is not brought to the machines must not be left out in silence.
+fn check(topology: &Topology) -> Result<()> {
+    let refuse = |with: &str, reason: &str, hint: &str| {
+        let message = format!("no deployment can be written for a cluster with {with}");
+        Err(Error::new(ErrorKind::Usage, message)
+            .because(reason.to_owned())
+            .hint(hint.to_owned()))
+    };
+    if topology.spec.tls() {
+        return refuse(
+            "TLS",
+            "the script brings no certificates to the machines, and would start plain nodes",
+            "Leave TLS out (for a cluster of flags: without --tls), and let --firewall and a private network guard it.",
+        );
+    }
+    if let Some(user) = topology.spec.users().first() {
+        return refuse(
+            "users",
+            &format!(
+                "the script brings none to the machines, and `{}` would be missing",
+                user.name()
+            ),
+            "Leave them out (--user, [users] in rcup.toml), and add them on the machines with ACL SETUSER.",
+        );
+    }
+    Ok(())
 }
 
 /// What the script reads: shell variables, and one line for each node.
@@ -181,8 +219,8 @@ fn conf(topology: &Topology, node: &Node) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::ErrorKind;
-    use crate::topology::topology;
+    use crate::spec::{ClusterSpec, Login, User};
+    use crate::topology::{surroundings, topology};
 
     fn place(hosts: &[&str]) -> BareMetal {
         BareMetal {
@@ -251,6 +289,21 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.to_string().contains(message), "{error}");
             assert!(error.hint_text().unwrap().contains("--hosts"));
+        }
+    }
+
+    #[test]
+    fn what_does_not_reach_the_machines_is_refused() {
+        let user = User::new("app", "~app:* +@read", Login::Open).unwrap();
+        for (spec, word) in [
+            (ClusterSpec::builder().tls(true), "TLS"),
+            (ClusterSpec::builder().user(user), "users"),
+        ] {
+            let made = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let error = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage);
+            assert!(error.to_string().contains(word), "{error}");
+            assert!(error.hint_text().unwrap().contains("Leave"));
         }
     }
 
