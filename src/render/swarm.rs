@@ -6,7 +6,7 @@
 //! names, to meet it. A `CLUSTER MEET` with a node that is known renews its address, so the same serves after every restart, of
 //! all nodes at once too. There is no health check: Swarm gives a name only to tasks that are healthy, and the nodes
 //! need the names to become it. The names lead straight to the tasks (`dnsrr`), because a virtual address between
-//! nodes would show each a wrong sender.
+//! nodes would show each a wrong sender. Clients are told names as well, for the same reason.
 
 use std::fmt::Write as _;
 
@@ -97,7 +97,8 @@ fn head(topology: &Topology, machines: &[String]) -> String {
          #   docker stack deploy -c {STACK_FILE} {name}\n\
          # To remove it, but for the volumes, which stay on their machines:\n\
          #   docker stack rm {name}\n#\n\
-         # Clients run in the swarm, on the network `{name}_cluster`: `redis-cli -c -h node-1 -p {port}`.\n",
+         # Clients run in the swarm, on the network `{name}_cluster`: `redis-cli -c -h node-1 -p {port}`. They are told\n\
+         # the nodes' names, because a node has another address after every start.\n",
         name = topology.name(),
         nodes = topology.nodes.len(),
         server = topology.server(),
@@ -232,6 +233,15 @@ mod tests {
     fn the_file_is_as_it_was_reviewed() {
         let topology = topology(3, 1, Engine::Valkey, "8.1.1");
         insta::assert_snapshot!(swarm(&topology, &machines(3)).unwrap().contents);
+    }
+
+    #[test]
+    fn without_machines_nothing_is_pinned() {
+        let topology = topology(3, 0, Engine::Redis, "8.0.2");
+        let text = swarm(&topology, &[]).unwrap().contents;
+        let head = text.split("\nversion:").next().unwrap_or_default();
+        let services = text.split("\nservices:").nth(1).unwrap_or_default();
+        insta::assert_snapshot!(format!("{head}\nservices:{services}"));
     }
 
     #[test]

@@ -2,10 +2,12 @@
 # nodes.conf on its volume. At the first start, it is one in which the cluster is formed already, but for addresses.
 umask 077
 cd /data
-set -- $(hostname -i)
-own=$1
+own=$(hostname -i)
+own=${own%% *}
 {
   printf '%s\nport %s\ncluster-announce-ip %s\n' "$CONF" "$PORT" "$own"
+  # Clients are told the name, which stays when the address does not.
+  printf 'cluster-announce-hostname %s\ncluster-preferred-endpoint-type hostname\n' "$(hostname)"
 {PASSWORD}} > redis.conf
 # At every start, whatever addresses the others had are forgotten: where nobody listens, no stranger answers.
 [ -e nodes.conf ] || printf '%s' "$NODES" > nodes.conf
@@ -27,9 +29,9 @@ mv nodes.conf.new nodes.conf
 introduce() {
   printf '%s\n' "$1" | while read -r id address rest; do
     case $address in {NOWHERE}* | :0@*) ;; *) continue ;; esac
-    printf '%s\n' "$PEERS" | while read -r peer name port; do
+    printf '%s\n' "$PEERS" | while read -r peer name at; do
       [ "$peer" = "$id" ] || continue
-      {CLIENT} -h "$name" -p "$port" cluster meet "$own" "$PORT" </dev/null >/dev/null 2>&1 || true
+      {CLIENT} -h "$name" -p "$at" cluster meet "$own" "$PORT" </dev/null >/dev/null 2>&1 || true
     done
   done
 }

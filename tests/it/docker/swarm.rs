@@ -6,6 +6,7 @@ use super::any_image;
 use super::own_engine::{ONE, OwnEngine, eventually, run};
 
 const STACK: &str = "orders";
+const NAMES: [&str; 6] = ["node-1", "node-2", "node-3", "node-4", "node-5", "node-6"];
 
 struct Swarm(OwnEngine);
 
@@ -53,7 +54,24 @@ impl Swarm {
                     .ask(task, &["info", "replication"])
                     .contains("master_link_status:down")
         };
-        tasks.len() == 6 && tasks.iter().all(agrees)
+        tasks.len() == 6 && tasks.iter().all(agrees) && tasks.iter().all(|task| self.names(task) == NAMES)
+    }
+
+    /// What a node tells clients of where the nodes are: names, not addresses, which change.
+    fn names(&self, task: &str) -> Vec<String> {
+        let slots = self.ask(task, &["--json", "cluster", "slots"]);
+        let Ok(serde_json::Value::Array(ranges)) = serde_json::from_str(&slots) else {
+            return Vec::new();
+        };
+        let nodes = ranges
+            .iter()
+            .filter_map(|range| range.as_array())
+            .flat_map(|range| &range[2..]);
+        let mut names: Vec<String> = nodes
+            .map(|node| node[0].as_str().unwrap_or("?").to_owned())
+            .collect();
+        names.sort_unstable();
+        names
     }
 
     fn ids(&self) -> Vec<String> {
