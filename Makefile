@@ -8,7 +8,7 @@ CHAOS ?= 200
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test api bench bench-fixture soak chaos images build clean
+.PHONY: help up down check lint test test-hosts api bench bench-fixture soak chaos images build clean
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -42,10 +42,18 @@ test: ## All tests, on a real engine, which is started if none answers
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
 	scripts/ensure-compose.sh
 	scripts/ensure-python.sh
+	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh
+	scripts/test-bare-metal.sh short
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test it -- --ignored api::
+
+test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey (20 minutes)
+	scripts/ensure-docker.sh
+	$(CARGO) build --locked
+	scripts/test-bare-metal.sh all
+	RCUP_HOST_SUITE=trixie RCUP_HOST_ENGINE=valkey scripts/test-bare-metal.sh
 
 api: ## Compare the library's public items with docs/api.txt (UPDATE_API=1 writes them)
 	$(CARGO) test --locked --test it -- --ignored api::

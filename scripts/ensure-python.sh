@@ -1,13 +1,13 @@
 #!/bin/sh
 # Makes sure that target/python has an interpreter with redis-py, with which the tests run what `rcup env` says, and
-# with pytest and its workers, for the plugin in python/.
+# with pytest and its workers, for the plugin in python/, and check-jsonschema, with which they look at workflows.
 set -eu
 cd "$(dirname "$0")/.."
 
 say() { printf 'ensure-python: %s\n' "$*" >&2; }
 
 venv=target/python
-if "$venv/bin/python" -c 'import redis.cluster, pytest, xdist' 2>/dev/null; then
+if "$venv/bin/python" -c 'import redis.cluster, pytest, xdist, check_jsonschema' 2>/dev/null; then
     exit 0
 fi
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -23,7 +23,8 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         $sudo apt-get install -y -q python3-venv >&2
     }
 fi
-say "installing redis-py and pytest into $venv"
+say "installing redis-py, pytest and check-jsonschema into $venv"
 rm -rf "$venv"
 python3 -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check 'redis>=5' 'pytest>=7' 'pytest-xdist>=3' >&2
+"$venv/bin/pip" install --quiet --disable-pip-version-check \
+    'redis>=5' 'pytest>=7' 'pytest-xdist>=3' 'check-jsonschema>=0.28' >&2

@@ -174,7 +174,7 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
     );
     let (mut login, mut client) = ("", client.to_owned());
     if topology.spec.guards() {
-        login = "export REDISCLI_AUTH=\"$(cat /run/secrets/monitor)\"\n";
+        login = "REDISCLI_AUTH=$(cat /run/secrets/monitor)\nexport REDISCLI_AUTH\n";
         let _ = write!(client, " --user {} --no-auth-warning", OwnUser::Monitor.name());
     }
     if topology.spec.tls() {

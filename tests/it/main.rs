@@ -18,5 +18,7 @@ mod rollback;
 mod scene;
 mod schemas;
 mod scripts;
+mod shell;
 mod snippets;
 mod spans;
+mod workflows;
