@@ -19,6 +19,7 @@ up: build ## Start a cluster of 3 masters with a replica each, and validate it
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh one
 	$(RCUP) up --masters 3 --replicas 1 $(ARGS)
+	@command -v rcup >/dev/null || echo 'rcup is $(RCUP); `cargo install --path .` puts it on the PATH'
 
 down: build ## Remove all clusters that rcup has started
 	$(RCUP) down --all

@@ -132,7 +132,7 @@ at() {
     host=$1
     shift
     # shellcheck disable=SC2029
-    timeout 60 ssh -F "$work/ssh" -o ConnectTimeout=5 -l admin "$host" "$@"
+    timeout 600 ssh -F "$work/ssh" -o ConnectTimeout=5 -l admin "$host" "$@"
 }
 
 # eventually WHAT COMMAND…: until the command succeeds.
@@ -288,7 +288,10 @@ grows() {
     said "$NET.5:6379 gets none"
     said "add-node $NET.5:6379"
     keys_are_there "the refusal"
-    # What the refusal advises.
+}
+
+follows_the_advice() {
+    say "doing as the refusal says"
     grep -e '--cluster add-node' -e '--cluster rebalance' "$work/said" >"$work/advice"
     sed 's/^ *//' "$work/advice" | while read -r line; do
         at "$NET.2" "sudo sh -c 'export REDISCLI_AUTH=$(cat "$D/secrets/password"); for n in \$(seq 50); do $line && exit; sleep 0.2; done; exit 1'" </dev/null >"$work/said" 2>&1 || fail "the advice: $line"
@@ -358,7 +361,7 @@ goes_over_firewalld() {
 case $HOW in
     short) for part in checks_new_machines deploys mends grows removes; do "$part"; done ;;
     most | all)
-        for part in checks_new_machines breaks_off deploys mends restarts changes_the_password grows removes; do "$part"; done
+        for part in checks_new_machines breaks_off deploys mends restarts changes_the_password grows follows_the_advice removes; do "$part"; done
         if [ "$HOW" = all ]; then
             goes_over_ufw
             goes_over_firewalld
