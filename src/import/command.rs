@@ -2,6 +2,9 @@
 
 use super::tree::Tree;
 
+/// What ends a command in a shell.
+const ENDS: [&str; 6] = ["&&", "||", ";", "|", "&", ">"];
+
 /// A service's command line.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Command {
@@ -30,12 +33,34 @@ impl Command {
         Self { text, words }
     }
 
+    /// What the server gets: the words after its name, as far as a shell would give them. The images' own entry point
+    /// starts the server where the first word is an option or a file of settings.
+    fn arguments(&self) -> &[String] {
+        let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
+        let from = self.words.iter().position(is_server).map_or(0, |at| at + 1);
+        let rest = &self.words[from..];
+        let end = rest.iter().position(|word| ENDS.contains(&word.as_str()));
+        &rest[..end.unwrap_or(rest.len())]
+    }
+
+    /// Whether it names a server's program.
+    pub(super) fn is_server(&self) -> bool {
+        let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
+        self.words.iter().any(is_server) || self.file().is_some()
+    }
+
+    /// The file of settings that the server is started with.
+    pub(super) fn file(&self) -> Option<&str> {
+        self.arguments()
+            .first()
+            .filter(|word| word.ends_with(".conf"))
+            .map(String::as_str)
+    }
+
     /// The directives that a server is started with: `--name value…`.
     pub(super) fn directives(&self) -> Vec<(String, String)> {
         let mut directives: Vec<(String, Vec<String>)> = Vec::new();
-        let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
-        let from = self.words.iter().position(is_server).map_or(0, |at| at + 1);
-        for word in &self.words[from..] {
+        for word in self.arguments() {
             if let Some(name) = word.strip_prefix("--") {
                 directives.push((name.to_ascii_lowercase(), Vec::new()));
             } else if let Some((_, values)) = directives.last_mut() {
@@ -46,13 +71,6 @@ impl Command {
             .into_iter()
             .map(|(name, values)| (name, values.join(" ")))
             .collect()
-    }
-
-    /// Whether it starts a node of a cluster.
-    pub(super) fn is_node(&self) -> bool {
-        self.directives()
-            .iter()
-            .any(|(name, value)| name == "cluster-enabled" && value == "yes")
     }
 
     /// Whether it makes a cluster of nodes.
@@ -70,8 +88,40 @@ impl Command {
 }
 
 fn split(text: &str) -> Vec<String> {
-    text.split_whitespace()
-        .map(|word| word.trim_matches(['"', '\'', ';', '&']).to_owned())
-        .filter(|word| !word.is_empty())
-        .collect()
+    let mut words = Vec::new();
+    for word in text.split_whitespace() {
+        if ENDS.contains(&word) {
+            words.push(word.to_owned());
+            continue;
+        }
+        let bare = word.trim_matches(['"', '\'', ';', '&']);
+        if !bare.is_empty() {
+            words.push(bare.to_owned());
+        }
+        if word.ends_with(';') {
+            words.push(";".to_owned());
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn command(text: &str) -> Command {
+        Command::of(&Tree::read(text).unwrap())
+    }
+
+    #[test]
+    fn a_servers_options_end_where_its_command_does() {
+        let shell =
+            command("command: sh -c \"redis-server /c/redis.conf --port 7000 --save 60 1; echo done\"\n");
+        assert_eq!(shell.file(), Some("/c/redis.conf"));
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(shell.directives(), [own("port", "7000"), own("save", "60 1")]);
+        let entry = command("command: [/etc/redis.conf, --appendonly, 'yes']\n");
+        assert_eq!((entry.is_server(), entry.file()), (true, Some("/etc/redis.conf")));
+        assert!(!command("command: nginx -g x\n").is_server());
+    }
 }

@@ -1,57 +1,21 @@
 //! A Compose file's cluster as settings of rcup.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
-use serde::Serialize;
-
+use super::bitnami;
 use super::command::Command;
+use super::imported::{Imported, Note, YES};
+use super::member::{Found, Member, look};
+use super::service::ports;
 use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What was found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Imported {
-    /// How many masters.
-    pub masters: usize,
-    /// How many replicas each of them has.
-    pub replicas: usize,
-    /// Names of rcup's flags and their values, in the order in which they are written.
-    pub settings: Vec<(String, String)>,
-    /// Directives for every node.
-    pub directives: Vec<(String, String)>,
-    /// What is wrong, or is otherwise with rcup, in the order of the lines.
-    pub notes: Vec<Note>,
-}
-
-/// Something about a line.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub struct Note {
-    /// The line, from 1.
-    pub line: usize,
-    /// Whether it is a fault, or only something that is otherwise with rcup.
-    pub fault: bool,
-    /// What it is and what it does.
-    pub text: String,
-}
-
-/// Directives that rcup decides itself; they are part of every cluster.
-const OWN: [&str; 8] = [
-    "cluster-enabled",
-    "cluster-config-file",
-    "port",
-    "bind",
-    "dir",
-    "protected-mode",
-    "cluster-announce-ip",
-    "cluster-announce-port",
-];
-
-/// Reads a Compose file.
+/// Reads a Compose file. `files` gives the text of a file that it names, by the path that stands there: a node's
+/// settings may lie in one.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when it is no YAML, or has no node of a cluster.
-pub fn compose(text: &str) -> Result<Imported> {
+pub fn compose(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Imported> {
     let tree = Tree::read(text)?;
     let services = tree.get("services").map(Tree::entries).unwrap_or_default();
     let mut reading = Reading {
@@ -60,33 +24,57 @@ pub fn compose(text: &str) -> Result<Imported> {
         creation: None,
         notes: Vec::new(),
     };
+    let mut unread = None;
     for (name, service) in services {
-        let command = Command::of(service);
-        if command.is_creation() {
-            reading.creation = Some((name, service, command));
-        } else if command.is_node() {
-            reading.nodes.push((name, service, command));
+        match look(name, service, files) {
+            Found::Node(member) => reading.nodes.push(*member),
+            Found::Creation(command) => reading.creation = Some((name, service, command)),
+            Found::Unread { line, path } => {
+                reading.note(
+                    line,
+                    true,
+                    format!(
+                        "service `{name}` is left out: its settings are in {path}, which is not mounted from a file beside \
+                         this one, so nobody can tell whether it is a node"
+                    ),
+                );
+                unread = Some(path);
+            }
+            Found::Server => reading.note(
+                service.line,
+                false,
+                format!("service `{name}` is a server without `cluster-enabled yes`, so no node of the cluster: it is left out"),
+            ),
+            Found::Other => {}
         }
     }
     if reading.nodes.is_empty() {
-        return Err(Error::new(
+        let error = Error::new(
             ErrorKind::Usage,
-            "no service of the file starts a node with `--cluster-enabled yes`",
-        )
-        .hint("Settings in a mounted redis.conf or in an image's own variables are not read; give them as flags of `rcup up`."));
+            "no service of the file starts a node with `cluster-enabled yes`",
+        );
+        return Err(match unread {
+            Some(path) => error
+                .because(format!("{path} is not mounted from a file beside the Compose file"))
+                .hint("Put it where the file says, or give its settings as flags of `rcup up`."),
+            None => error.hint(
+                "Nodes are found by their command, by a redis.conf that is mounted, and by Bitnami's images; give other \
+                 settings as flags of `rcup up`.",
+            ),
+        });
     }
     Ok(reading.finish(&tree))
 }
 
-struct Reading<'a> {
+pub(super) struct Reading<'a> {
     source: &'a str,
-    nodes: Vec<(&'a String, &'a Tree, Command)>,
+    pub(super) nodes: Vec<Member<'a>>,
     creation: Option<(&'a String, &'a Tree, Command)>,
     notes: Vec<Note>,
 }
 
 impl Reading<'_> {
-    fn note(&mut self, line: usize, fault: bool, text: impl Into<String>) {
+    pub(super) fn note(&mut self, line: usize, fault: bool, text: impl Into<String>) {
         self.notes.push(Note {
             line,
             fault,
@@ -106,12 +94,14 @@ impl Reading<'_> {
             ("masters".to_owned(), masters.to_string()),
             ("replicas".to_owned(), replicas.to_string()),
         ];
-        if let Some(image) = self.common_image() {
-            settings.push(("image".to_owned(), image));
-        }
+        settings.extend(self.server());
         if let Some(subnet) = self.subnet(tree) {
             settings.push(("subnet".to_owned(), subnet));
         }
+        if self.persist() {
+            settings.push(("persist".to_owned(), YES.to_owned()));
+        }
+        settings.extend(self.guards());
         let directives = self.directives(&mut settings);
         self.notes.sort();
         self.notes.dedup();
@@ -126,14 +116,16 @@ impl Reading<'_> {
 
     /// Masters and replicas. Who creates the cluster says how many replicas; without it, none are assumed.
     fn shape(&mut self) -> (usize, usize) {
-        let nodes = self.nodes.len();
-        let said = self.creation.as_ref().and_then(|(_, service, command)| {
+        let nodes: usize = self.nodes.iter().map(|node| node.copies).sum();
+        let by_a_node = self.nodes.iter().find_map(|node| bitnami::creation(node.service));
+        let said = by_a_node.or_else(|| {
+            let (_, service, command) = self.creation.as_ref()?;
             let replicas = command.after("--cluster-replicas")?.parse::<usize>().ok()?;
             Some((service.line, replicas))
         });
         let Some((line, replicas)) = said else {
             if self.creation.is_none() {
-                let line = self.nodes[0].1.line;
+                let line = self.nodes[0].service.line;
                 self.note(
                     line,
                     true,
@@ -214,26 +206,25 @@ impl Reading<'_> {
     /// One note for each kind of fault, at the first line that has it.
     fn ports(&mut self) {
         let mut first: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-        for (_, service, _) in &self.nodes {
-            for port in service.get("ports").map(Tree::items).unwrap_or_default() {
-                let parts: Vec<&str> = port.text().split(':').collect();
-                let (host, published, inside) = match parts.as_slice() {
-                    [host, published, inside] => (Some(*host), *published, *inside),
-                    [published, inside] => (None, *published, *inside),
-                    _ => continue,
-                };
-                let number = |text: &str| text.parse::<u32>().unwrap_or_default();
+        for node in &self.nodes {
+            let bus = node.value("cluster-port").and_then(|port| port.parse().ok());
+            let bus = bus.unwrap_or(node.port().saturating_add(10_000));
+            for port in ports(node.service) {
                 let mut say = |kind, text: String| {
                     first.entry(kind).or_insert((port.line, text));
                 };
-                if number(inside) > 10_000 {
+                let inside = port.inside;
+                if inside == bus {
                     say(
                         "bus",
                         format!(
                             "{inside} is the cluster bus, which no client needs: it is better not published"
                         ),
                     );
-                } else if published != inside {
+                } else if port.published != Some(inside) && node.value("cluster-announce-port").is_none() {
+                    let published = port
+                        .published
+                        .map_or_else(|| "any free port".to_owned(), |port| port.to_string());
                     say(
                         "number",
                         format!(
@@ -243,7 +234,7 @@ impl Reading<'_> {
                         ),
                     );
                 }
-                if host.is_none() {
+                if port.host.is_none() {
                     say(
                         "everywhere",
                         "without an address before it, the port is open to the whole network, past the host's \
@@ -259,157 +250,34 @@ impl Reading<'_> {
     }
 
     fn missing(&mut self) {
-        let (_, first, command) = self.nodes[0].clone();
-        let line = first.line;
-        if first.get("healthcheck").is_none() {
+        let first = &self.nodes[0];
+        let (line, is_bitnami) = (first.service.line, first.is_bitnami);
+        let without = |key: &str| first.service.get(key).is_none();
+        let (no_check, no_restart) = (without("healthcheck"), without("restart"));
+        let is_open = is_bitnami || first.value("protected-mode") == Some("no");
+        if no_check {
             self.note(
                 line,
                 true,
                 "no node has a health check, so nobody can wait until the cluster serves",
             );
         }
-        if first.get("restart").is_none() {
+        if no_restart {
             self.note(
                 line,
                 true,
                 "no node is restarted when it fails or the machine starts again",
             );
         }
-        let directives = command.directives();
-        if !directives.iter().any(|(name, _)| name == "requirepass") {
-            let nodes_are_open = directives
-                .iter()
-                .any(|(name, value)| name == "protected-mode" && value == "no");
-            let text = if nodes_are_open {
+        if self.nodes.iter().all(|node| node.password.is_none()) {
+            let text = if is_open {
                 "there is no password, and protected mode is off: whoever reaches a node owns it"
             } else {
                 "there is no password: `rcup up` publishes on 127.0.0.1 only"
             };
-            self.note(line, nodes_are_open, text);
+            self.note(line, is_open, text);
         }
     }
-
-    fn common_image(&mut self) -> Option<String> {
-        let images: Vec<(usize, String)> = self
-            .nodes
-            .iter()
-            .filter_map(|(_, service, _)| service.get("image"))
-            .map(|image| (image.line, image.text().to_owned()))
-            .collect();
-        let (_, first) = images.first()?.clone();
-        if let Some((line, other)) = images.iter().find(|(_, image)| *image != first) {
-            self.note(
-                *line,
-                true,
-                format!("the nodes run different images: {first} is taken, {other} is not"),
-            );
-        }
-        Some(first)
-    }
-
-    fn subnet(&mut self, tree: &Tree) -> Option<String> {
-        let networks = tree.get("networks")?.entries();
-        let config = networks
-            .iter()
-            .find_map(|(_, network)| network.get("ipam")?.get("config"))?;
-        let subnet = config.items().iter().find_map(|item| item.get("subnet"))?;
-        let fixed = self.nodes.iter().any(|(_, service, _)| {
-            service
-                .entries()
-                .iter()
-                .any(|(key, value)| key == "networks" && !value.entries().is_empty())
-        });
-        if !fixed {
-            return None;
-        }
-        self.note(
-            subnet.line,
-            false,
-            "the subnet is kept; without it, rcup takes a small one that is free, which clashes with nothing",
-        );
-        Some(subnet.text().to_owned())
-    }
-
-    /// What all nodes are started with. What only some have is told and left out.
-    fn directives(&mut self, settings: &mut Vec<(String, String)>) -> Vec<(String, String)> {
-        let all: Vec<Vec<(String, String)>> = self
-            .nodes
-            .iter()
-            .map(|(_, _, command)| command.directives())
-            .collect();
-        let line = self.nodes[0]
-            .1
-            .get("command")
-            .map_or(self.nodes[0].1.line, |command| command.line);
-        let mut kept = Vec::new();
-        let first = all.first().cloned().unwrap_or_default();
-        for (name, value) in first
-            .into_iter()
-            .filter(|(name, _)| !OWN.contains(&name.as_str()))
-        {
-            let on_all = all.iter().all(|own| own.contains(&(name.clone(), value.clone())));
-            match name.as_str() {
-                _ if !on_all => self.note(
-                    line,
-                    false,
-                    format!("`{name}` is not the same on all nodes, and is left out"),
-                ),
-                "cluster-node-timeout" => settings.push(("node-timeout".to_owned(), format!("{value}ms"))),
-                "requirepass" | "masterauth" => {
-                    self.note(
-                        line,
-                        true,
-                        format!("`{name}` stands in the command, where every process of the machine can read it; it is not copied"),
-                    );
-                }
-                _ => kept.push((name, value)),
-            }
-        }
-        kept
-    }
-}
-
-impl Imported {
-    /// The settings as `rcup.toml` has them: the flags of `rcup up` by their names.
-    pub fn toml(&self, file: &str) -> String {
-        let mut text = format!(
-            "# Read from {file} by `rcup import compose`. The same by flags:\n#\n#   {}\n\n",
-            self.command()
-        );
-        for (name, value) in &self.settings {
-            let is_number = value.parse::<u64>().is_ok();
-            let _ = if is_number {
-                writeln!(text, "{name} = {value}")
-            } else {
-                writeln!(text, "{name} = {}", quoted(value))
-            };
-        }
-        if !self.directives.is_empty() {
-            text.push_str("set = [\n");
-            for (name, value) in &self.directives {
-                let _ = writeln!(text, "    {},", quoted(&format!("{name}={value}")));
-            }
-            text.push_str("]\n");
-        }
-        text
-    }
-
-    /// The command line that starts the same cluster.
-    pub fn command(&self) -> String {
-        let mut text = "rcup up".to_owned();
-        for (name, value) in &self.settings {
-            let _ = write!(text, " --{name} {value}");
-        }
-        for (name, value) in &self.directives {
-            let _ = write!(text, " --set '{name}={}'", value.replace('\'', r"'\''"));
-        }
-        text
-    }
-}
-
-/// A basic string of TOML.
-fn quoted(text: &str) -> String {
-    format!("\"{}\"", text.replace('\\', r"\\").replace('"', "\\\""))
 }
 
 #[cfg(test)]
@@ -418,20 +286,36 @@ mod tests {
 
     const USUAL: &str = include_str!("usual.yml");
 
+    /// Nothing lies beside the file.
+    fn alone(text: &str) -> Result<Imported> {
+        compose(text, &|_| None)
+    }
+
+    fn notes(imported: &Imported) -> String {
+        imported.notes.iter().fold(String::new(), |text, note| {
+            let mark = if note.fault { "!" } else { "" };
+            format!("{text}{}{mark} {}\n", note.line, note.text)
+        })
+    }
+
+    fn setting<'a>(imported: &'a Imported, name: &str) -> Option<&'a str> {
+        let found = imported.settings.iter().find(|(own, _)| own == name)?;
+        Some(&found.1)
+    }
+
     #[test]
     fn the_usual_example_is_read_and_its_faults_are_told() {
-        let imported = compose(USUAL).unwrap();
+        let imported = alone(USUAL).unwrap();
         assert_eq!((imported.masters, imported.replicas), (3, 1));
-        let notes = imported.notes.iter().fold(String::new(), |mut text, note| {
-            let _ = writeln!(
-                text,
-                "{}{} {}",
-                note.line,
-                if note.fault { "!" } else { "" },
-                note.text
-            );
-            text
-        });
+        let notes = notes(&imported);
+        insta::assert_snapshot!(format!("{}\n{notes}", imported.toml("docker-compose.yml")));
+    }
+
+    #[test]
+    fn bitnamis_variables_say_the_shape_the_server_and_what_is_kept() {
+        let imported = alone(include_str!("bitnami.yml")).unwrap();
+        let notes = notes(&imported);
+        assert!(!format!("{imported:?}{}", imported.toml("x")).contains("bitnami-s3cret"));
         insta::assert_snapshot!(format!("{}\n{notes}", imported.toml("docker-compose.yml")));
     }
 
@@ -439,15 +323,10 @@ mod tests {
     fn a_list_of_words_and_an_anchor_are_read_too() {
         let text = "x-node: &node\n  image: valkey/valkey:8.1\n  command: [valkey-server, --cluster-enabled, 'yes', --maxmemory, 64mb]\n\
                     services:\n  a: { <<: *node }\n  b: { <<: *node }\n  c: { <<: *node }\n";
-        let imported = compose(text).unwrap();
+        let imported = alone(text).unwrap();
         assert_eq!((imported.masters, imported.replicas), (3, 0));
         assert_eq!(imported.directives, [("maxmemory".to_owned(), "64mb".to_owned())]);
-        assert!(
-            imported
-                .notes
-                .iter()
-                .any(|note| note.text.contains("stay strangers"))
-        );
+        assert!(notes(&imported).contains("stay strangers"));
         assert!(
             imported
                 .command()
@@ -456,11 +335,107 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_never_copied() {
+    fn settings_are_read_from_a_file_beside_it_and_what_is_not_there_is_told() {
+        let text = "x-node: &node\n  image: redis:8\n  command: redis-server /usr/local/etc/redis/redis.conf --save 60 1 --save 30 9\n\
+                    services:\n  a:\n    <<: *node\n    volumes: ['./redis.conf:/usr/local/etc/redis/redis.conf:ro', 'a:/data']\n  \
+                    b:\n    <<: *node\n    volumes: ['./conf:/usr/local/etc/redis:ro', 'b:/data']\n  \
+                    c:\n    <<: *node\n  cache: { image: 'redis:8' }\n  web: { image: nginx }\n";
+        let files = |path: &str| {
+            let is_there = ["./redis.conf", "./conf/redis.conf"].contains(&path);
+            is_there.then(|| {
+                "cluster-enabled yes\nsave 900 1\nappendonly yes\nrequirepass file-s3cret\n".to_owned()
+            })
+        };
+        let imported = compose(text, &files).unwrap();
+        assert_eq!(imported.masters, 2);
+        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(
+            imported.directives,
+            [own("save", "900 1 60 1 30 9"), own("appendonly", "yes")]
+        );
+        assert_eq!(setting(&imported, "persist"), Some(YES));
+        assert_eq!(setting(&imported, "password"), Some(YES));
+        let notes = notes(&imported);
+        assert!(notes.contains("service `c` is left out"), "{notes}");
+        assert!(notes.contains("service `cache` is a server without"), "{notes}");
+        assert!(!notes.contains("web") && !notes.contains("s3cret"), "{notes}");
+        let error = alone(text).unwrap_err();
+        assert!(
+            error.hint_text().unwrap().contains("where the file says"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn data_is_kept_where_a_volume_holds_it() {
+        let node = |volumes: &str| {
+            format!(
+                "    image: redis:8\n    command: redis-server --cluster-enabled yes --appendonly yes\n    volumes: [{volumes}]\n"
+            )
+        };
+        let file = |volumes: &[&str]| {
+            let each = volumes.iter().zip("abc".chars());
+            let services = each.map(|(volumes, name)| format!("  {name}:\n{}", node(volumes)));
+            format!("services:\n{}", services.collect::<String>())
+        };
+        let read = |volumes: &[&str]| {
+            let imported = alone(&file(volumes)).unwrap();
+            (setting(&imported, "persist").is_some(), notes(&imported))
+        };
+        assert!(read(&["a:/data", "./b:/data", "{type: volume, source: c, target: /data}"]).0);
+        let (persist, notes) = read(&["", "/data", "{type: tmpfs, target: /data}"]);
+        assert!(
+            !persist && notes.contains("where no volume is mounted"),
+            "{notes}"
+        );
+        let (persist, notes) = read(&["a:/data", "b:/data", "c:/elsewhere"]);
+        assert!(
+            persist && notes.contains("service `c` keeps its data on no volume"),
+            "{notes}"
+        );
+        let (_, notes) = read(&["a:/data", "a:/data", "c:/data"]);
+        assert!(notes.contains("services `a` and `b` both keep"), "{notes}");
+    }
+
+    #[test]
+    fn ports_in_the_long_form_are_judged_too() {
+        let text = "services:\n  a:\n    image: redis:8\n    command: redis-server --cluster-enabled yes --port 17001\n    ports:\n      \
+                    - target: 17001\n        published: 7001\n      - { target: 27001, published: 27001, host_ip: 127.0.0.1 }\n";
+        let notes = notes(&alone(text).unwrap());
+        assert!(notes.contains("6! port 17001 is published as 7001"), "{notes}");
+        assert!(notes.contains("6! without an address"), "{notes}");
+        assert!(notes.contains("8! 27001 is the cluster bus"), "{notes}");
+    }
+
+    #[test]
+    fn what_some_nodes_lack_or_rcup_refuses_is_told_and_left_out() {
+        let text = "services:\n  a:\n    image: 'redis:${TAG}'\n    command: redis-server --cluster-enabled yes --include /x --hz 10\n  \
+                    b:\n    image: 'redis:${TAG}'\n    command: redis-server --cluster-enabled yes --include /x --loglevel debug\n    \
+                    scale: 2\n";
+        let imported = alone(text).unwrap();
+        let notes = notes(&imported);
+        assert_eq!((imported.masters, imported.directives.len()), (3, 0));
+        assert!(
+            notes.contains("`include` is left out: rcup sets `include` itself"),
+            "{notes}"
+        );
+        assert!(
+            notes.contains("`hz` is not the same") && notes.contains("`loglevel` is not the same"),
+            "{notes}"
+        );
+        assert!(
+            setting(&imported, "image").is_none() && notes.contains("holds a variable"),
+            "{notes}"
+        );
+    }
+
+    #[test]
+    fn a_password_is_never_copied_and_the_cluster_has_one_all_the_same() {
         let text = "services:\n  a:\n    image: redis:8\n    command: redis-server --cluster-enabled yes --requirepass s3cret\n";
-        let imported = compose(text).unwrap();
+        let imported = alone(text).unwrap();
         let all = format!("{}{:?}", imported.toml("x"), imported);
         assert!(!all.contains("s3cret"), "{all}");
+        assert!(all.contains("\npassword = true\n"), "{all}");
     }
 
     #[test]
@@ -470,7 +445,7 @@ mod tests {
             "services:\n  web:\n    image: nginx\n",
             "a: 1\n",
         ] {
-            let error = compose(text).unwrap_err();
+            let error = alone(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.hint_text().is_some());
         }

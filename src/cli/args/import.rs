@@ -9,7 +9,9 @@ use clap::{Args, Subcommand};
 pub enum ImportVerb {
     /// A Compose file with the nodes of a Redis Cluster
     #[command(
-        after_help = "What is wrong in the file is told on standard error, line by line.\n\nExamples:\n  rcup import compose \
+        after_help = "Nodes are services whose command, or a redis.conf mounted from beside the file, says `cluster-enabled yes`, and \
+                      those of Bitnami's images. What is wrong in the file is told on standard error, line by line; passwords \
+                      are never copied.\n\nExamples:\n  rcup import compose \
                       docker-compose.yml\n  rcup import compose docker-compose.yml -o rcup.toml"
     )]
     Compose(Import),

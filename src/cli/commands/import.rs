@@ -13,6 +13,9 @@ use crate::cli::args::{Import, ImportVerb};
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, json};
 
+/// The most bytes that a `redis.conf` has: the one with every comment that Redis comes with has a tenth of it.
+const LARGEST: u64 = 1 << 20;
+
 /// What is printed for a program.
 #[derive(Serialize)]
 struct Printed<'a> {
@@ -24,7 +27,8 @@ struct Printed<'a> {
 
 pub fn run(verb: ImportVerb, terminal: &Terminal) -> Outcome {
     let ImportVerb::Compose(args) = verb;
-    let imported = import::compose(&read(&args.file)?)?;
+    let text = read(&args.file)?;
+    let imported = import::compose(&text, &|path| beside(&args.file, path))?;
     let toml = imported.toml(&args.file.display().to_string());
     if !terminal.is_json() {
         tell(&imported, &args, terminal);
@@ -62,6 +66,13 @@ fn read(file: &Path) -> Result<String, Error> {
             .because(error)
             .hint("Name a Compose file, such as docker-compose.yml.")
     })
+}
+
+/// The text of a file that the Compose file names; what is standard input lies in this directory.
+fn beside(file: &Path, path: &str) -> Option<String> {
+    let place = file.parent().unwrap_or(Path::new("")).join(path);
+    let is_small = std::fs::metadata(&place).is_ok_and(|seen| seen.is_file() && seen.len() < LARGEST);
+    is_small.then(|| std::fs::read_to_string(&place).ok()).flatten()
 }
 
 fn tell(imported: &Imported, args: &Import, terminal: &Terminal) {
