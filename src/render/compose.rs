@@ -10,6 +10,7 @@
 //! an ordinary user from its first instruction, so the volume must belong to that user; it is mounted at
 //! `/data` too, because the engine gives a new volume the owner of the directory that the image has there.
 
+use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
 use super::beside::{Handed, handed};
@@ -353,7 +354,15 @@ fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
         .iter()
         .map(|node| settled_redis_conf(topology, node))
         .collect();
-    let is_shared = |line: &str| confs.iter().all(|conf| conf.lines().any(|other| other == line));
+    // In how many of them a line stands.
+    let mut count: HashMap<&str, usize> = HashMap::new();
+    for conf in &confs {
+        let lines: HashSet<&str> = conf.lines().collect();
+        for line in lines {
+            *count.entry(line).or_default() += 1;
+        }
+    }
+    let is_shared = |line: &str| count.get(line) == Some(&confs.len());
     let is_reason = |line: &str| line.starts_with('#');
     // The first paragraph says whose file it is, and each of the others is a reason with its lines.
     let paragraphs = confs
