@@ -1,13 +1,14 @@
 #!/bin/sh
-# Makes sure that target/python has an interpreter with redis-py, with which the tests run what `rcup env` says, and
-# with pytest and its workers, for the plugin in python/, and check-jsonschema, with which they look at workflows.
+# Makes sure that target/python has an interpreter with redis-py, with which the tests run what `rcup env` says; with
+# pytest and its workers, for the plugin in python/; with check-jsonschema, with which they look at workflows; and with
+# the published schemas of Kubernetes' API, against which they hold what `rcup export kubernetes` writes.
 set -eu
 cd "$(dirname "$0")/.."
 
 say() { printf 'ensure-python: %s\n' "$*" >&2; }
 
 venv=target/python
-if "$venv/bin/python" -c 'import redis.cluster, pytest, xdist, check_jsonschema' 2>/dev/null; then
+if "$venv/bin/python" -c 'import redis.cluster, pytest, xdist, check_jsonschema, kubernetes_validate' 2>/dev/null; then
     exit 0
 fi
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
@@ -23,8 +24,8 @@ if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
         $sudo apt-get install -y -q python3-venv >&2
     }
 fi
-say "installing redis-py, pytest and check-jsonschema into $venv"
+say "installing redis-py, pytest, check-jsonschema and kubernetes-validate into $venv"
 rm -rf "$venv"
 python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check \
-    'redis>=5' 'pytest>=7' 'pytest-xdist>=3' 'check-jsonschema>=0.28' >&2
+    'redis>=5' 'pytest>=7' 'pytest-xdist>=3' 'check-jsonschema>=0.28' 'kubernetes-validate==1.37.*' >&2

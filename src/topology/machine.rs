@@ -33,6 +33,14 @@ pub struct Memory {
     pub chosen: bool,
 }
 
+impl Memory {
+    /// What a container may take in which `maxmemory` is `data`: half of that more while the server saves, and what it
+    /// has beside its data.
+    pub fn contained(data: u64) -> u64 {
+        data + data / 2 + BESIDE
+    }
+}
+
 impl Machine {
     /// What each node of a cluster gets.
     ///
@@ -47,7 +55,7 @@ impl Machine {
     pub fn memory(&self, spec: &ClusterSpec) -> Option<Memory> {
         let profile = spec.profile();
         let contained = profile != Profile::Dev;
-        let limit = |data: u64| contained.then_some(data + data / 2 + BESIDE);
+        let limit = |data: u64| contained.then(|| Memory::contained(data));
         if let Some(data) = spec.memory() {
             return Some(Memory {
                 data,

@@ -726,6 +726,127 @@ fn a_compose_file_is_read_into_settings_and_its_faults_are_told_by_line() {
         .stderr(contains("no service of the file starts a node"));
 }
 
+/// What is imported is what rcup reads: the file goes through its own parser, and says what the Compose file said.
+#[test]
+fn imported_settings_are_read_back_as_they_were_meant() {
+    let home = tempfile::tempdir().unwrap();
+    let shown = |file: &str| -> serde_json::Value {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("src/import")
+            .join(file);
+        let out = format!("{file}.toml");
+        let source = source.to_str().unwrap();
+        rcup()
+            .current_dir(home.path())
+            .args(["import", "compose", source, "-o", &out])
+            .assert()
+            .success();
+        let show = rcup()
+            .current_dir(home.path())
+            .args(["config", "show", "--output", "json", "--config", &out])
+            .assert()
+            .success();
+        serde_json::from_slice(&show.get_output().stdout).unwrap()
+    };
+    let directive = |shown: &serde_json::Value, name: &str| {
+        let all = shown["common"].as_array().unwrap().iter();
+        let found: Vec<_> = all.filter(|line| line["name"] == name).collect();
+        (
+            found[0]["value"].as_str().unwrap().to_owned(),
+            found[0]["origin"].as_str().unwrap().to_owned(),
+        )
+    };
+    let own = |value: &str, origin: &str| (value.to_owned(), origin.to_owned());
+    let usual = shown("usual.yml");
+    assert_eq!(usual["image"], "redis:7.2-alpine");
+    assert_eq!(usual["nodes"].as_array().unwrap().len(), 6);
+    assert_eq!(directive(&usual, "cluster-node-timeout"), own("5000", "file"));
+    assert_eq!(directive(&usual, "appendonly"), own("yes", "file"));
+    // It keeps its data, as it did on its volumes.
+    assert_eq!(directive(&usual, "appendfsync"), own("everysec", "file"));
+    let bitnami = shown("bitnami.yml");
+    assert_eq!(bitnami["server"], "Redis 7.2.0");
+    assert_eq!(bitnami["users"][0]["login"], "password");
+    assert_eq!(directive(&bitnami, "appendonly"), own("yes", "file"));
+}
+
+#[test]
+fn a_mounted_file_of_settings_is_read_beside_the_compose_file() {
+    let home = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(home.path().join(name), text).unwrap();
+    write("redis.conf", "cluster-enabled yes\nsave 900 1\nsave 300 10\n");
+    write(
+        "compose.yml",
+        "services:\n  a:\n    image: redis:8\n    command: redis-server /redis.conf\n    volumes: ['./redis.conf:/redis.conf']\n",
+    );
+    let path = home.path().join("compose.yml");
+    rcup()
+        .args(["import", "compose", path.to_str().unwrap()])
+        .assert()
+        .success()
+        .stdout(contains("[set]\nsave = \"900 1 300 10\"\n"));
+}
+
+#[test]
+#[cfg(unix)]
+fn a_printed_export_holds_no_secret_and_a_written_one_hides_it_from_others() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let home = tempfile::tempdir().unwrap();
+    let secrets = ["--password=printed-s3cret", "--tls"];
+    for format in ["compose", "conf"] {
+        let printed = export(
+            home.path(),
+            &[&[format, "--output", "json"], &secrets[..]].concat(),
+        );
+        let printed = printed.success();
+        let text = String::from_utf8(printed.get_output().stdout.clone()).unwrap();
+        for secret in ["printed-s3cret", "PRIVATE KEY", "masterauth", "user default on"] {
+            assert!(!text.contains(secret), "{format}: {secret}");
+        }
+        let json: serde_json::Value = serde_json::from_str(&text).unwrap();
+        for file in json["files"].as_array().unwrap() {
+            assert_eq!(file["secret"] == true, file["contents"].is_null(), "{file}");
+        }
+    }
+    let mode = |path: &str| {
+        let seen = std::fs::metadata(home.path().join(path)).unwrap();
+        seen.permissions().mode() & 0o777
+    };
+    let arguments = |out: &'static str| [&["compose", "-o", out], &secrets[..]].concat();
+    // A directory that was there, open to others, is refused before anything is written.
+    std::fs::create_dir(home.path().join("secrets")).unwrap();
+    std::fs::set_permissions(
+        home.path().join("secrets"),
+        std::fs::Permissions::from_mode(0o755),
+    )
+    .unwrap();
+    export(home.path(), &arguments("c.yml"))
+        .code(2)
+        .stderr(contains("secrets is for secrets, and its mode 0755").and(contains("chmod 700 ")));
+    assert!(!home.path().join("c.yml").exists());
+    std::fs::set_permissions(
+        home.path().join("secrets"),
+        std::fs::Permissions::from_mode(0o700),
+    )
+    .unwrap();
+    export(home.path(), &arguments("c.yml")).success();
+    assert_eq!((mode("secrets"), mode("certs")), (0o700, 0o700));
+    // The nodes' user reads the files, also where the umask of whoever exports is a strict one.
+    let binary = assert_cmd::cargo::cargo_bin("rcup");
+    let mut strict = std::process::Command::new("sh");
+    strict
+        .current_dir(home.path())
+        .args(["-c", "umask 077; exec \"$0\" \"$@\""])
+        .arg(binary)
+        .arg("export")
+        .args(arguments("strict/c.yml"));
+    assert!(strict.status().unwrap().success());
+    assert_eq!(
+        (mode("strict/secrets"), mode("strict/secrets/password")),
+        (0o700, 0o644)
+    );
+}
+
 #[test]
 fn no_export_holds_a_password() {
     let home = tempfile::tempdir().unwrap();

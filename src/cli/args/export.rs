@@ -29,11 +29,18 @@ pub enum ExportVerb {
     Conf(Export),
     /// A directory for kustomize: stateful sets, services, disruption budgets, and a job that forms the cluster
     #[command(
-        after_help = "Valid by the API's schemas; not yet run on a Kubernetes.\n\nExamples:\n  \
-                      rcup export kubernetes --masters 3 --image valkey/valkey:8.1 -o kubernetes\n  \
+        after_help = "Valid by the API's schemas, and its scripts are proven in containers; not yet run on a Kubernetes.\n\n\
+                      Examples:\n  \
+                      rcup export kubernetes --masters 3 --image valkey/valkey:8.1 --password -o kubernetes\n  \
                       kubectl apply -k kubernetes"
     )]
-    Kubernetes(Export),
+    Kubernetes {
+        #[command(flatten)]
+        export: Export,
+        /// Add an exporter of metrics to each pod, and a ServiceMonitor for the Prometheus operator
+        #[arg(long, help_heading = "Export", display_order = 0)]
+        service_monitor: bool,
+    },
     /// A stack for `docker stack deploy`: an overlay network, a service for each node
     #[command(after_help = "Proven on a swarm of one machine.\n\nExamples:\n  \
                       rcup export swarm --masters 3 --image redis:8.0 --machines a,b,c -o stack.yml\n  \
@@ -98,7 +105,7 @@ impl ExportVerb {
         match self {
             Self::Compose(_) => "compose",
             Self::Conf(_) => "conf",
-            Self::Kubernetes(_) => "kubernetes",
+            Self::Kubernetes { .. } => "kubernetes",
             Self::Swarm { .. } => "swarm",
             Self::BareMetal { .. } => "bare-metal",
         }
@@ -109,7 +116,7 @@ impl ExportVerb {
         match self {
             Self::Compose(export)
             | Self::Conf(export)
-            | Self::Kubernetes(export)
+            | Self::Kubernetes { export, .. }
             | Self::Swarm { export, .. }
             | Self::BareMetal { export, .. } => export,
         }

@@ -36,7 +36,7 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let mut documents = match &verb {
         ExportVerb::Compose(_) => vec![render::compose(&topology)?],
         ExportVerb::Conf(_) => render::conf(&topology, &secrets),
-        ExportVerb::Kubernetes(_) => render::kubernetes(&topology),
+        ExportVerb::Kubernetes { service_monitor, .. } => render::kubernetes(&topology, *service_monitor),
         ExportVerb::Swarm { machines, .. } => vec![render::swarm(&topology, machines)?],
         ExportVerb::BareMetal { hosts, clients, .. } => {
             let place = BareMetal {
@@ -48,11 +48,14 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     };
     match (&verb, &export.out) {
         (ExportVerb::Compose(_), Some(_)) => documents.extend(render::beside(&topology, &secrets)),
+        (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
+            documents.extend(render::kubernetes_secrets(&secrets, *service_monitor));
+        }
         (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
         (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
         (_, None) if with_keys || secrets.password.is_some() => terminal.warn(
-            "what is secret is not printed: the nodes take it from files in secrets/ and certs/ beside this one. `-o \
-             PATH` writes them all",
+            "what is secret is not printed: the nodes take it from files, in secrets/ and certs/ or beside their own, which `-o \
+             PATH` writes",
         ),
         _ => {}
     }
@@ -130,6 +133,8 @@ struct Printed<'a> {
 struct PrintedFile<'a> {
     path: String,
     mode: String,
+    secret: bool,
+    /// Nothing for a file that is on the disk by now, and for a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<&'a str>,
 }
@@ -139,7 +144,8 @@ impl<'a> Printed<'a> {
         let file = |document: &'a Document| PrintedFile {
             path: document.path.clone(),
             mode: format!("{:04o}", document.mode),
-            contents: Some(&document.contents),
+            secret: document.secret,
+            contents: (!document.secret).then_some(document.contents.as_str()),
         };
         Self {
             format,
@@ -164,6 +170,7 @@ fn write(
             .map(|(document, place)| PrintedFile {
                 path: place.display().to_string(),
                 mode: format!("{:04o}", document.mode),
+                secret: document.secret,
                 contents: None,
             });
         let printed = Printed {
@@ -202,6 +209,9 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
         );
     }
     for (document, place) in documents.iter().zip(&places) {
+        refuse_open_directory(document, place)?;
+    }
+    for (document, place) in documents.iter().zip(&places) {
         put(document, place).map_err(|error| {
             Error::new(ErrorKind::Io, format!("cannot write {}", place.display())).because(error)
         })?;
@@ -209,16 +219,39 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     Ok(places)
 }
 
+/// A file that others may read, because the nodes' user must, is a secret only in a directory that they cannot enter. One
+/// that is there already may be shared on purpose, so it is not for us to close it.
+fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failure> {
+    #[cfg(unix)]
+    if let Some(directory) = place.parent()
+        && document.secret
+        && document.mode & 0o077 != 0
+        && let Ok(seen) = fs::metadata(directory)
+    {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&seen.permissions()) & 0o777;
+        if mode & 0o077 != 0 {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "{} is for secrets, and its mode {mode:04o} lets others in",
+                    directory.display()
+                ),
+            )
+            .hint(format!(
+                "Close it with `chmod 700 {}`, or name another place with -o.",
+                directory.display()
+            ))
+            .into());
+        }
+    }
+    Ok(())
+}
+
 /// Writes one file beside its place and moves it there, so that a reader never sees half of it.
 fn put(document: &Document, place: &Path) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory {
-        let exists = directory.exists();
-        fs::create_dir_all(directory)?;
-        #[cfg(unix)]
-        if document.secret && !exists {
-            fs::set_permissions(directory, std::os::unix::fs::PermissionsExt::from_mode(0o700))?;
-        }
+        make(directory, document.secret)?;
     }
     let mut name = place.file_name().unwrap_or_default().to_owned();
     name.push(format!(".{}.new", std::process::id()));
@@ -229,10 +262,31 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, document.mode);
     let written = options
         .open(&beside)
-        .and_then(|mut file| file.write_all(document.contents.as_bytes()))
+        .and_then(|mut file| {
+            // The nodes' user must be able to read it, whatever the umask of whoever exports takes away.
+            #[cfg(unix)]
+            if document.secret {
+                file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(document.mode))?;
+            }
+            file.write_all(document.contents.as_bytes())
+        })
         .and_then(|()| fs::rename(&beside, place));
     if written.is_err() {
         let _ = fs::remove_file(&beside);
     }
     written
+}
+
+/// Makes a directory with those above it, closed to others from the beginning if it is for secrets.
+fn make(directory: &Path, secret: bool) -> io::Result<()> {
+    if let Some(above) = directory.parent() {
+        fs::create_dir_all(above)?;
+    }
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    if secret {
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    }
+    builder.create(directory)
 }

@@ -2,13 +2,22 @@
 
 use std::fmt::Write as _;
 
-use crate::topology::{Shard, Topology};
+use super::super::yaml::quoted;
+use crate::spec::OwnUser;
+use crate::topology::{Memory, Shard, Topology};
 
 /// The port of every pod: each has an address of its own.
 pub(super) const PORT: u16 = 6379;
 
 /// The user of the official images.
 const USER: u32 = 999;
+
+/// Where the exporter gives its figures.
+const METRICS: u16 = 9121;
+
+/// The exporter of metrics, and its own user.
+const EXPORTER: &str = "oliver006/redis_exporter:v1.62.0";
+const EXPORTER_USER: u32 = 59000;
 
 fn app(topology: &Topology) -> String {
     format!("rcup-{}", topology.name())
@@ -35,36 +44,62 @@ fn labels(topology: &Topology, columns: usize) -> String {
     )
 }
 
-pub(super) fn kustomization(topology: &Topology) -> String {
+pub(super) fn kustomization(topology: &Topology, monitored: bool) -> String {
     let app = app(topology);
-    format!(
-        "# Redis Cluster `{}`: {} masters with {} replicas each, {}. Written by `rcup export kubernetes`, rcup {}.\n#\n\
-         #   mkdir -p secrets && openssl rand -hex 16 | tr -d '\\n' > secrets/password\n\
-         #   kubectl apply -k .\n\
-         #   kubectl wait --for=condition=complete job/{app}-create --timeout=5m\n#\n\
-         # The objects are valid by the API's published schemas (1.37), and the scripts have formed, probed and handed over\n\
-         # a cluster in plain containers. Nothing of it has run on a Kubernetes yet: try it where a fault costs nothing.\n\
-         apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - services.yaml\n  - shards.yaml\n  \
-         - disruption.yaml\n  - create.yaml\n\
-         # A change of these files gives the map another name, which starts the pods again one by one.\n\
-         configMapGenerator:\n  - name: {app}\n    files:\n      - redis.conf\n      - scripts/start.sh\n      \
-         - scripts/stop.sh\n      - scripts/probe.sh\n      - scripts/create.sh\n\
-         secretGenerator:\n  - name: {app}\n    files:\n      - secrets/password\n",
+    let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
+    let mut text = format!(
+        "# Redis Cluster `{}`: {masters} {} with {replicas} {} each, {}. Written by `rcup export kubernetes`, rcup {}.\n#\n\
+         #   mkdir -p secrets && openssl rand -hex 16 | tr -d '\\n' > secrets/password\n",
         topology.name(),
-        topology.spec.masters(),
-        topology.spec.replicas(),
+        if masters == 1 { "master" } else { "masters" },
+        if replicas == 1 { "replica" } else { "replicas" },
         topology.server(),
         env!("CARGO_PKG_VERSION"),
-    )
+    );
+    if monitored {
+        text.push_str("#   openssl rand -hex 16 | tr -d '\\n' > secrets/monitor\n");
+    }
+    let _ = write!(
+        text,
+        "#   kubectl apply -k .\n\
+         #   kubectl wait --for=condition=complete job/{app}-create --timeout=5m\n#\n\
+         # The files in secrets/ are there already where the export had a password to write.\n#\n\
+         # Proven: a test holds the objects against the API's published schemas (1.37), strictly, and another runs the scripts\n\
+         # in containers with a name for each pod: forming twice, probes, an end under load, new addresses for all.\n\
+         # Not proven: nothing of it has run on a Kubernetes. Try it where a fault costs nothing.\n\
+         apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - services.yaml\n  - shards.yaml\n  \
+         - disruption.yaml\n  - create.yaml\n"
+    );
+    if monitored {
+        text.push_str("  - monitor.yaml\n");
+    }
+    let _ = write!(
+        text,
+        "configMapGenerator:\n  # A change of these files gives the map another name, which starts the pods again one by one.\n  \
+         - name: {app}\n    files:\n      - redis.conf\n      - scripts/start.sh\n      - scripts/stop.sh\n      - scripts/probe.sh\n  \
+         # A job's template cannot be changed, so what it names keeps its name.\n  \
+         - name: {app}-create\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - scripts/create.sh\n\
+         secretGenerator:\n  # The pods take another password when all of them start again.\n  \
+         - name: {app}\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - secrets/password\n"
+    );
+    if monitored {
+        text.push_str("      - secrets/monitor\n");
+    }
+    text
 }
 
-pub(super) fn services(topology: &Topology) -> String {
+pub(super) fn services(topology: &Topology, monitored: bool) -> String {
     let (app, labels, selector) = (app(topology), labels(topology, 4), labels(topology, 4));
+    let metrics = if monitored {
+        format!("    - {{ name: metrics, port: {METRICS} }}\n")
+    } else {
+        String::new()
+    };
     format!(
         "# Names for the pods. Also of those that are not ready: they must find each other to get ready.\n\
          apiVersion: v1\nkind: Service\nmetadata:\n  name: {app}\n  labels:\n{labels}spec:\n  clusterIP: None\n  \
          publishNotReadyAddresses: true\n  selector:\n{selector}  ports:\n    - {{ name: redis, port: {PORT} }}\n    \
-         - {{ name: bus, port: {bus} }}\n---\n\
+         - {{ name: bus, port: {bus} }}\n{metrics}---\n\
          # Where a client begins; it is then told the pods' own addresses.\n\
          apiVersion: v1\nkind: Service\nmetadata:\n  name: {app}-client\n  labels:\n{labels}spec:\n  selector:\n{selector}  \
          ports:\n    - {{ name: redis, port: {PORT} }}\n",
@@ -106,9 +141,9 @@ const NO_PRIVILEGE: &str = concat!(
     "            capabilities: { drop: [ALL] }\n",
 );
 
-fn volumes(app: &str) -> String {
+fn volumes(conf: &str, app: &str) -> String {
     format!(
-        "      volumes:\n        - name: conf\n          configMap: {{ name: {app}, defaultMode: 0555 }}\n        - name: secret\n          \
+        "      volumes:\n        - name: conf\n          configMap: {{ name: {conf}, defaultMode: 0555 }}\n        - name: secret\n          \
          secret: {{ secretName: {app}, defaultMode: 0440 }}\n"
     )
 }
@@ -120,16 +155,16 @@ fn pod_security() -> String {
     )
 }
 
-pub(super) fn shards(topology: &Topology) -> String {
+pub(super) fn shards(topology: &Topology, monitored: bool) -> String {
     let all: Vec<String> = topology
         .shards
         .iter()
-        .map(|shard| one_shard(topology, shard))
+        .map(|shard| one_shard(topology, shard, monitored))
         .collect();
     all.join("---\n")
 }
 
-fn one_shard(topology: &Topology, shard: &Shard) -> String {
+fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
     let (app, name, number) = (app(topology), shard_name(topology, shard), shard.number);
     let peers: Vec<String> = topology
         .shards
@@ -163,13 +198,15 @@ fn one_shard(topology: &Topology, shard: &Shard) -> String {
     let _ = write!(
         text,
         "      containers:\n        - name: redis\n          image: {}\n          command: [sh, /etc/redis/start.sh]\n          env:\n{}            \
-         - {{ name: PEERS, value: {} }}\n            - name: POD_IP\n              valueFrom: {{ fieldRef: {{ fieldPath: status.podIP }} }}\n          \
+         - {{ name: PEERS, value: {} }}\n            - name: POD_IP\n              valueFrom: {{ fieldRef: {{ fieldPath: status.podIP }} }}\n{}          \
          ports:\n            - {{ name: redis, containerPort: {PORT} }}\n            - {{ name: bus, containerPort: {} }}\n",
-        super::super::yaml::quoted(&topology.image().reference),
+        quoted(&topology.image().reference),
         environment(topology, 12),
-        super::super::yaml::quoted(&peers.join(" ")),
+        quoted(&peers.join(" ")),
+        monitor(topology, monitored),
         PORT + crate::spec::BUS_OFFSET
     );
+    text.push_str(&resources(topology));
     text.push_str(
         "          lifecycle:\n            preStop: { exec: { command: [sh, /etc/redis/stop.sh] } }\n          \
          # A large data set is loaded before the first answer; nothing restarts the pod meanwhile.\n          startupProbe:\n            \
@@ -182,12 +219,66 @@ fn one_shard(topology: &Topology, shard: &Shard) -> String {
     let _ = write!(
         text,
         "          volumeMounts:\n            - {{ name: data, mountPath: /data }}\n            - {{ name: conf, mountPath: /etc/redis }}\n            \
-         - {{ name: secret, mountPath: /run/secrets/redis }}\n            - {{ name: tmp, mountPath: /tmp }}\n{}        \
+         - {{ name: secret, mountPath: /run/secrets/redis }}\n            - {{ name: tmp, mountPath: /tmp }}\n{}{}        \
          - {{ name: tmp, emptyDir: {{}} }}\n  volumeClaimTemplates:\n    - metadata:\n        name: data\n      spec:\n        \
          accessModes: [ReadWriteOnce]\n        resources: {{ requests: {{ storage: 10Gi }} }}\n",
-        volumes(&app)
+        exporter(&app, monitored),
+        volumes(&app, &app)
     );
     text
+}
+
+/// Variables by which a pod has a user for the exporter.
+fn monitor(topology: &Topology, monitored: bool) -> String {
+    if !monitored {
+        return String::new();
+    }
+    format!(
+        "            - {{ name: MONITOR, value: {} }}\n            - {{ name: MONITOR_RULES, value: {} }}\n",
+        OwnUser::Monitor.name(),
+        quoted(&OwnUser::Monitor.rules(topology.server()))
+    )
+}
+
+/// What a pod takes, where it is known. What it asks for is its limit, so that it never takes what others were promised.
+fn resources(topology: &Topology) -> String {
+    let memory = topology.surroundings.machine.memory(&topology.spec);
+    memory.map_or_else(String::new, |memory| {
+        let bytes = memory.container.unwrap_or(Memory::contained(memory.data));
+        format!(
+            "          # maxmemory, half of it more for the time of a save, and what the server has beside its data.\n          \
+             resources:\n            requests: {{ memory: '{bytes}' }}\n            limits: {{ memory: '{bytes}' }}\n"
+        )
+    })
+}
+
+/// The container beside each server that tells its figures. It logs in as a user who reads figures and nothing else.
+fn exporter(app: &str, monitored: bool) -> String {
+    if !monitored {
+        return String::new();
+    }
+    format!(
+        "        - name: exporter\n          image: {EXPORTER}\n          env:\n            \
+         - {{ name: REDIS_ADDR, value: 'redis://127.0.0.1:{PORT}' }}\n            - {{ name: REDIS_USER, value: {} }}\n            \
+         - name: REDIS_PASSWORD\n              valueFrom: {{ secretKeyRef: {{ name: {app}, key: monitor }} }}\n          \
+         ports:\n            - {{ name: metrics, containerPort: {METRICS} }}\n          resources:\n            \
+         requests: {{ cpu: 10m, memory: 32Mi }}\n            limits: {{ memory: 64Mi }}\n          securityContext:\n            \
+         runAsUser: {EXPORTER_USER}\n            runAsGroup: {EXPORTER_USER}\n            allowPrivilegeEscalation: false\n            \
+         readOnlyRootFilesystem: true\n            capabilities: {{ drop: [ALL] }}\n",
+        OwnUser::Monitor.name()
+    )
+}
+
+/// For a Prometheus whose operator looks for such objects.
+pub(super) fn service_monitor(topology: &Topology) -> String {
+    let app = app(topology);
+    format!(
+        "# For the Prometheus operator: it has each pod's exporter asked. Give it the labels for which your Prometheus looks.\n\
+         apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata:\n  name: {app}\n  labels:\n{}spec:\n  selector:\n    \
+         matchLabels:\n{}  endpoints:\n    - {{ port: metrics, interval: 30s }}\n",
+        labels(topology, 4),
+        labels(topology, 6),
+    )
 }
 
 pub(super) fn creation(topology: &Topology) -> String {
@@ -203,8 +294,9 @@ pub(super) fn creation(topology: &Topology) -> String {
         text
     });
     let mut text = format!(
-        "# Forms the cluster. It asks before each step, so it may run again: delete the job and apply once more.\n\
-         apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {app}-create\n  labels:\n{}spec:\n  backoffLimit: 10\n  template:\n    \
+        "# Forms the cluster, or brings new pods into it. It asks before each step, so it may run again: ten minutes after its\n\
+         # end it is gone, and the next apply makes it anew (sooner: kubectl delete job {app}-create).\n\
+         apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {app}-create\n  labels:\n{}spec:\n  backoffLimit: 10\n  activeDeadlineSeconds: 900\n  ttlSecondsAfterFinished: 600\n  template:\n    \
          metadata:\n      labels:\n        rcup/job: create\n    spec:\n      restartPolicy: OnFailure\n",
         labels(topology, 4)
     );
@@ -213,7 +305,7 @@ pub(super) fn creation(topology: &Topology) -> String {
         text,
         "      containers:\n        - name: create\n          image: {}\n          command: [sh, /etc/redis/create.sh]\n          env:\n{}            \
          - name: SHARDS\n              value: |-\n{lines}",
-        super::super::yaml::quoted(&topology.image().reference),
+        quoted(&topology.image().reference),
         environment(topology, 12),
     );
     text.push_str(NO_PRIVILEGE);
@@ -221,7 +313,7 @@ pub(super) fn creation(topology: &Topology) -> String {
         text,
         "          volumeMounts:\n            - {{ name: conf, mountPath: /etc/redis }}\n            \
          - {{ name: secret, mountPath: /run/secrets/redis }}\n{}",
-        volumes(&app)
+        volumes(&format!("{app}-create"), &app)
     );
     text
 }

@@ -8,6 +8,7 @@ mod manifests;
 
 use super::document::Document;
 use super::placeless::placeless_conf;
+use crate::spec::{OwnUser, Secrets};
 use crate::topology::Topology;
 
 /// What the pods run, in files of their own so that a shell and its checkers can read them.
@@ -18,19 +19,44 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("create.sh", include_str!("create.sh")),
 ];
 
-/// Renders the directory.
-pub fn kubernetes(topology: &Topology) -> Vec<Document> {
+/// Where the password of the exporter's user lies.
+const MONITOR_FILE: &str = "secrets/monitor";
+
+/// Renders the directory. With `monitored`, each pod has an exporter of metrics beside its server, and there is an object by
+/// which a Prometheus finds them. No password is in these files.
+pub fn kubernetes(topology: &Topology, monitored: bool) -> Vec<Document> {
     let mut files = vec![
-        Document::new("kustomization.yaml", manifests::kustomization(topology)),
+        Document::new(
+            "kustomization.yaml",
+            manifests::kustomization(topology, monitored),
+        ),
         Document::new("redis.conf", conf(topology)),
-        Document::new("services.yaml", manifests::services(topology)),
-        Document::new("shards.yaml", manifests::shards(topology)),
+        Document::new("services.yaml", manifests::services(topology, monitored)),
+        Document::new("shards.yaml", manifests::shards(topology, monitored)),
         Document::new("disruption.yaml", manifests::disruption(topology)),
         Document::new("create.yaml", manifests::creation(topology)),
     ];
+    if monitored {
+        files.push(Document::new(
+            "monitor.yaml",
+            manifests::service_monitor(topology),
+        ));
+    }
     files.extend(
         SCRIPTS.map(|(name, text)| Document::new(format!("scripts/{name}"), text.to_owned()).mode(0o755)),
     );
+    files
+}
+
+/// The files of passwords that the export takes with it, as far as there are any: the clients', and the exporter's.
+pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
+    let mut files: Vec<Document> = secrets.password.iter().map(Document::password).collect();
+    if let Some(password) = secrets.own.get(&OwnUser::Monitor).filter(|_| monitored) {
+        files.push(Document {
+            secret: true,
+            ..Document::new(MONITOR_FILE, format!("{}\n", password.expose()))
+        });
+    }
     files
 }
 
@@ -47,12 +73,12 @@ fn conf(topology: &Topology) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Engine;
-    use crate::topology::topology;
+    use crate::spec::{ClusterSpec, Engine};
+    use crate::topology::{surroundings, topology};
 
     #[test]
     fn the_files_are_as_they_were_reviewed() {
-        let files = kubernetes(&topology(3, 1, Engine::Valkey, "8.1.1"));
+        let files = kubernetes(&topology(3, 1, Engine::Valkey, "8.1.1"), false);
         for name in ["kustomization", "services", "disruption", "create"] {
             let file = files
                 .iter()
@@ -67,6 +93,73 @@ mod tests {
             .contents;
         assert_eq!(shards.matches("kind: StatefulSet").count(), 3);
         insta::assert_snapshot!("first_shard", shards.split("\n---\n").next().unwrap());
+        let conf = files.iter().find(|file| file.path == "redis.conf").unwrap();
+        insta::assert_snapshot!("redis_conf", conf.contents);
+    }
+
+    #[test]
+    fn each_server_has_an_exporter_beside_it_where_that_is_wished() {
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), true);
+        let text = |path: &str| {
+            let file = files.iter().find(|file| file.path == path);
+            file.unwrap().contents.as_str()
+        };
+        assert_eq!(text("shards.yaml").matches("- name: exporter").count(), 3);
+        assert!(text("shards.yaml").contains("{ name: MONITOR, value: rcup-monitor }"));
+        assert!(text("services.yaml").contains("{ name: metrics, port: 9121 }"));
+        assert!(text("kustomization.yaml").contains("      - secrets/monitor\n"));
+        insta::assert_snapshot!("service_monitor", text("monitor.yaml"));
+    }
+
+    #[test]
+    fn a_pod_gets_the_memory_that_was_asked_for_and_what_a_save_takes() {
+        let shards = |spec: ClusterSpec| {
+            let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let files = kubernetes(&topology, false);
+            files
+                .into_iter()
+                .find(|file| file.path == "shards.yaml")
+                .unwrap()
+                .contents
+        };
+        let asked = ClusterSpec::builder().memory(1 << 30).build().unwrap();
+        let wanted = (1_u64 << 30) * 3 / 2 + (64 << 20);
+        assert_eq!(
+            shards(asked)
+                .matches(&format!("limits: {{ memory: '{wanted}' }}"))
+                .count(),
+            3
+        );
+    }
+
+    /// A job's template is immutable: what it names must not change with the contents of a file.
+    #[test]
+    fn nothing_that_the_job_names_has_a_name_that_changes() {
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false);
+        let text = |path: &str| {
+            files
+                .iter()
+                .find(|file| file.path == path)
+                .unwrap()
+                .contents
+                .clone()
+        };
+        let (job, kustomization) = (text("create.yaml"), text("kustomization.yaml"));
+        assert!(
+            job.contains("configMap: { name: rcup-default-create,")
+                && job.contains("secretName: rcup-default,")
+        );
+        for stable in [
+            "  - name: rcup-default-create\n",
+            "secretGenerator:\n  # The pods take another password when all of them start again.\n  - name: rcup-default\n",
+        ] {
+            let wanted = format!("{stable}    options: {{ disableNameSuffixHash: true }}\n");
+            assert!(kustomization.contains(&wanted), "{kustomization}");
+        }
+        assert!(
+            job.contains("  ttlSecondsAfterFinished: 600\n")
+                && job.contains("  activeDeadlineSeconds: 900\n")
+        );
     }
 
     #[test]
