@@ -1,5 +1,7 @@
 //! What a service's command says about a node.
 
+use std::path::Path;
+
 use super::tree::Tree;
 
 /// What ends a command in a shell.
@@ -53,7 +55,7 @@ impl Command {
     pub(super) fn file(&self) -> Option<&str> {
         self.arguments()
             .first()
-            .filter(|word| word.ends_with(".conf"))
+            .filter(|word| Path::new(word).extension().is_some_and(|end| end == "conf"))
             .map(String::as_str)
     }
 

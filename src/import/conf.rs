@@ -27,7 +27,10 @@ pub(super) fn joined(all: impl IntoIterator<Item = (String, String)>) -> Vec<(St
         match once.iter_mut().find(|(known, _)| *known == name) {
             // An empty `save` takes back those before it.
             Some((_, known)) if ADDED_UP.contains(&name.as_str()) && !value.is_empty() => {
-                *known = format!("{known} {value}").trim_start().to_owned();
+                if !known.is_empty() {
+                    known.push(' ');
+                }
+                known.push_str(&value);
             }
             Some((_, known)) => *known = value,
             None => once.push((name, value)),

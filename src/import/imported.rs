@@ -116,6 +116,11 @@ mod tests {
 
     use super::*;
 
+    fn get<'a>(table: &DeTable<'a>, name: &str) -> DeValue<'a> {
+        let found = table.iter().find(|(key, _)| key.get_ref() == name);
+        found.unwrap().1.get_ref().clone()
+    }
+
     #[test]
     fn the_settings_are_toml_and_a_command_line_whatever_they_hold() {
         let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
@@ -128,10 +133,6 @@ mod tests {
         };
         let text = imported.toml("x.yml");
         let table = DeTable::parse(&text).unwrap();
-        fn get<'a>(table: &DeTable<'a>, name: &str) -> DeValue<'a> {
-            let found = table.iter().find(|(key, _)| key.get_ref() == name);
-            found.unwrap().1.get_ref().clone()
-        }
         let text_of = |value: &DeValue<'_>| value.as_str().unwrap().to_owned();
         assert_eq!(get(table.get_ref(), "persist").as_bool(), Some(true));
         assert!(get(table.get_ref(), "masters").is_integer());

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::bitnami;
 use super::compose::Reading;
 use super::imported::YES;
-use super::member::Place;
+use super::member::{Member, Place};
 use super::service::{Mount, mounts};
 use super::tree::Tree;
 use crate::spec::Directive;
@@ -30,6 +30,16 @@ const OWN: [&str; 14] = [
 
 /// Beginnings of the names of such directives.
 const OWN_PREFIXES: [&str; 2] = ["cluster-announce-", "tls-"];
+
+/// The mount on which a node's files outlive its container, and where they lie on it.
+fn home(node: &Member<'_>) -> Option<(Mount, String)> {
+    let all = mounts(node.service).into_iter();
+    all.filter(|mount| !mount.is_fleeting && mount.source.is_some())
+        .find_map(|mount| {
+            let below = mount.below(&node.home)?.to_owned();
+            Some((mount, below))
+        })
+}
 
 impl Reading<'_> {
     /// The image, or for Bitnami's the server that is in it.
@@ -103,19 +113,10 @@ impl Reading<'_> {
 
     /// Whether the nodes' data outlives their containers: it does where it lies on a volume or in a directory of the host.
     pub(super) fn persist(&mut self) -> bool {
-        let homes: Vec<(String, usize, Option<(Mount, String)>)> = self
+        let homes: Vec<_> = self
             .nodes
             .iter()
-            .map(|node| {
-                let all = mounts(node.service).into_iter();
-                let home = all
-                    .filter(|mount| !mount.is_fleeting && mount.source.is_some())
-                    .find_map(|mount| {
-                        let below = mount.below(&node.home)?.to_owned();
-                        Some((mount, below))
-                    });
-                (node.name.to_owned(), node.service.line, home)
-            })
+            .map(|node| (node.name.to_owned(), node.service.line, home(node)))
             .collect();
         let kept = homes.iter().filter(|(_, _, home)| home.is_some()).count();
         if kept == 0 {

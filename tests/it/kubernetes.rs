@@ -50,7 +50,8 @@ fn export(directory: &Path, flags: &[&str]) -> Vec<String> {
     let mut files: Vec<String> = std::fs::read_dir(directory)
         .unwrap()
         .map(|entry| entry.unwrap().path().display().to_string())
-        .filter(|path| path.ends_with(".yaml") && !path.ends_with("kustomization.yaml"))
+        .filter(|path| Path::new(path).extension().is_some_and(|end| end == "yaml"))
+        .filter(|path| !path.ends_with("kustomization.yaml"))
         .collect();
     files.sort();
     files

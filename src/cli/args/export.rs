@@ -37,7 +37,7 @@ pub enum ExportVerb {
     Kubernetes {
         #[command(flatten)]
         export: Export,
-        /// Add an exporter of metrics to each pod, and a ServiceMonitor for the Prometheus operator
+        /// Add an exporter of metrics to each pod, and an object by which the operator of Prometheus finds it
         #[arg(long, help_heading = "Export", display_order = 0)]
         service_monitor: bool,
     },

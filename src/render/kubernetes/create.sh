@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes one cluster of the pods, or brings pods that are new into the one that is there. Each step asks first, so the
-# job may run again at any time. Slots are given out only while nobody has any: those of a cluster that stands have
-# keys in them, and to move these is redis-cli's business.
+# Makes one cluster of the pods, or brings pods that are new into the one that is there. It looks first, so the job may
+# run again at any time. Slots are given out only while nobody has any: those of a cluster that stands have keys in
+# them, and to move these is redis-cli's business.
 # SHARDS has a line for each shard: its first and last slot, and the names of its pods.
 set -eu
 REDISCLI_AUTH=$(cat /run/secrets/redis/password)
@@ -26,60 +26,68 @@ fail() {
 
 pods() { printf '%s\n' "$SHARDS" | while read -r _ _ names; do printf '%s\n' "$names" | tr ' ' '\n'; done; }
 
-own_line() { ask "$1" CLUSTER NODES | grep myself; }
-
-# The slots of a node by its line, such as `0-5460`; those under way, in brackets, belong to it too.
-slots_of() { echo "$1" | cut -d ' ' -f 9-; }
-
-is_alone() { [ "$(ask "$1" CLUSTER NODES | grep -c .)" -eq 1 ]; }
-
-assigned() { ask "$1" CLUSTER INFO | tr -d '\r' | grep '^cluster_slots_assigned:' | cut -d : -f 2; }
-
-# Whether it has heard from every pod.
-knows_all() {
-    known=$(ask "$1" CLUSTER NODES | grep -v -e handshake -e noaddr) || return 1
+# Whether the lines of CLUSTER NODES, its argument, tell of every pod's node.
+tells_all() {
+    known=$(printf '%s\n' "$1" | grep -v -e handshake -e noaddr) || return 1
     for id in $IDS; do
         printf '%s\n' "$known" | grep -q "^$id " || return 1
     done
 }
 
-FIRST=$(pods | head -n 1)
-IDS=
-for pod in $(pods); do
-    until [ "$(ask "$pod" PING 2>/dev/null)" = PONG ]; do sleep 0.5; done
-    IDS="$IDS $(ask "$pod" CLUSTER MYID)"
-done
+# A line for each pod: its name, how many nodes it knows, whether it knows of slots, and what it says of itself: its
+# id, its address, its flags, and its slots, those under way among them.
+look() {
+    pods | while read -r pod; do
+        until nodes=$(ask "$pod" CLUSTER NODES 2>/dev/null) && [ "${nodes#*myself}" != "$nodes" ]; do sleep 0.5; done
+        printf '%s\n' "$nodes" | awk -v pod="$pod" '
+            { count++ }
+            NF > 8 { slots = 1 }
+            $3 ~ /myself/ {
+                own = $1 " " $2 " " $3
+                for (n = 9; n <= NF; n++) own = own " " $n
+            }
+            END { print pod, count, slots + 0, own }'
+    done
+}
+
+# What was seen of a pod, from the given field on.
+of() { printf '%s\n' "$SEEN" | grep "^$1 " | cut -d ' ' -f "$2"; }
+
+SEEN=$(look)
+IDS=$(printf '%s\n' "$SEEN" | cut -d ' ' -f 4)
 
 # A cluster in the making: every pod is alone still, and has no slots or those that are meant for it. Any other in
 # which somebody knows of slots is one that stands.
-making=yes
-none=yes
-for pod in $(pods); do
-    [ "$(assigned "$pod")" -eq 0 ] || none=no
-    is_alone "$pod" || making=no
-done
-without=$(
+missing=$(
     printf '%s\n' "$SHARDS" | while read -r first last names; do
         found=
-        for pod in $names; do found="$found$(slots_of "$(own_line "$pod")")"; done
-        [ -n "$found" ] || echo "${names%% *}"
-        [ -z "$found" ] || [ "$found" = "$first-$last" ] || echo other
+        for pod in $names; do found="$found$(of "$pod" 7-)"; done
+        case $found in
+            '') echo "${names%% *}" ;;
+            "$first-$last") ;;
+            *) echo '(other)' ;;
+        esac
     done
 )
-case $without in *other*) making=no ;; esac
-if [ -n "$without" ] && [ "$none" = no ] && [ "$making" = no ]; then
-    for pod in $without; do
-        [ "$pod" = other ] || fail "a cluster stands already, and $pod has no slots in it." \
-            "Nothing was changed. To bring a master in, and to move slots to it, from one of the pods:" \
-            "  export REDISCLI_AUTH=\$(cat /run/secrets/redis/password)" \
-            "  $CLI --cluster add-node $pod:$PORT $FIRST:$PORT" \
-            "  $CLI --cluster rebalance $FIRST:$PORT --cluster-use-empty-masters"
-    done
+stands=no
+if printf '%s\n' "$SEEN" | cut -d ' ' -f 3 | grep -q 1; then
+    case $missing in *'(other)'*) stands=yes ;; esac
+    if printf '%s\n' "$SEEN" | cut -d ' ' -f 2 | grep -q -v '^1$'; then stands=yes; fi
 fi
+
+for pod in $missing; do
+    if [ "$pod" = '(other)' ] || [ "$stands" = no ]; then continue; fi
+    within=$(printf '%s\n' "$SEEN" | awk 'NF > 6 { print $1; exit }')
+    fail "a cluster stands already, and $pod has no slots in it." \
+        "Nothing was changed. To bring a master in, and to move slots to it, from one of the pods:" \
+        "  export REDISCLI_AUTH=\$(cat /run/secrets/redis/password)" \
+        "  $CLI --cluster add-node $pod:$PORT ${within:-$pod}:$PORT" \
+        "  $CLI --cluster rebalance ${within:-$pod}:$PORT --cluster-use-empty-masters"
+done
 epoch=0
 printf '%s\n' "$SHARDS" | while read -r first last master _; do
     epoch=$((epoch + 1))
-    case " $(echo "$without" | tr '\n' ' ') " in
+    case " $(echo "$missing" | tr '\n' ' ') " in
         *" $master "*)
             # Refused by a node that has an epoch already, from an attempt before this one.
             ask "$master" CLUSTER SET-CONFIG-EPOCH "$epoch" >/dev/null
@@ -90,35 +98,31 @@ printf '%s\n' "$SHARDS" | while read -r first last master _; do
 done
 
 # Whoever has slots is asked to meet the others: a pod without any may be the one that nobody knows.
-GREETER=$FIRST
-for pod in $(pods); do
-    if [ -n "$(slots_of "$(own_line "$pod")")" ]; then
-        GREETER=$pod
-        break
-    fi
+greeter=$(printf '%s\n' "$SEEN" | awk 'NF > 6 { print $1; exit }')
+greeter=${greeter:-$(pods | head -n 1)}
+tells_all "$(ask "$greeter" CLUSTER NODES)" || for pod in $(pods); do
+    [ "$pod" != "$greeter" ] || continue
+    address=$(of "$pod" 5)
+    tell "$greeter" CLUSTER MEET "${address%%:*}" "$PORT"
 done
 for pod in $(pods); do
-    address=$(ask "$pod" CONFIG GET cluster-announce-ip | tail -n 1)
-    if ! knows_all "$pod"; then tell "$GREETER" CLUSTER MEET "$address" "$PORT"; fi
-done
-for pod in $(pods); do
-    until knows_all "$pod"; do sleep 0.5; done
+    until tells_all "$(ask "$pod" CLUSTER NODES)"; do sleep 0.5; done
 done
 
+SEEN=$(look)
 printf '%s\n' "$SHARDS" | while read -r _ _ names; do
     # After a failover another pod than the first has the shard's slots.
     owner=
     for pod in $names; do
-        [ -z "$(slots_of "$(own_line "$pod")")" ] || owner=$pod
+        [ -z "$(of "$pod" 7-)" ] || owner=$pod
     done
     [ -n "$owner" ] || fail "none of $names has the slots of their shard." "Nothing was assigned to it."
-    id=$(ask "$owner" CLUSTER MYID)
     for pod in $names; do
         [ "$pod" != "$owner" ] || continue
-        case $(own_line "$pod") in
+        case $(of "$pod" 6) in
             *slave*) ;;
             *)
-                tell "$pod" CLUSTER REPLICATE "$id"
+                tell "$pod" CLUSTER REPLICATE "$(of "$owner" 4)"
                 echo "$pod copies $owner"
                 ;;
         esac

@@ -14,6 +14,7 @@ mod endpoint;
 mod examples;
 mod formation;
 mod killed;
+mod kubernetes;
 mod library;
 mod network;
 mod own_engine;
