@@ -61,7 +61,7 @@ pub struct ClusterSpec {
     tls: bool,
     /// Never in a label: a running cluster has its certificates in its nodes' files.
     #[serde(skip)]
-    certificates: Option<Certificates>,
+    certificates: Option<Box<Certificates>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     users: Vec<User>,
 }
@@ -213,7 +213,7 @@ impl ClusterSpec {
     /// The certificates that the user has brought along; `None` has some made where they are needed. A specification
     /// that was read from a label has none.
     pub fn certificates(&self) -> Option<&Certificates> {
-        self.certificates.as_ref()
+        self.certificates.as_deref()
     }
 
     /// The users that were asked for, in the order given.
@@ -447,7 +447,7 @@ impl ClusterSpecBuilder {
     #[must_use]
     pub fn certificates(mut self, certificates: Certificates) -> Self {
         self.spec.tls = true;
-        self.spec.certificates = Some(certificates);
+        self.spec.certificates = Some(Box::new(certificates));
         self
     }
 

@@ -188,7 +188,7 @@ impl OwnEngine {
     }
 
     /// What rcup prints that is told something.
-    fn fed(&self, arguments: &[&str], input: &str) -> String {
+    fn fed(&self, arguments: &[&str], input: &[String]) -> Vec<String> {
         use std::io::Write as _;
         let mut child = self
             .rcup(arguments)
@@ -196,13 +196,18 @@ impl OwnEngine {
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all((input.join("\n") + "\n").as_bytes())
+            .unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", told(&output));
         // redis-cli tells of every node that it is sent to.
         let answers = String::from_utf8_lossy(&output.stdout).replace('\r', "");
         let answers = answers.lines().filter(|line| !line.starts_with("-> Redirected"));
-        answers.map(|line| format!("{line}\n")).collect()
+        answers.map(str::to_owned).collect()
     }
 
     /// What the engine has of rcup, by name.
@@ -297,8 +302,8 @@ async fn a_cluster_survives_a_restart_of_the_engine() {
     };
     let before = shape(&engine.rcup_ok(&up));
     assert_eq!(before.len(), 6);
-    let keys: String = (0..100).map(|nth| format!("SET key:{nth} {nth}\n")).collect();
-    assert_eq!(engine.fed(&["cli", "phoenix"], &keys), "OK\n".repeat(100));
+    let keys: Vec<String> = (0..100).map(|nth| format!("SET key:{nth} {nth}")).collect();
+    assert_eq!(engine.fed(&["cli", "phoenix"], &keys), vec!["OK"; 100]);
     engine.end("TERM");
     let output = engine.rcup(&["status", "phoenix"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", told(&output));
@@ -314,8 +319,8 @@ async fn a_cluster_survives_a_restart_of_the_engine() {
     });
     let there = engine.rcup_ok(&["status", "phoenix", "--output", "json"]);
     assert_eq!(shape(&there), before);
-    let gets: String = (0..100).map(|nth| format!("GET key:{nth}\n")).collect();
-    let values: String = (0..100).map(|nth| format!("{nth}\n")).collect();
+    let gets: Vec<String> = (0..100).map(|nth| format!("GET key:{nth}")).collect();
+    let values: Vec<String> = (0..100).map(|nth: usize| nth.to_string()).collect();
     assert_eq!(engine.fed(&["cli", "phoenix"], &gets), values);
     assert_eq!(shape(&engine.rcup_ok(&up)), before);
     engine.rcup_ok(&["validate", "phoenix"]);

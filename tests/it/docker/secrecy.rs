@@ -110,6 +110,73 @@ async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)
     secrets
 }
 
+/// What the engine, the nodes and the processes show of a cluster of two nodes while a client waits for its user.
+async fn look_around(name: &Name, seen: &mut Seen) {
+    let cluster = name.0.as_str();
+    let mut client = seen
+        .rcup(&["cli", cluster, "--user", "operator"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("rcup runs");
+    let mut input = client.stdin.take().expect("an input");
+    input.write_all(b"PING\n").expect("it listens");
+    let mut answer = [0; 4];
+    let mut output = client.stdout.take().expect("an output");
+    output.read_exact(&mut answer).expect("it answers");
+    assert_eq!(&answer, b"PONG");
+    seen.add("the arguments of all processes", command_lines());
+    for node in 1..=2 {
+        let container = name.0.container(node);
+        look_into(&container, seen).await;
+        let environment = run_in(&container, &["env"]).await;
+        assert!(environment.contains("PATH="), "{environment}");
+        seen.add(format!("the environment in {container}"), environment);
+        let directory = format!("/rcup/{node}");
+        let open = run_in(&container, &["busybox", "stat", "-c", "%a %u", &directory]).await;
+        assert_eq!(open.trim(), "700 999");
+    }
+    drop(input);
+    client.wait().expect("it ends");
+    let engine = bollard::Docker::connect_with_defaults().expect("an engine");
+    let remains = name.remains().await;
+    seen.add("everything labelled", format!("{remains:?}"));
+    for volume in &remains.volumes {
+        let inspected = engine.inspect_volume(&volume.name).await.unwrap();
+        seen.add("inspect volume", serde_json::to_string(&inspected).unwrap());
+    }
+    for network in &remains.networks {
+        let inspected = engine
+            .inspect_network(&network.id, None::<query::InspectNetworkOptions>)
+            .await;
+        seen.add(
+            "inspect network",
+            serde_json::to_string(&inspected.unwrap()).unwrap(),
+        );
+    }
+}
+
+/// Starts that fail: with another password of a user, and in a server that cannot read its file.
+fn see_failing_starts(seen: &mut Seen, again: &[&str], image: &str) {
+    let other = seen
+        .rcup(again)
+        .env("APP_PASSWORD", format!("{OF_THE_APP}-other"))
+        .output()
+        .unwrap();
+    assert_eq!(other.status.code(), Some(1), "{}", all_of(&other));
+    seen.add("up with another password", all_of(&other));
+    let broken = Name::new("guarded-broken");
+    let failing = ["up", broken.0.as_str(), "--image", image, "--verbose", "--set"];
+    let told = seen.command(
+        1,
+        &[&failing[..], &["client-output-buffer-limit=nonsense"]].concat(),
+    );
+    assert!(
+        told.contains("client-output-buffer-limit"),
+        "the server's words are shown: {told}"
+    );
+}
+
 const OF_THE_APP: &str = "Jk3-of-the-app-from-a-variable-8Qw";
 const OF_THE_JOB: &str = "Jk3-of-the-job-from-a-file-8Qw";
 const OF_THE_FILE: &str = "Jk3-of-the-file-itself-8Qw";
@@ -189,67 +256,8 @@ async fn no_secret_of_a_guarded_cluster_is_seen_where_nobody_asks_for_it() {
     seen.command(0, &["logs", cluster]);
     seen.command(0, &["restart", cluster, "--node", "2", "--verbose"]);
 
-    // Starts that fail: with another password of a user, and in a server that cannot read its file.
-    let other = seen
-        .rcup(&with(&[]))
-        .env("APP_PASSWORD", format!("{OF_THE_APP}-other"))
-        .output()
-        .unwrap();
-    assert_eq!(other.status.code(), Some(1), "{}", all_of(&other));
-    seen.add("up with another password", all_of(&other));
-    let broken = Name::new("guarded-broken");
-    let failing = ["up", broken.0.as_str(), "--image", &image, "--verbose", "--set"];
-    let told = seen.command(
-        1,
-        &[&failing[..], &["client-output-buffer-limit=nonsense"]].concat(),
-    );
-    assert!(
-        told.contains("client-output-buffer-limit"),
-        "the server's words are shown: {told}"
-    );
-
-    // While clients wait for their user.
-    let mut client = seen
-        .rcup(&["cli", cluster, "--user", "operator"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("rcup runs");
-    let mut input = client.stdin.take().expect("an input");
-    input.write_all(b"PING\n").expect("it listens");
-    let mut answer = [0; 4];
-    let mut output = client.stdout.take().expect("an output");
-    output.read_exact(&mut answer).expect("it answers");
-    assert_eq!(&answer, b"PONG");
-    seen.add("the arguments of all processes", command_lines());
-    for node in 1..=2 {
-        let container = name.0.container(node);
-        look_into(&container, &mut seen).await;
-        let environment = run_in(&container, &["env"]).await;
-        assert!(environment.contains("PATH="), "{environment}");
-        seen.add(format!("the environment in {container}"), environment);
-        let directory = format!("/rcup/{node}");
-        let open = run_in(&container, &["busybox", "stat", "-c", "%a %u", &directory]).await;
-        assert_eq!(open.trim(), "700 999");
-    }
-    drop(input);
-    client.wait().expect("it ends");
-    let engine = bollard::Docker::connect_with_defaults().expect("an engine");
-    let remains = name.remains().await;
-    seen.add("everything labelled", format!("{remains:?}"));
-    for volume in &remains.volumes {
-        let inspected = engine.inspect_volume(&volume.name).await.unwrap();
-        seen.add("inspect volume", serde_json::to_string(&inspected).unwrap());
-    }
-    for network in &remains.networks {
-        let inspected = engine
-            .inspect_network(&network.id, None::<query::InspectNetworkOptions>)
-            .await;
-        seen.add(
-            "inspect network",
-            serde_json::to_string(&inspected.unwrap()).unwrap(),
-        );
-    }
+    see_failing_starts(&mut seen, &with(&[]), &image);
+    look_around(&name, &mut seen).await;
     seen.assert_clean(&secrets);
     // What is looked for is really theirs: where it is asked for, it is told.
     let env = seen.rcup(&["env", cluster]).output().unwrap();
