@@ -10,6 +10,7 @@ mod seam;
 
 pub use docker::Docker;
 pub use faults::Faults;
+use seam::host_of;
 pub use seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
     Runtime, Scope,

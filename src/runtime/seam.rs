@@ -35,15 +35,23 @@ pub struct EngineInfo {
 impl EngineInfo {
     /// The host in the endpoint, where it is on another machine.
     pub fn host(&self) -> Option<&str> {
-        let (scheme, rest) = self.endpoint.split_once("://")?;
-        if self.local || !["tcp", "http", "https", "ssh"].contains(&scheme) {
-            return None;
-        }
-        let authority = rest.split('/').next().unwrap_or(rest);
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = host.rsplit_once(':').map_or(host, |(host, _)| host);
-        Some(host).filter(|host| !host.is_empty())
+        if self.local { None } else { host_of(&self.endpoint) }
     }
+}
+
+/// The host in an endpoint that has one: what stands between `@` and the port, without an IPv6 address's brackets.
+pub(super) fn host_of(endpoint: &str) -> Option<&str> {
+    let (scheme, rest) = endpoint.split_once("://")?;
+    if !["tcp", "http", "https", "ssh"].contains(&scheme) {
+        return None;
+    }
+    let authority = rest.split('/').next().unwrap_or(rest);
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[') {
+        Some(bracketed) => bracketed.split(']').next().unwrap_or(bracketed),
+        None => host.rsplit_once(':').map_or(host, |(host, _)| host),
+    };
+    Some(host).filter(|host| !host.is_empty())
 }
 
 /// What an engine says of itself and of the machine under it.

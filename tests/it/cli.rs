@@ -172,6 +172,11 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
             "10.88.0.0/24",
         ),
         (
+            &["up", "--publish", "::1"],
+            "`::1` is an IPv6 address, and rcup's nodes are published on IPv4 addresses alone",
+            "--publish 192.168.1.10",
+        ),
+        (
             &["up", "--publish", "0.0.0.0"],
             "clients must be told one address",
             "--publish 192.168.1.10",

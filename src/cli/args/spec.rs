@@ -1,6 +1,6 @@
 //! The flags that say what a cluster shall be, and how its start goes about it.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
 use clap::builder::FalseyValueParser;
@@ -272,7 +272,12 @@ impl From<FormationArg> for FormationChoice {
 
 fn address(text: &str) -> Result<Ipv4Addr, Error> {
     text.parse().map_err(|_| {
-        Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 address"))
+        let what = if text.parse::<Ipv6Addr>().is_ok() {
+            format!("`{text}` is an IPv6 address, and rcup's nodes are published on IPv4 addresses alone")
+        } else {
+            format!("`{text}` is not an IPv4 address")
+        };
+        Error::new(ErrorKind::Usage, what)
             .hint("Give an address of the engine's machine, such as `--publish 192.168.1.10`.")
     })
 }

@@ -1,6 +1,7 @@
 //! Docker's implementation of the seam, over its HTTP API.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::plan::{
     Activity, ContainerRequest, ContainerSeen, FilesRequest, NetworkDetails, NetworkRequest, Observed,
     ProbeRequest, VolumeRequest,
 };
+use crate::runtime::host_of;
 use crate::runtime::seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
     Runtime, Scope,
@@ -68,12 +70,17 @@ impl Docker {
     }
 
     fn is_local(&self) -> bool {
-        let endpoint = &self.place.endpoint;
-        endpoint.starts_with("unix://")
-            || endpoint.starts_with("npipe://")
-            || ["//localhost", "//127."]
-                .iter()
-                .any(|local| endpoint.contains(local))
+        is_here(&self.place.endpoint)
+    }
+}
+
+/// Whether an endpoint is on this machine, as far as its name tells: a socket, or the loopback.
+fn is_here(endpoint: &str) -> bool {
+    match host_of(endpoint) {
+        None => endpoint.starts_with("unix://") || endpoint.starts_with("npipe://"),
+        Some(host) => {
+            host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        }
     }
 }
 
@@ -562,6 +569,30 @@ fn split_reference(reference: &str) -> (&str, &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_engine_is_on_this_machine_by_the_whole_name_of_its_host() {
+        for here in [
+            "unix:///var/run/docker.sock",
+            "npipe:////./pipe/docker_engine",
+            "tcp://localhost:2375",
+            "tcp://127.0.0.1:2375",
+            "https://LOCALHOST",
+            "tcp://[::1]:2375/",
+        ] {
+            assert!(is_here(here), "{here}");
+        }
+        for elsewhere in [
+            "tcp://localhost.example:2376",
+            "tcp://127.example:2376",
+            "tcp://192.168.1.10:2376",
+            "tcp://[fd00::1]:2376",
+            "ssh://localhost@build.test",
+            "ssh://me@build.test:22",
+        ] {
+            assert!(!is_here(elsewhere), "{elsewhere}");
+        }
+    }
 
     #[test]
     fn a_reference_splits_at_its_tag_and_not_at_a_port() {

@@ -83,6 +83,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn of_a_networks_plans_the_first_for_ipv4_counts_and_one_for_ipv6_is_none() {
+        let with = |subnets: &[&str]| {
+            let plans = subnets.iter().map(|subnet| bollard::models::IpamConfig {
+                subnet: Some((*subnet).to_owned()),
+                ..Default::default()
+            });
+            network(NetworkInspect {
+                ipam: Some(bollard::models::Ipam {
+                    config: Some(plans.collect()),
+                    ..Default::default()
+                }),
+                ..Default::default()
+            })
+        };
+        assert_eq!(with(&["fd00:88::/64"]).subnet, None);
+        let both = with(&["fd00:88::/64", "10.88.0.0/24"]);
+        assert_eq!(both.subnet, Some("10.88.0.0/24".parse().unwrap()));
+    }
+
+    #[test]
     fn a_time_with_an_offset_is_the_same_time() {
         let zulu = time("2026-11-22T22:14:08.168663542Z").unwrap();
         assert_eq!(time("2026-11-23T00:14:08.168663542+02:00"), Some(zulu));
