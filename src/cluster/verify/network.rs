@@ -18,18 +18,38 @@ use crate::redis::Access;
 use crate::runtime::{ExecRequest, Output, Runtime};
 use crate::topology::NodeId;
 
-/// How long all answers together may take.
+/// How long an address may take to answer, when nobody else stands before it.
 const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many addresses are asked at once: each is a process of its own, and a machine has few cores.
+const AT_ONCE: usize = 16;
+
+/// How often an address is asked that does not answer in time.
+const ATTEMPTS: usize = 3;
 
 /// Where the probe finds whose certificates it trusts.
 const AUTHORITY: &str = "/rcup-authority.crt";
 
-/// Asks every address that follows, all at once. The first arguments are the client, the authority's
-/// certificate, which is empty without TLS, and the user, which is empty for the one whom nobody names. Each answer begins with `@` and the place of its address.
-const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; shift 3; n=0
-while [ $# -gt 1 ]; do
-  ( said=$("$client" -h "$1" -p "$2" $more CLUSTER MYID 2>&1); printf '@%s %s\n' "$n" "$said" ) &
-  n=$((n + 1)); shift 2
+/// Asks every address that follows, a few at a time. The first arguments are the client, the authority's certificate,
+/// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at once, and how
+/// many seconds each may take. Each line of an answer begins with `@` and the place of its address; who does not answer
+/// in time has no line. Not every image has `timeout`, so a clock of its own ends the wait for an answer; whoever hangs
+/// goes with the container.
+const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; lanes=$4; patience=$5; shift 5
+lane=0
+while [ $lane -lt $lanes ]; do
+  ( n=0
+    while [ $# -gt 1 ]; do
+      if [ $((n % lanes)) -eq $lane ]; then
+        "$client" -h "$1" -p "$2" $more CLUSTER MYID 2>&1 | while IFS= read -r said; do printf '@%s %s\n' "$n" "$said"; done &
+        reader=$!
+        ( sleep "$patience"; kill $reader ) >/dev/null 2>&1 &
+        clock=$!
+        wait $reader; kill $clock
+      fi
+      n=$((n + 1)); shift 2
+    done ) 2>/dev/null &
+  lane=$((lane + 1))
 done
 wait"#;
 
@@ -60,7 +80,7 @@ pub(super) async fn dial<R: Runtime>(
         let made = making.answer(Kind::Container, &request.name, runtime.create_probe(&request));
         let id = made.await?;
         runtime.start(&id).await?;
-        ask(attached, &id, addresses, access).await
+        persistently(addresses, async |some| ask(attached, &id, some, access).await).await
     };
     let answers = asked.await;
     guard.try_undo(&Silent).await;
@@ -74,10 +94,40 @@ pub(super) async fn dial<R: Runtime>(
             port: *port,
             answer: match answers.get(&nth) {
                 Some(said) => who(said),
-                None => Err(format!("no answer for {} s", PATIENCE.as_secs())),
+                None => Err(format!("no answer in {ATTEMPTS} times {} s", PATIENCE.as_secs())),
             },
         })
         .collect())
+}
+
+/// Asks all addresses, and those again that have not answered: a silence may be a busy moment.
+async fn persistently(
+    addresses: &[(String, u16)],
+    ask: impl AsyncFn(&[(String, u16)]) -> Result<BTreeMap<usize, String>>,
+) -> Result<BTreeMap<usize, String>> {
+    let mut answers = BTreeMap::new();
+    for _ in 0..ATTEMPTS {
+        let missing: Vec<usize> = (0..addresses.len())
+            .filter(|nth| !answers.contains_key(nth))
+            .collect();
+        if missing.is_empty() {
+            break;
+        }
+        let some: Vec<_> = missing.iter().map(|nth| addresses[*nth].clone()).collect();
+        let said = ask(&some).await?;
+        answers.extend(
+            said.into_iter()
+                .filter_map(|(nth, said)| Some((*missing.get(nth)?, said))),
+        );
+    }
+    Ok(answers)
+}
+
+/// How long so many addresses may take: each lane goes through its own one after the other, and the engine has to
+/// start the program.
+fn patience(addresses: usize) -> Duration {
+    let rounds = addresses.div_ceil(AT_ONCE) + 1;
+    PATIENCE * u32::try_from(rounds).unwrap_or(u32::MAX)
 }
 
 /// What the addresses said, by their places.
@@ -91,9 +141,8 @@ async fn ask<R: Runtime>(
     let authority = access.authority().map_or("", |_| AUTHORITY);
     let credentials = access.credentials();
     let user = credentials.and_then(|credentials| credentials.user.as_deref());
-    let mut command = ["sh", "-c", ASK, "sh", client, authority, user.unwrap_or_default()]
-        .map(str::to_owned)
-        .to_vec();
+    let mut command = vec!["sh".to_owned(), "-c".to_owned()];
+    command.extend(question(client, authority, user.unwrap_or_default(), PATIENCE));
     for (host, port) in addresses {
         command.extend([host.clone(), port.to_string()]);
     }
@@ -106,7 +155,7 @@ async fn ask<R: Runtime>(
         ..ExecRequest::default()
     };
     let mut session = attached.runtime().exec(id, &request).await?;
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + patience(addresses.len());
     let mut text = Vec::new();
     // What has not answered by then is told so; the container and its clients go.
     while let Ok(Some(piece)) = tokio::time::timeout_at(deadline, session.output.next()).await {
@@ -130,22 +179,26 @@ async fn ask<R: Runtime>(
     Ok(answers)
 }
 
-/// The lines `@PLACE ANSWER`; an answer may go over several lines.
+/// What `sh -c` is given before the addresses.
+fn question(client: &str, authority: &str, user: &str, patience: Duration) -> [String; 7] {
+    let (lanes, seconds) = (AT_ONCE.to_string(), patience.as_secs().to_string());
+    [ASK, "sh", client, authority, user, &lanes, &seconds].map(str::to_owned)
+}
+
+/// The lines `@PLACE ANSWER`. An answer may have several, between which those of others may stand.
 fn answers(text: &str) -> BTreeMap<usize, String> {
     let mut all: BTreeMap<usize, String> = BTreeMap::new();
-    let mut current = None;
-    for line in text.lines() {
-        let begun = line
-            .strip_prefix('@')
-            .and_then(|line| line.split_once(' '))
-            .and_then(|(nth, said)| Some((nth.parse().ok()?, said)));
-        if let Some((nth, said)) = begun {
-            all.insert(nth, said.to_owned());
-            current = Some(nth);
-        } else if let Some(said) = current.and_then(|nth| all.get_mut(&nth)) {
-            said.push_str("; ");
-            said.push_str(line);
-        }
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('@')?.split_once(' '))
+        .filter_map(|(nth, said)| Some((nth.parse::<usize>().ok()?, said)));
+    for (nth, said) in lines {
+        all.entry(nth)
+            .and_modify(|before| {
+                before.push_str("; ");
+                before.push_str(said);
+            })
+            .or_insert_with(|| said.to_owned());
     }
     all
 }
@@ -166,14 +219,83 @@ fn who(said: &str) -> Result<NodeId, String> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use super::*;
+
+    fn addresses(count: u16) -> Vec<(String, u16)> {
+        (0..count)
+            .map(|nth| ("10.0.0.1".to_owned(), 7001 + nth))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn who_has_not_answered_is_asked_again_and_nobody_else() {
+        let asked = AtomicUsize::new(0);
+        // The first address of every question answers, so it takes one question for each.
+        let three = addresses(3);
+        let answers = persistently(&three, async |some| {
+            let nth = asked.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(some.len(), 3 - nth);
+            Ok(BTreeMap::from([(0, some[0].1.to_string())]))
+        });
+        let answers = answers.await.unwrap();
+        assert_eq!(
+            answers.into_values().collect::<Vec<_>>(),
+            ["7001", "7002", "7003"]
+        );
+        let asked = AtomicUsize::new(0);
+        let silent = persistently(&three, async |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Ok(BTreeMap::new())
+        });
+        assert!(silent.await.unwrap().is_empty());
+        assert_eq!(asked.into_inner(), ATTEMPTS);
+        assert_eq!(patience(2), PATIENCE * 2);
+        assert_eq!(patience(AT_ONCE * 4), PATIENCE * 5);
+    }
+
+    /// Says its port, together with how many of its kind are at work; port 7005 hangs.
+    #[cfg(unix)]
+    const CLIENT: &str = r#"#!/bin/sh
+mkdir "$0.$$"; set -- "$4" "$0".*; sleep 0.1
+[ "$1" = 7005 ] && sleep 5
+echo "$1 $(($# - 1))"
+rmdir "$0.$$"
+"#;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_few_are_asked_at_a_time_and_one_that_hangs_stops_nobody() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let client = home.path().join("client");
+        std::fs::write(&client, CLIENT).unwrap();
+        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c");
+        command.args(question(client.to_str().unwrap(), "", "", Duration::from_secs(2)));
+        for (host, port) in addresses(50) {
+            command.args([host, port.to_string()]);
+        }
+        let output = command.output().unwrap();
+        let answers = super::answers(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(answers.len(), 49, "{answers:?}");
+        let at_once = answers.iter().map(|(nth, said)| {
+            let (port, at_once) = said.split_once(' ').unwrap();
+            assert_eq!(port, (7001 + nth).to_string());
+            at_once.parse::<usize>().unwrap()
+        });
+        let most = at_once.max().unwrap();
+        assert!((2..=AT_ONCE).contains(&most), "{most}");
+    }
 
     #[test]
     fn answers_come_in_any_order_and_may_have_several_lines() {
         let id = "07c37dfeb235213a872192d90877d0cd55635b91";
         let text = format!(
-            "@2 Could not connect to Redis at 127.0.0.1:7001: Connection refused\n@0 {id}\n@1 AUTH failed: \
-             WRONGPASS\nNOAUTH Authentication required.\n"
+            "@1 AUTH failed: WRONGPASS\n@2 Could not connect to Redis at 127.0.0.1:7001: Connection refused\n@0 {id}\n\
+             @1 NOAUTH Authentication required.\n"
         );
         let answers = answers(&text);
         assert_eq!(who(&answers[&0]), Ok(NodeId(id.to_owned())));
