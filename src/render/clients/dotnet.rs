@@ -2,13 +2,15 @@
 
 use super::{WHY, Wiring, lines, when};
 
-/// For StackExchange.Redis. Its `Tunnel` may name another place to connect to.
+/// For StackExchange.Redis, which reads `CLUSTER NODES` and follows redirections. Its `Tunnel` may name another place to
+/// connect to.
 pub fn stack_exchange_redis(wiring: &Wiring) -> String {
-    let mapped = !wiring.nat.is_empty();
+    let all = wiring.whole_nat();
+    let mapped = !all.is_empty();
     let nodes = lines(&wiring.nodes, 8, |node| {
         format!("{{ \"{}\", {} }},", node.host, node.port)
     });
-    let nat = lines(&wiring.nat, 8, |(told, dialled)| {
+    let nat = lines(&all, 8, |(told, dialled)| {
         format!(
             "[\"{told}\"] = new IPEndPoint(IPAddress.Parse(\"{}\"), {}),",
             dialled.host, dialled.port

@@ -6,11 +6,11 @@ fn address(node: &Endpoint) -> String {
     format!("{{ host: '{}', port: {} }}", node.host, node.port)
 }
 
-fn nat(wiring: &Wiring, name: &str) -> String {
-    if wiring.nat.is_empty() {
+fn nat(map: &[(Endpoint, Endpoint)], name: &str) -> String {
+    if map.is_empty() {
         return String::new();
     }
-    let pairs = lines(&wiring.nat, 4, |(told, dialled)| {
+    let pairs = lines(map, 4, |(told, dialled)| {
         format!("'{told}': {},", address(dialled))
     });
     format!("  // {WHY}\n  {name}: {{\n{pairs}  }},\n")
@@ -32,7 +32,7 @@ pub fn ioredis(wiring: &Wiring) -> String {
     } else {
         format!("  redisOptions: {{\n{login}  }},\n")
     };
-    let nat = nat(wiring, "natMap");
+    let nat = nat(&wiring.nat, "natMap");
     let options = if login.is_empty() && nat.is_empty() {
         String::new()
     } else {
@@ -45,7 +45,7 @@ pub fn ioredis(wiring: &Wiring) -> String {
     )
 }
 
-/// For node-redis.
+/// For node-redis, which read `CLUSTER NODES` and its addresses in versions that are still about (4.5, in Debian 12).
 pub fn node_redis(wiring: &Wiring) -> String {
     let scheme = if wiring.tls { "rediss" } else { "redis" };
     let nodes = lines(&wiring.nodes, 4, |node| {
@@ -69,6 +69,6 @@ pub fn node_redis(wiring: &Wiring) -> String {
          rootNodes: [\n{nodes}  ],\n{login}{nat}}});\nclient.on('error', (error) => console.error(error));\nawait \
          client.connect();\n",
         file = when(wiring.tls, "import { readFileSync } from 'node:fs';\n\n"),
-        nat = nat(wiring, "nodeAddressMap"),
+        nat = nat(&wiring.whole_nat(), "nodeAddressMap"),
     )
 }

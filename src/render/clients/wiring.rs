@@ -47,6 +47,8 @@ pub struct Wiring {
     pub nodes: Vec<Endpoint>,
     /// What nodes tell, and where it is to be dialled instead; empty where clients can do as they are told.
     pub nat: Vec<(Endpoint, Endpoint)>,
+    /// The same for clients that dial the addresses in `CLUSTER NODES`, which a host name does not change.
+    pub nat_of_nodes: Vec<(Endpoint, Endpoint)>,
     /// Whether the nodes ask for a password.
     pub password: bool,
     /// Whether the nodes speak TLS.
@@ -56,23 +58,43 @@ pub struct Wiring {
 impl Wiring {
     /// For a client that stands there.
     pub fn new(topology: &Topology, vantage: Vantage) -> Self {
-        let pairs: Vec<(Endpoint, Endpoint)> = topology
-            .nodes
-            .iter()
-            .map(|node| {
-                let told = told(topology, node);
-                (told.into(), dialled(topology, node, vantage).into())
-            })
-            .collect();
+        let pairs = |told: fn(&Topology, &Node) -> SocketAddrV4| -> Vec<(Endpoint, Endpoint)> {
+            topology
+                .nodes
+                .iter()
+                .map(|node| {
+                    (
+                        told(topology, node).into(),
+                        dialled(topology, node, vantage).into(),
+                    )
+                })
+                .collect()
+        };
+        let nat = |mut pairs: Vec<(Endpoint, Endpoint)>| {
+            pairs.retain(|(told, dialled)| told != dialled);
+            pairs
+        };
+        let all = pairs(told);
+        // Where the bridge is reached, what stands there is as good as what is told elsewhere.
+        let by_nodes = match vantage {
+            Vantage::Host if topology.surroundings.bridge_reachable => Vec::new(),
+            _ => nat(pairs(told_by_nodes)),
+        };
         Self {
-            nodes: pairs.iter().map(|(_, dialled)| dialled.clone()).collect(),
-            nat: pairs
-                .into_iter()
-                .filter(|(told, dialled)| told != dialled)
-                .collect(),
+            nodes: all.iter().map(|(_, dialled)| dialled.clone()).collect(),
+            nat: nat(all),
+            nat_of_nodes: by_nodes,
             password: topology.spec.password().is_some(),
             tls: topology.spec.tls(),
         }
+    }
+}
+
+impl Wiring {
+    /// For clients that dial the addresses in `CLUSTER NODES`, and follow redirections.
+    pub(super) fn whole_nat(&self) -> Vec<(Endpoint, Endpoint)> {
+        let more = self.nat_of_nodes.iter().filter(|pair| !self.nat.contains(pair));
+        self.nat.iter().chain(more).cloned().collect()
     }
 }
 
@@ -81,6 +103,14 @@ fn told(topology: &Topology, node: &Node) -> SocketAddrV4 {
     match topology.announce {
         Announce::Ip => node.address(),
         Announce::Hostname | Announce::ClientIpv4 => node.host_address(),
+    }
+}
+
+/// What stands in `CLUSTER NODES` before the host name.
+fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
+    match topology.announce {
+        Announce::Ip | Announce::Hostname => node.address(),
+        Announce::ClientIpv4 => node.host_address(),
     }
 }
 
@@ -108,6 +138,35 @@ mod tests {
         let mut place = surroundings(Engine::Valkey, "8.1.1");
         place.bridge_reachable = bridge_reachable;
         Wiring::new(&Topology::new(&spec, &place).unwrap(), vantage)
+    }
+
+    #[test]
+    fn who_reads_the_nodes_addresses_needs_a_map_where_only_a_host_name_leads_to_the_ports() {
+        use AnnounceChoice::{Auto, ClientIpv4, Hostname, Ip};
+        for (announce, reachable, vantage, mapped) in [
+            (Hostname, false, Vantage::Host, true),
+            (Hostname, true, Vantage::Host, false),
+            (Hostname, false, Vantage::Network, false),
+            (Auto, false, Vantage::Host, false),
+            (ClientIpv4, false, Vantage::Host, false),
+            (ClientIpv4, false, Vantage::Network, true),
+            (Ip, false, Vantage::Host, true),
+        ] {
+            let wiring = wiring(announce, reachable, vantage);
+            let case = format!("{announce:?} {reachable} {vantage:?}");
+            assert_eq!(wiring.nat_of_nodes.len(), if mapped { 3 } else { 0 }, "{case}");
+        }
+        let wiring = wiring(Hostname, false, Vantage::Host);
+        let (told, dialled) = &wiring.nat_of_nodes[0];
+        assert_eq!(
+            (told.to_string(), dialled.to_string()),
+            ("10.213.0.2:7001".to_owned(), "127.0.0.1:7001".to_owned())
+        );
+        let code = crate::render::clients::Library::StackExchangeRedis.snippet(&wiring);
+        assert!(
+            code.contains("[\"10.213.0.2:7001\"]") && code.contains("\"127.0.0.1\"), 7001"),
+            "{code}"
+        );
     }
 
     #[test]
