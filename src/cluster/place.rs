@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::host;
 use crate::check::neighbours;
+use crate::check::reach::left_out;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Activity, NetworkDetails, NetworkSeen, Observed, on_network};
 use crate::runtime::{EngineInfo, Runtime};
@@ -238,13 +239,33 @@ impl Reach {
         }
     }
 
-    /// What was decided where the user has left it open, and why, in one line; after the nodes have answered.
-    pub(super) fn decided(&self, topology: &Topology, lessons: &Lessons) -> Option<String> {
-        if topology.spec.announce() != AnnounceChoice::Auto {
-            return None;
-        }
+    /// What was decided, and why, in one line, and whom that leaves out, in another; after the nodes have answered.
+    pub(super) fn decided(&self, topology: &Topology, lessons: &Lessons) -> Vec<String> {
+        let reachable = topology.surroundings.bridge_reachable;
+        let left_out = left_out(topology.announce, reachable, topology.name().as_str());
+        std::iter::once(self.decision(topology, lessons))
+            .chain(left_out)
+            .collect()
+    }
+
+    fn decision(&self, topology: &Topology, lessons: &Lessons) -> String {
         let subnet = topology.surroundings.subnet;
-        Some(match topology.announce {
+        let published = || {
+            let first = topology.nodes.first();
+            first
+                .map(|node| node.host_address().ip().to_string())
+                .unwrap_or_default()
+        };
+        let insisted = topology.spec.announce() != AnnounceChoice::Auto;
+        match topology.announce {
+            Announce::Ip if insisted => {
+                format!("nodes announce their own addresses in {subnet}, as --announce has it")
+            }
+            Announce::Hostname | Announce::ClientIpv4 if insisted => format!(
+                "nodes announce {} by {}, as --announce has it",
+                published(),
+                topology.announce.as_str()
+            ),
             Announce::Ip => format!(
                 "nodes announce their own addresses, because this host reaches them in {subnet}, as containers do"
             ),
@@ -254,17 +275,13 @@ impl Reach {
                 } else {
                     self.why.clone()
                 };
-                let published = topology
-                    .nodes
-                    .first()
-                    .map(|node| node.host_address().ip().to_string());
                 format!(
                     "nodes announce {} by {}, because this host does not reach their own addresses: {why}",
-                    published.unwrap_or_default(),
+                    published(),
                     topology.announce.as_str()
                 )
             }
-        })
+        }
     }
 }
 
@@ -323,7 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn the_decision_is_told_with_its_reason_unless_the_user_has_taken_it() {
+    fn the_decision_is_told_with_its_reason_and_with_whom_it_leaves_out() {
         let told = |choice, reachable, lessons: &Lessons| {
             let spec = ClusterSpec::builder().announce(choice).build().unwrap();
             let mut surroundings = place(Engine::Redis, "8.0.2");
@@ -333,22 +350,33 @@ mod tests {
         };
         let none = Lessons::default();
         assert_eq!(
-            told(AnnounceChoice::Auto, true, &none).unwrap(),
-            "nodes announce their own addresses, because this host reaches them in 10.213.0.0/26, as containers do"
+            told(AnnounceChoice::Auto, true, &none),
+            [
+                "nodes announce their own addresses, because this host reaches them in 10.213.0.0/26, as containers do"
+            ]
         );
+        let hostname = told(AnnounceChoice::Auto, false, &none);
+        assert_eq!(hostname.len(), 2, "{hostname:?}");
         assert_eq!(
-            told(AnnounceChoice::Auto, false, &none).unwrap(),
+            hostname[0],
             "nodes announce 127.0.0.1 by hostname, because this host does not reach their own addresses: it was measured"
         );
+        assert!(hostname[1].contains("--from network") && hostname[1].contains("CLUSTER NODES"));
         let learnt = Lessons {
             bridge_unreachable: true,
             ..Lessons::default()
         };
-        assert!(
-            told(AnnounceChoice::Auto, false, &learnt)
-                .unwrap()
-                .contains("published ports")
+        assert!(told(AnnounceChoice::Auto, false, &learnt)[0].contains("published ports"));
+        let chosen = told(AnnounceChoice::Hostname, true, &none);
+        assert_eq!(chosen.len(), 2, "{chosen:?}");
+        assert_eq!(
+            chosen[0],
+            "nodes announce 127.0.0.1 by hostname, as --announce has it"
         );
-        assert_eq!(told(AnnounceChoice::Hostname, false, &none), None);
+        assert!(chosen[1].contains("--announce ip"), "{chosen:?}");
+        assert_eq!(
+            told(AnnounceChoice::Ip, true, &none),
+            ["nodes announce their own addresses in 10.213.0.0/26, as --announce has it"]
+        );
     }
 }

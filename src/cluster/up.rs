@@ -407,7 +407,7 @@ impl<R: Runtime> Start<'_, R> {
         };
         match executor.bring_up(&plan, &topology).await {
             Ok(outcome) => {
-                if let Some(decided) = reach.decided(&topology, lessons) {
+                for decided in reach.decided(&topology, lessons) {
                     self.observer().observe(&Event::note(decided));
                 }
                 Ok((topology, secrets, outcome))

@@ -79,6 +79,39 @@ impl Family {
     }
 }
 
+/// Whom this way of announcing does not serve, and what to set for them, in a line; `None` where it serves everybody.
+/// Those who are told the bridge's addresses are served where this host reaches these.
+pub(crate) fn left_out(announce: Announce, bridge_reachable: bool, name: &str) -> Option<String> {
+    let mut all: Vec<String> = Vec::new();
+    let without = |place: Place| {
+        Family::ALL
+            .into_iter()
+            .filter(move |one| !one.promised(announce, place))
+    };
+    if without(Place::Network).next().is_some() {
+        let or = if bridge_reachable {
+            ", and with `--announce ip` they need none"
+        } else {
+            ""
+        };
+        all.push(format!(
+            "programs in containers are told an address that leads elsewhere: `rcup env {name} --from network --format \
+             LIBRARY` prints the map that they need{or}"
+        ));
+    }
+    if !bridge_reachable {
+        all.extend(without(Place::Host).map(|family| {
+            format!(
+                "clients on this host that read the addresses in {} ({}) are told what it does not reach: give them the map of \
+                 `rcup env {name} --format stackexchange-redis`, or start a Valkey, which has an address for clients",
+                family.reads(),
+                family.examples()
+            )
+        }));
+    }
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
 /// Whether a family works from a place.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientVerdict {
@@ -97,4 +130,31 @@ pub struct ClientVerdict {
     /// With this map from addresses as they are told to addresses that answer, a client of the family works.
     /// Empty when none is needed, or none would do.
     pub nat_map: BTreeMap<String, String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_is_left_out_is_told_with_what_to_set() {
+        for reachable in [false, true] {
+            assert_eq!(left_out(Announce::Ip, reachable, "a"), None);
+        }
+        let told = |announce, reachable| left_out(announce, reachable, "orders").unwrap();
+        for announce in [Announce::Hostname, Announce::ClientIpv4] {
+            for reachable in [false, true] {
+                let told = told(announce, reachable);
+                assert!(told.contains("`rcup env orders --from network"), "{told}");
+                assert_eq!(told.contains("--announce ip"), reachable, "{told}");
+                // What stands in CLUSTER NODES is an address for clients, or is reached.
+                let readers = announce == Announce::Hostname && !reachable;
+                assert_eq!(
+                    told.contains("CLUSTER NODES (StackExchange.Redis"),
+                    readers,
+                    "{told}"
+                );
+            }
+        }
+    }
 }
