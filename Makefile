@@ -43,6 +43,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
 	scripts/ensure-compose.sh
 	scripts/ensure-python.sh
+	scripts/ensure-node.sh
 	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh

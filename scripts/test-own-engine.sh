@@ -4,7 +4,7 @@
 set -eu
 . "$(dirname "$0")/common.sh"
 
-set -- "${CARGO:-cargo}" test --locked --test it -- --ignored docker::own_engine docker::swarm docker::doctor
+set -- "${CARGO:-cargo}" test --locked --test it -- --ignored docker::own_engine docker::wall docker::swarm docker::doctor
 if [ "$(id -u)" -eq 0 ]; then
     exec "$@"
 elif has sudo && sudo -n true 2>/dev/null; then

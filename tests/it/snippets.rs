@@ -1,5 +1,5 @@
 //! The code that `rcup env` prints, looked at without a cluster: by the tools of its language that are at hand, and
-//! by its structure. `docker/wiring.rs` runs it for Python and Rust.
+//! by its structure. `docker/wiring.rs` runs it for redis-py, redis-rs and node-redis.
 
 use std::process::Command;
 
@@ -23,6 +23,7 @@ fn wirings() -> Vec<Wiring> {
             all.push(Wiring {
                 nodes: nodes.clone(),
                 nat: nat.clone(),
+                nat_of_nodes: Vec::new(),
                 password,
                 tls,
             });
@@ -31,9 +32,22 @@ fn wirings() -> Vec<Wiring> {
     all
 }
 
-/// Whether a program is at hand.
-fn has(program: &str) -> bool {
-    Command::new(program).arg("--version").output().is_ok()
+/// Whether a program is at hand. What is not looked at for want of it is told, whoever captures the output of tests.
+/// `wanted` must be there in continuous integration.
+fn has(program: &str, argument: &str, language: &str, wanted: bool) -> bool {
+    use std::io::Write as _;
+    let found = Command::new(program).arg(argument).output().is_ok();
+    assert!(
+        found || !wanted || std::env::var_os("CI").is_none(),
+        "{program} must be there in continuous integration, or nobody looks at {language}"
+    );
+    if !found {
+        let _ = writeln!(
+            std::io::stderr(),
+            "NOT PARSED: the code in {language}, for want of {program}"
+        );
+    }
+    found
 }
 
 /// What a program says about a file with this text, and whether it was content.
@@ -108,7 +122,7 @@ fn what_opens_is_closed() {
 
 #[test]
 fn javascript_is_javascript_where_node_is_at_hand() {
-    if !has("node") {
+    if !has("node", "--version", "JavaScript", true) {
         return;
     }
     assert!(!ask("node", &["--check"], "client.mjs", "const = 1;").0);
@@ -130,7 +144,7 @@ fn only_names_are_missing(said: &str) -> bool {
 
 #[test]
 fn java_is_java_where_a_compiler_is_at_hand() {
-    if !has("javac") {
+    if !has("javac", "-version", "Java", true) {
         return;
     }
     let wrong = ask(
@@ -152,7 +166,7 @@ fn java_is_java_where_a_compiler_is_at_hand() {
 
 #[test]
 fn go_is_go_where_gofmt_is_at_hand() {
-    if Command::new("gofmt").arg("-h").output().is_err() {
+    if !has("gofmt", "-h", "Go", false) {
         return;
     }
     for wiring in wirings() {

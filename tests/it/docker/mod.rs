@@ -6,6 +6,7 @@ mod bad_luck;
 mod broken;
 mod certificates;
 mod chaos;
+mod clients;
 mod compose;
 mod configuration;
 mod diagnose;
@@ -36,6 +37,7 @@ mod told;
 mod users;
 mod validation;
 mod verify;
+mod wall;
 mod wiring;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,5 @@
-//! What only an engine of its own can show: restarts and deaths of the engine, a full disk, a user that
-//! cannot reach the bridge. The engine runs in a network namespace and on a small memory file system of
+//! What only an engine of its own can show: restarts and deaths of the engine, a full disk; and in `wall.rs`, a user
+//! that cannot reach the bridge. The engine runs in a network namespace and on a small memory file system of
 //! its own, so nothing here touches the machine's engine or its firewall.
 //!
 //! This needs root, `dockerd`, `nsenter` and `ip`. `make test` runs these tests with `sudo` where it must.
@@ -64,17 +64,19 @@ impl OwnEngine {
         };
         engine.enter("ip", &["link", "set", "lo", "up"]);
         engine.boot();
-        let archive = engine.path("image.tar");
-        run("docker", &["save", "-o", &archive, image]);
-        run(
-            "docker",
-            &["-H", &engine.endpoint(), "load", "-q", "-i", &archive],
-        );
-        fs::remove_file(archive).unwrap();
+        engine.load(image);
         engine
     }
 
-    fn path(&self, file: &str) -> String {
+    /// Brings it another image.
+    pub fn load(&self, image: &str) {
+        let archive = self.path("image.tar");
+        run("docker", &["save", "-o", &archive, image]);
+        run("docker", &["-H", &self.endpoint(), "load", "-q", "-i", &archive]);
+        fs::remove_file(archive).unwrap();
+    }
+
+    pub fn path(&self, file: &str) -> String {
         self.dir.join(file).to_str().unwrap().to_owned()
     }
 
@@ -88,7 +90,7 @@ impl OwnEngine {
     }
 
     /// A program in the engine's network.
-    fn inside(&self, program: &str) -> Command {
+    pub fn inside(&self, program: &str) -> Command {
         let mut command = Command::new("nsenter");
         command
             .arg(format!("--net=/var/run/netns/{}", self.name))
@@ -96,7 +98,7 @@ impl OwnEngine {
         command
     }
 
-    fn enter(&self, program: &str, arguments: &[&str]) {
+    pub fn enter(&self, program: &str, arguments: &[&str]) {
         let output = self.inside(program).args(arguments).output().unwrap();
         assert!(
             output.status.success(),
@@ -211,7 +213,7 @@ impl OwnEngine {
     }
 
     /// What the engine has of rcup, by name.
-    fn remains(&self) -> String {
+    pub fn remains(&self) -> String {
         let list = |what: &[&str]| {
             let endpoint = self.endpoint();
             let mut arguments = vec!["-H", endpoint.as_str()];
@@ -269,7 +271,7 @@ impl Drop for OwnEngine {
     }
 }
 
-fn told(output: &Output) -> String {
+pub fn told(output: &Output) -> String {
     format!(
         "{}\n{}{}",
         output.status,
@@ -390,72 +392,6 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     }
     engine.rcup_ok(&["up", "--image", &image]);
     engine.rcup_ok(&["down"]);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "needs root and an engine of its own: `make test` runs it"]
-async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
-    let _one = ONE.lock().await;
-    let image = any_image().await;
-    let engine = OwnEngine::start("wall", 600, &image);
-    // The bridge's gateway is this host's own address, but a firewall keeps this one user from the nodes:
-    // so it is with some VPNs, and what is measured must win over what was guessed.
-    engine.enter(
-        "iptables",
-        &[
-            "-A",
-            "OUTPUT",
-            "-d",
-            "10.213.0.0/16",
-            "-m",
-            "owner",
-            "--uid-owner",
-            "65534",
-            "-j",
-            "DROP",
-        ],
-    );
-    run("chmod", &["666", &engine.path("d.sock")]);
-    run(
-        "chmod",
-        &[
-            "777",
-            engine.dir.to_str().unwrap(),
-            engine.run_dir().to_str().unwrap(),
-        ],
-    );
-    let as_nobody = |arguments: &[&str]| {
-        let mut command = engine.inside("setpriv");
-        command
-            .args([
-                "--reuid",
-                "65534",
-                "--regid",
-                "65534",
-                "--clear-groups",
-                env!("CARGO_BIN_EXE_rcup"),
-            ])
-            .args(arguments)
-            .env("DOCKER_HOST", engine.endpoint())
-            .env("XDG_RUNTIME_DIR", engine.run_dir())
-            .output()
-            .unwrap()
-    };
-    let output = as_nobody(&["up", "--image", &image, "--output", "json"]);
-    assert!(output.status.success(), "{}", told(&output));
-    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["announce"], "hostname");
-    assert!(
-        report["nodes"][0]["advertised"]
-            .as_str()
-            .unwrap()
-            .starts_with("127.0.0.1:")
-    );
-    let output = as_nobody(&["validate"]);
-    assert!(output.status.success(), "{}", told(&output));
-    let output = as_nobody(&["down"]);
-    assert!(output.status.success(), "{}", told(&output));
-    assert_eq!(engine.remains(), "");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

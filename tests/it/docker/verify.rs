@@ -11,7 +11,7 @@ use rcup::topology::Announce;
 use rcup::{Cluster, ClusterSpec};
 use serde_json::Value;
 
-use super::{Name, connect, docker, images, turn, up};
+use super::{Name, connect_as_client, docker, images, turn, up};
 use crate::schemas::assert_valid;
 
 async fn verified(name: &Name, place: Option<Place>) -> Verification {
@@ -34,8 +34,8 @@ fn of(told: &Verification, family: Family, place: Place) -> &ClientVerdict {
 async fn assert_untouched(name: &Name, cluster: &Cluster) {
     let seen = docker().observe(&Scope::Cluster(name.0.clone())).await.unwrap();
     assert!(seen.probes.is_empty(), "{:#?}", seen.probes);
-    for node in &cluster.report().nodes {
-        let mut connection = connect(&node.host_address).await;
+    for url in &cluster.urls() {
+        let mut connection = connect_as_client(cluster, url).await;
         let nodes: String = redis::cmd("CLUSTER")
             .arg("NODES")
             .query_async(&mut connection)
@@ -45,16 +45,18 @@ async fn assert_untouched(name: &Name, cluster: &Cluster) {
     }
 }
 
-async fn works(image: &str, announce: AnnounceChoice, expected: Announce) {
+async fn works(image: &str, announce: AnnounceChoice, locked: bool, expected: Announce) {
     let _turn = turn().await;
     let name = Name::new("verify");
-    let spec = ClusterSpec::builder()
+    let mut spec = ClusterSpec::builder()
         .name(name.0.clone())
         .image(image)
         .announce(announce)
-        .build()
-        .unwrap();
-    let cluster = up(&spec).await;
+        .tls(locked);
+    if locked {
+        spec = spec.password(rcup::spec::Password::Any);
+    }
+    let cluster = up(&spec.build().unwrap()).await;
     let told = verified(&name, None).await;
     assert!(told.passed, "{told:#?}");
     assert_eq!(
@@ -102,22 +104,24 @@ async fn works(image: &str, announce: AnnounceChoice, expected: Announce) {
 }
 
 macro_rules! works {
-    ($($test:ident: $image:literal $choice:ident gives $announce:ident;)*) => {
+    ($($test:ident: $image:literal $choice:ident $locked:literal gives $announce:ident;)*) => {
         $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
         async fn $test() {
-            works(&images().await[$image], AnnounceChoice::$choice, Announce::$announce).await;
+            works(&images().await[$image], AnnounceChoice::$choice, $locked, Announce::$announce).await;
         })*
     };
 }
 
 works! {
-    redis_7_by_address: 0 Auto gives Ip;
-    redis_7_by_name: 0 Hostname gives Hostname;
-    redis_8_by_address: 1 Ip gives Ip;
-    redis_8_by_name: 1 Hostname gives Hostname;
-    valkey_8_by_address: 2 Auto gives Ip;
-    valkey_8_by_name: 2 Hostname gives Hostname;
-    valkey_8_by_an_address_for_clients: 2 ClientIpv4 gives ClientIpv4;
+    redis_7_by_address: 0 Auto false gives Ip;
+    redis_7_by_name: 0 Hostname false gives Hostname;
+    redis_8_by_address: 1 Ip false gives Ip;
+    redis_8_by_name: 1 Hostname false gives Hostname;
+    valkey_8_by_address: 2 Auto false gives Ip;
+    valkey_8_by_name: 2 Hostname false gives Hostname;
+    valkey_8_by_an_address_for_clients: 2 ClientIpv4 false gives ClientIpv4;
+    redis_7_by_name_over_tls: 0 Hostname true gives Hostname;
+    valkey_8_by_an_address_for_clients_over_tls: 2 ClientIpv4 true gives ClientIpv4;
 }
 
 fn rcup(arguments: &[&str]) -> std::process::Output {

@@ -1,9 +1,9 @@
 //! `rcup env`: the code that it prints connects, and dials what it shall dial.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use rcup::spec::{AnnounceChoice, ClusterSpecBuilder, Password, Secret};
@@ -15,13 +15,13 @@ use super::{Name, any_image, image, python, turn, up};
 const ODD: &str = "o'd d $p%a#s:s@/é";
 
 /// What `rcup env` prints, and the directory where it puts a certificate.
-struct Env {
+pub struct Env {
     home: tempfile::TempDir,
     name: String,
 }
 
 impl Env {
-    fn of(name: &Name) -> Self {
+    pub fn of(name: &Name) -> Self {
         Self {
             home: tempfile::tempdir().unwrap(),
             name: name.0.to_string(),
@@ -38,7 +38,22 @@ impl Env {
         command
     }
 
-    fn print(&self, arguments: &[&str]) -> String {
+    /// The directory with the certificate.
+    pub fn home(&self) -> &str {
+        self.home.path().to_str().unwrap()
+    }
+
+    /// The cluster's network.
+    pub fn network(&self) -> String {
+        format!("rcup-{}", self.name)
+    }
+
+    /// The settings of a program that runs there.
+    pub fn settings(&self, from: &str) -> BTreeMap<String, String> {
+        serde_json::from_str(&self.print(&["--format", "json", "--from", from])).unwrap()
+    }
+
+    pub fn print(&self, arguments: &[&str]) -> String {
         let output = self.command(arguments).output().unwrap();
         assert!(output.status.success(), "{}", said(&output));
         String::from_utf8(output.stdout).unwrap()
@@ -46,10 +61,8 @@ impl Env {
 
     /// Runs a program with the settings of the cluster. Its sockets are looked at when it says that it is done.
     fn run(&self, command: &mut Command) -> BTreeSet<SocketAddrV4> {
-        let settings: std::collections::BTreeMap<String, String> =
-            serde_json::from_str(&self.print(&["--format", "json"])).unwrap();
         let mut child = command
-            .envs(settings)
+            .envs(self.settings("host"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -105,7 +118,7 @@ fn connections(pid: u32) -> BTreeSet<SocketAddrV4> {
         .collect()
 }
 
-const IN_PYTHON: &str = r#"
+pub const IN_PYTHON: &str = r#"
 for n in range(2000):
     client.set(f"python:{n}", n)
 assert [int(client.get(f"python:{n}")) for n in range(2000)] == list(range(2000))
@@ -118,7 +131,7 @@ fn in_python(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     env.run(Command::new(python()).args(["-c", &(snippet + IN_PYTHON)]))
 }
 
-const IN_RUST: &str = r#"
+pub const IN_RUST: &str = r#"
 fn main() {
     use std::io::Read as _;
     let client = client().unwrap();
@@ -133,10 +146,15 @@ fn main() {
 }
 "#;
 
-/// Compiles what is printed against the crate as it was compiled for this very test, and runs it.
+/// Compiles what is printed, and runs it.
 fn in_rust(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     let source = env.print(&["--format", "redis-rs", "--from", from]) + IN_RUST;
-    let (file, program) = (env.home.path().join("client.rs"), env.home.path().join("client"));
+    env.run(&mut Command::new(compiled(&source, env.home.path())))
+}
+
+/// A program of this source, compiled into a directory against the crate as it was compiled for this very test.
+pub fn compiled(source: &str, home: &Path) -> PathBuf {
+    let (file, program) = (home.join("client.rs"), home.join("client"));
     std::fs::write(&file, source).unwrap();
     let this = std::env::current_exe().unwrap();
     let built = this.parent().unwrap();
@@ -163,11 +181,36 @@ fn in_rust(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
             .output()
             .unwrap();
         if output.status.success() {
-            return env.run(&mut Command::new(&program));
+            return program;
         }
         complaints += &said(&output);
     }
     panic!("{complaints}");
+}
+
+const IN_NODE: &str = r"
+for (let n = 0; n < 2000; n++) await client.set(`node:${n}`, String(n));
+for (let n = 0; n < 2000; n++) {
+  const read = await client.get(`node:${n}`);
+  if (read !== String(n)) throw new Error(`${n}: ${read}`);
+}
+console.log('done');
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
+";
+
+/// node-redis, where `scripts/ensure-node.sh` has put it.
+fn in_node(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
+    let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/node");
+    assert!(
+        home.join("node_modules/redis").exists(),
+        "there is no node-redis: make it with scripts/ensure-node.sh"
+    );
+    let code = env.print(&["--format", "node-redis", "--from", from]) + IN_NODE;
+    let mut command = Command::new("node");
+    // Debian's modules find each other in their own place alone.
+    command.current_dir(home).env("NODE_PATH", "/usr/share/nodejs");
+    env.run(command.args(["--input-type=module", "-e", &code]))
 }
 
 /// Every node of the report at this kind of address.
@@ -187,7 +230,7 @@ fn spec(name: &Name, image: &str) -> ClusterSpecBuilder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_and_rust_connect_as_they_are_told() {
+async fn python_rust_and_node_connect_as_they_are_told() {
     let _turn = turn().await;
     let name = Name::new("wiring");
     let cluster = up(&spec(&name, &any_image().await).build().unwrap()).await;
@@ -195,6 +238,7 @@ async fn python_and_rust_connect_as_they_are_told() {
     let nodes = at(&cluster, |node| &node.advertised);
     assert_eq!(in_python(&env, "host"), nodes);
     assert_eq!(in_rust(&env, "host"), nodes);
+    assert_eq!(in_node(&env, "host"), nodes);
     drop(cluster);
     name.assert_gone().await;
 }
@@ -215,6 +259,10 @@ async fn mapped(image: &str, announce: AnnounceChoice) {
     ] {
         assert_eq!(in_python(&env, from), nodes, "from {from}");
         assert_eq!(in_rust(&env, from), nodes, "from {from}");
+        // Versions that dial what stands in CLUSTER NODES come to the bridge, which this host reaches.
+        let dialled = in_node(&env, from);
+        let bridge = at(&cluster, |node| &node.address);
+        assert!(dialled == nodes || dialled == bridge, "from {from}: {dialled:?}");
     }
     for format in [
         "docker",
@@ -241,12 +289,12 @@ async fn mapped(image: &str, announce: AnnounceChoice) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_and_rust_go_by_the_map_on_redis() {
+async fn python_rust_and_node_go_by_the_map_on_redis() {
     mapped(&any_image().await, AnnounceChoice::Hostname).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn python_and_rust_go_by_the_map_on_valkey() {
+async fn python_rust_and_node_go_by_the_map_on_valkey() {
     mapped(
         &image(rcup::spec::Engine::Valkey, 8, 1).await,
         AnnounceChoice::ClientIpv4,
