@@ -47,7 +47,7 @@ impl Project {
         let file = compose(topology).unwrap();
         std::fs::write(directory.path().join(COMPOSE_FILE), file.contents).unwrap();
         Self {
-            tool: tool(),
+            tool: tool(topology),
             directory,
         }
     }
@@ -109,9 +109,16 @@ impl Project {
     }
 }
 
-/// The tool at hand.
-fn tool() -> Vec<&'static str> {
-    let all = [&["docker", "compose"][..], &["docker-compose"]];
+/// Compose v2 where it is, as a plugin or by itself; docker-compose 1.29 for some shapes, as long as it is to be had.
+fn tool(topology: &Topology) -> Vec<&'static str> {
+    let fetched = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compose/docker-compose");
+    let second = [&["docker", "compose"][..], &[fetched], &["docker-compose"]];
+    let first = [&["docker-compose"][..], &[fetched]];
+    let all = if topology.spec.masters() == 3 {
+        &second[..]
+    } else {
+        &first[..]
+    };
     let answers = |tool: &&&[&str]| {
         let mut command = Command::new(tool[0]);
         let output = command.args(&tool[1..]).arg("version").output();
