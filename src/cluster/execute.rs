@@ -1,13 +1,12 @@
 //! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use futures_util::stream;
+use futures_util::stream::FuturesUnordered;
 use futures_util::{FutureExt as _, StreamExt as _};
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +14,7 @@ use super::form::{form, hand_back};
 use super::link::{Links, Started, gather};
 use super::lock::Lock;
 use super::making::{Kind, Making};
+use super::phases::{Phases, Timings};
 use super::prove::prove;
 use super::settings::Settings;
 use crate::check::{Answer, Check, Roles};
@@ -25,15 +25,16 @@ use crate::redis::Access;
 use crate::runtime::Runtime;
 use crate::topology::Topology;
 
-/// How many containers are created, started or removed at the same time. Measured: the engine does most of
-/// such work one after the other anyway, and more requests than this only make each of them wait longer.
+/// How many containers are created or removed at the same time. Measured: the engine does most of such work
+/// one after the other anyway, and more requests than this only make each of them wait longer.
 const SIDE_BY_SIDE: usize = 4;
+
+/// How many containers are started at the same time. A start waits for processes of its own most of the time,
+/// so more of them go side by side; but what is under way must be waited for when the whole is interrupted.
+const STARTS: usize = 8;
 
 /// How long the calls under way may take to end after a failure or a cancellation.
 const GRACE: Duration = Duration::from_secs(15);
-
-/// How long each phase took.
-pub type Timings = BTreeMap<Phase, Duration>;
 
 /// What carries out plans.
 pub(super) struct Executor<'a, R> {
@@ -75,29 +76,15 @@ impl<R: Runtime> Executor<'_, R> {
 
     async fn run(&self, plan: &Plan, topology: Option<&Topology>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
-        for phase in phases(plan) {
-            let begun = Instant::now();
-            // A phase whose steps run beside those of an earlier one has had its turn by then.
-            let stages: Vec<Vec<&Step>> = plan
-                .stages
-                .iter()
-                .filter(|stage| stage.first().is_some_and(|planned| planned.step.phase() == phase))
-                .map(|stage| stage.iter().map(|planned| &planned.step).collect())
-                .collect();
-            if stages.is_empty() {
-                continue;
-            }
-            let of_phase = |stage: &Vec<&Step>| stage.iter().filter(|step| step.phase() == phase).count();
-            let units = stages.iter().map(of_phase).max().unwrap_or_default();
-            self.observer.observe(&Event::PhaseStarted { phase, units });
-            for stage in stages {
-                self.stage(phase, &stage, topology, &mut outcome).boxed().await?;
-            }
-            if let Entry::Vacant(entry) = outcome.timings.entry(phase) {
-                let took = *entry.insert(begun.elapsed());
-                self.observer.observe(&Event::finished(phase, took));
-            }
+        let phases = Phases::of(plan, self.observer);
+        for stage in &plan.stages {
+            let steps: Vec<&Step> = stage.iter().map(|planned| &planned.step).collect();
+            phases.stage(&steps);
+            self.stage(&steps, topology, &phases, &mut outcome)
+                .boxed()
+                .await?;
         }
+        outcome.timings = phases.end();
         Ok(outcome)
     }
 
@@ -105,9 +92,9 @@ impl<R: Runtime> Executor<'_, R> {
     /// nodes. The latter leaves nothing half made, so it is dropped when the others fail.
     async fn stage(
         &self,
-        phase: Phase,
         steps: &[&Step],
         topology: Option<&Topology>,
+        phases: &Phases<'_>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         let (waits, effects): (Vec<&Step>, Vec<&Step>) = steps.iter().partition(|step| step.waits());
@@ -117,7 +104,7 @@ impl<R: Runtime> Executor<'_, R> {
             _ => None,
         }));
         let effects = async {
-            let result = self.effects(phase, &effects, &started, &failed).await;
+            let result = self.effects(&effects, phases, &started, &failed).await;
             if result.is_err() {
                 failed.cancel();
             }
@@ -129,7 +116,7 @@ impl<R: Runtime> Executor<'_, R> {
                 let waited = tokio::select! {
                     biased;
                     () = failed.cancelled() => break,
-                    waited = self.wait(step, topology, &started, outcome) => waited,
+                    waited = self.wait(step, topology, &started, phases, outcome) => waited,
                 };
                 if waited.is_err() {
                     failed.cancel();
@@ -143,39 +130,41 @@ impl<R: Runtime> Executor<'_, R> {
         waits.and(effects)
     }
 
-    /// Runs the steps of one stage side by side. After the first failure no further step is begun, but
-    /// those under way are seen to their end: an engine that is left in the middle of making a container
-    /// makes it all the same, after whoever would have removed it has looked. An engine that does not answer
-    /// is not waited for any longer than [`GRACE`].
+    /// Runs the steps of one stage side by side; a container is started once it is made. After the first
+    /// failure no further step is begun, but those under way are seen to their end: an engine that is left in
+    /// the middle of making a container makes it all the same, after whoever would have removed it has
+    /// looked. An engine that does not answer is not waited for any longer than [`GRACE`].
     async fn effects(
         &self,
-        phase: Phase,
         steps: &[&Step],
+        phases: &Phases<'_>,
         started: &Started,
         stopping: &CancellationToken,
     ) -> Result<()> {
-        let done = &AtomicUsize::new(0);
-        // A vector, because a lazy iterator would keep the whole start from being sent to another thread.
-        let all: Vec<_> = steps
-            .iter()
-            .map(|step: &&Step| async move {
-                if stopping.is_cancelled() {
-                    return Ok(());
+        let (others, starts) = (&Semaphore::new(SIDE_BY_SIDE), &Semaphore::new(STARTS));
+        let mut running: FuturesUnordered<_> = chains(steps)
+            .into_iter()
+            .map(|chain| async move {
+                for step in chain {
+                    let turns = if matches!(step, Step::StartNode { .. }) {
+                        starts
+                    } else {
+                        others
+                    };
+                    let turn = turns.acquire().await;
+                    if stopping.is_cancelled() {
+                        return Ok(());
+                    }
+                    self.effect(step).boxed().await?;
+                    drop(turn);
+                    if let Step::StartNode { name } = step {
+                        started.tell(name);
+                    }
+                    phases.done(step);
                 }
-                self.effect(step).boxed().await?;
-                if let Step::StartNode { name } = step {
-                    started.tell(name);
-                }
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                self.observer.observe(&Event::Progress {
-                    phase,
-                    done,
-                    units: steps.len(),
-                });
                 Ok(())
             })
             .collect();
-        let mut running = stream::iter(all).buffer_unordered(SIDE_BY_SIDE);
         let failure = loop {
             let next = tokio::select! {
                 biased;
@@ -213,12 +202,13 @@ impl<R: Runtime> Executor<'_, R> {
         step: &Step,
         topology: &Topology,
         started: &Started,
+        phases: &Phases<'_>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         tokio::select! {
             biased;
             () = self.cancel.cancelled() => Err(interrupted()),
-            result = self.waiting(step, topology, started, outcome) => result,
+            result = self.waiting(step, topology, started, phases, outcome) => result,
         }
     }
 
@@ -227,6 +217,7 @@ impl<R: Runtime> Executor<'_, R> {
         step: &Step,
         topology: &Topology,
         started: &Started,
+        phases: &Phases<'_>,
         outcome: &mut Outcome,
     ) -> Result<()> {
         match step {
@@ -236,19 +227,7 @@ impl<R: Runtime> Executor<'_, R> {
                 return Ok(());
             }
             Step::Form(_) => {
-                let begun = Instant::now();
-                let all_answer = Mutex::new(begun);
-                let arrived = || {
-                    if let Ok(mut at) = all_answer.lock() {
-                        *at = Instant::now();
-                    }
-                    self.observer
-                        .observe(&Event::finished(Phase::Start, begun.elapsed()));
-                    self.observer.observe(&Event::PhaseStarted {
-                        phase: Phase::Form,
-                        units: 0,
-                    });
-                };
+                let arrived = || phases.begin(Phase::Form);
                 let formed = form(
                     self.runtime,
                     topology,
@@ -258,11 +237,6 @@ impl<R: Runtime> Executor<'_, R> {
                     &arrived,
                 );
                 outcome.links = Some(formed.await?);
-                let arrived = all_answer.into_inner().unwrap_or(begun);
-                outcome.timings.insert(Phase::Start, arrived - begun);
-                outcome.timings.insert(Phase::Form, arrived.elapsed());
-                self.observer
-                    .observe(&Event::finished(Phase::Form, arrived.elapsed()));
                 return Ok(());
             }
             _ => {}
@@ -347,14 +321,21 @@ pub(super) fn overdue() -> Error {
     .hint("Give it more time with --timeout.")
 }
 
-/// The phases of a plan in their order.
-fn phases(plan: &Plan) -> Vec<Phase> {
-    let mut phases = Vec::new();
-    for planned in plan.steps() {
-        let phase = planned.step.phase();
-        if !phases.contains(&phase) {
-            phases.push(phase);
+/// The steps that wait for each other: a container is started once it is made. Chains run side by side.
+fn chains<'a>(steps: &[&'a Step]) -> Vec<Vec<&'a Step>> {
+    let mut chains: Vec<Vec<&Step>> = Vec::new();
+    let mut making = HashMap::new();
+    for step in steps {
+        match step {
+            Step::CreateNode(request) => {
+                making.insert(request.name.as_str(), chains.len());
+                chains.push(vec![step]);
+            }
+            Step::StartNode { name } if let Some(chain) = making.get(name.as_str()) => {
+                chains[*chain].push(step);
+            }
+            _ => chains.push(vec![step]),
         }
     }
-    phases
+    chains
 }

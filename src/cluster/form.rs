@@ -64,9 +64,9 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     let replicas = try_join_all(topology.replicas().map(|node| async {
         let link = links.to(node.index);
         follows(topology, link, node, deadline).await?;
-        settle(link, &settings).await?;
-        announce(topology, link, deadline).await?;
-        confirm(link, &settings).await
+        // While the clock is still quick, and the timeout still says that this is not finished.
+        tell(topology, link, &settings[0].forming, deadline).await?;
+        settle(link, &settings).await
     }));
     tokio::try_join!(masters, replicas).map(drop)
 }
@@ -134,6 +134,12 @@ async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result
 /// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
 /// within half the node timeout.
 pub(super) async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
+    let settled = topology.spec.node_timeout().as_millis().to_string();
+    tell(topology, link, &settled, deadline).await
+}
+
+/// The same, after which the node has the timeout `lasting`, in milliseconds.
+async fn tell(topology: &Topology, link: &NodeConnection, lasting: &str, deadline: Instant) -> Result<()> {
     link.set(NODE_TIMEOUT, IMPATIENT).await?;
     let begun = link.clock().await?;
     let what = format!("{} has told all others its role", link.address());
@@ -151,8 +157,7 @@ pub(super) async fn announce(topology: &Topology, link: &NodeConnection, deadlin
         })
     })
     .await;
-    let settled = topology.spec.node_timeout().as_millis().to_string();
-    link.set(NODE_TIMEOUT, &settled).await?;
+    link.set(NODE_TIMEOUT, lasting).await?;
     told
 }
 
@@ -306,15 +311,12 @@ async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a node still has the settings that it has only while its cluster is formed.
+/// Whether a node still has the timeout that it has only while its cluster is formed. Other settings that differ
+/// meanwhile prove nothing: a user may have set them to the same.
 pub(super) async fn is_forming(topology: &Topology, link: &NodeConnection) -> Result<bool> {
-    for setting in temporary(topology) {
-        let is = link.configured(setting.name).await?;
-        if is == setting.forming || (setting.name == NODE_TIMEOUT && is == IMPATIENT) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    let is = link.configured(NODE_TIMEOUT).await?;
+    let mut settings = temporary(topology).into_iter();
+    Ok(is == IMPATIENT || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
 }
 
 /// The first failed check in one line.

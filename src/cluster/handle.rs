@@ -8,13 +8,14 @@ use tokio::sync::OnceCell;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::execute::{Outcome, Timings};
+use super::execute::Outcome;
 use super::guard::{Clearing, Guard, Removed, clear};
 use super::keep::keep;
 use super::link::reachable;
 use super::lock::lock;
 use super::made;
 use super::options::UpOptions;
+use super::phases::Timings;
 use super::pool::reuse;
 use super::report::{Report, State};
 use super::secrets;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::execute::Timings;
+use super::phases::Timings;
 use crate::check::{Answer, NodeLine};
 use crate::plan::{Activity, ContainerSeen};
 use crate::topology::{Announce, Node, NodeId, Role, SlotRange, Topology};

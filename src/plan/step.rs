@@ -144,7 +144,8 @@ pub struct Planned {
     pub cause: String,
 }
 
-/// Stages in their order. The steps of one stage run side by side; the next stage begins when all are done.
+/// Stages in their order. The steps of one stage run side by side, except that a container is started once it is
+/// made; the next stage begins when all are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The stages, none of them empty.

@@ -310,17 +310,14 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
         name: carrier,
     };
     let remove = (remove, "the files are in place".to_owned());
-    plan.stage(nodes.iter().map(|node| creation(topology, node)).chain([remove]));
     let why = match topology.formation {
         Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
         Formation::Commands => "the nodes boot empty".to_owned(),
     };
-    plan.stage(
-        nodes
-            .iter()
-            .map(start)
-            .chain([(Step::Form(topology.formation), why)]),
-    );
+    let creations = nodes.iter().map(|node| creation(topology, node));
+    let starts = nodes.iter().map(start).chain([remove]);
+    let form = (Step::Form(topology.formation), why);
+    plan.stage(creations.chain(starts).chain([form]));
     plan.stage([(Step::Prove, "ready means ready".to_owned())]);
     plan
 }
@@ -341,8 +338,11 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     }
     let gone = |name: &str| lost_network || !ours.containers.iter().any(|container| container.name == name);
     let nodes = || topology.nodes.iter().filter(|node| gone(&node.name));
-    plan.stage(nodes().map(|node| creation(topology, node)));
-    plan.stage(nodes().map(start));
+    plan.stage(
+        nodes()
+            .map(|node| creation(topology, node))
+            .chain(nodes().map(start)),
+    );
     plan
 }
 
@@ -367,7 +367,7 @@ fn creation(topology: &Topology, node: &Node) -> (Step, String) {
 
 fn start(node: &Node) -> (Step, String) {
     let name = node.name.clone();
-    let cause = "all containers exist, and starting them is the cost".to_owned();
+    let cause = "starting it is what takes long, so it begins as soon as the container is made".to_owned();
     (Step::StartNode { name }, cause)
 }
 

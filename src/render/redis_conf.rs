@@ -89,7 +89,8 @@ mod tests {
             settled,
             [
                 ("cluster-node-timeout", "5000".to_owned()),
-                ("repl-diskless-sync-delay", "5".to_owned())
+                ("repl-diskless-sync-delay", "5".to_owned()),
+                ("hz", "10".to_owned())
             ]
         );
     }

@@ -13,6 +13,17 @@ pub const NODE_TIMEOUT: &str = "cluster-node-timeout";
 /// The directive that decides how long a full copy waits for further replicas.
 const SYNC_DELAY: &str = "repl-diskless-sync-delay";
 
+/// The directive that says how often a second a server looks after its cluster, among other things.
+const TICKS: &str = "hz";
+
+/// Its value while the cluster is formed. The bus makes links and tells news on the ticks of `clusterCron`,
+/// which a server calls every `100 / (1000 / hz)` rounds of its clock, in whole numbers: every 100 ms with
+/// most values, and every round, that is every 52 ms, with this one.
+const FAST_TICKS: &str = "19";
+
+/// Redis's own value, and Valkey's.
+const OWN_TICKS: &str = "10";
+
 /// The configuration of a node once the cluster stands.
 pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     let spec = &topology.spec;
@@ -48,7 +59,7 @@ pub struct Temporary {
     pub settled: String,
 }
 
-/// What differs while the cluster is formed.
+/// What differs while the cluster is formed: the clock is quick in either way.
 ///
 /// The seeded way must not take a node that starts late for a failed one, so its node timeout is long;
 /// the plain way waits for the rejoin delay, which Redis derives from the node timeout, so there it is
@@ -66,20 +77,31 @@ pub fn temporary(topology: &Topology) -> Vec<Temporary> {
         forming: forming.to_string(),
         settled: settled.to_string(),
     }];
-    let delay = topology
-        .nodes
-        .first()
-        .and_then(|node| {
-            let of_first = settings(topology, node);
-            of_first.into_iter().find(|setting| setting.name == SYNC_DELAY)
-        })
-        .map_or_else(|| "0".to_owned(), |setting| setting.value);
-    if delay != "0" {
-        all.push(Temporary {
-            name: SYNC_DELAY,
-            forming: "0".to_owned(),
-            settled: delay,
-        });
-    }
+    let of_first = topology.nodes.first().map(|node| settings(topology, node));
+    let value = |name: &str| {
+        let mut settings = of_first.iter().flatten();
+        settings
+            .find(|setting| setting.name == name)
+            .map(|setting| setting.value.clone())
+    };
+    let mut differs = |name, forming: &str, settled: String| {
+        if settled != forming {
+            all.push(Temporary {
+                name,
+                forming: forming.to_owned(),
+                settled,
+            });
+        }
+    };
+    differs(
+        SYNC_DELAY,
+        "0",
+        value(SYNC_DELAY).unwrap_or_else(|| "0".to_owned()),
+    );
+    differs(
+        TICKS,
+        FAST_TICKS,
+        value(TICKS).unwrap_or_else(|| OWN_TICKS.to_owned()),
+    );
     all
 }
