@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -142,10 +143,18 @@ impl<R: Runtime> Executor<'_, R> {
         stopping: &CancellationToken,
     ) -> Result<()> {
         let (others, starts) = (&Semaphore::new(SIDE_BY_SIDE), &Semaphore::new(STARTS));
+        let to_make = steps.iter().filter(|step| creates(step)).count();
+        let (made, all_made) = (&AtomicUsize::new(0), &CancellationToken::new());
         let mut running: FuturesUnordered<_> = chains(steps)
             .into_iter()
             .map(|chain| async move {
                 for step in chain {
+                    if to_make > 0 && matches!(step, Step::RemoveContainer { .. }) {
+                        tokio::select! {
+                            () = all_made.cancelled() => {}
+                            () = stopping.cancelled() => return Ok(()),
+                        }
+                    }
                     let turns = if matches!(step, Step::StartNode { .. }) {
                         starts
                     } else {
@@ -159,6 +168,9 @@ impl<R: Runtime> Executor<'_, R> {
                     drop(turn);
                     if let Step::StartNode { name } = step {
                         started.tell(name);
+                    }
+                    if creates(step) && made.fetch_add(1, Ordering::Relaxed) + 1 == to_make {
+                        all_made.cancel();
                     }
                     phases.done(step);
                 }
@@ -319,6 +331,10 @@ pub(super) fn overdue() -> Error {
         "the deadline passed before the cluster was ready",
     )
     .hint("Give it more time with --timeout.")
+}
+
+fn creates(step: &Step) -> bool {
+    matches!(step, Step::CreateNode(_))
 }
 
 /// The steps that wait for each other: a container is started once it is made. Chains run side by side.

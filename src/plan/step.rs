@@ -145,7 +145,8 @@ pub struct Planned {
 }
 
 /// Stages in their order. The steps of one stage run side by side, except that a container is started once it is
-/// made; the next stage begins when all are done.
+/// made, and what is removed in a stage that makes containers goes once all are made. The next stage begins
+/// when all are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The stages, none of them empty.

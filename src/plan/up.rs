@@ -45,7 +45,13 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
         .containers
         .iter()
         .all(|container| container.activity == Activity::Created);
-    if never_ran && !ours.has_data() {
+    // What carried the files to the volumes goes once all containers are made.
+    let half_made = ours
+        .containers
+        .iter()
+        .any(|container| container.name == name.carrier())
+        && (1..=spec.nodes()).any(|index| !ours.containers.iter().any(|one| one.index() == Some(index)));
+    if (never_ran || half_made) && !ours.has_data() {
         return Ok(Decision::Replace);
     }
     let running = labels::topology(labels)?;
@@ -309,7 +315,11 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
         id: carrier.clone(),
         name: carrier,
     };
-    let remove = (remove, "the files are in place".to_owned());
+    // Until then it tells a start that died half-way from a cluster that has lost containers.
+    let remove = (
+        remove,
+        "the files are in place, and all containers are made".to_owned(),
+    );
     let why = match topology.formation {
         Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
         Formation::Commands => "the nodes boot empty".to_owned(),
@@ -510,6 +520,14 @@ mod tests {
             decide(&topology.spec, &observed).unwrap(),
             Decision::Doubt { missing, .. } if missing == [5, 6]
         ));
+        // What carries the files is removed once all are made, so here they never were.
+        observed.containers.push(ContainerSeen {
+            name: topology.name().carrier(),
+            ..observed.containers[0].clone()
+        });
+        observed.containers[4].labels.remove(labels::NODE);
+        assert_eq!(decide(&topology.spec, &observed).unwrap(), Decision::Replace);
+        observed.containers.truncate(4);
         for container in &mut observed.containers {
             container.activity = Activity::Created;
         }
