@@ -25,10 +25,9 @@ fn second_attempt_only(scene: &Scene) -> UpOptions {
 /// The topology of the one cluster that is there, all of whose objects are of one run.
 fn only(scene: &Scene) -> Topology {
     let left = scene.left();
-    assert_eq!(
-        (left.containers.len(), left.networks.len(), left.volumes.len()),
-        (6, 1, 1)
-    );
+    assert_eq!((left.networks.len(), left.volumes.len()), (1, 1));
+    // The first failure of a start ends the making of the others.
+    assert!(!left.containers.is_empty());
     let mut runs: Vec<&String> = left.all_labels().map(|labels| &labels[labels::RUN]).collect();
     runs.dedup();
     assert_eq!(runs.len(), 1, "nothing of the first attempt is left");
