@@ -51,7 +51,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test it -- --ignored api::
 
-test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey (20 minutes)
+test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey
 	scripts/ensure-docker.sh
 	$(CARGO) build --locked
 	scripts/test-bare-metal.sh all

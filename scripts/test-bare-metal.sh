@@ -101,7 +101,6 @@ fi
 ssh-keygen -q -t ed25519 -N '' -f "$work/key"
 printf 'Host *\n  IdentityFile %s\n  StrictHostKeyChecking no\n  UserKnownHostsFile /dev/null\n  LogLevel ERROR\n' \
     "$work/key" >"$work/ssh"
-printf '  ControlMaster auto\n  ControlPath %s/%%h-%%r\n  ControlPersist 60\n' "$work" >"$work/shared"
 
 # Another run of this test, or anything else, may have the subnet.
 attempt=0

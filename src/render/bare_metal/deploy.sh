@@ -15,8 +15,8 @@
 #   --firewall KIND        none, ufw, firewalld or nftables (default: what the host has from before, at first none)
 #   --password-file FILE   one line (default: secrets/password beside this file, made if it is missing)
 #
-# Tried on machines with Debian 12, as root and with sudo, with packages and with nftables. The ways over ufw,
-# firewalld, dnf and a tarball are written after their manuals and were not tried.
+# Tried with Redis on machines with Debian 12, as root and with sudo, with packages, with a tarball and with a server that
+# was there, over nftables, ufw and firewalld. dnf, and Valkey's packages, were not tried.
 #
 # The password goes to the hosts through SSH's standard input into files of mode 0640, never through an argument.
 # Another one is set beside the old one first, and no node is restarted for it.
