@@ -257,7 +257,7 @@ pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> boo
 /// equals sign may be the middle of a text that began on a line above.
 fn masked(line: &str, is_key: impl Fn(&str) -> bool) -> String {
     match line.split_once('=') {
-        Some((key, _)) if is_key(key.trim()) => format!("{}= …", key),
+        Some((key, _)) if is_key(key.trim()) => format!("{key}= …"),
         _ if line.trim().is_empty() => String::new(),
         _ => "…".to_owned(),
     }

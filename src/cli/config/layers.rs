@@ -126,9 +126,12 @@ fn with_environment(arguments: Vec<OsString>, own: &ArgMatches, given: &Given) -
 fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
     let all = own.get_many::<Secret>("users").into_iter().flatten();
     let environment = own.value_source("users") == Some(ValueSource::EnvVariable);
-    all.flat_map(move |line| match environment {
-        true => line.expose().split([';', '\n']).collect::<Vec<_>>(),
-        false => vec![line.expose()],
+    all.flat_map(move |line| {
+        if environment {
+            line.expose().split([';', '\n']).collect::<Vec<_>>()
+        } else {
+            vec![line.expose()]
+        }
     })
     .map(str::trim)
     .filter(|line| !line.is_empty())
