@@ -8,7 +8,7 @@ CHAOS ?= 200
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test test-hosts api bench bench-fixture soak chaos images build clean
+.PHONY: help up down check lint test test-hosts api bench bench-fixture soak soak-suite chaos images build clean
 
 help: ## Tell what there is
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -82,6 +82,11 @@ chaos: ## End CHAOS runs by signals at random moments, and sweep once
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
 	RCUP_CHAOS=$(CHAOS) $(CARGO) test --locked --test it -- --nocapture docker::chaos::one_sweep
+
+soak-suite: build ## Validate healthy clusters ROUNDS times, tolerating no alarm
+	scripts/ensure-docker.sh
+	scripts/ensure-images.sh tests
+	$(CARGO) bench --locked --bench soak -- --healthy $(ROUNDS) $(ARGS)
 
 images: build ## Make the local images that the tests use, where they are missing
 	scripts/ensure-docker.sh

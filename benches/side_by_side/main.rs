@@ -166,6 +166,7 @@ async fn warm_up(engine: &Engine, subject: &Subject, image: Option<String>) -> O
         masters: 3,
         replicas: 1,
         formation: None,
+        tls: false,
     };
     subject.up(&wanted).await?;
     let attached = Cluster::attach(Docker::find()?, &wanted.name.parse()?).await?;
@@ -247,6 +248,7 @@ impl Bench {
         let up = self.subject.up(&wanted).await?;
         count("up", &up, samples);
         count("again", &self.subject.up(&wanted).await?, samples);
+        samples.time("validate", self.subject.validate(&wanted.name, "smoke").await?);
         samples.time("down", self.subject.down(&wanted.name).await?);
         let left = self.engine.objects(&wanted.name).await?;
         if !left.is_empty() {
@@ -284,6 +286,7 @@ impl Bench {
             masters: nodes / 2,
             replicas: 1,
             formation: None,
+            tls: false,
         }
     }
 
@@ -306,6 +309,13 @@ impl Bench {
                 0.15,
                 "s",
                 samples.median("again"),
+            ));
+            let most = if *nodes <= 6 { 0.5 } else { 2.0 };
+            targets.push(Target::at_most(
+                of("validate --suite smoke"),
+                most,
+                "s",
+                samples.median("validate"),
             ));
             let ratio = samples.ratio("down", "raw down");
             targets.push(Target::at_most(of("down / raw removal"), 1.2, "", ratio));

@@ -17,7 +17,7 @@ pub struct Size {
 }
 
 /// The contenders in the order of the table, with what the reader is told of them.
-const ROWS: [(&str, &str); 10] = [
+const ROWS: [(&str, &str); 11] = [
     ("floor", "raw API: make, start, PONG"),
     ("floor without network", "  the same, network not counted"),
     ("staged", "  all made, then all started"),
@@ -25,6 +25,7 @@ const ROWS: [(&str, &str); 10] = [
     ("up", "rcup up: formed and proven"),
     ("classic", "compose + redis-cli --cluster"),
     ("again", "rcup up, again"),
+    ("validate", "rcup validate --suite smoke"),
     ("down", "rcup down"),
     ("raw down", "raw API: remove the same"),
     ("classic compose", "  of the classic way: compose"),

@@ -10,6 +10,7 @@
 )]
 
 mod burst;
+mod healthy;
 #[path = "../subject/mod.rs"]
 mod subject;
 
@@ -50,6 +51,10 @@ struct Options {
     /// The images to take turns (default: all of rcup's own on the engine, or else the one it chooses)
     #[arg(long, env = "RCUP_SOAK_IMAGES", value_delimiter = ',')]
     images: Vec<String>,
+    /// Instead, validate a cluster of every image so many times, by the smoke and the standard suite: no check may fail
+    /// or warn
+    #[arg(long, value_name = "N", env = "RCUP_SOAK_HEALTHY")]
+    healthy: Option<usize>,
     /// After so many minutes the soak ends, and has failed if rounds are left
     #[arg(long, env = "RCUP_SOAK_MINUTES", default_value_t = 60)]
     minutes: u64,
@@ -103,6 +108,9 @@ async fn soak(engine: &Engine, options: Options) -> Outcome<()> {
     let keys = Keys::over_all_slots();
     let deadline = Instant::now() + Duration::from_secs(options.minutes * 60);
     println!("engine {}, {} images", engine.version, images.len());
+    if let Some(rounds) = options.healthy {
+        return healthy::soak(&subject, &images, rounds, deadline).await;
+    }
     let (mut passed, mut failed, mut peak) = (0, 0, 0);
     for round in 0..options.rounds {
         if Instant::now() >= deadline {
@@ -155,6 +163,7 @@ fn wanted(round: usize, images: &[Soaked]) -> Wanted {
         masters,
         replicas,
         formation: Some(formation).filter(|formation| image.seeded || *formation != "seeded"),
+        tls: false,
     }
 }
 

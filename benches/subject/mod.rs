@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rcup::cluster::down;
+use rcup::check::{Selection, Suite};
+use rcup::cluster::{SuiteOptions, down};
 use rcup::event::Silent;
 use rcup::spec::FormationChoice;
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, UpOptions};
@@ -50,6 +51,8 @@ pub struct Wanted {
     pub replicas: usize,
     /// `seeded` or `commands`; rcup's choice when `None`.
     pub formation: Option<&'static str>,
+    /// Whether it speaks TLS.
+    pub tls: bool,
 }
 
 /// A cluster that rcup says is up.
@@ -102,6 +105,47 @@ impl Subject {
         }
     }
 
+    /// Validates a cluster, and tells how long that took.
+    ///
+    /// # Errors
+    /// Every check that failed or warned: on a cluster in order that is a false alarm.
+    pub async fn validate(&self, name: &str, suite: &str) -> Outcome<Duration> {
+        let (took, told) = match self {
+            Self::Binary(path) => {
+                let words = ["validate", name, "--suite", suite, "--output", "json"].map(str::to_owned);
+                let run = run(path, &words).await?;
+                (run.took, serde_json::from_slice(&run.output)?)
+            }
+            Self::Library => {
+                let suite = match suite {
+                    "smoke" => Suite::Smoke,
+                    _ => Suite::Standard,
+                };
+                let begun = Instant::now();
+                let attached = Cluster::attach(Docker::find()?, &name.parse()?).await?;
+                let options = SuiteOptions::default().selection(Selection::of(suite));
+                let told = Box::pin(attached.validate_with(&options)).await;
+                (begun.elapsed(), serde_json::to_value(told)?)
+            }
+        };
+        let checks: &[Value] = told["checks"].as_array().map_or(&[], Vec::as_slice);
+        let alarms: Vec<String> = checks
+            .iter()
+            .filter(|check| check["status"] == "fail" || check["status"] == "warn")
+            .map(ToString::to_string)
+            .collect();
+        if checks.is_empty() || !alarms.is_empty() {
+            return Err(format!(
+                "{name}, {suite}: {} of {} checks raise an alarm: {}",
+                alarms.len(),
+                checks.len(),
+                alarms.join("\n")
+            )
+            .into());
+        }
+        Ok(took)
+    }
+
     /// Removes a cluster, and tells how long that took.
     pub async fn down(&self, name: &str) -> Outcome<Duration> {
         match self {
@@ -137,6 +181,9 @@ fn arguments(wanted: &Wanted) -> Vec<String> {
     if let Some(formation) = wanted.formation {
         flag("--formation", formation.to_owned());
     }
+    if wanted.tls {
+        words.push("--tls".to_owned());
+    }
     words
 }
 
@@ -145,6 +192,7 @@ fn spec(wanted: &Wanted) -> Outcome<ClusterSpec> {
         .name(wanted.name.parse()?)
         .masters(wanted.masters)
         .replicas(wanted.replicas)
+        .tls(wanted.tls)
         .formation(match wanted.formation {
             Some("seeded") => FormationChoice::Seeded,
             Some(_) => FormationChoice::Commands,

@@ -4,10 +4,17 @@
 use std::time::{Duration, SystemTime};
 
 use super::builder::made_up;
+use super::guard::Guard;
+use super::making::Kind;
 use crate::error::Result;
-use crate::plan::{ProbeRequest, labels};
+use crate::event::Silent;
+use crate::plan::{File, ProbeRequest, labels};
 use crate::runtime::Runtime;
 use crate::spec::{ClusterName, Life, Owner};
+use crate::topology::Topology;
+
+/// Where a probe on a cluster's network finds whose certificates it trusts.
+pub(super) const AUTHORITY: &str = "/rcup-authority.crt";
 
 /// How long a probe lasts at most, should nobody be able to tell whether its process lives.
 const LONGEST: Duration = Duration::from_mins(10);
@@ -36,4 +43,40 @@ pub(super) fn probe(image: &str, command: &[String], cluster: Option<&ClusterNam
 /// What the engine refused.
 pub(super) async fn run_once<R: Runtime>(runtime: &R, image: &str, command: &[String]) -> Result<String> {
     runtime.run_once(&probe(image, command, None)).await
+}
+
+/// Works in a container on the cluster's network, which is gone afterwards. It has the cluster's programs, and the
+/// authority's certificate where the nodes speak TLS. The work is told the container's id.
+///
+/// # Errors
+/// What the engine refused, or whatever fails in the work.
+pub(super) async fn on_network<R: Runtime, T>(
+    runtime: &R,
+    topology: &Topology,
+    authority: Option<&str>,
+    work: impl AsyncFnOnce(String) -> Result<T>,
+) -> Result<T> {
+    let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
+    let mut request = probe(&topology.image().reference, &sleep, Some(topology.name()));
+    request.network = Some(topology.network());
+    request.files = authority
+        .map(|authority| File {
+            path: AUTHORITY.to_owned(),
+            mode: 0o644,
+            contents: Some(authority.to_owned()),
+        })
+        .into_iter()
+        .collect();
+    let mut guard = Guard::new(runtime.clone());
+    guard.arm(request.labels.get(labels::RUN).map_or("", String::as_str));
+    let making = guard.making();
+    let worked = async {
+        let made = making.answer(Kind::Container, &request.name, runtime.create_probe(&request));
+        let id = made.await?;
+        runtime.start(&id).await?;
+        work(id).await
+    };
+    let outcome = worked.await;
+    guard.try_undo(&Silent).await;
+    outcome
 }

@@ -50,11 +50,7 @@ pub(super) struct Loader {
 
 /// The names of an engine's programs, the server first.
 pub(super) fn names(engine: Engine) -> [&'static str; 3] {
-    let benchmark = match engine {
-        Engine::Redis => "redis-benchmark",
-        Engine::Valkey => "valkey-benchmark",
-    };
-    [engine.server(), engine.client(), benchmark]
+    [engine.server(), engine.client(), engine.benchmark()]
 }
 
 impl Root {

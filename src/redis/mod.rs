@@ -4,10 +4,12 @@
 mod access;
 mod admin;
 mod ask;
+mod benchmark;
 mod connection;
 mod parse;
 mod served;
 
 pub use access::{Access, Credentials, url};
+pub use benchmark::{Benchmark, benchmark};
 pub use connection::{Address, Message, NodeConnection, trust};
 pub use served::served_certificate;

@@ -44,6 +44,14 @@ impl Engine {
         }
     }
 
+    /// The load generator's program name.
+    pub fn benchmark(self) -> &'static str {
+        match self {
+            Self::Redis => "redis-benchmark",
+            Self::Valkey => "valkey-benchmark",
+        }
+    }
+
     /// The image of the official repository that rcup takes when the user names none.
     pub fn official_image(self) -> &'static str {
         match self {

@@ -134,7 +134,8 @@ impl Endpoint {
 
     /// Makes the checks. Nothing is written unless the options say so.
     pub async fn validate(&self, options: &SuiteOptions) -> Validation {
-        run(&self.target, options, None::<&Docker>).await
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(run(&self.target, options, None::<&Docker>)).await
     }
 }
 

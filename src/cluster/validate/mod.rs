@@ -4,6 +4,7 @@
 //! Keys and channels of a validation carry a prefix of their own; keys have a time to live besides being
 //! deleted.
 
+mod benchmark;
 mod clients;
 mod discover;
 mod failover;

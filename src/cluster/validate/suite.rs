@@ -7,13 +7,14 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
+use super::benchmark::{self, Trouble};
 use super::clients::advertised;
 use super::masters::{Master, UNASKED, masters, millis};
 use super::target::Target;
 use super::{failover, latency, load, probes, pubsub, slot_move, survey};
 use crate::check::{
-    Answer, BusLink, Check, NodeView, Selection, ServerFacts, Status, Suite, Threshold, Throughput, Trial,
-    Validation, WAYS, apart, balance, bus_both_ways, clock, drift, full_coverage, identities, in_step,
+    Answer, BusLink, Check, LoadFrom, NodeView, Selection, ServerFacts, Status, Suite, Threshold, Throughput,
+    Trial, Validation, WAYS, apart, balance, bus_both_ways, clock, drift, full_coverage, identities, in_step,
     judge_failovers, latency as judge_latency, memory, nodes_seen, persistence, tried, versions,
 };
 use crate::event::{Observer, Silent};
@@ -378,14 +379,16 @@ async fn disturb<R: Faults>(
         };
         checks.push(check.took(ms));
     }
-    if let Some((loaded, ms)) = when(options.wants("throughput"), load::load(&masters)).await {
-        let (detail, measured) = match loaded {
-            Ok(measured) => (Vec::new(), measured),
-            Err(why) => (vec![why], Vec::new()),
+    if let Some((loaded, ms)) = when(options.wants("throughput"), throughput(target, &masters, engine)).await
+    {
+        let (detail, from, measured) = match loaded {
+            Ok((from, measured)) => (Vec::new(), from, measured),
+            Err(why) => (vec![why], String::new(), Vec::new()),
         };
         let told: Vec<String> = measured.iter().map(Throughput::told).collect();
+        let good = format!("{}; {from}", told.join("; "));
         let hint = "See the master's log, its memory and its limits: `rcup logs`.";
-        checks.push(Check::of("throughput", told.join("; "), "the load failed", detail, hint).took(ms));
+        checks.push(Check::of("throughput", good, "the load failed", detail, hint).took(ms));
         outcome.throughput = measured;
     }
     for way in WAYS.into_iter().filter(|way| options.wants(way.id())) {
@@ -400,4 +403,25 @@ async fn disturb<R: Faults>(
         };
         checks.push(check.took(millis(begun)));
     }
+}
+
+/// Load from inside of the network where that can be, else from this host; and which it was, and why.
+async fn throughput<R: Faults>(
+    target: &Target<'_>,
+    masters: &[Master<'_>],
+    engine: Option<&R>,
+) -> Result<(String, Vec<Throughput>), String> {
+    let mut why = String::new();
+    if let (Some(engine), Some(plan)) = (engine, target.plan) {
+        match benchmark::load(engine, plan, masters).await {
+            Ok(measured) => {
+                let program = plan.server().engine.benchmark();
+                return Ok((format!("by {program} {}", LoadFrom::Network.told()), measured));
+            }
+            Err(Trouble::Failed(why)) => return Err(why),
+            Err(Trouble::Unable(reason)) => why = format!(" ({reason})"),
+        }
+    }
+    let measured = load::load(masters).await?;
+    Ok((format!("by rcup {}{why}", LoadFrom::Host.told()), measured))
 }

@@ -17,9 +17,9 @@ pub fn html(validation: &Validation) -> String {
          </head>\n<body>\n<main>\n"
     );
     head(&mut page, validation, &name);
-    page.push_str("<h2>Nodes</h2>\n<div class=\"card\">");
+    page.push_str("<h2>Nodes</h2>\n<div class=\"card wide\">");
     page.push_str(&topology(&validation.nodes));
-    page.push_str("</div>\n<h2>Checks</h2>\n<div class=\"card\"><table>\n<tr><th></th><th>Check</th><th>What was seen</th><th class=\"n\">Time</th></tr>\n");
+    page.push_str("</div>\n<h2>Checks</h2>\n<div class=\"card\"><table class=\"checks\">\n<tr><th></th><th>Check</th><th>What was seen</th><th class=\"n\">Time</th></tr>\n");
     for check in &validation.checks {
         row(&mut page, check, validation.rounds);
     }

@@ -18,6 +18,8 @@ td, th { padding: 5px 10px 5px 0; vertical-align: top; border-bottom: 1px solid 
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap } td.s { white-space: nowrap; font-weight: 600 }
 code { font: 13px ui-monospace, monospace; white-space: nowrap } ul { margin: 4px 0; padding-left: 20px }
 .hint { color: var(--dim) } .grid2 { display: grid; grid-template-columns: repeat(auto-fill, minmax(290px, 1fr)); gap: 10px }
+.wide svg { min-width: 640px }
+summary { font-weight: 600; cursor: pointer } .card > h3:first-child { margin-top: 0 } td.n + td, th.n + th { padding-left: 24px }
 svg { width: 100%; height: auto; display: block } svg text { fill: var(--text); font: 12px system-ui, sans-serif }
 svg text.name { font-weight: 600; font-size: 13px } svg text.small { fill: var(--dim) } svg text.tiny { fill: var(--dim); font-size: 10px }
 .node { fill: var(--card); stroke-width: 2 } .link { stroke: var(--dim); stroke-dasharray: 3 3 } .grid { stroke: var(--edge) }
@@ -29,4 +31,7 @@ g.suspect text, g.fail text, g.follow text, g.promote text { fill: #fff; font-we
 .shard4 { fill: #c2417f } .shard5 { fill: #1f9ea8 } .shard6 { fill: #8c7a1f } .shard7 { fill: #6b7280 }
 .edge0 { stroke: #3b6fd4 } .edge1 { stroke: #2f9e66 } .edge2 { stroke: #d9822b } .edge3 { stroke: #8a56c9 }
 .edge4 { stroke: #c2417f } .edge5 { stroke: #1f9ea8 } .edge6 { stroke: #8c7a1f } .edge7 { stroke: #6b7280 } .edgebad { stroke: #c0322b }
+@media (max-width: 640px) { main { padding: 16px 8px 48px } .checks tr { display: grid; grid-template-columns: auto 1fr auto; gap: 0 10px;
+  border-bottom: 1px solid var(--edge); padding: 6px 0 } .checks td, .checks th { border: 0; padding: 0 } .checks tr:first-child { display: none }
+  .checks td:nth-child(3) { grid-row: 2; grid-column: 1 / -1; overflow-wrap: anywhere } .checks td:nth-child(4) { grid-row: 1; grid-column: 3 } }
 ";

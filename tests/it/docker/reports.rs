@@ -136,11 +136,50 @@ fn assert_measured(told: &Value, rounds: usize) {
     }
 }
 
+/// The load came from the network, and each master has taken its part of the writes.
+async fn assert_loaded(told: &Value, cluster: &Cluster) {
+    for load in list(told, "throughput") {
+        assert_eq!(
+            (&load["from"], &load["program"]),
+            (&"network".into(), &"redis-benchmark".into()),
+            "{load:#}"
+        );
+        assert!(load["commands"].as_u64() >= Some(30_000), "{load:#}");
+        assert_eq!(load["latency"]["samples"], load["commands"]);
+    }
+    for node in &cluster.report().nodes[..3] {
+        let mut connection = super::connect(&node.advertised).await;
+        let stats: String = redis::cmd("INFO")
+            .arg("commandstats")
+            .query_async(&mut connection)
+            .await
+            .unwrap();
+        let sets = stats.lines().find_map(|line| {
+            line.strip_prefix("cmdstat_set:calls=")?
+                .split(',')
+                .next()?
+                .parse()
+                .ok()
+        });
+        assert!(sets >= Some(10_000_u64), "{}: {sets:?}", node.name);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
     let _turn = turn().await;
     let name = Name::new("failover");
     let cluster = quick(&name).await;
+    // Before anybody is killed, and forgets what it has counted.
+    let loaded = rcup(&[
+        "validate",
+        name.0.as_str(),
+        "--only",
+        "throughput",
+        "--output",
+        "json",
+    ]);
+    assert_loaded(&serde_json::from_slice(&loaded.stdout).unwrap(), &cluster).await;
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| folder.path().join(name);
     let report = |form: &str| format!("{form}={}", file(form).display());

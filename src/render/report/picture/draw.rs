@@ -7,6 +7,21 @@ use super::super::markup::escaped;
 /// The width of a drawing, in its own units.
 pub(super) const WIDTH: u64 = 960;
 
+/// The width of a letter of a name, about.
+pub(super) const LETTER: u64 = 8;
+
+/// A name of at most so many letters: its beginning, and its end, by which the nodes of a cluster differ.
+fn shortened(name: &str, most: usize) -> String {
+    let letters: Vec<char> = name.chars().collect();
+    if letters.len() <= most.max(8) {
+        return name.to_owned();
+    }
+    let end = most.max(8) / 2;
+    let begin = most.max(8) - end - 1;
+    let (first, last) = (&letters[..begin], &letters[letters.len() - end..]);
+    first.iter().chain(&['…']).chain(last).collect()
+}
+
 /// A drawing under way.
 pub(super) struct Drawing(String);
 
@@ -42,6 +57,19 @@ impl Drawing {
         );
     }
 
+    /// A name, cut to so many units of width, whole as a tooltip.
+    pub(super) fn name(&mut self, (x, y): (u64, u64), width: u64, name: &str) {
+        let shown = escaped(&shortened(
+            name,
+            usize::try_from(width / LETTER).unwrap_or_default(),
+        ));
+        let whole = escaped(name);
+        let _ = write!(
+            self.0,
+            "<text x=\"{x}\" y=\"{y}\" class=\"name\">{shown}<title>{whole}</title></text>"
+        );
+    }
+
     /// A sign in a circle, with its meaning as a tooltip.
     pub(super) fn sign(&mut self, (x, y): (u64, u64), sign: &str, class: &str, title: &str) {
         let (sign, title) = (escaped(sign), escaped(title));
@@ -57,5 +85,16 @@ impl Drawing {
     pub(super) fn done(mut self) -> String {
         self.0.push_str("</svg>");
         self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_name_keeps_the_end_that_tells_it_from_others() {
+        assert_eq!(shortened("rcup-orders-1", 20), "rcup-orders-1");
+        assert_eq!(shortened("rcup-orders-integration-12", 12), "rcup-…ion-12");
     }
 }

@@ -4,7 +4,7 @@ use super::draw::{Drawing, WIDTH};
 use crate::check::{Failover, Way, seconds};
 
 /// Where the lines begin, after the names.
-const LEFT: u64 = 170;
+const LEFT: u64 = 200;
 
 /// The height of a line.
 const ROW: u64 = 26;
@@ -88,7 +88,7 @@ fn writes(drawing: &mut Drawing, scale: &Scale, failover: &Failover) {
 
 fn victim(drawing: &mut Drawing, scale: &Scale, failover: &Failover) {
     let y = 34 + ROW;
-    drawing.text(0, y + 16, "name", &failover.victim);
+    drawing.name((0, y + 16), LEFT - 10, &failover.victim);
     let revived = failover.revived.unwrap_or(scale.end);
     let back = failover.back.unwrap_or(scale.end);
     scale.span(drawing, y, (0, revived), "away", failover.way.deed());
@@ -101,7 +101,7 @@ fn others(drawing: &mut Drawing, scale: &Scale, failover: &Failover) {
     let mut y = 34 + ROW;
     for one in &failover.noticed {
         y += ROW;
-        drawing.text(0, y + 16, "name", &one.node);
+        drawing.name((0, y + 16), LEFT - 10, &one.node);
         let took_over = failover.successor.as_deref() == Some(one.node.as_str());
         for (ms, sign, words, class) in [
             (one.suspected, "?", "suspected the master", "suspect"),

@@ -39,7 +39,7 @@ pub(in super::super) fn topology(nodes: &[NodeSeen]) -> String {
             (deepest.unwrap_or_default() as u64 + 1) * STEP
         })
         .collect();
-    let last = if others.is_empty() { 0 } else { STEP };
+    let last = others.len().div_ceil(PER_ROW) as u64 * STEP;
     let height = 50 + rows.iter().sum::<u64>() + last;
     let mut drawing = Drawing::new(WIDTH, height, "The nodes of the cluster and their slots");
     slots(&mut drawing, &shards);
@@ -62,7 +62,7 @@ pub(in super::super) fn topology(nodes: &[NodeSeen]) -> String {
         top += deep;
     }
     let column = WIDTH / PER_ROW as u64;
-    for (nth, other) in others.iter().enumerate().take(PER_ROW) {
+    for (nth, other) in others.iter().enumerate() {
         let words = if other.role.is_none() {
             "does not answer"
         } else {
@@ -70,7 +70,10 @@ pub(in super::super) fn topology(nodes: &[NodeSeen]) -> String {
         };
         node(
             &mut drawing,
-            (nth as u64 * column, top),
+            (
+                (nth % PER_ROW) as u64 * column,
+                top + (nth / PER_ROW) as u64 * STEP,
+            ),
             column,
             "edgebad",
             other,
@@ -96,7 +99,7 @@ fn slots(drawing: &mut Drawing, shards: &[(&NodeSeen, Vec<&NodeSeen>)]) {
 fn node(drawing: &mut Drawing, (x, y): (u64, u64), column: u64, class: &str, seen: &NodeSeen, words: &str) {
     let size = (column.saturating_sub(12), BOX);
     drawing.bar((x + 4, y), size, &format!("node {class}"), &seen.name);
-    drawing.text(x + 14, y + 18, "name", &seen.name);
+    drawing.name((x + 14, y + 18), column.saturating_sub(34), &seen.name);
     drawing.text(x + 14, y + 34, "small", &seen.address);
     drawing.text(x + 14, y + 49, "small", words);
 }
@@ -107,5 +110,42 @@ fn shortened(text: &str) -> String {
         text.to_owned()
     } else {
         format!("{}…", text.chars().take(MOST).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_nodes_every_one_is_drawn_within_the_picture() {
+        let node = |nth: usize, role: Option<Role>| NodeSeen {
+            name: format!("rcup-x-{nth}"),
+            address: format!("10.0.0.{nth}:7001"),
+            role,
+            slots: Vec::new(),
+            replica_of: None,
+        };
+        let mut nodes: Vec<NodeSeen> = (1..=16).map(|nth| node(nth, None)).collect();
+        for nth in 17..=30 {
+            let mut master = node(nth, Some(Role::Master));
+            let slot = u16::try_from(nth).unwrap();
+            master.slots = vec![(slot, slot).into()];
+            nodes.push(master);
+        }
+        let drawn = topology(&nodes);
+        for nth in 1..=30 {
+            assert!(drawn.contains(&format!(">rcup-x-{nth}<")), "{nth}");
+        }
+        let height: u64 = drawn
+            .split_once("viewBox=\"0 0 960 ")
+            .and_then(|(_, rest)| rest.split_once('"')?.0.parse().ok())
+            .unwrap();
+        let lowest = drawn
+            .split(" y=\"")
+            .skip(1)
+            .filter_map(|rest| rest.split_once('"')?.0.parse::<u64>().ok())
+            .max();
+        assert!(lowest < Some(height), "{lowest:?} of {height}");
     }
 }
