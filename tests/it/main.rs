@@ -13,6 +13,7 @@ mod docker;
 mod guide;
 mod kubernetes;
 mod pins;
+mod proofs;
 mod prune;
 mod retry;
 mod rollback;

@@ -49,13 +49,7 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
         .last()
         .map(|line| format!("{name}, last in its log: {line}"));
     Some(match &container.activity {
-        None => Finding::new(
-            "node-gone",
-            "the container is gone",
-            "Somebody has removed it; its data is gone too unless the cluster was started with --persist.",
-        )
-        .seen([format!("{name}: the engine has no such container")])
-        .mended_by([format!("rcup up {cluster}")]),
+        None => gone(all).seen([format!("{name}: the engine has no such container")]),
         Some(Activity::Running) if !container.connected => Finding::new(
             "node-cut-off",
             "the container is not plugged into the cluster's network",
@@ -101,6 +95,30 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
                 .or_by([Action::Start { node: name.clone() }])
         }
     })
+}
+
+/// A container that somebody has removed. What it had is on its volume, or nowhere.
+fn gone(all: &Observations) -> Finding {
+    let (what, cluster) = ("the container is gone", &all.cluster);
+    if all.persists {
+        return Finding::new(
+            "node-gone",
+            what,
+            "Somebody has removed it; its data lies on its volume.",
+        )
+        .mended_by([format!("rcup start {cluster}")]);
+    }
+    Finding::new(
+        "node-gone",
+        what,
+        "Somebody has removed it, and its data with it: without --persist that lies in the container alone.",
+    )
+    .mended_by([
+        format!("Save what you need from the others: rcup cli {cluster}"),
+        format!(
+            "Then make it anew, with the flags it was started with: rcup down {cluster} && rcup up {cluster}"
+        ),
+    ])
 }
 
 /// Whether any of the words stands in the text, in whatever case.

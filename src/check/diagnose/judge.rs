@@ -343,6 +343,16 @@ mod tests {
     }
 
     #[test]
+    fn a_container_that_is_gone_comes_back_from_its_volume_or_not_at_all() {
+        let mut all = silent("", ContainerFound::default(), None);
+        let lost = only(&all);
+        assert!(lost.remedy[1].contains("rcup down"), "{lost:#?}");
+        all.persists = true;
+        let kept = only(&all);
+        assert_eq!(kept.remedy, [format!("rcup start {}", all.cluster)]);
+    }
+
+    #[test]
     fn several_that_are_silent_for_one_reason_are_one_finding() {
         let mut all = silent(
             "",

@@ -13,6 +13,8 @@ pub struct Observations {
     pub cluster: String,
     /// Whether rcup made it.
     pub own: bool,
+    /// Whether its data outlives its containers.
+    pub persists: bool,
     /// When it was looked at, in seconds since 1970.
     pub looked_at: u64,
     /// Its nodes; those of rcup in the order of the plan.

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::{certificate, inside};
@@ -53,6 +53,7 @@ pub(super) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     let target = attached.target(OwnUser::Operator).await;
     let mut all = said(&target).await;
     all.own = true;
+    all.persists = topology.spec.persist();
     let looks = topology.nodes.iter().zip(&mut all.nodes);
     join_all(looks.map(|(node, found)| look(runtime, topology, &access, node, found))).await;
     if access.authority().is_some() {
@@ -172,6 +173,7 @@ async fn said(target: &Target<'_>) -> Observations {
     let mut all = Observations {
         cluster: target.name.clone(),
         own: target.plan.is_some(),
+        persists: false,
         looked_at: SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |since| since.as_secs()),
@@ -313,7 +315,7 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
             // It has come to itself meanwhile.
             Ok(()) => return None,
             Err(error) if words.is_none() => {
-                words = Some(format!("{address}: {}", greeted(&address, &error).await));
+                words = Some(format!("{address}: {}", greeted(&address, access, &error).await));
             }
             Err(_) => {}
         }
@@ -322,25 +324,46 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
 }
 
 /// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
-/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens.
-pub(in crate::cluster) async fn greeted(address: &Address, error: &Error) -> String {
+/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens. A server that speaks
+/// TLS hangs up on who does not, and one that does not waits for ever for the end of a greeting in TLS.
+pub(in crate::cluster) async fn greeted(address: &Address, access: &Access, error: &Error) -> String {
     let why = error.reason();
-    let hung_up = ["broken pipe", "reset", "closed", "end of file", "terminated"];
-    if !hung_up.iter().any(|word| why.to_lowercase().contains(word)) {
-        return why;
-    }
-    let listen = async {
-        let mut stream = TcpStream::connect((address.host.as_str(), address.port))
-            .await
-            .ok()?;
-        let mut bytes = [0_u8; 512];
-        let read = stream.read(&mut bytes).await.ok()?;
-        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-        text.strip_prefix('-')
-            .map(|text| text.lines().next().unwrap_or_default().to_owned())
+    let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
+    let tls = access.authority().is_some();
+    let hung_up = says(&["broken pipe", "reset", "closed", "end of file", "terminated"]);
+    let said = async {
+        if hung_up && !tls {
+            let greeting = first_words(address, b"").await;
+            if let Some(text) = greeting.as_deref().and_then(|text| text.strip_prefix('-')) {
+                return Some(text.to_owned());
+            }
+            served_certificate(address)
+                .await
+                .map(|_| format!("{why}: it wants a TLS handshake"))
+        } else if tls && says(&["timed out", "in time", "deadline"]) {
+            first_words(address, b"PING\r\n")
+                .await
+                .filter(|text| text.starts_with(['+', '-']))
+                .map(|_| format!("{why}: it answers without TLS, and no handshake"))
+        } else {
+            None
+        }
     };
-    let said = tokio::time::timeout(CONNECT, listen).await.ok().flatten();
+    let said = tokio::time::timeout(CONNECT, said).await.ok().flatten();
     said.unwrap_or(why)
+}
+
+/// The first line of what a server says after these words.
+async fn first_words(address: &Address, words: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect((address.host.as_str(), address.port))
+        .await
+        .ok()?;
+    stream.write_all(words).await.ok()?;
+    let mut bytes = [0_u8; 512];
+    let read = stream.read(&mut bytes);
+    let read = tokio::time::timeout(CONNECT / 2, read).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+    text.lines().next().map(str::to_owned)
 }
 
 /// An address as the one text that a member carries.

@@ -203,7 +203,7 @@ async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)]) 
     }
     for (address, error) in down {
         if !seen.explains(&address, led) {
-            let why = greeted(&address, &error).await;
+            let why = greeted(&address, access, &error).await;
             seen.all.push(Found {
                 id: None,
                 replica: false,

@@ -170,13 +170,28 @@ impl<R: Faults> Scene<'_, R> {
         let link = of
             .and_then(|member| member.link.as_ref().ok())
             .unwrap_or(self.victim.link);
-        if link.ping().await.is_ok() {
-            return writer.lost(link).await;
-        }
-        // The connection to a node that was killed ended with it.
-        let again = link.elsewhere(link.address()).await;
-        let again = again.map_err(|error| error.reason())?;
-        writer.lost(&again).await
+        // The connection to a node that was killed ended with it, and it takes its time to come back.
+        let deadline = Instant::now() + PATIENCE;
+        let alive = until(
+            "the node that serves the slots answers",
+            deadline,
+            STEP,
+            || async {
+                let link = match link.ping().await {
+                    Ok(()) => link.clone(),
+                    Err(_) => match link.elsewhere(link.address()).await {
+                        Ok(again) => again,
+                        Err(error) => return Ok(Seen::NotYet(told(&error))),
+                    },
+                };
+                Ok(match link.ping().await {
+                    Ok(()) => Seen::Done(link),
+                    Err(error) => Seen::NotYet(told(&error)),
+                })
+            },
+        )
+        .await;
+        writer.lost(&alive.map_err(|error| told(&error))?).await
     }
 
     /// Takes the master away, waits for the new one, brings the old one back.

@@ -42,6 +42,17 @@ pub(super) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
     }))
     .await;
     let clients: Vec<Client> = opened.into_iter().collect::<Result<_, _>>()?;
+    let measured = measured(&clients).await;
+    // Also where the load has failed half-way.
+    join_all(clients.iter().map(|client| async {
+        client.link.said(&["DEL", &client.key]).await;
+    }))
+    .await;
+    measured
+}
+
+/// Each command under load, one after the other.
+async fn measured(clients: &[Client]) -> Result<Vec<Throughput>, String> {
     let value = "x".repeat(VALUE);
     let mut all = Vec::new();
     for command in ["SET", "GET"] {
@@ -62,10 +73,6 @@ pub(super) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
             latency: NodeLatency::of("all masters", &micros),
         });
     }
-    join_all(clients.iter().map(|client| async {
-        client.link.said(&["DEL", &client.key]).await;
-    }))
-    .await;
     Ok(all)
 }
 

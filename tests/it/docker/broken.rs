@@ -1,22 +1,28 @@
-//! Proof that the suite can fail: a real cluster is broken in one way after the other, the check that is meant
-//! to find it does so with the right words, the diagnosis names the cause, and all is well again after the remedy.
-//! Whatever `redis-cli --cluster check` finds, rcup finds.
+//! Proof that the suite can fail: a real cluster is broken in one way after the other, the checks that are meant
+//! to find it do so with the right words, the diagnosis names the cause, and all is well again after the remedy.
+//! Whatever `redis-cli --cluster check` finds, rcup finds. `tests/it/proofs.rs` lists which test breaks what.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use bollard::query_parameters as query;
-use rcup::check::{Status, Threshold};
-use rcup::cluster::SuiteOptions;
+use rcup::check::Status::{Fail, Skip, Warn};
 
-use super::patient::{Patient, engine};
+use super::patient::Patient;
+use super::surgery::{self, Wall, directory, engine, kill, on_this_machine, start};
 use super::{connect, turn};
 
+/// A breach that is made once, however often it is asked for.
+async fn once(done: &Cell<bool>, breach: impl AsyncFnOnce()) {
+    if !done.replace(true) {
+        breach().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_wrong_with_slots_and_views_is_found() {
+async fn what_is_wrong_with_slots_is_found() {
     let _turn = turn().await;
     let patient = &Patient::new("slots").await;
-    assert!(patient.redis_cli_is_content().await);
-    patient.recovers(&["nothing"]).await;
+    patient.recovers("nothing").await;
     // A slot without an owner: no node may hold it any more, or it would come back by gossip.
     patient
         .suffers(
@@ -30,9 +36,14 @@ async fn what_is_wrong_with_slots_and_views_is_found() {
                         .await;
                 }
             },
-            &["slot-coverage", "cluster-state"],
-            "without an owner: 100",
-            &["orphan-slots"],
+            &[
+                ("slot-coverage", Fail, "without an owner: 100"),
+                ("cluster-state", Fail, "cluster_state:fail"),
+            ],
+            &[
+                ("orphan-slots", "slots 100 have no owner"),
+                ("state-fail", "orphan-slots: slots 100 have no owner"),
+            ],
             async || patient.tell(1, &["CLUSTER", "ADDSLOTS", "100"]).await,
         )
         .await;
@@ -46,9 +57,8 @@ async fn what_is_wrong_with_slots_and_views_is_found() {
                     .tell(1, &["CLUSTER", "SETSLOT", "200", "MIGRATING", patient.id(2)])
                     .await;
             },
-            &["open-slots"],
-            "slots are being moved: 200 to",
-            &["open-slots"],
+            &[("open-slots", Fail, "slots are being moved: 200 to")],
+            &[("open-slots", "slot 200 is half migrated")],
             async || {
                 patient.tell(1, &["CLUSTER", "SETSLOT", "200", "STABLE"]).await;
                 patient.tell(2, &["CLUSTER", "SETSLOT", "200", "STABLE"]).await;
@@ -63,9 +73,11 @@ async fn what_is_wrong_with_slots_and_views_is_found() {
                     .tell(1, &["CLUSTER", "SETSLOT", "6000", "NODE", patient.id(1)])
                     .await;
             },
-            &["slot-owners", "agreement"],
-            "slots 6000 are claimed by",
-            &["disputed-slots"],
+            &[
+                ("slot-owners", Fail, "slots 6000 are claimed by"),
+                ("agreement", Fail, "tell different things about"),
+            ],
+            &[("disputed-slots", "slots 6000 are claimed by")],
             async || {
                 patient
                     .tell(1, &["CLUSTER", "SETSLOT", "6000", "NODE", patient.id(2)])
@@ -73,77 +85,179 @@ async fn what_is_wrong_with_slots_and_views_is_found() {
             },
         )
         .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_wrong_with_views_is_found() {
+    let _turn = turn().await;
+    let patient = &Patient::new("views").await;
     // A node that was introduced and is not there stays in handshake for a node timeout, and is then forgotten.
-    let own = patient.node(6).address.rsplit_once(':').unwrap().0;
+    let own = surgery::ip(patient.node(6));
     patient
         .suffers(
             async || patient.tell(1, &["CLUSTER", "MEET", own, "9"]).await,
-            &["node-count", "agreement"],
-            "knows 7 nodes instead of 6",
-            &["handshake"],
+            &[
+                ("node-count", Fail, "knows 7 nodes instead of 6"),
+                ("agreement", Fail, "tell different things about"),
+            ],
+            &[("handshake", ":9 was introduced and does not answer")],
             async || (),
         )
         .await;
     patient
         .suffers(
             async || patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(2)]).await,
-            &["roles", "replica-balance"],
-            "planned for shard 1",
-            &["replica-astray"],
+            &[
+                ("roles", Fail, "of shard 2, planned for shard 1"),
+                ("replica-balance", Warn, "has 0 replicas, others have 2"),
+            ],
+            &[("replica-astray", "and belongs to")],
             async || patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(1)]).await,
         )
         .await;
+    // All masters with one epoch, as after restoring old files; the nodes do not hear each other, or they would
+    // settle it at once.
+    let files = &nodes_conf(patient).await;
+    let alike: Vec<String> = files.iter().map(|(_, text)| one_epoch(text)).collect();
+    let (alike, broken) = (&alike, &Cell::new(false));
+    let restart = async |texts: Vec<&String>| {
+        for node in &patient.report.nodes {
+            kill(&node.name).await;
+        }
+        for ((path, _), text) in files.iter().zip(texts) {
+            std::fs::write(path, text).unwrap();
+        }
+        for node in &patient.report.nodes {
+            start(&node.name).await;
+        }
+    };
+    patient
+        .suffers(
+            async || once(broken, async || restart(alike.iter().collect()).await).await,
+            &[
+                ("epochs", Fail, "share configuration epoch 77"),
+                ("bus-links", Fail, "no bus link to"),
+                ("cluster-state", Fail, "cluster_state:fail"),
+            ],
+            &[
+                ("epochs", "share configuration epoch 77"),
+                ("bus-link", "announces another bus port or address than it has"),
+            ],
+            async || restart(files.iter().map(|(_, text)| text).collect()).await,
+        )
+        .await;
+    // Two nodes on copies of one file.
+    let files = &nodes_conf(patient).await;
+    let (copy, copied) = (&files[5].0, &Cell::new(false));
+    let clone = async || {
+        kill(&patient.node(6).name).await;
+        std::fs::write(copy, &files[4].1).unwrap();
+        start(&patient.node(6).name).await;
+    };
+    patient
+        .suffers(
+            async || once(copied, clone).await,
+            &[("node-ids", Fail, "all have the id")],
+            &[("same-id", "have the same id")],
+            async || {
+                let found = patient.is_diagnosed("same-id", "the other's nodes.conf").await;
+                let copy = &patient.node(6).name;
+                let rcup = found
+                    .remedy
+                    .iter()
+                    .find_map(|line| Some(&line[line.find("rcup cli")?..]));
+                surgery::obey(rcup.expect("how it begins anew"));
+                let restart = found.remedy.iter().find(|line| line.ends_with(copy.as_str()));
+                surgery::obey(restart.expect("that it has to start again"));
+                patient.is_fixed(&["replica-astray"]).await;
+            },
+        )
+        .await;
+}
+
+/// The path of every node's `nodes.conf` on this machine, and what stands in it.
+async fn nodes_conf(patient: &Patient) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (nth, node) in patient.report.nodes.iter().enumerate() {
+        let path = format!("{}/nodes.conf", directory(&node.name, nth + 1).await);
+        let text = std::fs::read_to_string(&path).unwrap();
+        all.push((path, text));
+    }
+    all
+}
+
+/// The same with one epoch for all masters, and with a bus port of all others at which nobody listens.
+fn one_epoch(text: &str) -> String {
+    let line = |line: &str| {
+        let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
+        if words[0] == "vars" {
+            "77".clone_into(&mut words[2]);
+        } else {
+            if words[2].contains("master") {
+                "77".clone_into(&mut words[6]);
+            }
+            if !words[2].contains("myself") {
+                let (address, rest) = words[1].split_once('@').unwrap();
+                let after = rest.trim_start_matches(|letter: char| letter.is_ascii_digit());
+                words[1] = format!("{address}@9{after}");
+            }
+        }
+        words.join(" ") + "\n"
+    };
+    text.lines().map(line).collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_single_servers_is_found() {
     let _turn = turn().await;
-    let patient = &Patient::new("servers").await;
+    // The directory of a server is not changed while it runs, unless it is told that it may be.
+    let patient = &Patient::with(
+        "servers",
+        Duration::from_secs(2),
+        &["enable-protected-configs=yes"],
+    )
+    .await;
     let set = async |index: usize, name: &str, value: &str| {
         patient.tell(index, &["CONFIG", "SET", name, value]).await;
     };
     patient
         .suffers(
             async || set(3, "maxmemory-policy", "allkeys-lru").await,
-            &["config-drift"],
-            "maxmemory-policy is allkeys-lru on",
-            &[],
+            &[("config-drift", Fail, "maxmemory-policy is allkeys-lru on")],
+            &[("config-drift", "maxmemory-policy is allkeys-lru on")],
             async || set(3, "maxmemory-policy", "noeviction").await,
         )
         .await;
+    let coverage = "cluster-require-full-coverage";
     patient
         .suffers(
-            async || {
-                patient
-                    .tell_all(&["CONFIG", "SET", "cluster-require-full-coverage", "no"])
-                    .await;
-            },
-            &["full-coverage"],
-            "a lost shard is not seen",
-            &[],
-            async || {
-                patient
-                    .tell_all(&["CONFIG", "SET", "cluster-require-full-coverage", "yes"])
-                    .await;
-            },
+            async || patient.tell_all(&["CONFIG", "SET", coverage, "no"]).await,
+            &[("full-coverage", Warn, "a lost shard is not seen")],
+            &[("full-coverage", "a lost shard is not seen")],
+            async || patient.tell_all(&["CONFIG", "SET", coverage, "yes"]).await,
         )
         .await;
     let limit = patient.setting("maxmemory").await;
     patient
         .suffers(
             async || set(2, "maxmemory", "1mb").await,
-            &["memory", "write-read", "config-drift"],
-            "refuses writes (noeviction)",
-            &["maxmemory"],
+            &[
+                ("memory", Fail, "refuses writes (noeviction)"),
+                ("write-read", Fail, "OOM"),
+                ("config-drift", Fail, "maxmemory is"),
+            ],
+            &[
+                ("maxmemory", "is full and refuses writes"),
+                ("config-drift", "maxmemory is"),
+            ],
             async || set(2, "maxmemory", &limit).await,
         )
         .await;
     patient
         .suffers(
             async || set(3, "appendonly", "no").await,
-            &["persistence"],
-            "appendonly is no, planned yes",
-            &["persistence"],
+            &[("persistence", Fail, "appendonly is no, planned yes")],
+            &[("persistence", "appendonly is no, planned yes")],
             async || set(3, "appendonly", "yes").await,
         )
         .await;
@@ -155,77 +269,102 @@ async fn what_is_wrong_with_single_servers_is_found() {
                 set(4, "masterauth", "wrong").await;
                 patient.tell(1, &["CLIENT", "KILL", "TYPE", "replica"]).await;
             },
-            &["replication"],
-            "master_link_status is not up",
-            &["auth-mismatch"],
+            &[("replication", Fail, "master_link_status is not up")],
+            &[("auth-mismatch", "cannot log in to its master")],
             async || {
                 set(4, "masteruser", "").await;
                 set(4, "masterauth", "").await;
             },
         )
         .await;
+    Box::pin(a_replica_without_its_master(patient)).await;
     // Clients are sent to a port where nobody listens.
     patient
         .suffers(
             async || set(3, "cluster-announce-port", "1").await,
-            &["addresses", "redirection"],
-            ":1: ",
-            &["wrong-announce"],
+            &[
+                ("addresses", Fail, ":1: "),
+                ("redirection", Fail, "leads to nobody"),
+            ],
+            &[("wrong-announce", "announces an address that leads astray")],
             async || set(3, "cluster-announce-port", "0").await,
         )
         .await;
+    Box::pin(a_disk_fills_up(patient)).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_node_refuses_to_do_is_found() {
-    let _turn = turn().await;
-    let patient = &Patient::new("refuses").await;
-    let acl = async |index: usize, rule: &str| {
-        patient.tell(index, &["ACL", "SETUSER", "default", rule]).await;
+/// A replica that does not reach its master's client port.
+async fn a_replica_without_its_master(patient: &Patient) {
+    let (ip, port) = (surgery::ip(patient.node(2)), surgery::port(patient.node(2)));
+    let rule = [
+        "OUTPUT",
+        "-d",
+        ip,
+        "-p",
+        "tcp",
+        "--dport",
+        port,
+        "-j",
+        "REJECT",
+        "--reject-with",
+        "tcp-reset",
+    ];
+    let wall = Wall::raise(&patient.node(5).name, &rule).await;
+    patient
+        .suffers(
+            async || patient.tell(2, &["CLIENT", "KILL", "TYPE", "replica"]).await,
+            &[("replication", Fail, "master_link_status is not up")],
+            &[("replica-link", "has no link to its master")],
+            async || wall.lift(),
+        )
+        .await;
+}
+
+/// The third node's directory lies on a disk of one megabyte, and its keys are larger.
+async fn a_disk_fills_up(patient: &Patient) {
+    let node = patient.node(3);
+    let process = surgery::process_of(&node.name).await;
+    let mount = |options: &str| {
+        let words = [
+            "-t", &process, "-m", "busybox", "mount", "-o", options, "-t", "tmpfs", "rcup", "/rcup/3",
+        ];
+        on_this_machine("nsenter", &words);
     };
-    for (rule, id, told) in [
-        ("-mset", "hash-tags", "permission"),
-        ("-evalsha", "scripts", "EVALSHA that reads answers `NOPERM"),
-        ("resetchannels", "pubsub", "NOPERM"),
-    ] {
-        patient
-            .suffers(
-                async || acl(2, rule).await,
-                &[id],
-                told,
-                &[],
-                async || {
-                    acl(2, "+@all").await;
-                    acl(2, "allchannels").await;
-                },
-            )
-            .await;
+    mount("size=1m,mode=700,uid=999,gid=999");
+    // Told again, the server enters what lies there now.
+    patient.tell(3, &["CONFIG", "SET", "dir", "/rcup/3"]).await;
+    patient.tell(3, &["CONFIG", "SET", "rdbcompression", "no"]).await;
+    // `{4}` lies in a slot of the third master.
+    for key in ["{4}a", "{4}b", "{4}c"] {
+        patient.tell(3, &["SETRANGE", key, "500000", "x"]).await;
     }
-    acl(2, "-cluster|setslot").await;
-    acl(2, "-set").await;
     patient
-        .fails_alone("ask", "SETSLOT", SuiteOptions::default())
-        .await;
-    patient
-        .fails_alone("throughput", "SET answers `NOPERM", SuiteOptions::default())
-        .await;
-    acl(2, "+@all").await;
-    patient.recovers(&["ask", "throughput"]).await;
-    let instant = Threshold {
-        percentile: "p50".parse().unwrap(),
-        most: Duration::from_nanos(1),
-    };
-    patient
-        .fails_alone(
-            "latency",
-            "more than 0 µs",
-            SuiteOptions::default().thresholds(vec![instant]),
+        .suffers(
+            async || {
+                patient.tell(3, &["CONFIG", "SET", "save", "3600 1"]).await;
+                patient.tell(3, &["BGSAVE", "SCHEDULE"]).await;
+            },
+            &[
+                ("persistence", Fail, "the last snapshot failed"),
+                ("write-read", Fail, "MISCONF"),
+            ],
+            &[("disk-full", "No space left on device")],
+            async || {
+                let found = patient
+                    .is_diagnosed("disk-full", "Make room where /rcup/3 lies")
+                    .await;
+                mount("remount,size=16m");
+                let save = found.remedy[0].split_once("then: ").expect("what to do then").1;
+                surgery::obey(save);
+                patient.tell(3, &["CONFIG", "SET", "rdbcompression", "yes"]).await;
+                patient.tell(3, &["CONFIG", "SET", "save", ""]).await;
+            },
         )
         .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_that_are_frozen_cut_off_or_not_replaced_are_found() {
+async fn nodes_that_are_frozen_or_cut_off_are_found() {
     let _turn = turn().await;
     let patient = &Patient::new("nodes").await;
     let frozen = &patient.node(6).name;
@@ -235,81 +374,40 @@ async fn nodes_that_are_frozen_cut_off_or_not_replaced_are_found() {
                 // The second time it is frozen already.
                 let _ = engine().pause_container(frozen).await;
             },
-            &["reachable", "node-count"],
-            "its container is paused",
-            &["node-paused"],
+            &[
+                ("reachable", Fail, "its container is paused"),
+                ("node-count", Fail, "fail"),
+            ],
+            &[("node-paused", "docker unpause")],
             async || engine().unpause_container(frozen).await.expect("goes on"),
         )
         .await;
-    let network = patient.report.network.name.clone();
-    let lonely = patient.node(5);
-    let ip = lonely.address.rsplit_once(':').unwrap().0;
+    let (network, lonely) = (&patient.report.network.name, patient.node(5));
     patient
         .suffers(
-            async || {
-                let request = bollard::models::NetworkDisconnectRequest {
-                    container: lonely.name.clone(),
-                    force: Some(true),
-                };
-                // The second time it is cut off already.
-                let _ = engine().disconnect_network(&network, request).await;
-            },
-            &["reachable", "bus-links", "node-count"],
-            "no bus link to",
-            &["node-cut-off"],
-            async || {
-                let config = bollard::models::EndpointSettings {
-                    ipam_config: Some(bollard::models::EndpointIpamConfig {
-                        ipv4_address: Some(ip.to_owned()),
-                        ..Default::default()
-                    }),
-                    ..Default::default()
-                };
-                let request = bollard::models::NetworkConnectRequest {
-                    container: lonely.name.clone(),
-                    endpoint_config: Some(config),
-                };
-                engine()
-                    .connect_network(&network, request)
-                    .await
-                    .expect("is connected again");
-            },
+            async || surgery::unplug(network, lonely).await,
+            &[
+                ("reachable", Fail, &lonely.name),
+                ("bus-links", Fail, "no bus link to"),
+                ("node-count", Fail, "fail"),
+            ],
+            &[("node-cut-off", "docker network connect --ip")],
+            async || surgery::plug_in(network, lonely).await,
         )
         .await;
-    // A replica that may not be elected: the failover does not come, and the master is itself again.
-    patient
-        .tell(4, &["CONFIG", "SET", "cluster-replica-no-failover", "yes"])
-        .await;
-    patient
-        .fails_alone(
-            "failover-pause",
-            "writes to its slots did not work again",
-            // The third of three masters is taken in round 1 of this way, the first in round 2.
-            SuiteOptions::default().round(2),
-        )
-        .await;
-    patient
-        .tell(4, &["CONFIG", "SET", "cluster-replica-no-failover", "no"])
-        .await;
-    patient.recovers(&["failover-pause"]).await;
     // Nobody answers at all.
     for node in &patient.report.nodes {
-        let kill = query::KillContainerOptionsBuilder::default()
-            .signal("SIGKILL")
-            .build();
-        engine()
-            .kill_container(&node.name, Some(kill))
-            .await
-            .expect("is killed");
+        kill(&node.name).await;
     }
     let outcome = patient.standard().await;
     assert!(!outcome.passed);
     for check in &outcome.checks {
-        let wanted = if check.id == "reachable" {
-            Status::Fail
-        } else {
-            Status::Skip
-        };
+        let wanted = if check.id == "reachable" { Fail } else { Skip };
         assert_eq!(check.status, wanted, "{check:#?}");
     }
+    let outcome = patient.attached().await.diagnose().await;
+    let stopped = outcome.of("node-stopped").next().expect("they do not run");
+    assert_eq!(stopped.nodes.len(), 6, "{outcome:#?}");
+    surgery::obey(&stopped.remedy[0]);
+    patient.recovers("node-stopped").await;
 }

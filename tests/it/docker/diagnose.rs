@@ -6,44 +6,9 @@ use rcup::check::diagnose::Action;
 use rcup::cluster::Endpoint;
 use rcup::redis::{Access, Address};
 
-use super::patient::{Patient, engine};
+use super::patient::Patient;
+use super::surgery::{self, Wall, directory, engine, obey, on_this_machine};
 use super::{connect, turn};
-
-/// A command in a node's network or on its files, which needs root on this machine as the engine does.
-fn on_this_machine(program: &str, arguments: &[&str]) {
-    let output = Command::new(program)
-        .args(arguments)
-        .output()
-        .expect("the program is there");
-    assert!(output.status.success(), "{program} {arguments:?}: {output:?}");
-}
-
-async fn process_of(container: &str) -> String {
-    let seen = engine()
-        .inspect_container(container, None)
-        .await
-        .expect("it is there");
-    seen.state
-        .and_then(|state| state.pid)
-        .expect("it runs")
-        .to_string()
-}
-
-/// A node's own directory, as this machine sees it.
-async fn directory(container: &str, index: usize) -> String {
-    let seen = engine()
-        .inspect_container(container, None)
-        .await
-        .expect("it is there");
-    let mounts = seen.mounts.unwrap_or_default();
-    let home = mounts
-        .into_iter()
-        .find(|mount| mount.destination.as_deref() == Some("/rcup"));
-    format!(
-        "{}/{index}",
-        home.and_then(|mount| mount.source).expect("a volume")
-    )
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
@@ -62,14 +27,14 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
             .await;
     }
     let finding = patient
-        .is_diagnosed(&["orphan-slots"], "slots 100-101 6000 have no owner")
+        .is_diagnosed("orphan-slots", "slots 100-101 6000 have no owner")
         .await;
     assert_eq!(
         finding.actions.len(),
         2,
         "each goes to the shard it was planned for: {finding:#?}"
     );
-    patient.is_diagnosed(&["state-fail"], "orphan-slots").await;
+    patient.is_diagnosed("state-fail", "orphan-slots").await;
     patient.is_fixed(&["orphan-slots"]).await;
 
     // `{3}` lies in slot 1584, of the first master; its key has moved to the second one already.
@@ -92,7 +57,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
         .query_async::<()>(&mut guest)
         .await
         .expect("a write after ASKING");
-    let finding = patient.is_diagnosed(&["open-slots"], "is half migrated").await;
+    let finding = patient.is_diagnosed("open-slots", "is half migrated").await;
     assert!(
         finding
             .evidence
@@ -116,16 +81,16 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
     let patient = &Patient::new("mend-nodes").await;
     // A replica that has lost its nodes.conf: it has another id, knows nobody, and the old one is looked for.
     patient.tell(6, &["CLUSTER", "RESET", "HARD"]).await;
-    patient.is_diagnosed(&["strangers"], "shows itself alone").await;
+    patient.is_diagnosed("strangers", "shows itself alone").await;
     patient
-        .is_diagnosed(&["dead-node"], "it has lost its nodes.conf")
+        .is_diagnosed("dead-node", "it has lost its nodes.conf")
         .await;
     patient
         .is_fixed(&["strangers", "dead-node", "replica-astray"])
         .await;
 
     patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(2)]).await;
-    patient.is_diagnosed(&["replica-astray"], "belongs to").await;
+    patient.is_diagnosed("replica-astray", "belongs to").await;
     patient.is_fixed(&["replica-astray"]).await;
 
     let stopped = &patient.node(5).name;
@@ -135,7 +100,7 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
         .await
         .expect("pauses");
     let finding = patient
-        .is_diagnosed(&["node-stopped"], "the container is exited")
+        .is_diagnosed("node-stopped", "the container is exited")
         .await;
     assert_eq!(
         finding.actions,
@@ -143,41 +108,20 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
             node: stopped.clone()
         }]
     );
-    patient.is_diagnosed(&["node-paused"], "docker unpause").await;
+    patient.is_diagnosed("node-paused", "docker unpause").await;
     patient.is_fixed(&["node-stopped", "node-paused"]).await;
 
-    let request = bollard::models::NetworkDisconnectRequest {
-        container: patient.node(4).name.clone(),
-        force: Some(true),
-    };
-    engine()
-        .disconnect_network(&patient.report.network.name, request)
-        .await
-        .expect("is cut off");
+    surgery::unplug(&patient.report.network.name, patient.node(4)).await;
     patient
-        .is_diagnosed(&["node-cut-off"], "docker network connect --ip")
+        .is_diagnosed("node-cut-off", "docker network connect --ip")
         .await;
     patient.is_fixed(&["node-cut-off"]).await;
 
     // A master whose bus port is closed from outside: the others take it for dead, and it answers.
-    let process = process_of(&patient.node(4).name).await;
-    let port = patient
-        .node(4)
-        .address
-        .rsplit_once(':')
-        .unwrap()
-        .1
-        .parse::<u16>()
-        .unwrap()
-        + 10_000;
-    let rule = ["INPUT", "-p", "tcp", "--dport", &port.to_string(), "-j", "DROP"].map(str::to_owned);
-    let change = |how: &str| {
-        let rule: Vec<&str> = rule.iter().map(String::as_str).collect();
-        let arguments = ["-t", &process, "-n", "iptables", how].into_iter().chain(rule);
-        on_this_machine("nsenter", &arguments.collect::<Vec<_>>());
-    };
-    change("-A");
-    let finding = patient.is_diagnosed(&["bus-link"], "does not answer").await;
+    let port = surgery::port(patient.node(4)).parse::<u16>().unwrap() + 10_000;
+    let rule = ["INPUT", "-p", "tcp", "--dport", &port.to_string(), "-j", "DROP"];
+    let wall = Wall::raise(&patient.node(4).name, &rule).await;
+    let finding = patient.is_diagnosed("bus-link", "does not answer").await;
     assert!(
         finding.why.contains("a firewall closes the bus port"),
         "{finding:#?}"
@@ -186,8 +130,8 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
         finding.remedy[0].contains(&format!("ufw allow {port}/tcp")),
         "{finding:#?}"
     );
-    change("-D");
-    patient.recovers(&["bus-link"]).await;
+    wall.lift();
+    patient.recovers("bus-link").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -203,7 +147,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
     };
     patient.tell(3, &["CONFIG", "SET", "bind", "127.0.0.1"]).await;
     let finding = patient
-        .is_diagnosed(&["bind"], "the server listens on 127.0.0.1 alone")
+        .is_diagnosed("bind", "the server listens on 127.0.0.1 alone")
         .await;
     assert!(
         finding
@@ -213,20 +157,20 @@ async fn servers_that_refuse_are_told_by_the_reason() {
         "{finding:#?}"
     );
     inside(3, &["CONFIG", "SET", "bind", "* -::*"]).await;
-    patient.recovers(&["bind"]).await;
+    patient.recovers("bind").await;
 
     patient.tell(3, &["CONFIG", "SET", "protected-mode", "yes"]).await;
     patient
-        .is_diagnosed(&["protected-mode"], "CONFIG SET protected-mode no")
+        .is_diagnosed("protected-mode", "CONFIG SET protected-mode no")
         .await;
     inside(3, &["CONFIG", "SET", "protected-mode", "no"]).await;
-    patient.recovers(&["protected-mode"]).await;
+    patient.recovers("protected-mode").await;
 
     patient
         .tell(5, &["CONFIG", "SET", "requirepass", "of its own"])
         .await;
     let finding = patient
-        .is_diagnosed(&["wrong-password"], "another password than its fellows")
+        .is_diagnosed("wrong-password", "another password than its fellows")
         .await;
     assert!(!format!("{finding:?}").contains("of its own"), "{finding:#?}");
     let (host, port) = patient.node(5).advertised.rsplit_once(':').unwrap();
@@ -240,7 +184,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
         .query_async(&mut own)
         .await
         .unwrap();
-    patient.recovers(&["wrong-password"]).await;
+    patient.recovers("wrong-password").await;
 
     // Something lies where the snapshot shall be: the save fails, and writes with it.
     let directory = directory(&patient.node(1).name, 1).await;
@@ -270,7 +214,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
     on_this_machine("rmdir", &[&obstacle]);
     patient.tell(1, &["CONFIG", "SET", "save", ""]).await;
     patient.tell(1, &["BGSAVE", "SCHEDULE"]).await;
-    patient.recovers(&["misconf"]).await;
+    patient.recovers("misconf").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -308,6 +252,23 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
     assert!(stale.why.contains("slot already covered"), "{stale:#?}");
     assert!(diagnosis.of("strangers").next().is_some(), "{diagnosis:#?}");
     assert!(diagnosis.of("disputed-slots").next().is_some(), "{diagnosis:#?}");
+    // What is printed is done beside the server, where there is a client.
+    for line in &stale.remedy[..2] {
+        let command = &line[line.find("redis-cli").expect("a command")..];
+        obey(&format!("docker exec {} {command}", other.node(1).name));
+    }
+    let diagnosis = Endpoint::look_at(&all, &Access::open()).await.diagnose().await;
+    assert!(
+        diagnosis.of("stale-nodes-conf").next().is_none(),
+        "{diagnosis:#?}"
+    );
+    assert!(diagnosis.of("disputed-slots").next().is_none(), "{diagnosis:#?}");
+    // It is empty and knows nobody, as one that is new.
+    let strangers = diagnosis
+        .of("strangers")
+        .next()
+        .expect("it can be introduced now");
+    assert!(strangers.why.contains("shows itself alone"), "{strangers:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

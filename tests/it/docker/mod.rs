@@ -13,6 +13,8 @@ mod diagnose;
 mod doctor;
 mod endpoint;
 mod examples;
+mod expired;
+mod foreign;
 mod formation;
 mod killed;
 mod kubernetes;
@@ -20,9 +22,11 @@ mod library;
 mod network;
 mod own_engine;
 mod patient;
+mod peer;
 mod persistence;
 mod publish;
 mod python;
+mod refused;
 mod remote;
 mod reports;
 mod reset;
@@ -32,6 +36,8 @@ mod secrecy;
 mod security;
 mod shared;
 mod side_by_side;
+mod silent;
+mod surgery;
 mod swarm;
 mod told;
 mod users;
@@ -58,6 +64,11 @@ static TURNS: Semaphore = Semaphore::const_new(2);
 /// The engine.
 pub fn docker() -> Docker {
     Docker::find().expect("these tests need a container engine: see `make test`")
+}
+
+/// Whether all of a matrix is wanted, not only what stands for it: `RCUP_MATRIX=all`.
+pub fn matrix() -> bool {
+    std::env::var("RCUP_MATRIX").is_ok_and(|wanted| wanted == "all")
 }
 
 /// Waits for this test's turn.

@@ -2,21 +2,27 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::StreamExt as _;
-use rcup::check::diagnose::Finding;
+use futures_util::TryStreamExt as _;
+use rcup::check::diagnose::{Diagnosis, Finding};
 use rcup::check::{Check, Selection, Status, Suite, Validation};
 use rcup::cluster::{Attached, NodeReport, Report, SuiteOptions};
-use rcup::runtime::{ExecRequest, Runtime as _};
+use rcup::runtime::{ExecRequest, Output, Runtime as _};
 use rcup::{Cluster, ClusterSpec};
 
+use super::peer::{Complaint, complaints};
 use super::{Name, any_image, connect, docker, up};
 
 /// How long views may take to show a breach, or its remedy.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_mins(2);
 
-pub fn engine() -> bollard::Docker {
-    bollard::Docker::connect_with_defaults().expect("an engine")
-}
+/// How long `redis-cli` may take. It waits for ever for a node that is frozen.
+const PEER: Duration = Duration::from_secs(20);
+
+/// How a check has to end while something is broken: its id, its status, and words of its evidence.
+pub type Symptom<'a> = (&'a str, Status, &'a str);
+
+/// What a diagnosis has to find meanwhile: its id, and words of the finding.
+pub type Cause<'a> = (&'a str, &'a str);
 
 pub fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
@@ -25,25 +31,36 @@ pub fn words(words: &[&str]) -> Vec<String> {
 /// A cluster to break and to mend.
 pub struct Patient {
     pub name: Name,
-    _cluster: Cluster,
+    pub cluster: Cluster,
     pub report: Report,
 }
 
 impl Patient {
     pub async fn new(test: &str) -> Self {
+        // Long enough for a node of a busy machine, and short enough to wait for.
+        Self::with(test, Duration::from_secs(2), &[]).await
+    }
+
+    /// One with this node timeout, whose servers have these settings besides.
+    pub async fn with(test: &str, node_timeout: Duration, settings: &[&str]) -> Self {
         let name = Name::new(test);
-        let spec = ClusterSpec::builder()
+        let mut spec = ClusterSpec::builder()
             .name(name.0.clone())
             .image(any_image().await)
-            .node_timeout(Duration::from_secs(1))
-            .set("appendonly=yes".parse().unwrap())
-            .build()
-            .unwrap();
-        let cluster = up(&spec).await;
+            .node_timeout(node_timeout)
+            .set("appendonly=yes".parse().unwrap());
+        for setting in settings {
+            spec = spec.set(setting.parse().unwrap());
+        }
+        Self::of(name, &spec.build().unwrap()).await
+    }
+
+    pub async fn of(name: Name, spec: &ClusterSpec) -> Self {
+        let cluster = up(spec).await;
         let report = cluster.report();
         Self {
             name,
-            _cluster: cluster,
+            cluster,
             report,
         }
     }
@@ -85,6 +102,17 @@ impl Patient {
         }
     }
 
+    /// How many keys all nodes hold.
+    pub async fn keys(&self) -> u64 {
+        let mut all = 0;
+        for node in &self.report.nodes {
+            let mut connection = connect(&node.advertised).await;
+            let own: u64 = redis::cmd("DBSIZE").query_async(&mut connection).await.unwrap();
+            all += own;
+        }
+        all
+    }
+
     pub async fn validate(&self, options: &SuiteOptions) -> Validation {
         self.attached().await.validate_with(options).await
     }
@@ -94,55 +122,47 @@ impl Patient {
         self.validate(&SuiteOptions::default().selection(selection)).await
     }
 
-    /// Breaks the cluster until the check fails, or warns, with these words, and a diagnosis finds one of these
-    /// causes; then mends it until all is well. While it is broken, `redis-cli --cluster check` finds nothing that
-    /// rcup does not.
-    pub async fn suffers(
-        &self,
-        breach: impl AsyncFn(),
-        ids: &[&str],
-        told: &str,
-        causes: &[&str],
-        remedy: impl AsyncFn(),
-    ) {
-        Box::pin(self.suffer(&breach, ids, told)).await;
-        if !causes.is_empty() {
-            Box::pin(self.is_diagnosed_while(&breach, causes, "")).await;
-        }
-        Box::pin(remedy()).await;
-        Box::pin(self.recovers(ids)).await;
-    }
-
     pub async fn attached(&self) -> Attached {
         Cluster::attach(docker(), &self.name.0)
             .await
             .expect("it is there")
     }
 
-    /// Waits until a diagnosis finds one of these causes with these words, and says what mends it.
-    pub async fn is_diagnosed(&self, causes: &[&str], told: &str) -> Finding {
-        Box::pin(self.is_diagnosed_while(&async || {}, causes, told)).await
+    /// Breaks the cluster until every symptom shows and every cause is found; then mends it until all is well. While
+    /// it is broken, a check of rcup stands for whatever `redis-cli --cluster check` complains about. The breach is
+    /// made again before each look, because servers put some of them right by themselves.
+    pub async fn suffers(
+        &self,
+        breach: impl AsyncFn(),
+        symptoms: &[Symptom<'_>],
+        causes: &[Cause<'_>],
+        remedy: impl AsyncFn(),
+    ) {
+        Box::pin(self.falls_ill(&breach, symptoms)).await;
+        Box::pin(self.is_diagnosed_while(&breach, causes)).await;
+        Box::pin(remedy()).await;
+        Box::pin(self.recovers(symptoms[0].0)).await;
     }
 
-    async fn is_diagnosed_while(&self, breach: &impl AsyncFn(), causes: &[&str], told: &str) -> Finding {
+    /// Waits until a diagnosis finds this cause with these words.
+    pub async fn is_diagnosed(&self, cause: &str, told: &str) -> Finding {
+        let diagnosis = Box::pin(self.is_diagnosed_while(&async || {}, &[(cause, told)])).await;
+        let found = diagnosis.of(cause).find(|finding| holds(finding, told));
+        found.expect("it was found").clone()
+    }
+
+    async fn is_diagnosed_while(&self, breach: &impl AsyncFn(), causes: &[Cause<'_>]) -> Diagnosis {
         let begun = Instant::now();
         loop {
             Box::pin(breach()).await;
             let diagnosis = Box::pin(self.attached().await.diagnose()).await;
-            let found = diagnosis
-                .findings
-                .iter()
-                .find(|finding| causes.contains(&finding.id) && holds(finding, told));
-            if let Some(finding) = found {
-                assert!(
-                    !finding.remedy.is_empty() && !finding.evidence.is_empty(),
-                    "{finding:#?}"
-                );
-                return finding.clone();
+            let missing = missing_causes(&diagnosis, causes);
+            if missing.is_empty() {
+                return diagnosis;
             }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "{causes:?} with `{told}` is not found: {diagnosis:#?}"
+                "{missing:?} is not found: {diagnosis:#?}"
             );
         }
     }
@@ -173,48 +193,46 @@ impl Patient {
             .filter_map(|action| action["id"].as_str())
             .collect();
         assert!(by.iter().all(|id| done.contains(id)), "{by:?} in {told:#}");
-        self.recovers(by).await;
+        self.recovers(by[0]).await;
     }
 
-    async fn suffer(&self, breach: &impl AsyncFn(), ids: &[&str], told: &str) {
+    async fn falls_ill(&self, breach: &impl AsyncFn(), symptoms: &[Symptom<'_>]) {
         let begun = Instant::now();
         loop {
             Box::pin(breach()).await;
-            let (outcome, peer) =
-                tokio::join!(Box::pin(self.standard()), Box::pin(self.redis_cli_is_content()));
-            assert!(
-                peer || !outcome.passed || Box::pin(self.redis_cli_is_content()).await,
-                "redis-cli finds what rcup does not: {:#?}",
-                outcome.checks
-            );
-            let bad = |check: &&Check| matches!(check.status, Status::Fail | Status::Warn);
-            let of = |id: &&str| outcome.checks.iter().filter(bad).find(|check| check.id == *id);
-            let found: Vec<&Check> = ids.iter().filter_map(of).collect();
-            let evidence = |check: &&Check| {
-                check.summary.contains(told) || check.detail.iter().any(|line| line.contains(told))
-            };
-            if found.len() == ids.len() && found.iter().any(evidence) {
-                assert!(found.iter().all(|check| check.hint.is_some()), "{found:#?}");
+            let (outcome, peer) = tokio::join!(Box::pin(self.standard()), Box::pin(self.complaints(true)));
+            let missing = missing_symptoms(&outcome, symptoms);
+            // What it has seen may be gone when rcup looks, or have come since: it has to be found in one of the looks.
+            let unheard: Vec<&Complaint> = peer
+                .iter()
+                .filter(|complaint| !heard(&outcome, complaint))
+                .collect();
+            if missing.is_empty() && unheard.is_empty() {
+                for (id, ..) in symptoms {
+                    let check = outcome.checks.iter().find(|check| check.id == *id);
+                    assert!(check.is_some_and(|check| check.hint.is_some()), "{check:#?}");
+                }
                 return;
             }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "{ids:?} do not tell `{told}`: {:#?}",
+                "{missing:?} do not show, {unheard:?} of redis-cli is not found: {:#?}",
                 outcome.checks
             );
         }
     }
 
-    pub async fn recovers(&self, after: &[&str]) {
+    pub async fn recovers(&self, after: &str) {
         let begun = Instant::now();
         loop {
             let outcome = Box::pin(self.standard()).await;
-            if outcome.count(Status::Fail) + outcome.count(Status::Warn) == 0 {
+            let peer = Box::pin(self.complaints(false)).await;
+            if outcome.count(Status::Fail) + outcome.count(Status::Warn) == 0 && peer.is_empty() {
                 return;
             }
             assert!(
                 begun.elapsed() < PATIENCE,
-                "no recovery after {after:?}: {:#?}",
+                "no recovery after {after}: {peer:?} {:#?}",
                 outcome.checks
             );
         }
@@ -227,29 +245,100 @@ impl Patient {
         let [check] = outcome.checks.as_slice() else {
             panic!("one check was asked for: {outcome:#?}")
         };
-        assert_eq!(check.status, Status::Fail, "{check:#?}");
-        let all = format!("{}\n{}", check.summary, check.detail.join("\n"));
-        assert!(all.contains(told), "{check:#?}");
+        assert!(
+            missing_symptoms(&outcome, &[(id, Status::Fail, told)]).is_empty(),
+            "{check:#?}"
+        );
         assert!(!outcome.passed);
     }
 
-    /// Whether `redis-cli --cluster check`, asked from inside, finds all in order.
-    pub async fn redis_cli_is_content(&self) -> bool {
-        let at = &self.node(2);
-        let port = at.advertised.rsplit_once(':').unwrap().1;
+    /// What `redis-cli --cluster check` complains about, asked from inside of a node that runs. Looking for several
+    /// owners of one slot takes it seconds.
+    async fn complaints(&self, thorough: bool) -> Vec<Complaint> {
+        for node in self
+            .report
+            .nodes
+            .iter()
+            .cycle()
+            .skip(1)
+            .take(self.report.nodes.len())
+        {
+            if let Some(printed) = self.peer(node, thorough).await {
+                return complaints(&printed);
+            }
+        }
+        complaints("[ERR] could not connect to any node, none of which runs")
+    }
+
+    /// What it prints on this node; nothing where no program can be run.
+    async fn peer(&self, node: &NodeReport, thorough: bool) -> Option<String> {
+        let port = node.advertised.rsplit_once(':').unwrap().1;
+        let mut command = words(&["redis-cli", "--cluster", "check", &format!("127.0.0.1:{port}")]);
+        if thorough {
+            command.push("--cluster-search-multiple-owners".to_owned());
+        }
+        if self.cluster.certificates().is_some() {
+            command.extend(words(&["--tls", "--insecure"]));
+        }
         let request = ExecRequest {
-            command: words(&["redis-cli", "--cluster", "check", &format!("127.0.0.1:{port}")]),
+            command,
             ..ExecRequest::default()
         };
-        let session = docker().exec(&at.name, &request).await.expect("redis-cli runs");
-        let mut output = session.output;
-        let ended = async { while output.next().await.is_some() {} };
-        // It waits for ever for a node that is frozen, which is no praise either.
-        match tokio::time::timeout(Duration::from_secs(3), ended).await {
-            Ok(()) => docker().exec_code(&session.id).await.expect("it has ended") == 0,
-            Err(_) => false,
-        }
+        let session = docker().exec(&node.name, &request).await.ok()?;
+        let Ok(pieces) = tokio::time::timeout(PEER, session.output.try_collect::<Vec<Output>>()).await else {
+            return Some("redis-cli has not ended".to_owned());
+        };
+        let pieces = pieces.ok()?.into_iter();
+        let bytes: Vec<u8> = pieces
+            .flat_map(|piece| match piece {
+                Output::Stdout(bytes) | Output::Stderr(bytes) => bytes,
+            })
+            .collect();
+        let printed = String::from_utf8_lossy(&bytes).into_owned();
+        let code = docker().exec_code(&session.id).await.expect("it has ended");
+        let known = complaints(&printed);
+        assert!(
+            (code == 0 || !known.is_empty()) && known.iter().all(|complaint| !complaint.checks.is_empty()),
+            "redis-cli says something new, and ends with {code}: {printed}"
+        );
+        Some(printed)
     }
+}
+
+/// Whether a check stands for what redis-cli complains about.
+fn heard(outcome: &Validation, complaint: &Complaint) -> bool {
+    let bad = |check: &Check| matches!(check.status, Status::Fail | Status::Warn);
+    outcome
+        .checks
+        .iter()
+        .any(|check| bad(check) && complaint.checks.contains(&check.id))
+}
+
+/// The symptoms that do not show.
+pub fn missing_symptoms<'a, 'b>(outcome: &Validation, symptoms: &'b [Symptom<'a>]) -> Vec<&'b Symptom<'a>> {
+    let shows = |(id, status, told): &Symptom<'_>| {
+        outcome.checks.iter().any(|check| {
+            let mut texts = std::iter::once(&check.summary).chain(&check.detail);
+            check.id == *id && check.status == *status && texts.any(|text| text.contains(told))
+        })
+    };
+    symptoms.iter().filter(|symptom| !shows(symptom)).collect()
+}
+
+/// The causes that are not found. Each finding has evidence, and says what mends it.
+pub fn missing_causes<'a, 'b>(diagnosis: &Diagnosis, causes: &'b [Cause<'a>]) -> Vec<&'b Cause<'a>> {
+    let found = |(id, told): &Cause<'_>| {
+        let mut findings = diagnosis.findings.iter().filter(|finding| finding.id == *id);
+        findings.any(|finding| {
+            let whole = holds(finding, told);
+            assert!(
+                !whole || !finding.remedy.is_empty() && !finding.evidence.is_empty(),
+                "{finding:#?}"
+            );
+            whole
+        })
+    };
+    causes.iter().filter(|cause| !found(cause)).collect()
 }
 
 /// Whether the words stand anywhere in a finding.

@@ -1,0 +1,74 @@
+//! What `redis-cli --cluster check` finds, and which checks of rcup must have found it too.
+
+/// What it complains about: its words, and the checks of which at least one must not be in order.
+const WORDS: [(&str, &[&str]); 12] = [
+    ("slots are covered by nodes", &["slot-coverage"]),
+    ("in importing state", &["open-slots"]),
+    ("in migrating state", &["open-slots"]),
+    ("slots are open", &["open-slots"]),
+    ("agree about configuration", &["agreement", "slot-owners"]),
+    ("multiple owners", &["slot-owners"]),
+    (" owners:", &["slot-owners"]),
+    ("ould not connect to", &["reachable"]),
+    ("can't connect to", &["reachable"]),
+    ("Unable to load info", &["reachable"]),
+    ("of unknown node ID", &["roles", "agreement"]),
+    ("has not ended", &["reachable"]),
+];
+
+/// A complaint, and the checks that stand for it; none where its words are unknown.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Complaint {
+    pub line: String,
+    pub checks: &'static [&'static str],
+}
+
+/// All complaints in what it printed. It says `[OK]` of what is in order, and `>>>` of what it is about to do.
+pub fn complaints(printed: &str) -> Vec<Complaint> {
+    let bad = [
+        "[ERR]",
+        "[WARNING]",
+        "*** WARNING",
+        "ould not connect",
+        "has not ended",
+    ];
+    printed
+        .lines()
+        .filter(|line| bad.iter().any(|word| line.contains(word)))
+        .map(|line| Complaint {
+            line: line.to_owned(),
+            checks: WORDS
+                .iter()
+                .find(|(words, _)| line.contains(words))
+                .map_or(&[], |(_, checks)| checks),
+        })
+        .collect()
+}
+
+#[test]
+fn its_words_are_understood() {
+    let printed = "10.0.0.2:7001 (0fe0…) -> 0 keys | 5461 slots | 1 replicas.\n[OK] 0 keys in 3 masters.\n\
+        >>> Performing Cluster Check (using node 127.0.0.1:7002)\n\
+        [ERR] Nodes don't agree about configuration!\n>>> Check for open slots...\n\
+        [WARNING] Node 10.0.0.2:7001 has slots in migrating state 200.\n\
+        [WARNING] The following slots are open: 200.\n>>> Check slots coverage...\n\
+        [ERR] Not all 16384 slots are covered by nodes.\n\
+        >>> Check for multiple slot owners...\n[WARNING] Slot 6000 has 2 owners:\n    127.0.0.1:7001\n\
+        Could not connect to Redis at 10.0.0.7:7006: Connection refused\n[ERR] Something new\n";
+    let found = complaints(printed);
+    let checks: Vec<&[&str]> = found.iter().map(|complaint| complaint.checks).collect();
+    let wanted: [&[&str]; 7] = [
+        &["agreement", "slot-owners"],
+        &["open-slots"],
+        &["open-slots"],
+        &["slot-coverage"],
+        &["slot-owners"],
+        &["reachable"],
+        &[],
+    ];
+    assert_eq!(checks, wanted, "{found:#?}");
+    assert!(
+        complaints("[OK] All nodes agree about slots configuration.\n[OK] All 16384 slots covered.\n")
+            .is_empty()
+    );
+}

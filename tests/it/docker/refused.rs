@@ -1,0 +1,117 @@
+//! Checks that try something, on a cluster that refuses it: commands that a rule forbids, answers that come late,
+//! failovers that do not happen.
+
+use std::time::Duration;
+
+use rcup::check::Status::Fail;
+use rcup::check::Threshold;
+use rcup::cluster::SuiteOptions;
+
+use super::patient::Patient;
+use super::{connect, turn};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_node_refuses_to_do_is_found() {
+    let _turn = turn().await;
+    let patient = &Patient::new("refuses").await;
+    let acl = async |index: usize, rule: &str| {
+        patient.tell(index, &["ACL", "SETUSER", "default", rule]).await;
+    };
+    // A diagnosis writes nothing and sends no message, so it cannot meet these.
+    for (rule, id, told) in [
+        ("-mset", "hash-tags", "permission"),
+        ("-evalsha", "scripts", "EVALSHA that reads answers `NOPERM"),
+        ("resetchannels", "pubsub", "NOPERM"),
+    ] {
+        patient
+            .suffers(
+                async || acl(2, rule).await,
+                &[(id, Fail, told)],
+                &[],
+                async || {
+                    acl(2, "+@all").await;
+                    acl(2, "allchannels").await;
+                },
+            )
+            .await;
+    }
+    acl(2, "-cluster|setslot").await;
+    acl(2, "-set").await;
+    patient
+        .fails_alone("ask", "SETSLOT", SuiteOptions::default())
+        .await;
+    patient
+        .fails_alone("throughput", "NOPERM", SuiteOptions::default())
+        .await;
+    acl(2, "+@all").await;
+    acl(4, "-cluster|failover").await;
+    patient
+        .fails_alone("failover-command", "NOPERM", SuiteOptions::default())
+        .await;
+    acl(4, "+@all").await;
+    patient.recovers("failover-command").await;
+    assert_eq!(patient.keys().await, 0, "a key was left behind");
+    Box::pin(late_answers(patient)).await;
+}
+
+/// The third node answers only every tenth of a second; all others are as quick as ever.
+async fn late_answers(patient: &Patient) {
+    let limit = |most: Duration| {
+        let percentile = "p50".parse().unwrap();
+        SuiteOptions::default().thresholds(vec![Threshold { percentile, most }])
+    };
+    let mut slow = connect(&patient.node(3).advertised).await;
+    // It is held again as soon as it has gone on: between the two it answers what has waited.
+    let holding = async {
+        loop {
+            let held: redis::RedisResult<()> = redis::cmd("CLIENT")
+                .arg("PAUSE")
+                .arg(100)
+                .query_async(&mut slow)
+                .await;
+            held.expect("it is held");
+        }
+    };
+    let looking = async {
+        patient
+            .fails_alone(
+                "latency",
+                &format!("{}: p50 is ", patient.node(3).name),
+                limit(Duration::from_millis(50)),
+            )
+            .await;
+    };
+    tokio::select! {
+        () = holding => {}
+        () = looking => {}
+    }
+    patient.tell(3, &["CLIENT", "UNPAUSE"]).await;
+    patient.recovers("latency").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn failovers_that_do_not_come_are_found() {
+    let _turn = turn().await;
+    let patient = &Patient::with("no-failover", Duration::from_secs(1), &[]).await;
+    // A replica that may not be elected: the failover does not come, and the master is itself again.
+    let set = async |value: &str| {
+        patient
+            .tell(4, &["CONFIG", "SET", "cluster-replica-no-failover", value])
+            .await;
+    };
+    // Each way takes the next of the masters, and each round too: in these it is the first.
+    let mut ways = vec![("failover-pause", 2)];
+    if super::matrix() {
+        ways.push(("failover-kill", 1));
+    }
+    for (id, round) in ways {
+        set("yes").await;
+        let options = SuiteOptions::default().round(round);
+        patient
+            .fails_alone(id, "writes to its slots did not work again", options)
+            .await;
+        set("no").await;
+        patient.recovers(id).await;
+        assert_eq!(patient.keys().await, 0, "a key was left behind");
+    }
+}

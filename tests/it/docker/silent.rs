@@ -1,0 +1,244 @@
+//! Nodes of a cluster of rcup that do not answer: the diagnosis says why, and what is printed brings them back.
+
+use std::time::Duration;
+
+use bollard::models::{ContainerCreateBody, EndpointIpamConfig, EndpointSettings, NetworkingConfig};
+use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
+use rcup::ClusterSpec;
+use rcup::check::Status::Fail;
+
+use super::patient::Patient;
+use super::surgery::{self, Wall, engine, kill, obey, on_this_machine, process_of, start};
+use super::{Name, any_image, connect, turn};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
+    let _turn = turn().await;
+    let patient = &Patient::new("silent").await;
+    let node = patient.node(5);
+    // The connection that there is stays when the port is closed.
+    let kept = connect(&node.advertised).await;
+    let listen = async |port: &str| {
+        let set: redis::RedisResult<()> = redis::cmd("CONFIG")
+            .arg("SET")
+            .arg("port")
+            .arg(port)
+            .query_async(&mut kept.clone())
+            .await;
+        set.expect("the port is set");
+    };
+    patient
+        .suffers(
+            async || listen("0").await,
+            &[("reachable", Fail, &node.name)],
+            &[("not-listening", "nobody listens on the client port")],
+            async || listen(surgery::port(node)).await,
+        )
+        .await;
+    // What comes from outside the container, by the bridge or by the published port, is refused.
+    let rule = [
+        "INPUT",
+        "!",
+        "-i",
+        "lo",
+        "-p",
+        "tcp",
+        "--dport",
+        surgery::port(node),
+        "-j",
+        "REJECT",
+        "--reject-with",
+        "tcp-reset",
+    ];
+    let wall = Wall::raise(&node.name, &rule).await;
+    patient
+        .suffers(
+            async || (),
+            &[("reachable", Fail, &node.name)],
+            &[(
+                "port-filtered",
+                "answers inside its container and not from this host",
+            )],
+            async || wall.lift(),
+        )
+        .await;
+    // The same for a container that somebody has made anew, and forgotten to publish the port of.
+    Box::pin(made_anew_without_its_port(patient, 5)).await;
+    let wall = Wall::raise(&node.name, &rule).await;
+    patient
+        .suffers(
+            async || (),
+            &[("reachable", Fail, &node.name)],
+            &[("port-not-published", "the port is not published on this host")],
+            async || wall.lift(),
+        )
+        .await;
+    if super::matrix() {
+        // It hangs: connections are taken, and nothing is answered.
+        let process = process_of(&node.name).await;
+        patient
+            .suffers(
+                async || drop(on_this_machine("kill", &["-STOP", &process])),
+                &[("reachable", Fail, &node.name)],
+                &[("not-listening", "or hangs")],
+                async || drop(on_this_machine("kill", &["-CONT", &process])),
+            )
+            .await;
+    }
+}
+
+/// Puts a container with the same name, files and address in the place of a node's.
+async fn made_anew_without_its_port(patient: &Patient, index: usize) {
+    let node = patient.node(index);
+    let seen = engine().inspect_container(&node.name, None).await.unwrap();
+    let config = serde_json::to_value(seen.config.unwrap()).unwrap();
+    let mut body: ContainerCreateBody = serde_json::from_value(config).unwrap();
+    let mut host = seen.host_config.unwrap();
+    host.port_bindings = None;
+    body.host_config = Some(host);
+    let own = EndpointSettings {
+        ipam_config: Some(EndpointIpamConfig {
+            ipv4_address: Some(surgery::ip(node).to_owned()),
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    body.networking_config = Some(NetworkingConfig {
+        endpoints_config: Some([(patient.report.network.name.clone(), own)].into()),
+    });
+    remove(&node.name).await;
+    let options = CreateContainerOptionsBuilder::default().name(&node.name).build();
+    engine().create_container(Some(options), body).await.unwrap();
+    start(&node.name).await;
+    patient.recovers("a container made anew").await;
+}
+
+async fn remove(container: &str) {
+    let options = RemoveContainerOptionsBuilder::default().force(true).build();
+    engine()
+        .remove_container(container, Some(options))
+        .await
+        .expect("is removed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_that_have_died_are_told_and_come_back() {
+    let _turn = turn().await;
+    let name = Name::new("dying");
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(any_image().await)
+        .node_timeout(Duration::from_secs(2))
+        .persist(true)
+        .build()
+        .unwrap();
+    let patient = &Patient::of(name, &spec).await;
+    // All at once, as when a machine goes down, and not all come back: those that do see no majority of the masters.
+    patient
+        .suffers(
+            async || {
+                for node in &patient.report.nodes {
+                    // The second time some of them are dead already.
+                    let _ = engine().kill_container(&node.name, None).await;
+                }
+                for index in [1, 4, 5, 6] {
+                    start(&patient.node(index).name).await;
+                }
+            },
+            &[("cluster-state", Fail, "cluster_state:fail")],
+            &[("restarted", "CLUSTERDOWN after a restart")],
+            async || {
+                let stopped = patient.is_diagnosed("node-stopped", "rcup start").await;
+                obey(&stopped.remedy[0]);
+            },
+        )
+        .await;
+    // A master whose replica may not take over.
+    let set = async |value: &str| {
+        patient
+            .tell(4, &["CONFIG", "SET", "cluster-replica-no-failover", value])
+            .await;
+    };
+    set("yes").await;
+    kill(&patient.node(1).name).await;
+    patient
+        .suffers(
+            async || (),
+            &[
+                ("slot-coverage", Fail, "of them ok, of 16384"),
+                ("cluster-state", Fail, "cluster_state:fail"),
+                ("reachable", Fail, &patient.node(1).name),
+            ],
+            &[
+                ("master-down", "have an owner that does not answer"),
+                ("node-stopped", "It died, or was killed."),
+            ],
+            async || {
+                let found = patient.is_diagnosed("master-down", "take over now").await;
+                let takeover = found.remedy[1].split_once("now: ").expect("a command").1;
+                obey(takeover);
+                let stopped = patient.is_diagnosed("node-stopped", "rcup start").await;
+                obey(&stopped.remedy[0]);
+                set("no").await;
+            },
+        )
+        .await;
+    Box::pin(out_of_memory(patient)).await;
+    // A container that somebody has removed; its data is on its volume.
+    remove(&patient.node(6).name).await;
+    patient
+        .suffers(
+            async || (),
+            &[("reachable", Fail, "its container is gone")],
+            &[("node-gone", "the container is gone")],
+            async || {
+                let gone = patient.is_diagnosed("node-gone", "lies on its volume").await;
+                obey(&gone.remedy[0]);
+            },
+        )
+        .await;
+}
+
+/// The sixth node's memory is not enough for what it does, and nobody starts it again.
+async fn out_of_memory(patient: &Patient) {
+    let process = patient.node(6).name.clone();
+    on_this_machine(
+        "docker",
+        &[
+            "update",
+            "--restart",
+            "no",
+            "--memory",
+            "24m",
+            "--memory-swap",
+            "24m",
+            &process,
+        ],
+    );
+    patient
+        .suffers(
+            async || {
+                let url = format!("redis://{}", patient.node(6).advertised);
+                // The second time it has died of it.
+                let Ok(mut connection) = super::connect_url(&url).await else {
+                    return;
+                };
+                let _: redis::RedisResult<()> = redis::cmd("EVAL")
+                    .arg("local all = {} for i = 1, 60 do all[i] = string.rep('x', 1048576) .. i end return #all")
+                    .arg(0)
+                    .query_async(&mut connection)
+                    .await;
+            },
+            &[("reachable", Fail, &process)],
+            &[("node-stopped", "The kernel has killed it for want of memory")],
+            async || {
+                on_this_machine(
+                    "docker",
+                    &["update", "--restart", "unless-stopped", "--memory", "512m", "--memory-swap", "512m", &process],
+                );
+                let stopped = patient.is_diagnosed("node-stopped", "rcup start").await;
+                obey(&stopped.remedy[0]);
+            },
+        )
+        .await;
+}
