@@ -32,6 +32,7 @@ const SILENT: Test = (
     "servers_that_cannot_be_reached_from_here_are_told_by_the_reason",
 );
 const DYING: Test = ("silent", "nodes_that_have_died_are_told_and_come_back");
+const ONE_BY_ONE: Test = ("silent", "one_after_the_other");
 const CERTIFICATES: Test = (
     "expired",
     "certificates_that_are_not_good_are_told_and_can_be_replaced",
@@ -81,10 +82,10 @@ const BROKEN: [(&str, Test); 32] = [
 
 /// Which test sees a cause found.
 const DIAGNOSED: [(&str, Test); 36] = [
-    ("node-gone", DYING),
+    ("node-gone", ONE_BY_ONE),
     ("node-cut-off", FROZEN),
     ("node-paused", FROZEN),
-    ("node-stopped", DYING),
+    ("node-stopped", ONE_BY_ONE),
     ("tls-mismatch", CERTIFICATES),
     ("no-cluster", STRANGE),
     ("no-permission", STRANGE),
@@ -105,7 +106,7 @@ const DIAGNOSED: [(&str, Test); 36] = [
     ("auth-mismatch", SERVERS),
     ("replica-link", LINK),
     ("replica-astray", VIEWS),
-    ("master-down", DYING),
+    ("master-down", ONE_BY_ONE),
     ("orphan-slots", SLOTS),
     ("disputed-slots", SLOTS),
     ("open-slots", SLOTS),

@@ -59,7 +59,7 @@ impl Endpoint {
     pub async fn enter_at(addresses: &[Address], access: &Access) -> Result<Self> {
         let looks = looked(addresses, access).await;
         if looks.iter().any(|(_, look)| look.is_ok()) {
-            return Ok(Self::of(addresses, access, gather(looks, &[]).await));
+            return Ok(Self::of(addresses, access, gather(looks, &[], access).await));
         }
         match looks.into_iter().next() {
             Some((_, Err(error))) => Err(error),
@@ -71,7 +71,7 @@ impl Endpoint {
     /// nobody, is one of the things to find out.
     pub async fn look_at(addresses: &[Address], access: &Access) -> Self {
         let looks = looked(addresses, access).await;
-        Self::of(addresses, access, gather(looks, &[]).await)
+        Self::of(addresses, access, gather(looks, &[], access).await)
     }
 
     /// The same, looked at anew, also where none of the addresses answers any more: the nodes that were found are
@@ -94,7 +94,7 @@ impl Endpoint {
             }
         }
         let looks = looked(&seeds, &self.access).await;
-        let seen = gather(looks, &led).await;
+        let seen = gather(looks, &led, &self.access).await;
         let mut again = Self::of(&self.at, &self.access, seen);
         // Where an address led to is known also while nobody answers there.
         for (address, name) in led {
@@ -156,7 +156,7 @@ async fn looked(addresses: &[Address], access: &Access) -> Vec<(Address, Result<
 
 /// Finds all nodes from what the addresses have told, and asks each that is found for those that only it knows. `led`
 /// tells where addresses led to before, which may not answer now.
-async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)]) -> Seen {
+async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)], access: &Access) -> Seen {
     let mut seen = Seen::default();
     let mut down: Vec<(Address, Error)> = Vec::new();
     // Who is asked next, and what it has said.

@@ -172,24 +172,20 @@ impl<R: Faults> Scene<'_, R> {
             .unwrap_or(self.victim.link);
         // The connection to a node that was killed ended with it, and it takes its time to come back.
         let deadline = Instant::now() + PATIENCE;
-        let alive = until(
-            "the node that serves the slots answers",
-            deadline,
-            STEP,
-            || async {
-                let link = match link.ping().await {
-                    Ok(()) => link.clone(),
-                    Err(_) => match link.elsewhere(link.address()).await {
-                        Ok(again) => again,
-                        Err(error) => return Ok(Seen::NotYet(told(&error))),
-                    },
-                };
-                Ok(match link.ping().await {
-                    Ok(()) => Seen::Done(link),
-                    Err(error) => Seen::NotYet(told(&error)),
-                })
-            },
-        )
+        let alive = until("the slots are served", deadline, STEP, || async {
+            let link = match link.ping().await {
+                Ok(()) => link.clone(),
+                Err(_) => match link.elsewhere(link.address()).await {
+                    Ok(again) => again,
+                    Err(error) => return Ok(Seen::NotYet(told(&error))),
+                },
+            };
+            // A master that has come back says CLUSTERDOWN for some seconds.
+            Ok(match writer.is_served_by(&link).await {
+                Ok(()) => Seen::Done(link),
+                Err(error) => Seen::NotYet(told(&error)),
+            })
+        })
         .await;
         writer.lost(&alive.map_err(|error| told(&error))?).await
     }

@@ -112,6 +112,11 @@ impl<'a> Writer<'a> {
         .await;
     }
 
+    /// Whether a node takes writes to the slots: it deletes a key that there never was.
+    pub(super) async fn is_served_by(&self, master: &NodeConnection) -> crate::error::Result<()> {
+        master.command::<u64>(&["DEL", &self.key(0)]).await.map(drop)
+    }
+
     /// How many of the acknowledged keys a node does not have. All keys that were ever tried are deleted there: a
     /// write whose answer did not come may have been made all the same.
     pub(super) async fn lost(&self, master: &NodeConnection) -> Result<u64, String> {

@@ -290,7 +290,9 @@ async fn what_is_wrong_with_single_servers_is_found() {
             async || set(3, "cluster-announce-port", "0").await,
         )
         .await;
-    Box::pin(a_disk_fills_up(patient)).await;
+    if super::matrix() {
+        Box::pin(a_disk_fills_up(patient)).await;
+    }
 }
 
 /// A replica that does not reach its master's client port.

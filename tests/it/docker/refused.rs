@@ -51,10 +51,12 @@ async fn what_a_node_refuses_to_do_is_found() {
     acl(4, "+@all").await;
     patient.recovers("failover-command").await;
     assert_eq!(patient.keys().await, 0, "a key was left behind");
-    Box::pin(late_answers(patient)).await;
+    if super::matrix() {
+        Box::pin(late_answers(patient)).await;
+    }
 }
 
-/// The third node answers only every tenth of a second; all others are as quick as ever.
+/// The third node answers only some thirty times in a second; all others are as quick as ever.
 async fn late_answers(patient: &Patient) {
     let limit = |most: Duration| {
         let percentile = "p50".parse().unwrap();
@@ -66,7 +68,7 @@ async fn late_answers(patient: &Patient) {
         loop {
             let held: redis::RedisResult<()> = redis::cmd("CLIENT")
                 .arg("PAUSE")
-                .arg(100)
+                .arg(30)
                 .query_async(&mut slow)
                 .await;
             held.expect("it is held");
@@ -77,7 +79,7 @@ async fn late_answers(patient: &Patient) {
             .fails_alone(
                 "latency",
                 &format!("{}: p50 is ", patient.node(3).name),
-                limit(Duration::from_millis(50)),
+                limit(Duration::from_millis(10)),
             )
             .await;
     };
