@@ -1,366 +1,299 @@
 //! The export to Compose makes a round trip: a running cluster is written down and taken down, the file is brought
-//! up by the real tool, and what then runs is compared with the cluster it came from, node by node.
+//! up by the real tools, and what then runs is compared with the cluster it came from, node by node.
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::fmt;
 use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::Duration;
 
+use assert_cmd::cargo::cargo_bin;
 use rcup::check::all_passed;
 use rcup::cluster::State;
-use rcup::render::{COMPOSE_FILE, compose};
 use rcup::runtime::Docker;
-use rcup::spec::{Life, Login, Password, Profile, Secret, User};
+use rcup::spec::{Life, Login, Password, Profile, Secret, Secrets, User};
 use rcup::topology::Topology;
 use rcup::{Cluster, ClusterSpec};
-use tempfile::TempDir;
 
-use super::{Name, any_image, docker, images, options, turn, up};
+use super::project::{Generation, Project, Seen, rcup, seen};
+use super::{Name, docker, images, options, turn, up};
 
-/// A specification with a subnet and ports that no other test takes while this cluster is down for a moment.
-fn spec(name: &Name, image: &str, masters: usize, replicas: usize) -> ClusterSpec {
-    static COUNT: AtomicU16 = AtomicU16::new(0);
-    let nth = COUNT.fetch_add(1, Ordering::Relaxed) % 8;
-    let own = u16::try_from(std::process::id() % 100).unwrap();
-    ClusterSpec::builder()
-        .name(name.0.clone())
-        .image(image)
-        .masters(masters)
-        .replicas(replicas)
-        .subnet(format!("10.230.{own}.{}/27", nth * 32).parse().unwrap())
-        .port(12_000 + own * 120 + nth * 15)
-        .set("maxmemory=64mb".parse().unwrap())
+/// The servers, as [`images`] has them.
+const SERVERS: [&str; 3] = ["redis-7", "redis-8", "valkey-8"];
+const SHAPES: [(usize, usize); 5] = [(1, 0), (3, 0), (3, 1), (3, 2), (5, 1)];
+
+/// What makes a difference in the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    Plain,
+    /// With a user besides, and the limits of the profile `production`.
+    Password,
+    Tls,
+    Persistent,
+}
+
+use Mode::{Password as WithPassword, Persistent, Plain, Tls};
+
+const MODES: [Mode; 4] = [Plain, WithPassword, Tls, Persistent];
+
+/// A cell of the matrix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Cell {
+    server: usize,
+    shape: (usize, usize),
+    mode: Mode,
+}
+
+impl fmt::Display for Cell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (masters, replicas) = self.shape;
+        write!(f, "{}/{masters}x{replicas}/{:?}", SERVERS[self.server], self.mode)
+    }
+}
+
+/// Every server, shape and mode at least once, and every server in three modes.
+const DEFAULT: [(usize, (usize, usize), Mode); 9] = [
+    (0, (1, 0), Plain),
+    (0, (3, 1), WithPassword),
+    (0, (3, 0), Tls),
+    (1, (3, 2), Plain),
+    (1, (1, 0), Tls),
+    (1, (3, 1), Persistent),
+    (2, (3, 0), Persistent),
+    (2, (5, 1), WithPassword),
+    (2, (3, 1), Tls),
+];
+
+/// The cells that are asked for: those above, all with RCUP_MATRIX=all, or those whose name has the variable's value in it.
+fn cells() -> Vec<Cell> {
+    let every = (0..SERVERS.len()).flat_map(|server| {
+        SHAPES
+            .into_iter()
+            .flat_map(move |shape| MODES.map(|mode| Cell { server, shape, mode }))
+    });
+    let chosen: Vec<Cell> = match std::env::var("RCUP_MATRIX") {
+        Ok(all) if all == "all" => every.collect(),
+        Ok(part) => every.filter(|cell| cell.to_string().contains(&part)).collect(),
+        Err(_) => DEFAULT
+            .map(|(server, shape, mode)| Cell { server, shape, mode })
+            .to_vec(),
+    };
+    assert!(
+        !chosen.is_empty(),
+        "RCUP_MATRIX names no cell, such as `redis-8/3x1/Tls`"
+    );
+    chosen
+}
+
+impl Cell {
+    /// Its specification, with a subnet and ports that no other test takes while the cluster is down for a moment.
+    fn spec(self, name: &Name, image: &str) -> ClusterSpec {
+        static COUNT: AtomicU16 = AtomicU16::new(0);
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed) % 8;
+        let own = u16::try_from(std::process::id() % 100).unwrap();
+        let spec = ClusterSpec::builder()
+            .name(name.0.clone())
+            .image(image)
+            .masters(self.shape.0)
+            .replicas(self.shape.1)
+            .subnet(format!("10.230.{own}.{}/27", nth * 32).parse().unwrap())
+            .port(12_000 + own * 120 + nth * 15)
+            .memory(64 << 20);
+        let user = || User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap();
+        match self.mode {
+            Plain => spec,
+            WithPassword => spec
+                .profile(Profile::Production)
+                .password(Password::Given(Secret::new("from a file: $x 'y' #z")))
+                .user(user()),
+            Tls => spec.tls(true),
+            Persistent => spec.persist(true),
+        }
         .build()
         .unwrap()
+    }
 }
 
-/// A file and the tool that brings it up.
-struct Project {
-    tool: Vec<&'static str>,
-    directory: TempDir,
+/// A cluster of rcup's own, as it was before it was taken down, and the file that was made of it.
+struct Origin {
+    name: Name,
+    spec: ClusterSpec,
+    topology: Topology,
+    secrets: Secrets,
+    before: Vec<Seen>,
+    project: Project,
 }
 
-impl Project {
-    fn of(topology: &Topology) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let file = compose(topology).unwrap();
-        std::fs::write(directory.path().join(COMPOSE_FILE), file.contents).unwrap();
+impl Origin {
+    async fn of(cell: Cell, generation: Generation) -> Self {
+        let name = Name::new("compose");
+        let spec = cell.spec(&name, &images().await[cell.server]);
+        let mut cluster = up(&spec).await;
+        cluster.keep();
+        let attached = Cluster::attach(docker(), &name.0).await.unwrap();
+        // As its labels tell it, which hold no password; without the end that a test's clusters have, for Compose's has none.
+        let topology = attached.topology().clone().with_life(Life::default());
+        let secrets = attached.secrets().await.unwrap().clone();
+        let before = seen(&topology, &secrets).await;
+        let project = Project::of_running(name.0.as_str(), generation);
+        name.down().await;
         Self {
-            tool: tool(topology),
-            directory,
+            name,
+            spec,
+            topology,
+            secrets,
+            before,
+            project,
         }
     }
 
-    fn path(&self) -> PathBuf {
-        self.directory.path().join(COMPOSE_FILE)
-    }
-
-    fn run(&self, arguments: &[&str]) {
-        let output = Command::new(self.tool[0])
-            .args(&self.tool[1..])
-            .arg("-f")
-            .arg(self.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        assert!(
-            output.status.success(),
-            "{} {}: {}",
-            self.tool.join(" "),
-            arguments.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-        );
-    }
-
-    /// Brings it up. Compose v2 waits by itself until all are healthy, the older one leaves that to us.
-    async fn up(&self, topology: &Topology) {
-        if self.is_old() {
-            self.run(&["up", "-d"]);
-        } else {
-            self.run(&["up", "-d", "--wait"]);
+    /// Everything that can be asked of a cluster that Compose has started, by the library and by the binary.
+    async fn assert_same(&self) {
+        let attached = Cluster::attach(docker(), &self.name.0).await.unwrap();
+        assert_eq!(*attached.topology(), self.topology);
+        assert_eq!(*attached.secrets().await.unwrap(), self.secrets);
+        assert_eq!(attached.report().await.state, State::Ok);
+        let checks = attached.validate().await;
+        assert!(all_passed(&checks), "{checks:#?}");
+        let after = seen(&self.topology, &self.secrets).await;
+        assert_eq!(self.before.len(), after.len());
+        for ((node, before), after) in self.topology.nodes.iter().zip(&self.before).zip(&after) {
+            assert_eq!(before, after, "{}", node.name);
         }
-        let engine = bollard::Docker::connect_with_defaults().unwrap();
-        let healthy = async {
-            for node in &topology.nodes {
-                loop {
-                    let seen = engine.inspect_container(&node.name, None).await.unwrap();
-                    let health = seen.state.unwrap().health.unwrap().status.unwrap();
-                    if health.to_string() == "healthy" {
-                        break;
-                    }
-                    assert!(self.is_old(), "{}: {health} after --wait", node.name);
-                    tokio::time::sleep(Duration::from_millis(200)).await;
-                }
-            }
-        };
-        tokio::time::timeout(Duration::from_mins(1), healthy)
-            .await
-            .expect("all nodes get healthy");
-    }
-
-    fn is_old(&self) -> bool {
-        let version = Command::new(self.tool[0])
-            .args(&self.tool[1..])
-            .arg("version")
-            .output()
-            .unwrap();
-        String::from_utf8_lossy(&version.stdout).contains("version 1.")
+        let adopted: Cluster<Docker> = Cluster::up(docker(), &self.spec, &options()).await.unwrap();
+        assert!(adopted.was_adopted());
+        let name = self.name.0.as_str();
+        let status = rcup(&["status", name, "--output", "json"]);
+        let status: serde_json::Value = serde_json::from_slice(&status.stdout).unwrap();
+        assert_eq!(status["state"], "ok");
+        rcup(&["validate", name, "--quiet"]);
+        let pong = rcup(&["cli", name, "--", "ping"]);
+        assert_eq!(String::from_utf8_lossy(&pong.stdout).trim(), "PONG");
     }
 }
 
-/// Compose v2 where it is, as a plugin or by itself; docker-compose 1.29 for some shapes, as long as it is to be had.
-fn tool(topology: &Topology) -> Vec<&'static str> {
-    let fetched = concat!(env!("CARGO_MANIFEST_DIR"), "/target/compose/docker-compose");
-    let second = [&["docker", "compose"][..], &[fetched], &["docker-compose"]];
-    let first = [&["docker-compose"][..], &[fetched]];
-    let all = if topology.spec.masters() == 3 {
-        &second[..]
-    } else {
-        &first[..]
-    };
-    let answers = |tool: &&&[&str]| {
-        let mut command = Command::new(tool[0]);
-        let output = command.args(&tool[1..]).arg("version").output();
-        output.is_ok_and(|output| output.status.success())
-    };
-    all.iter()
-        .find(answers)
-        .expect("no Docker Compose is here: see scripts/ensure-compose.sh")
-        .to_vec()
-}
-
-/// The cluster without the end that a test's clusters have: Compose's has none.
-fn lasting(cluster: &Cluster) -> Topology {
-    cluster.topology().clone().with_life(Life::default())
-}
-
-/// What a node says of itself and of the others, without what changes by the second.
-#[derive(Debug, PartialEq)]
-struct Said {
-    nodes: Vec<String>,
-    settings: BTreeMap<String, String>,
-}
-
-async fn said(topology: &Topology) -> Vec<Said> {
-    let mut all = Vec::new();
-    for node in &topology.nodes {
-        let mut connection = super::connect(&node.host_address().to_string()).await;
-        let nodes: String = redis::cmd("CLUSTER")
-            .arg("NODES")
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-        let settings = redis::cmd("CONFIG")
-            .arg("GET")
-            .arg("*")
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-        // Id, address with bus port and auxiliary fields, flags, master, and the slots: no times and no epochs.
-        let stable = |line: &str| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let slots = words[8..].join(" ");
-            format!("{} {} {} {} {slots}", words[0], words[1], words[2], words[3])
-        };
-        let mut nodes: Vec<String> = nodes.lines().map(stable).collect();
-        nodes.sort();
-        all.push(Said { nodes, settings });
-    }
-    all
-}
-
-/// Everything that can be asked of a cluster that Compose has started.
-async fn assert_same(name: &Name, spec: &ClusterSpec, topology: &Topology, before: &[Said]) {
-    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
-    assert_eq!(attached.topology(), topology);
-    assert_eq!(attached.report().await.state, State::Ok);
-    let checks = attached.validate().await;
-    assert!(all_passed(&checks), "{checks:#?}");
-    let after = said(topology).await;
-    for ((node, before), after) in topology.nodes.iter().zip(before).zip(&after) {
-        assert_eq!(before, after, "{}", node.name);
-    }
-    let adopted: Cluster<Docker> = Cluster::up(docker(), spec, &options()).await.unwrap();
-    assert!(adopted.was_adopted());
-}
-
-async fn round_trip(image: &str, masters: usize, replicas: usize) {
+async fn round_trip(cell: Cell, generation: Generation) {
     let _turn = turn().await;
-    let name = Name::new("compose");
-    let spec = spec(&name, image, masters, replicas);
-    let cluster = up(&spec).await;
-    let topology = lasting(&cluster);
-    let before = said(&topology).await;
-    cluster.down().await.unwrap();
-    let project = Project::of(&topology);
-    project.up(&topology).await;
-    assert_same(&name, &spec, &topology, &before).await;
-    project.run(&["down", "-v"]);
-    name.assert_gone().await;
+    let origin = Origin::of(cell, generation).await;
+    origin.project.up(&origin.topology).await;
+    origin.assert_same().await;
+    if cell.mode == Persistent {
+        let name = origin.name.0.as_str();
+        rcup(&["cli", name, "--", "set", "kept", "over-down"]);
+        origin.project.run(&["down"]);
+        origin.project.up(&origin.topology).await;
+        let read = rcup(&["cli", name, "--", "get", "kept"]);
+        assert_eq!(String::from_utf8_lossy(&read.stdout).trim(), "over-down");
+    }
+    origin.project.run(&["down", "-v"]);
+    origin.name.assert_gone().await;
 }
 
-macro_rules! shapes {
-    ($($test:ident: $image:literal $masters:literal x $replicas:literal;)*) => {
-        $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $test() {
-            round_trip(&images().await[$image], $masters, $replicas).await;
-        })*
-    };
-}
-
-shapes! {
-    redis_7_1x0: 0 1 x 0;
-    redis_7_3x1: 0 3 x 1;
-    redis_8_3x2: 1 3 x 2;
-    valkey_3x0: 2 3 x 0;
-    valkey_5x1: 2 5 x 1;
-}
-
+/// As many at a time as there are turns. Compose's generations take turns too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn it_comes_up_twice_and_after_down_with_and_without_its_volume() {
+async fn a_cluster_comes_back_from_its_file_as_it_was() {
+    let mut under_way = Vec::new();
+    for (nth, cell) in cells().into_iter().enumerate() {
+        let generation = [Generation::Second, Generation::First][nth % 2].at_hand();
+        under_way.push((cell, generation, tokio::spawn(round_trip(cell, generation))));
+    }
+    let mut failed = Vec::new();
+    for (cell, generation, trip) in under_way {
+        if trip.await.is_err() {
+            failed.push(format!("{cell} with Compose {generation}"));
+        }
+    }
+    assert!(
+        failed.is_empty(),
+        "see above; again one by one with RCUP_MATRIX=NAME: {failed:#?}"
+    );
+}
+
+/// Up twice in a row, after `down`, after `down -v`; and at last rcup's own `down` removes it, with all that belongs to it.
+async fn again(generation: Generation, mode: Mode) {
     let _turn = turn().await;
-    let name = Name::new("compose-again");
-    let spec = spec(&name, &any_image().await, 3, 1);
-    let cluster = up(&spec).await;
-    let topology = lasting(&cluster);
-    let before = said(&topology).await;
-    cluster.down().await.unwrap();
-    let project = Project::of(&topology);
-    project.up(&topology).await;
-    project.up(&topology).await;
+    let cell = Cell {
+        server: 1,
+        shape: (3, 1),
+        mode,
+    };
+    let origin = Origin::of(cell, generation).await;
+    let (project, topology) = (&origin.project, &origin.topology);
+    project.up(topology).await;
+    project.up(topology).await;
     project.run(&["down"]);
-    assert_eq!(name.remains().await.volumes.len(), 1, "down keeps the volume");
-    project.up(&topology).await;
-    assert_same(&name, &spec, &topology, &before).await;
+    assert_eq!(
+        origin.name.remains().await.volumes.len(),
+        1,
+        "down keeps the volume"
+    );
+    project.up(topology).await;
+    origin.assert_same().await;
     project.run(&["down", "-v"]);
-    name.assert_gone().await;
-    project.up(&topology).await;
-    assert_same(&name, &spec, &topology, &before).await;
-    // rcup's own verb removes it as well, with everything that belongs to it.
-    name.down().await;
+    origin.name.assert_gone().await;
+    project.up(topology).await;
+    origin.assert_same().await;
+    rcup(&["down", origin.name.0.as_str()]);
+    origin.name.assert_gone().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_persistent_cluster_keeps_its_keys_over_down_and_up() {
-    let _turn = turn().await;
-    let name = Name::new("compose-persist");
-    let plain = spec(&name, &any_image().await, 3, 1);
-    let spec = ClusterSpec::builder()
-        .name(name.0.clone())
-        .image(any_image().await)
-        .subnet(plain.subnet().unwrap())
-        .port(plain.port().unwrap())
-        .persist(true)
-        .build()
-        .unwrap();
-    let cluster = up(&spec).await;
-    let topology = lasting(&cluster);
-    let before = said(&topology).await;
-    cluster.down().await.unwrap();
-    name.down().await;
-    let project = Project::of(&topology);
-    project.up(&topology).await;
-    assert_same(&name, &spec, &topology, &before).await;
-    let urls = topology
-        .nodes
-        .iter()
-        .map(|node| format!("redis://{}", node.address()));
-    let client = redis::cluster::ClusterClient::new(urls.collect::<Vec<_>>()).unwrap();
-    let mut connection = client.get_async_connection().await.unwrap();
-    for n in 0..100 {
-        let () = redis::cmd("SET")
-            .arg(n)
-            .arg(n)
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-    }
-    project.run(&["down"]);
-    project.up(&topology).await;
-    let mut connection = client.get_async_connection().await.unwrap();
-    for n in 0..100 {
-        let read: u32 = redis::cmd("GET")
-            .arg(n)
-            .query_async(&mut connection)
-            .await
-            .unwrap();
-        assert_eq!(read, n);
-    }
-    project.run(&["down", "-v"]);
-    name.assert_gone().await;
+async fn compose_v2_brings_it_up_twice_and_after_down_with_and_without_its_volume() {
+    again(Generation::Second, Plain).await;
 }
 
-/// With a password, users and TLS: what is secret comes from files beside the export, and rcup reads it back.
-async fn guarded(image: &str, profile: Profile) {
-    let _turn = turn().await;
-    let name = Name::new("compose-guarded");
-    let plain = spec(&name, image, 3, 1);
-    let password = Secret::new("from a file: $x 'y' #z");
-    let spec = ClusterSpec::builder()
-        .name(name.0.clone())
-        .image(image)
-        .profile(profile)
-        .subnet(plain.subnet().unwrap())
-        .port(plain.port().unwrap())
-        .memory(64 << 20)
-        .password(Password::Given(password.clone()))
-        .user(User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap())
-        .tls(true)
-        .build()
-        .unwrap();
-    let mut cluster = up(&spec).await;
-    cluster.keep();
-    let before = Cluster::attach(docker(), &name.0).await.unwrap();
-    // As its labels tell it, which hold no password.
-    let topology = before.topology().clone().with_life(Life::default());
-    let secrets = before.secrets().await.unwrap().clone();
-    let settings = before.settings().await.unwrap();
-    name.down().await;
-    let project = Project::of(&topology);
-    for file in rcup::render::beside(&topology, &secrets) {
-        let place = project.directory.path().join(&file.path);
-        std::fs::create_dir_all(place.parent().unwrap()).unwrap();
-        std::fs::write(place, file.contents).unwrap();
-    }
-    project.up(&topology).await;
-    project.run(&["down"]);
-    project.up(&topology).await;
-    let attached = Cluster::attach(docker(), &name.0).await.unwrap();
-    assert_eq!(*attached.topology(), topology);
-    assert_eq!(*attached.secrets().await.unwrap(), secrets);
-    let lines = |settings| {
-        let text = serde_json::to_string_pretty(&settings).unwrap();
-        // Redis 7.0 tells a user's commands in another order after every start.
-        let sorted = |line: &str| {
-            let mut words: Vec<&str> = line.split([' ', '"', ',', '(', ')']).collect();
-            words.sort_unstable();
-            words.join(" ")
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn docker_compose_1_brings_it_up_twice_and_after_down_with_and_without_its_volume() {
+    again(Generation::First.at_hand(), Tls).await;
+}
+
+/// Both tools read every file, of every shape and mode that is asked for; no engine is needed for that.
+#[test]
+fn both_generations_find_nothing_wrong_in_the_files() {
+    for cell in cells() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("compose.yml");
+        let (masters, replicas) = (cell.shape.0.to_string(), cell.shape.1.to_string());
+        let image = ["redis:7.0", "redis:8.0", "valkey/valkey:8.1"][cell.server];
+        let more: &[&str] = match cell.mode {
+            Plain => &[],
+            WithPassword => &[
+                "--password",
+                "--profile",
+                "production",
+                "--user",
+                "app nopass ~app:* +@all",
+            ],
+            Tls => &["--tls"],
+            Persistent => &["--persist", "--memory", "64mb"],
         };
-        text.lines().map(sorted).collect::<Vec<_>>()
-    };
-    let now = lines(attached.settings().await.unwrap());
-    let different: Vec<_> = lines(settings)
-        .into_iter()
-        .zip(now)
-        .filter(|(one, other)| one != other)
-        .collect();
-    assert!(different.is_empty(), "settings and users: {different:#?}");
-    let checks = attached.validate().await;
-    assert!(all_passed(&checks), "{checks:#?}");
-    let adopted: Cluster<Docker> = Cluster::up(docker(), &spec, &options()).await.unwrap();
-    assert!(adopted.was_adopted());
-    super::assert_ready(&adopted).await;
-    project.run(&["down", "-v"]);
-    name.assert_gone().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guarded_cluster_makes_the_round_trip_on_redis_7() {
-    Box::pin(guarded(&images().await[0], Profile::Production)).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_guarded_cluster_makes_the_round_trip_on_valkey() {
-    Box::pin(guarded(&images().await[2], Profile::Dev)).await;
+        let written = Command::new(cargo_bin("rcup"))
+            .env("DOCKER_HOST", "unix:///nonexistent.sock")
+            .args([
+                "export",
+                "compose",
+                "--quiet",
+                "-o",
+                file.to_str().unwrap(),
+                "--image",
+                image,
+            ])
+            .args(["--masters", &masters, "--replicas", &replicas])
+            .args(more)
+            .status()
+            .unwrap();
+        assert!(written.success(), "{cell}");
+        for generation in Generation::all() {
+            let output = generation
+                .command()
+                .arg("-f")
+                .arg(&file)
+                .args(["config", "-q"])
+                .output()
+                .unwrap();
+            let told = String::from_utf8_lossy(&output.stderr);
+            assert!(
+                output.status.success() && told.is_empty(),
+                "{cell} with Compose {generation}: {told}"
+            );
+        }
+    }
 }
