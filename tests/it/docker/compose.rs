@@ -62,7 +62,7 @@ const DEFAULT: [(usize, (usize, usize), Mode); 9] = [
     (2, (3, 1), Tls),
 ];
 
-/// The cells that are asked for: those above, all with RCUP_MATRIX=all, or those whose name has the variable's value in it.
+/// The cells that are asked for: those above, all with `RCUP_MATRIX=all`, or those whose name has the variable's value in it.
 fn cells() -> Vec<Cell> {
     let every = (0..SERVERS.len()).flat_map(|server| {
         SHAPES
