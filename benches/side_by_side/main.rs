@@ -133,7 +133,7 @@ async fn measure(engine: Engine, options: Options) -> Outcome<()> {
     }
     let bench = Bench {
         compose: Compose::find().await,
-        image: like.image().reference.clone(),
+        image: like.surroundings.image.reference.clone(),
         engine,
         subject,
         like,

@@ -71,7 +71,7 @@ pub struct Floor {
 
 /// The topology of a cluster like `like`, under another name and at a free place.
 pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize) -> Outcome<Topology> {
-    let image = like.image().reference.clone();
+    let image = like.surroundings.image.reference.clone();
     let spec = rcup::ClusterSpec::builder()
         .name(name.parse()?)
         .masters(masters)
@@ -217,7 +217,7 @@ pub fn command(topology: &Topology, node: &Node) -> Vec<String> {
     let port = node.port.to_string();
     let ip = node.ip.to_string();
     [
-        topology.server().engine.server(),
+        topology.surroundings.image.server.engine.server(),
         "--port",
         &port,
         "--cluster-enabled",

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{Configured, ServerFacts};
 use super::finding::Check;
+use super::planned::Planned;
 
 /// Directives that differ between nodes by their nature.
 const OWN: [&str; 25] = [
@@ -58,7 +59,7 @@ fn refused(nodes: &[ServerFacts]) -> Option<String> {
 }
 
 /// Which nodes have which value, for a directive that differs.
-fn values<'a>(nodes: &'a [ServerFacts], name: &str) -> BTreeMap<Option<&'a str>, Vec<&'a str>> {
+fn values<'a>(nodes: &[&'a ServerFacts], name: &str) -> BTreeMap<Option<&'a str>, Vec<&'a str>> {
     let mut values: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
     for node in nodes {
         values.entry(node.setting(name)).or_default().push(&node.name);
@@ -89,8 +90,9 @@ fn told(name: &str, values: &BTreeMap<Option<&str>, Vec<&str>>) -> String {
     format!("{name} is {}", each.join(", "))
 }
 
-/// Whether all nodes run with the same directives, those aside that belong to a single node.
-pub fn drift(nodes: &[ServerFacts]) -> Check {
+/// Whether all nodes run with the same directives, those aside that belong to a single node, or that the plan wants
+/// to differ.
+pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "config-drift";
     if let Some(why) = refused(nodes) {
         return Check::skipped(ID, &why);
@@ -107,9 +109,20 @@ pub fn drift(nodes: &[ServerFacts]) -> Check {
     // Servers of different versions know different directives; that is told by another check.
     let versions: BTreeSet<&str> = nodes.iter().map(|node| node.field("redis_version")).collect();
     let mixed = versions.len() > 1;
+    let mut apart = false;
     let mut detail: Vec<String> = names
         .iter()
-        .map(|name| (name, values(nodes, name)))
+        .flat_map(|name| {
+            let mut kinds: BTreeMap<Option<&str>, Vec<&ServerFacts>> = BTreeMap::new();
+            for node in nodes {
+                kinds
+                    .entry(planned.kind(&node.name, name))
+                    .or_default()
+                    .push(node);
+            }
+            apart |= kinds.len() > 1;
+            kinds.into_values().map(move |nodes| (name, values(&nodes, name)))
+        })
         .filter(|(_, values)| values.len() > 1 && !(mixed && values.contains_key(&None)))
         .map(|(name, values)| told(name, &values))
         .collect();
@@ -120,7 +133,15 @@ pub fn drift(nodes: &[ServerFacts]) -> Check {
     }
     Check::of(
         ID,
-        format!("{} directives are the same on {} nodes", names.len(), nodes.len()),
+        if apart {
+            format!(
+                "{} directives are as planned on {} nodes",
+                names.len(),
+                nodes.len()
+            )
+        } else {
+            format!("{} directives are the same on {} nodes", names.len(), nodes.len())
+        },
         "the nodes run with different settings",
         detail,
         "A failover would change the behaviour: set them alike with CONFIG SET and CONFIG REWRITE.",
@@ -135,7 +156,7 @@ pub fn full_coverage(nodes: &[ServerFacts], planned: Option<&str>) -> Check {
     if let Some(why) = refused(nodes) {
         return Check::skipped(ID, &why);
     }
-    let values = values(nodes, NAME);
+    let values = values(&nodes.iter().collect::<Vec<_>>(), NAME);
     if values.len() > 1 {
         return Check::of(
             ID,
@@ -161,11 +182,14 @@ pub fn full_coverage(nodes: &[ServerFacts], planned: Option<&str>) -> Check {
     }
 }
 
-/// Whether data is kept as planned, and the last attempts to keep it succeeded. `planned` are directives and
-/// the values that were asked for.
-pub fn persistence(nodes: &[ServerFacts], planned: &[(&str, &str)]) -> Check {
+/// The directives by which data is kept.
+const KEEP: [&str; 3] = ["appendonly", "save", "appendfsync"];
+
+/// Whether data is kept as it was asked for, and the last attempts to keep it succeeded.
+pub fn persistence(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "persistence";
     let mut detail = Vec::new();
+    let mut asked = false;
     for node in nodes {
         for (field, what) in [
             ("rdb_last_bgsave_status", "the last snapshot failed"),
@@ -185,9 +209,13 @@ pub fn persistence(nodes: &[ServerFacts], planned: &[(&str, &str)]) -> Check {
         if node.field("loading") == "1" {
             detail.push(format!("{}: is still loading its data", node.name));
         }
-        for (name, wanted) in planned {
+        for name in KEEP {
+            let Some(wanted) = planned.asked(&node.name, name) else {
+                continue;
+            };
+            asked = true;
             let is = node.setting(name);
-            if is.is_some_and(|is| is != *wanted) {
+            if is.is_some_and(|is| is != wanted) {
                 detail.push(format!(
                     "{}: {name} is {}, planned {}",
                     node.name,
@@ -208,11 +236,7 @@ pub fn persistence(nodes: &[ServerFacts], planned: &[(&str, &str)]) -> Check {
             (false, None) => "no append-only file; the servers do not tell about snapshots".to_owned(),
         }
     });
-    let way = if planned.is_empty() {
-        way
-    } else {
-        format!("{way}, as planned")
-    };
+    let way = if asked { format!("{way}, as planned") } else { way };
     Check::of(
         ID,
         way,
@@ -230,6 +254,7 @@ fn shown(value: &str) -> &str {
 mod tests {
     use super::*;
     use crate::check::Status;
+    use crate::check::planned::tests::planned;
 
     fn node(name: &str, settings: &[(&str, &str)]) -> ServerFacts {
         let settings = settings
@@ -250,7 +275,7 @@ mod tests {
             node("b", &[("maxmemory", "1"), ("port", "2"), ("requirepass", "y")]),
             node("c", &[("maxmemory", "0"), ("port", "3"), ("requirepass", "x")]),
         ];
-        let check = drift(&nodes);
+        let check = drift(&nodes, &Planned::default());
         assert_eq!(check.status, Status::Fail);
         assert_eq!(
             check.detail,
@@ -259,7 +284,38 @@ mod tests {
                 "requirepass is not the same on all nodes"
             ]
         );
-        assert_eq!(drift(&nodes[..1]).status, Status::Pass);
+        assert_eq!(drift(&nodes[..1], &Planned::default()).status, Status::Pass);
+    }
+
+    #[test]
+    fn what_the_plan_wants_to_differ_is_no_drift() {
+        let nodes = [
+            node("a", &[("hz", "10"), ("list-max", "1")]),
+            node("b", &[("hz", "10"), ("list-max", "1")]),
+            node("c", &[("hz", "50"), ("list-max", "2")]),
+        ];
+        // The plan gives `hz` to all; `list-max` is the servers' own, and theirs differ.
+        let plan = |image: &'static str, hz: &'static str| {
+            planned(&[
+                ("a", "x:1", &[("hz", "10")]),
+                ("b", "x:1", &[("hz", "10")]),
+                ("c", image, &[("hz", hz)]),
+            ])
+        };
+        let check = drift(&nodes, &plan("x:2", "50"));
+        assert_eq!(check.status, Status::Pass, "{check:?}");
+        assert_eq!(check.summary, "2 directives are as planned on 3 nodes");
+        assert_eq!(
+            drift(&nodes, &plan("x:1", "50")).detail,
+            ["list-max is 1 on a and b, 2 on c"]
+        );
+        assert_eq!(
+            drift(&nodes, &plan("x:2", "10")).detail,
+            ["hz is 10 on a and b, 50 on c"]
+        );
+        let mut one = nodes;
+        one[1] = node("b", &[("hz", "11"), ("list-max", "1")]);
+        assert_eq!(drift(&one, &plan("x:2", "50")).detail, ["hz is 10 on a, 11 on b"]);
     }
 
     #[test]
@@ -282,7 +338,7 @@ mod tests {
                 ],
             ),
         ];
-        assert_eq!(drift(&nodes).status, Status::Pass);
+        assert_eq!(drift(&nodes, &Planned::default()).status, Status::Pass);
     }
 
     #[test]
@@ -290,9 +346,9 @@ mod tests {
         let mut silent = node("a", &[]);
         silent.config = Configured::Refused("NOPERM".to_owned());
         let nodes = [silent];
-        assert_eq!(drift(&nodes).status, Status::Skip);
+        assert_eq!(drift(&nodes, &Planned::default()).status, Status::Skip);
         assert_eq!(full_coverage(&nodes, None).status, Status::Skip);
-        assert_eq!(persistence(&nodes, &[]).status, Status::Pass);
+        assert_eq!(persistence(&nodes, &Planned::default()).status, Status::Pass);
     }
 
     #[test]
@@ -311,7 +367,10 @@ mod tests {
         broken
             .info
             .insert("rdb_last_bgsave_status".to_owned(), "err".to_owned());
-        let check = persistence(&[broken], &[("appendonly", "yes"), ("save", "")]);
+        let check = persistence(
+            &[broken],
+            &planned(&[("a", "x:1", &[("appendonly", "yes"), ("save", "")])]),
+        );
         assert_eq!(
             check.detail,
             [

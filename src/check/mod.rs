@@ -9,6 +9,7 @@ mod failover;
 mod finding;
 pub mod host;
 mod latency;
+mod planned;
 pub mod reach;
 mod replication;
 mod roles;
@@ -31,6 +32,7 @@ pub use failover::{Failover, Noticed, WAYS, Way, judge as judge_failovers, secon
 pub use finding::{Check, Status, all_passed};
 pub use host::neighbours;
 pub use latency::{ENOUGH_FOR_P999, NodeLatency, Percentile, Threshold, latency, micros};
+pub use planned::Planned;
 pub use replication::in_step;
 pub use roles::{apart, balance};
 pub use server::{clock, memory, versions};

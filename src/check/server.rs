@@ -1,9 +1,10 @@
 //! Single servers: memory, clock, version.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::facts::{ClockSeen, ServerFacts};
 use super::finding::Check;
+use super::planned::Planned;
 
 /// From which share of its memory on a node is told, in percent.
 const FULL: u64 = 90;
@@ -113,12 +114,23 @@ pub fn clock(nodes: &[ServerFacts]) -> Check {
     Check::good(ID, good).or_warn(if skew >= SKEW { detail } else { Vec::new() }, hint)
 }
 
-/// Whether all nodes run the same server.
-pub fn versions(nodes: &[ServerFacts]) -> Check {
+/// Whether all nodes run the same server, or those that the plan gives them: nodes of one image are alike.
+pub fn versions(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "versions";
     let mut by_server: BTreeMap<String, Vec<&str>> = BTreeMap::new();
     for node in nodes {
         by_server.entry(server(node)).or_default().push(&node.name);
+    }
+    let by_image = nodes.iter().map(|node| (planned.image(&node.name), server(node)));
+    let pairs: BTreeSet<(Option<&str>, String)> = by_image.collect();
+    let images: BTreeSet<Option<&str>> = pairs.iter().map(|(image, _)| *image).collect();
+    // Every image holds one server, so what differs follows from the images.
+    if by_server.len() > 1 && images.len() == pairs.len() {
+        let each: Vec<String> = by_server
+            .iter()
+            .map(|(server, names)| format!("{server} on {}", names.join(", ")))
+            .collect();
+        return Check::good(ID, format!("as planned, {}", each.join("; ")));
     }
     match by_server.len() {
         0 => Check::skipped(ID, "no node has told its version"),
@@ -163,6 +175,7 @@ fn size(bytes: u64) -> String {
 mod tests {
     use super::*;
     use crate::check::Status;
+    use crate::check::planned::tests::planned;
 
     fn node(name: &str, fields: &[(&str, &str)]) -> ServerFacts {
         ServerFacts {
@@ -220,14 +233,22 @@ mod tests {
     fn different_servers_are_told() {
         let redis = |name, version| node(name, &[("redis_version", version)]);
         assert_eq!(
-            versions(&[redis("a", "7.0.15"), redis("b", "7.0.15")]).summary,
+            versions(&[redis("a", "7.0.15"), redis("b", "7.0.15")], &Planned::default()).summary,
             "all nodes run Redis 7.0.15"
         );
-        let mixed = versions(&[
+        let nodes = [
             redis("a", "7.0.15"),
             node("b", &[("redis_version", "7.2.4"), ("valkey_version", "8.1.1")]),
-        ]);
+        ];
+        let mixed = versions(&nodes, &Planned::default());
         assert_eq!(mixed.status, Status::Warn);
         assert_eq!(mixed.detail, ["Redis 7.0.15 on a", "Valkey 8.1.1 on b"]);
+        // With the same image, they should be alike; with images of their own, they are as planned.
+        let alike = planned(&[("a", "x:1", &[]), ("b", "x:1", &[])]);
+        assert_eq!(versions(&nodes, &alike).status, Status::Warn);
+        let apart = planned(&[("a", "x:1", &[]), ("b", "x:2", &[])]);
+        let check = versions(&nodes, &apart);
+        assert_eq!(check.status, Status::Pass);
+        assert_eq!(check.summary, "as planned, Redis 7.0.15 on a; Valkey 8.1.1 on b");
     }
 }

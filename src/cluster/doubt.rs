@@ -32,8 +32,11 @@ pub(super) async fn doubt<R: Runtime>(
     let ours = observed.of(topology.name());
     let secrets = secrets::read_back(runtime, topology, &ours.containers).await?;
     let links = reachable(topology, &secrets::access(&secrets), &ours.running(), DOUBT).await;
-    let answers = join_all(links.iter().map(|(_, link)| async {
-        let forming = is_forming(topology, link).await.unwrap_or(false);
+    let answers = join_all(links.iter().map(|(index, link)| async {
+        let forming = match topology.node(*index) {
+            Some(node) => is_forming(topology, node, link).await.unwrap_or(false),
+            None => false,
+        };
         let keys = link.keys().await.unwrap_or(u64::MAX);
         (forming, keys)
     }))

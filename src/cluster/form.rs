@@ -53,16 +53,16 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     } else {
         Vec::new()
     };
-    let settings = temporary(topology);
     connected(topology, links, &ghosts, deadline).await?;
     promote(topology, links, deadline).await?;
     let masters = try_join_all(topology.masters().map(|node| async {
         let link = links.to(node.index);
         forget(link, &ghosts, deadline).await?;
-        settle(link, &settings).await
+        settle(link, &temporary(topology, node)).await
     }));
     let replicas = try_join_all(topology.replicas().map(|node| async {
         let link = links.to(node.index);
+        let settings = temporary(topology, node);
         follows(topology, link, node, deadline).await?;
         // While the clock is still quick, and the timeout still says that this is not finished.
         tell(topology, link, &settings[0].forming, deadline).await?;
@@ -263,10 +263,11 @@ async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Resu
     )
     .await?;
     agreed(topology, links, deadline).await?;
-    let settings = temporary(topology);
-    try_join_all(links.iter().map(|link| settle(link, &settings)))
-        .await
-        .map(drop)
+    let settled = topology.nodes.iter().map(|node| async move {
+        let settings = temporary(topology, node);
+        settle(links.to(node.index), &settings).await
+    });
+    try_join_all(settled).await.map(drop)
 }
 
 /// Makes a replica of a node as soon as it knows its master.
@@ -313,9 +314,9 @@ async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
 
 /// Whether a node still has the timeout that it has only while its cluster is formed. Other settings that differ
 /// meanwhile prove nothing: a user may have set them to the same.
-pub(super) async fn is_forming(topology: &Topology, link: &NodeConnection) -> Result<bool> {
+pub(super) async fn is_forming(topology: &Topology, node: &Node, link: &NodeConnection) -> Result<bool> {
     let is = link.configured(NODE_TIMEOUT).await?;
-    let mut settings = temporary(topology).into_iter();
+    let mut settings = temporary(topology, node).into_iter();
     Ok(is == IMPATIENT || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
 }
 
@@ -370,6 +371,47 @@ pub(super) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
     }
 }
 
+/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed little.
+const HOPE: Duration = Duration::from_secs(5);
+
+/// The error for a node that will never follow: nothing but a decision of the user's ends that.
+fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
+    Error::new(
+        ErrorKind::Unhealthy,
+        format!(
+            "{} has taken the place of {}, which cannot follow it",
+            heir.name, lost.name
+        ),
+    )
+    .because(format!(
+        "{} cannot copy {}",
+        topology.server(lost),
+        topology.server(heir)
+    ))
+    .hint(format!(
+        "The keys are on {}. Save them, then start the cluster anew with the later server for both: `rcup down {name}`, \
+         `rcup up {name}`.",
+        heir.name,
+        name = topology.name()
+    ))
+}
+
+/// A node that copies another which it cannot copy, with that one. `answers` stand in the order of the nodes.
+fn stranded<'a>(topology: &'a Topology, answers: &[Answer]) -> Option<(&'a Node, &'a Node)> {
+    let line = |node: &Node| answers.get(node.index - 1)?.as_ref().ok()?.myself();
+    topology.nodes.iter().find_map(|node| {
+        let own = line(node).filter(|own| !own.is_master())?;
+        let view = answers.get(node.index - 1)?.as_ref().ok()?;
+        let master = own.master.as_ref()?;
+        let heir = topology
+            .nodes
+            .iter()
+            .find(|other| line(other).is_some_and(|line| line.id == *master))?;
+        let apart = !topology.server(node).can_copy(topology.server(heir));
+        (apart && !view.replication.link_up).then_some((node, heir))
+    })
+}
+
 /// Waits until a node is a replica, of whichever master.
 pub(super) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let what = format!("{} is a replica again", node.name);
@@ -388,14 +430,24 @@ pub(super) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -
 /// Waits until the nodes agree and every shard has one master, and returns what they say.
 async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
     let what = "the nodes agree on who is master of what";
+    let stranded_since = std::sync::Mutex::new(None);
     until(what, deadline, pace(topology.nodes.len()), || async {
         let now = links.views().await;
         let checks = judge(topology, Roles::WithinShards, &now);
-        Ok(if all_passed(&checks) {
-            Seen::Done(now)
-        } else {
-            Seen::NotYet(complaint(&checks))
-        })
+        if all_passed(&checks) {
+            return Ok(Seen::Done(now));
+        }
+        let stranded = stranded(topology, &now);
+        let since = stranded_since.lock().ok().and_then(|mut since| {
+            // A node that loads a copy in vain is silent now and then, so once begun, the time goes on.
+            stranded.map(|_| *since.get_or_insert_with(Instant::now))
+        });
+        match (stranded, since) {
+            (Some((lost, heir)), Some(since)) if since.elapsed() > HOPE => {
+                Err(never_follows(topology, lost, heir))
+            }
+            _ => Ok(Seen::NotYet(complaint(&checks))),
+        }
     })
     .await
 }

@@ -1,5 +1,6 @@
 //! Which image runs, and what is in it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::probe::run_once;
@@ -12,8 +13,40 @@ use crate::topology::Image;
 /// How long a registry may take to begin answering. Whoever has none waits no longer than this.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// Finds the image, or gets it, and learns which server it holds.
+/// The image of the cluster, and those of the nodes that have one of their own, by their indices.
+pub(super) type Images = (Image, BTreeMap<usize, Image>);
+
+/// Finds the images, or gets them, and learns which servers they hold.
 pub(super) async fn resolve<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    may_pull: bool,
+    observer: &dyn Observer,
+) -> Result<Images> {
+    let mut own: BTreeMap<usize, Image> = BTreeMap::new();
+    for index in 1..=spec.nodes() {
+        let Some(reference) = spec.own_image(index) else {
+            continue;
+        };
+        let known = own.values().find(|image| image.reference == reference).cloned();
+        let image = if let Some(image) = known {
+            image
+        } else {
+            let seen = named(runtime, spec, reference, may_pull, observer).await?;
+            inside(runtime, seen, observer).await?
+        };
+        own.insert(index, image);
+    }
+    let image = match own.get(&1).filter(|_| own.len() == spec.nodes()) {
+        // Where every node has its own, nobody needs the cluster's.
+        Some(first) => first.clone(),
+        None => of_cluster(runtime, spec, may_pull, observer).await?,
+    };
+    Ok((image, own))
+}
+
+/// The image of all nodes that have none of their own.
+pub(super) async fn of_cluster<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
     may_pull: bool,
@@ -23,6 +56,25 @@ pub(super) async fn resolve<R: Runtime>(
         Some(reference) => named(runtime, spec, reference, may_pull, observer).await?,
         None => chosen(runtime, spec, may_pull, observer).await?,
     };
+    let image = inside(runtime, seen, observer).await?;
+    if let Some(version) = spec
+        .engine_version()
+        .filter(|wish| !wish.matches(image.server.version))
+    {
+        return Err(Error::new(
+            ErrorKind::Image,
+            format!(
+                "image {} holds {}, not version {version}",
+                image.reference, image.server
+            ),
+        )
+        .hint("Leave out --image or --engine-version, or make them fit."));
+    }
+    Ok(image)
+}
+
+/// An image with the server that it holds.
+async fn inside<R: Runtime>(runtime: &R, seen: ImageSeen, observer: &dyn Observer) -> Result<Image> {
     let server = server(runtime, &seen).await?;
     if !server.is_supported() {
         return Err(Error::new(
@@ -30,13 +82,6 @@ pub(super) async fn resolve<R: Runtime>(
             format!("image {} holds {server}", seen.reference),
         )
         .hint("rcup needs Redis 7.0 or later, or Valkey: name another image with --image."));
-    }
-    if let Some(version) = spec.engine_version().filter(|wish| !wish.matches(server.version)) {
-        return Err(Error::new(
-            ErrorKind::Image,
-            format!("image {} holds {server}, not version {version}", seen.reference),
-        )
-        .hint("Leave out --image or --engine-version, or make them fit."));
     }
     observer.observe(&Event::note(format!("image {} with {server}", seen.reference)));
     Ok(Image {

@@ -51,7 +51,7 @@ pub use node::NodeHandle;
 pub use options::UpOptions;
 pub use phases::Timings;
 pub use power::Data;
-pub use report::{NetworkReport, NodeReport, Report, State};
+pub use report::{NetworkReport, NodeReport, OwnServer, Report, State};
 pub use reset::Reset;
 pub use secrets::make as make_secrets;
 pub use settings::Settings;

@@ -1,5 +1,6 @@
 //! Where a new cluster goes: what the engine and this machine leave free.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -51,14 +52,13 @@ impl Lessons {
 /// Chooses.
 pub(super) fn surroundings(
     spec: &ClusterSpec,
-    image: Image,
+    (image, images): (Image, BTreeMap<usize, Image>),
     machine: Machine,
     engine: &EngineInfo,
     observed: &Observed,
     network: Option<&NetworkDetails>,
     lessons: &Lessons,
 ) -> Result<Surroundings> {
-    spec.check_for(image.server)?;
     let (mut subnets, mut ports) = taken(engine, observed);
     subnets.extend(lessons.subnets.iter().cloned());
     ports.extend(lessons.ports.iter().cloned());
@@ -76,8 +76,9 @@ pub(super) fn surroundings(
             (subnet, Some(shared))
         }
     };
-    Ok(Surroundings {
+    let surroundings = Surroundings {
         image,
+        images,
         subnet,
         shared,
         first_port: choose_ports(spec, &ports, probe)?,
@@ -86,7 +87,9 @@ pub(super) fn surroundings(
         own_sysctls: !lessons.sysctls_refused,
         machine,
         seed: rand::random(),
-    })
+    };
+    surroundings.check(spec)?;
+    Ok(surroundings)
 }
 
 /// Whether what is published can be reached from here.

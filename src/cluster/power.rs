@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::plan::{Activity, ContainerSeen};
 use crate::redis::NodeConnection;
+use crate::render::settings;
 use crate::runtime::{Faults, Runtime};
 use crate::topology::{Node, Topology};
 
@@ -72,12 +73,11 @@ impl<R: Runtime> Attached<R> {
     }
 
     /// Whether restarting these nodes (by index) loses keys: those of a master without a replica that could
-    /// take its place, where nothing lies on volumes.
+    /// take its place and give it back, where nothing lies on volumes.
     pub fn restart_loses_keys(&self, indices: &[usize]) -> bool {
         let topology = self.topology();
-        !topology.spec.persist()
-            && topology.spec.replicas() == 0
-            && topology.nodes.iter().any(|node| indices.contains(&node.index))
+        let alone = |node: &&Node| indices.contains(&node.index) && heir(topology, node).is_none();
+        !topology.spec.persist() && topology.nodes.iter().any(|node| alone(&node))
     }
 }
 
@@ -154,15 +154,26 @@ impl<R: Faults> Attached<R> {
         }
         order.extend(masters);
         for node in order {
-            if is_master(links.to(node.index)).await?
-                && let Some(heir) = heir(topology, node)
-            {
-                take_role(links.to(heir.index), heir, deadline).await?;
-                observer.observe(&Event::note(format!("{} stands in for {}", heir.name, node.name)));
+            let mut kept = Vec::new();
+            if is_master(links.to(node.index)).await? {
+                match heir(topology, node) {
+                    Some(heir) => {
+                        take_role(links.to(heir.index), heir, deadline).await?;
+                        observer.observe(&Event::note(format!("{} stands in for {}", heir.name, node.name)));
+                    }
+                    // Nobody could give the role back, so nobody shall take it meanwhile.
+                    None => kept = siblings(topology, node),
+                }
             }
-            self.runtime().halt(&node.name, GRACE).await?;
-            self.runtime().start(&node.name).await?;
-            links = self.gather(deadline).await?;
+            keep_from_master(topology, &links, &kept, true).await?;
+            let restarted = async {
+                self.runtime().halt(&node.name, GRACE).await?;
+                self.runtime().start(&node.name).await?;
+                self.gather(deadline).await
+            };
+            let restarted = restarted.await;
+            keep_from_master(topology, &links, &kept, false).await?;
+            links = restarted?;
             prove(topology, Roles::WithinShards, &links, deadline).await?;
             observer.observe(&Event::note(format!("{} has been restarted", node.name)));
         }
@@ -185,12 +196,35 @@ async fn is_master(link: &NodeConnection) -> Result<bool> {
     Ok(nodes.iter().any(|line| line.has("myself") && line.has("master")))
 }
 
-/// Another node of the shard.
-fn heir<'a>(topology: &'a Topology, node: &Node) -> Option<&'a Node> {
+/// The other nodes of a node's shard.
+fn siblings<'a>(topology: &'a Topology, node: &Node) -> Vec<&'a Node> {
     topology
         .nodes
         .iter()
-        .find(|other| other.shard == node.shard && other.index != node.index)
+        .filter(|other| other.shard == node.shard && other.index != node.index)
+        .collect()
+}
+
+/// Keeps replicas from taking their master's role by themselves, or gives them back the setting that they were given.
+async fn keep_from_master(topology: &Topology, links: &Links, replicas: &[&Node], keep: bool) -> Result<()> {
+    const NAME: &str = "cluster-replica-no-failover";
+    for replica in replicas {
+        let all = settings(topology, replica);
+        let given = all.iter().find(|setting| setting.name == NAME);
+        let given = given.map_or("no", |setting| setting.value.as_str());
+        links
+            .to(replica.index)
+            .set(NAME, if keep { "yes" } else { given })
+            .await?;
+    }
+    Ok(())
+}
+
+/// Another node of the shard that can take a node's role, and which that one can copy until it has the role back.
+fn heir<'a>(topology: &'a Topology, node: &Node) -> Option<&'a Node> {
+    siblings(topology, node)
+        .into_iter()
+        .find(|other| topology.server(node).can_copy(topology.server(other)))
 }
 
 async fn take_role(link: &NodeConnection, heir: &Node, deadline: Instant) -> Result<()> {

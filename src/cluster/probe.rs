@@ -57,7 +57,11 @@ pub(super) async fn on_network<R: Runtime, T>(
     work: impl AsyncFnOnce(String) -> Result<T>,
 ) -> Result<T> {
     let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
-    let mut request = probe(&topology.image().reference, &sleep, Some(topology.name()));
+    let mut request = probe(
+        &topology.surroundings.image.reference,
+        &sleep,
+        Some(topology.name()),
+    );
     request.network = Some(topology.network());
     request.files = authority
         .map(|authority| File {

@@ -74,6 +74,20 @@ pub struct NodeReport {
     pub link: Option<&'static str>,
     /// What its container is doing; `silent` when it runs without answering.
     pub state: String,
+    /// The server and the image of a node that has others than the cluster.
+    #[serde(flatten)]
+    pub own: Option<OwnServer>,
+}
+
+/// What runs on a node that has an image of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnServer {
+    /// `redis` or `valkey`.
+    pub engine: &'static str,
+    /// The server's version.
+    pub version: String,
+    /// The image.
+    pub image: String,
 }
 
 /// A cluster.
@@ -83,7 +97,7 @@ pub struct Report {
     pub name: String,
     /// How it is.
     pub state: State,
-    /// `redis` or `valkey`.
+    /// `redis` or `valkey`. This, the version and the image are those of all nodes that name none of their own.
     pub engine: &'static str,
     /// The server's version.
     pub version: String,
@@ -109,6 +123,7 @@ impl Report {
         containers: &[ContainerSeen],
         answers: &[Answer],
     ) -> Self {
+        let common = &topology.surroundings.image;
         let nodes = topology
             .nodes
             .iter()
@@ -118,9 +133,9 @@ impl Report {
         Self {
             name: topology.name().to_string(),
             state,
-            engine: topology.server().engine.as_str(),
-            version: topology.server().version.to_string(),
-            image: topology.image().reference.clone(),
+            engine: common.server.engine.as_str(),
+            version: common.server.version.to_string(),
+            image: common.reference.clone(),
             announce: topology.announce,
             network: NetworkReport {
                 name: topology.network(),
@@ -200,5 +215,14 @@ fn node_report(
             .filter(|view| view.replication.replica)
             .map(|view| if view.replication.link_up { "up" } else { "down" }),
         state,
+        own: topology
+            .surroundings
+            .images
+            .get(&node.index)
+            .map(|image| OwnServer {
+                engine: image.server.engine.as_str(),
+                version: image.server.version.to_string(),
+                image: image.reference.clone(),
+            }),
     }
 }

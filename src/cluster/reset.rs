@@ -60,7 +60,12 @@ pub(super) async fn proven<R: Faults>(
     let links = all_reachable(topology, access, deadline).await?;
     wipe(&links).await?;
     mended.extend(settings.restore(topology, &links).await?);
+    let before = mended.len();
     straighten(topology, &links, deadline, &mut mended).await?;
+    if mended.len() > before {
+        // A node that could not copy its master has become one with what it held.
+        wipe(&links).await?;
+    }
     let proof = prove(topology, Roles::AsPlanned, &links, deadline).await?;
     empty(topology, &links, deadline).await?;
     // Where something was mended, it is asked once more; where nothing was, this was the proof.

@@ -71,14 +71,14 @@ impl Settings {
     /// As the plan has them: the directives that rcup writes, and no user but those that were asked for. What a
     /// server has by itself is not among them.
     pub(super) fn planned(topology: &Topology, secrets: &Secrets) -> Self {
-        let text = users_acl(topology, secrets);
+        let users = |node| users_acl(topology, &[topology.server(node)], secrets);
         let nodes = topology.nodes.iter().map(|node| NodeSettings {
             config: crate::render::settings(topology, node)
                 .into_iter()
                 .filter(|setting| !LEFT_OUT.contains(&setting.name.as_ref()))
                 .map(|setting| (setting.name.into_owned(), told(&setting.value)))
                 .collect(),
-            users: users_in(text.lines()),
+            users: users_in(users(node).lines()),
         });
         Self {
             nodes: nodes.collect(),

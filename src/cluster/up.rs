@@ -11,7 +11,7 @@ use super::execute::{Executor, Outcome, interrupted, overdue};
 use super::guard::{Clearing, Guard, clear};
 use super::handle::Cluster;
 use super::host;
-use super::image::resolve;
+use super::image::{Images, resolve};
 use super::lock::{Lock, lock};
 use super::made;
 use super::making::Making;
@@ -26,7 +26,7 @@ use crate::event::{Event, Observer, Phase};
 use crate::plan::{self, Decision, Observed, Plan};
 use crate::runtime::{EngineInfo, Runtime, Scope};
 use crate::spec::{ClusterSpec, Life, MOST_NODES, Secrets};
-use crate::topology::{Image, TakenPort, TakenSubnet, Topology};
+use crate::topology::{TakenPort, TakenSubnet, Topology};
 
 /// How often a start is tried again on another subnet or other ports after the engine refused its choice.
 const ATTEMPTS: usize = 12;
@@ -108,12 +108,20 @@ async fn laid_out<R: Runtime>(
     observed: &Observed,
     observer: &dyn Observer,
 ) -> Result<Topology> {
-    let image = resolve(runtime, spec, false, observer).await?;
+    let images = resolve(runtime, spec, false, observer).await?;
     let machine = machine(runtime, engine, observed).await?;
     let network = network(runtime, spec).await?;
     let reach = Reach::measure(engine, &observed.networks).await;
     let lessons = Lessons::default().and(&reach);
-    let place = surroundings(spec, image, machine, engine, observed, network.as_ref(), &lessons)?;
+    let place = surroundings(
+        spec,
+        images,
+        machine,
+        engine,
+        observed,
+        network.as_ref(),
+        &lessons,
+    )?;
     Topology::new(spec, &place)
 }
 
@@ -315,18 +323,18 @@ impl<R: Runtime> Start<'_, R> {
             phase: Phase::Image,
             units: 0,
         });
-        let image = self
+        let images = self
             .or_cancelled(resolve(&self.runtime, self.spec, true, self.observer()))
             .await?;
         let image_took = begun.elapsed();
         self.observer()
             .observe(&Event::finished(Phase::Image, image_took));
-        warn(self.spec, self.observer());
+        warn(self.spec, &images, self.observer());
         debug_assert!(self.spec.nodes() <= MOST_NODES);
         let mut lessons = Lessons::default();
         let mut guard = Guard::new(self.runtime.clone());
         for attempt in 1.. {
-            match self.attempt(engine, &image, &lessons, &mut guard).boxed().await {
+            match self.attempt(engine, &images, &lessons, &mut guard).boxed().await {
                 Ok((topology, secrets, mut outcome)) => {
                     outcome.timings.insert(Phase::Image, image_took);
                     outcome.settings = self.settings(&topology, &outcome).await;
@@ -372,7 +380,7 @@ impl<R: Runtime> Start<'_, R> {
     async fn attempt(
         &self,
         engine: &EngineInfo,
-        image: &Image,
+        images: &Images,
         lessons: &Lessons,
         guard: &mut Guard<R>,
     ) -> Result<(Topology, Secrets, Outcome), Failed> {
@@ -389,10 +397,10 @@ impl<R: Runtime> Start<'_, R> {
         let network = self.in_time(network(&self.runtime, self.spec));
         let network = network.await.map_err(nowhere)?;
         let network = network.as_ref();
-        let image = image.clone();
+        let images = images.clone();
         let reach = Reach::measure(engine, &observed.networks).await;
         let learnt = lessons.and(&reach);
-        let place = surroundings(self.spec, image, machine, engine, &observed, network, &learnt);
+        let place = surroundings(self.spec, images, machine, engine, &observed, network, &learnt);
         let place = place.map_err(nowhere)?;
         let topology = Topology::new(self.spec, &place)
             .map_err(nowhere)?

@@ -1,11 +1,12 @@
 //! What may surprise the user of a new cluster later, a line each.
 
+use super::image::Images;
 use crate::event::{Event, Observer};
 use crate::spec::{ClusterSpec, Profile};
 
 /// Warns before a cluster is made.
-pub(super) fn warn(spec: &ClusterSpec, observer: &dyn Observer) {
-    for line in lines(spec) {
+pub(super) fn warn(spec: &ClusterSpec, images: &Images, observer: &dyn Observer) {
+    for line in lines(spec).into_iter().chain(one_way(spec, images)) {
         observer.observe(&Event::warning(line));
     }
 }
@@ -40,10 +41,48 @@ fn lines(spec: &ClusterSpec) -> Vec<String> {
     lines
 }
 
+/// What is to be known of replicas whose masters could not copy them.
+fn one_way(spec: &ClusterSpec, (image, own): &Images) -> Option<String> {
+    let server = |index: usize| own.get(&index).unwrap_or(image).server;
+    let masters = spec.masters();
+    let (master, replica) = (masters + 1..=spec.nodes())
+        .map(|replica| ((replica - 1) % masters + 1, replica))
+        .find(|(master, replica)| {
+            let (theirs, newer) = (server(*master), server(*replica));
+            newer.can_copy(theirs) && !theirs.can_copy(newer)
+        })?;
+    Some(format!(
+        "once node {replica} with {} has taken the place of node {master} with {}, that one cannot come back: it cannot \
+         copy a later server",
+        server(replica),
+        server(master)
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Password;
+    use crate::spec::{Engine, Password};
+    use crate::topology::mixed;
+
+    #[test]
+    fn a_master_that_cannot_come_back_is_told_before() {
+        let told = |own: &[(usize, Engine, &str)]| {
+            let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), own);
+            one_way(&spec, &(place.image, place.images))
+        };
+        assert_eq!(told(&[]), None);
+        let warning = told(&[(5, Engine::Redis, "8.0.2")]).unwrap();
+        assert!(
+            warning
+                .starts_with("once node 5 with Redis 8.0.2 has taken the place of node 2 with Redis 7.0.15"),
+            "{warning}"
+        );
+        assert_eq!(
+            told(&[(2, Engine::Redis, "8.0.2"), (5, Engine::Redis, "8.0.2")]),
+            None
+        );
+    }
 
     #[test]
     fn each_surprise_is_a_line_and_what_is_in_order_is_none() {

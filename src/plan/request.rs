@@ -173,7 +173,7 @@ pub fn volumes(topology: &Topology) -> Vec<(VolumeRequest, String)> {
 pub fn delivery(topology: &Topology, secrets: &Secrets) -> FilesRequest {
     FilesRequest {
         name: topology.name().carrier(),
-        image: topology.image().reference.clone(),
+        image: topology.surroundings.image.reference.clone(),
         volumes: volumes(topology),
         files: files(topology, secrets),
         labels: labels::of_cluster(topology),
@@ -185,8 +185,8 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
     let (volume, mount) = volume_of(topology, node);
     ContainerRequest {
         name: node.name.clone(),
-        image: topology.image().reference.clone(),
-        command: vec![topology.server().engine.server().to_owned(), conf_path(node)],
+        image: topology.image(node).reference.clone(),
+        command: vec![topology.server(node).engine.server().to_owned(), conf_path(node)],
         user: format!("{USER}:{USER}"),
         network: topology.network(),
         ip: node.ip,
@@ -196,14 +196,14 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
         memory: topology
             .surroundings
             .machine
-            .memory(&topology.spec)
+            .memory(&topology.spec, node.index)
             .and_then(|memory| memory.container),
         sysctls: SYSCTLS
             .iter()
             .filter(|_| topology.surroundings.own_sysctls)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
-        scratch: topology.image().volumes.clone(),
+        scratch: topology.image(node).volumes.clone(),
         volume,
         mount,
         labels: labels::of_node(topology, node),
@@ -225,7 +225,10 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
             files.push(file(secrets_path(node), secrets.to_file()));
         }
         if topology.spec.guards() {
-            files.push(file(users_path(node), users_acl(topology, secrets)));
+            files.push(file(
+                users_path(node),
+                users_acl(topology, &[topology.server(node)], secrets),
+            ));
         }
         if let Some(certificates) = &secrets.certificates {
             files.extend(certificate_files(certificates, node).map(|(path, text)| file(path, text)));
@@ -250,7 +253,7 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
 mod tests {
     use super::*;
     use crate::spec::Engine;
-    use crate::topology::topology;
+    use crate::topology::{mixed, topology};
 
     #[test]
     fn a_node_is_asked_for_with_everything_it_needs() {
@@ -265,6 +268,24 @@ mod tests {
         assert_eq!(request.labels[labels::NODE], "6");
         // One port, on this machine alone; the bus port is published nowhere.
         assert_eq!(request.published, Ipv4Addr::LOCALHOST);
+    }
+
+    #[test]
+    fn a_node_with_an_image_of_its_own_runs_its_own_server() {
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &[(4, Engine::Valkey, "8.1.1")]);
+        let topology = Topology::new(&spec, &place).unwrap();
+        let (first, fourth) = (
+            container(&topology, &topology.nodes[0]),
+            container(&topology, &topology.nodes[3]),
+        );
+        assert_eq!(
+            (first.image.as_str(), fourth.image.as_str()),
+            ("test:1", "own/valkey:8.1.1")
+        );
+        assert_eq!(
+            (first.command[0].as_str(), fourth.command[0].as_str()),
+            ("redis-server", "valkey-server")
+        );
     }
 
     #[test]

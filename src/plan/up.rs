@@ -1,5 +1,7 @@
 //! What `up` does, given what is there.
 
+use std::collections::BTreeSet;
+
 use super::labels;
 use super::observed::{Activity, ContainerSeen, Observed};
 use super::request;
@@ -229,24 +231,21 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
         }
     };
     compare("users", users(spec), users(asked));
+    let common = &running.surroundings.image;
     if let Some(image) = asked.image() {
-        compare("image", running.image().reference.clone(), image.to_owned());
+        compare("image", common.reference.clone(), image.to_owned());
     } else if spec.image().is_none() {
         compare(
             "engine",
-            running.server().engine.to_string(),
+            common.server.engine.to_string(),
             asked.engine().to_string(),
         );
     }
     if asked.image().is_none()
         && let Some(version) = asked.engine_version()
-        && !version.matches(running.server().version)
+        && !version.matches(common.server.version)
     {
-        compare(
-            "version",
-            running.server().version.to_string(),
-            version.to_string(),
-        );
+        compare("version", common.server.version.to_string(), version.to_string());
     }
     compare("profile", spec.profile().to_string(), asked.profile().to_string());
     let memory = |spec: &ClusterSpec| spec.memory().map_or_else(|| "its share".to_owned(), size);
@@ -292,7 +291,29 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
         }
     };
     compare("directives", directives(spec), directives(asked));
+    all.extend(different_nodes(asked, spec));
     all
+}
+
+/// What single nodes shall have of their own that they have not.
+fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
+    let own = |spec: &ClusterSpec, index: &usize| {
+        let wish = spec.overrides().get(index);
+        wish.cloned().unwrap_or_default().to_string()
+    };
+    let indices: BTreeSet<&usize> = running
+        .overrides()
+        .keys()
+        .chain(asked.overrides().keys())
+        .collect();
+    indices
+        .into_iter()
+        .map(|index| (index, own(running, index), own(asked, index)))
+        .filter(|(_, is, wanted)| is != wanted)
+        .map(|(index, is, wanted)| {
+            format!("node {index}: the running cluster has {is}, you ask for {wanted}")
+        })
+        .collect()
 }
 
 /// The plan that makes a cluster from nothing.
@@ -321,7 +342,11 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
         "the files are in place, and all containers are made".to_owned(),
     );
     let why = match topology.formation {
-        Formation::Seeded => format!("{} boots from a seeded nodes.conf", topology.server()),
+        Formation::Seeded => {
+            let servers = topology.servers();
+            let verb = if servers.len() == 1 { "boots" } else { "boot" };
+            format!("{} {verb} from a seeded nodes.conf", topology.servers_in_words())
+        }
         Formation::Commands => "the nodes boot empty".to_owned(),
     };
     let creations = nodes.iter().map(|node| creation(topology, node));
@@ -411,8 +436,8 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
 mod tests {
     use super::*;
     use crate::plan::observed::NetworkSeen;
-    use crate::spec::Engine;
-    use crate::topology::topology;
+    use crate::spec::{Engine, NodeWish, Selector};
+    use crate::topology::{mixed, topology};
 
     fn running(topology: &Topology) -> Observed {
         Observed {
@@ -477,6 +502,34 @@ mod tests {
         let error = decide(&asked, &running(&topology)).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Different);
         insta::assert_snapshot!(error.detail_lines().join("\n"));
+    }
+
+    #[test]
+    fn what_nodes_shall_have_of_their_own_is_compared_node_by_node() {
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &[(4, Engine::Redis, "8.0.2")]);
+        let topology = Topology::new(&spec, &place).unwrap();
+        let observed = running(&topology);
+        assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Adopt(_)));
+        let asked = ClusterSpec::builder()
+            .node(
+                Selector::Node(5),
+                NodeWish::default()
+                    .set("hz=50".parse().unwrap())
+                    .with_memory(64 << 20),
+            )
+            .build()
+            .unwrap();
+        let error = decide(&asked, &observed).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Different);
+        assert_eq!(
+            error.detail_lines(),
+            [
+                "node 4: the running cluster has image own/redis:8.0.2, you ask for nothing of its own",
+                "node 5: the running cluster has nothing of its own, you ask for memory 64mb, hz=50"
+            ]
+        );
+        let plan = create(&topology, &Secrets::default()).to_string();
+        assert!(plan.contains("own/redis:8.0.2"), "{plan}");
     }
 
     #[test]

@@ -51,7 +51,10 @@ pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     };
     let mut files = Vec::new();
     if topology.spec.guards() {
-        files.push(secret("secrets/users.acl", users_acl(topology, secrets)));
+        files.push(secret(
+            "secrets/users.acl",
+            users_acl(topology, &topology.servers(), secrets),
+        ));
         let lines = secret_lines(secrets).trim_start().to_owned();
         files.push(secret("secrets/replication.conf", lines));
         let monitor = secrets.own.get(&OwnUser::Monitor);

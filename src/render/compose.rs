@@ -13,9 +13,9 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
 
+use super::alike::{Common, images_in_words, nodes_of_all, unproven};
 use super::beside::{Handed, handed};
 use super::document::Document;
-use super::nodes_conf::settled_nodes_conf;
 use super::redis_conf::{directory, settled_redis_conf};
 use super::yaml::{block, quoted};
 use crate::error::{Error, ErrorKind, Result};
@@ -54,10 +54,10 @@ fi
 pub fn compose(topology: &Topology) -> Result<Document> {
     // What a file brings up belongs to no process and ends at no time, wherever the file comes from.
     let topology = &topology.clone().with_life(Life::default());
-    if !topology.server().seeding_is_proven() {
+    if let Some(server) = unproven(topology) {
         return Err(Error::new(
             ErrorKind::Usage,
-            format!("no Compose file can be written for {}", topology.server()),
+            format!("no Compose file can be written for {server}"),
         )
         .because(
             "its nodes.conf was not proven, and the file has nobody who would form the cluster by commands",
@@ -71,12 +71,13 @@ pub fn compose(topology: &Topology) -> Result<Document> {
         .collect();
     let (shared, own) = shared_lines(topology);
     let mut text = head(topology);
+    let common = Common::of(topology, &requests);
     if let Some(request) = requests.first() {
-        text.push_str(&anchors(topology, request, &shared));
+        text.push_str(&anchors(topology, request, &common, &shared));
     }
     text.push_str("\nservices:\n");
     for ((node, request), conf) in topology.nodes.iter().zip(&requests).zip(&own) {
-        text.push_str(&service(topology, node, request, conf));
+        text.push_str(&service(topology, node, request, &common, conf));
     }
     text.push_str(&places(topology));
     let secret = handed(topology);
@@ -96,7 +97,7 @@ fn head(topology: &Topology) -> String {
     let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
     let name = topology.name();
     let mut text = format!(
-        "# Redis Cluster `{name}`: {masters} {} with {replicas} {} each, {} in image {}.\n\
+        "# Redis Cluster `{name}`: {masters} {} with {replicas} {} each, {} in {}.\n\
          # Written by `rcup export compose`, rcup {}. For Compose v2 and docker-compose 1.29.\n#\n\
          #   docker compose up -d --wait    start it, and wait until every node calls the cluster ok\n\
          #   docker compose down            remove it; a volume keeps the nodes' files\n\
@@ -104,8 +105,8 @@ fn head(topology: &Topology) -> String {
          # There is no init container: each node boots with a nodes.conf in which the cluster is formed already.\n",
         if masters == 1 { "master" } else { "masters" },
         if replicas == 1 { "replica" } else { "replicas" },
-        topology.server(),
-        topology.image().reference,
+        topology.servers_in_words(),
+        images_in_words(topology),
         env!("CARGO_PKG_VERSION"),
     );
     text.push_str(match topology.announce {
@@ -144,30 +145,34 @@ fn slots(topology: &Topology, node: &Node) -> String {
 }
 
 /// What all services share.
-fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> String {
-    let engine = topology.server().engine;
+fn anchors(topology: &Topology, request: &ContainerRequest, common: &Common, shared: &str) -> String {
+    // Nodes with different engines have their programs in variables.
+    let engine = topology.nodes.first().map(|node| topology.server(node).engine);
+    let engine = engine.filter(|_| common.engine);
+    let (server, client) = engine.map_or(("\"$SERVER\"", "\"$CLIENT\""), |engine| {
+        (engine.server(), engine.client())
+    });
     let mut text =
         String::from("\nx-environment: &environment\n  # The redis.conf of every node.\n  CONF: |\n");
     text.push_str(&block(&escaped(shared), 4));
     text.push_str(
         "  # The cluster as it is at the first start. A node adds `myself` to its own line.\n  NODES: |\n",
     );
-    if let Some(node) = topology.nodes.first() {
-        let nodes = settled_nodes_conf(topology, node).replace("myself,", "");
-        text.push_str(&block(&nodes, 4));
-    }
+    text.push_str(&block(&common.nodes, 4));
     text.push_str("\n# By these labels rcup finds the cluster, and knows what it is.\nx-labels: &labels\n");
     text.push_str(&labelled(&labels::of_cluster(topology), 2));
+    text.push_str("\nx-node: &node\n");
+    if common.image {
+        let _ = writeln!(text, "  image: {}", quoted(&request.image));
+    }
     let _ = write!(
         text,
-        "\nx-node: &node\n  image: {}\n  user: {}\n  restart: unless-stopped\n  entrypoint:\n    - sh\n    - -ec\n    - |\n",
-        quoted(&request.image),
+        "  user: {}\n  restart: unless-stopped\n  entrypoint:\n    - sh\n    - -ec\n    - |\n",
         quoted(&request.user),
     );
     let start = START.replace("{SECRETS}", &secrets(topology));
-    let start = format!("{start}exec {} \"$DIRECTORY/redis.conf\"\n", engine.server());
+    let start = format!("{start}exec {server} \"$DIRECTORY/redis.conf\"\n");
     text.push_str(&block(&escaped(&start), 6));
-    let client = engine.client();
     let _ = write!(
         text,
         "  command: []\n  healthcheck:\n    # Healthy is a node that calls the cluster ok, and whose link to its master, if it has one, is up.\n    \
@@ -195,6 +200,9 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
         let _ = writeln!(text, "  secrets: [{}]", names.join(", "));
     }
     text.push_str(&limits(request));
+    if common.memory {
+        text.push_str(&memory(request, 2));
+    }
     if !topology.spec.persist() {
         let _ = write!(
             text,
@@ -203,14 +211,32 @@ fn anchors(topology: &Topology, request: &ContainerRequest, shared: &str) -> Str
             request.mount
         );
     }
-    let scratch: Vec<&String> = request.scratch.iter().filter(|path| *path != OWNED).collect();
-    if !scratch.is_empty() {
-        text.push_str("  tmpfs:\n");
-        for path in scratch {
-            let _ = writeln!(text, "    - {}", quoted(path));
+    if common.scratch {
+        text.push_str(&scratch(request, 2));
+    }
+    text
+}
+
+/// The image's own volumes, in memory.
+fn scratch(request: &ContainerRequest, columns: usize) -> String {
+    let indent = " ".repeat(columns);
+    let paths: Vec<&String> = request.scratch.iter().filter(|path| *path != OWNED).collect();
+    let mut text = String::new();
+    if !paths.is_empty() {
+        let _ = writeln!(text, "{indent}tmpfs:");
+        for path in paths {
+            let _ = writeln!(text, "{indent}  - {}", quoted(path));
         }
     }
     text
+}
+
+/// What a container may take of the memory.
+fn memory(request: &ContainerRequest, columns: usize) -> String {
+    let indent = " ".repeat(columns);
+    request.memory.map_or_else(String::new, |memory| {
+        format!("{indent}mem_limit: {memory}\n{indent}memswap_limit: {memory}\n")
+    })
 }
 
 /// What a node's command does with what is secret.
@@ -238,9 +264,6 @@ fn limits(request: &ContainerRequest) -> String {
             "  # For more than 10000 clients, where the engine grants it:\n  # ulimits: {{ nofile: {{ soft: 65536, hard: 65536 }} }}"
         ),
     };
-    if let Some(memory) = request.memory {
-        let _ = writeln!(text, "  mem_limit: {memory}\n  memswap_limit: {memory}");
-    }
     if !request.sysctls.is_empty() {
         text.push_str("  sysctls:\n");
         for (name, value) in &request.sysctls {
@@ -250,21 +273,38 @@ fn limits(request: &ContainerRequest) -> String {
     text
 }
 
-fn service(topology: &Topology, node: &Node, request: &ContainerRequest, conf: &str) -> String {
+fn service(
+    topology: &Topology,
+    node: &Node,
+    request: &ContainerRequest,
+    common: &Common,
+    conf: &str,
+) -> String {
     let what = match node.role {
         Role::Master => format!("Master of shard {}, slots {}.", node.shard, slots(topology, node)),
         Role::Replica => format!("Replica in shard {}.", node.shard),
     };
     let mut text = format!(
-        "  # {what}\n  node-{}:\n    <<: *node\n    container_name: {}\n    hostname: {}\n    environment:\n      \
+        "  # {what}\n  node-{}:\n    <<: *node\n{}    container_name: {}\n    hostname: {}\n    environment:\n      \
          <<: *environment\n      ID: {}\n      PORT: {}\n      DIRECTORY: {}\n",
         node.index,
+        own_of_service(request, common),
         request.name,
         request.name,
         quoted(&node.id.to_string()),
         quoted(&node.port.to_string()),
         directory(node),
     );
+    if !common.engine {
+        let engine = topology.server(node).engine;
+        let (server, client) = (engine.server(), engine.client());
+        let _ = writeln!(text, "      SERVER: {server}\n      CLIENT: {client}");
+    }
+    let nodes = nodes_of_all(topology, node);
+    if nodes != common.nodes {
+        text.push_str("      # As this server reads it.\n      NODES: |\n");
+        text.push_str(&block(&nodes, 8));
+    }
     if conf.is_empty() {
         text.push_str("      CONF_OF_NODE: ''\n");
     } else {
@@ -293,6 +333,21 @@ fn service(topology: &Topology, node: &Node, request: &ContainerRequest, conf: &
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     text.push_str(&labelled(&own, 6));
+    text
+}
+
+/// What a service has beyond what all have.
+fn own_of_service(request: &ContainerRequest, common: &Common) -> String {
+    let mut text = String::new();
+    if !common.image {
+        let _ = writeln!(text, "    image: {}", quoted(&request.image));
+    }
+    if !common.memory {
+        text.push_str(&memory(request, 4));
+    }
+    if !common.scratch {
+        text.push_str(&scratch(request, 4));
+    }
     text
 }
 
@@ -394,7 +449,7 @@ fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
 mod tests {
     use super::*;
     use crate::spec::{ClusterSpec, Engine, Password, Secret};
-    use crate::topology::{surroundings, topology};
+    use crate::topology::{mixed, surroundings, topology};
 
     #[test]
     fn the_file_is_as_it_was_reviewed() {
@@ -452,6 +507,28 @@ mod tests {
         );
         assert!(text.contains("  secrets: [users.acl, replication.conf, monitor, rcup.json]\n"));
         assert!(text.contains("cat /run/secrets/users.acl > users.acl\n"));
+    }
+
+    #[test]
+    fn nodes_with_servers_of_their_own_say_so_themselves() {
+        let own = [(4, Engine::Redis, "8.0.2"), (5, Engine::Valkey, "8.1.1")];
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &own);
+        let text = compose(&Topology::new(&spec, &place).unwrap()).unwrap().contents;
+        let service = |index: usize| {
+            let begin = text.find(&format!("  node-{index}:\n")).unwrap();
+            let rest = &text[begin..];
+            rest[..rest.find("\n  # ").or_else(|| rest.find("\n\n")).unwrap()].to_owned()
+        };
+        assert!(service(1).contains("image: 'test:1'") && service(4).contains("image: 'own/redis:8.0.2'"));
+        assert!(service(5).contains("SERVER: valkey-server\n      CLIENT: valkey-cli\n"));
+        assert!(!service(1).contains("shard-id") && service(4).contains("shard-id"));
+        assert!(
+            text.contains("exec \"$$SERVER\" \"$$DIRECTORY/redis.conf\""),
+            "{text}"
+        );
+        assert!(text.starts_with(
+            "# Redis Cluster `default`: 3 masters with 1 replica each, Redis 7.0.15 and Redis 8.0.2 and Valkey 8.1.1 in images"
+        ));
     }
 
     #[test]

@@ -32,7 +32,10 @@ pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
             let lines = secret_lines(secrets).trim_start().to_owned();
             for (name, text) in [
                 ("secrets.conf", lines),
-                ("users.acl", users_acl(topology, secrets)),
+                (
+                    "users.acl",
+                    users_acl(topology, &[topology.server(node)], secrets),
+                ),
             ] {
                 files.push(Document {
                     secret: true,

@@ -1,5 +1,6 @@
 //! Pure text: what stands in a node's files, in the files that take a cluster elsewhere, and in reports.
 
+mod alike;
 mod bare_metal;
 mod beside;
 pub mod clients;

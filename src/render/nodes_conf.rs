@@ -41,7 +41,7 @@ pub fn settled_nodes_conf(topology: &Topology, node: &Node) -> String {
     write(topology, node, |shard| Some(shard.master))
 }
 
-/// The file, where `owner` names the node that owns a shard's slots; without one, a ghost owns them.
+/// The file, in the format of the server that reads it, where `owner` names the node that owns a shard's slots; without one, a ghost owns them.
 fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usize>) -> String {
     let mut text = String::new();
     let owner = |shard: &Shard| owner(shard).and_then(|index| topology.node(index));
@@ -49,12 +49,12 @@ fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usiz
         let (id, address, flags) = match owner(shard) {
             Some(owner) => (
                 owner.id.clone(),
-                self::address(topology, owner, shard),
+                self::address(topology, node, owner, shard),
                 flags(owner, node, "master"),
             ),
             None => (
                 ghost(shard),
-                endpoint(topology, shard, "", GHOST_IP, GHOST_PORTS),
+                endpoint(topology, node, shard, "", GHOST_IP, GHOST_PORTS),
                 "master".to_owned(),
             ),
         };
@@ -74,7 +74,7 @@ fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usiz
                 text,
                 "{} {} {} {master} 0 0 {} connected",
                 copy.id,
-                address(topology, copy, shard),
+                address(topology, node, copy, shard),
                 flags(copy, node, "slave"),
                 shard.number
             );
@@ -96,13 +96,15 @@ fn flags(line: &Node, myself: &Node, role: &str) -> String {
     }
 }
 
-fn address(topology: &Topology, node: &Node, shard: &Shard) -> String {
+/// The address of `node` in the file that `reader` reads.
+fn address(topology: &Topology, reader: &Node, node: &Node, shard: &Shard) -> String {
     let hostname = match topology.announce {
         Announce::Hostname => node.host_address().ip().to_string(),
         Announce::Ip | Announce::ClientIpv4 => String::new(),
     };
     endpoint(
         topology,
+        reader,
         shard,
         &hostname,
         &node.ip.to_string(),
@@ -113,13 +115,20 @@ fn address(topology: &Topology, node: &Node, shard: &Shard) -> String {
 /// `ip:port@bus` and what follows it: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard
 /// id is then mandatory; a field that a version does not know makes it exit. The port before the `@` is the one
 /// without TLS, except in 7.0, where it is whichever the cluster uses.
-fn endpoint(topology: &Topology, shard: &Shard, hostname: &str, ip: &str, (port, bus): (u16, u16)) -> String {
+fn endpoint(
+    topology: &Topology,
+    reader: &Node,
+    shard: &Shard,
+    hostname: &str,
+    ip: &str,
+    (port, bus): (u16, u16),
+) -> String {
     let named = if hostname.is_empty() {
         String::new()
     } else {
         format!(",{hostname}")
     };
-    if !topology.server().has_shard_ids() {
+    if !topology.server(reader).has_shard_ids() {
         return format!("{ip}:{port}@{bus}{named}");
     }
     let (plain, tls) = if topology.spec.tls() { (0, port) } else { (port, 0) };
@@ -133,7 +142,7 @@ fn endpoint(topology: &Topology, shard: &Shard, hostname: &str, ip: &str, (port,
 mod tests {
     use super::*;
     use crate::spec::Engine;
-    use crate::topology::topology;
+    use crate::topology::{mixed, topology};
 
     #[test]
     fn the_format_follows_the_version() {
@@ -144,6 +153,22 @@ mod tests {
         insta::assert_snapshot!("redis_8_settled", settled_nodes_conf(&new, &new.nodes[8]));
         let lone = topology(2, 0, Engine::Redis, "8.0.2");
         insta::assert_snapshot!("redis_8_ghosts", nodes_conf(&lone, &lone.nodes[1]));
+    }
+
+    #[test]
+    fn every_server_reads_its_own_format() {
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &[(4, Engine::Redis, "8.0.2")]);
+        let topology = Topology::new(&spec, &place).unwrap();
+        let file = |index| settled_nodes_conf(&topology, topology.node(index).unwrap());
+        assert!(!file(1).contains("shard-id") && !file(5).contains("shard-id"));
+        // With a shard id on every line, and the same in a shard: without it, the server ends.
+        let new = file(4);
+        let lines: Vec<&str> = new.lines().filter(|line| !line.starts_with("vars ")).collect();
+        assert_eq!(lines.len(), 6);
+        for shard in &topology.shards {
+            let mark = format!("shard-id={} ", shard.id);
+            assert_eq!(new.matches(&mark).count(), 2, "{new}");
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::redis_conf::settled_redis_conf;
 use super::tls::is_of_tls;
+use crate::error::{Error, ErrorKind, Result};
 use crate::topology::Topology;
 
 /// Directives that differ from node to node, or are the scheduler's matter.
@@ -14,6 +15,24 @@ const OTHERWISE: [&str; 7] = [
     "appendonly",
     "save",
 ];
+
+/// Refuses a cluster of which single nodes have something of their own, where all are made from one pattern.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] names the first such node.
+pub(super) fn refuse_overrides(topology: &Topology, what: &str) -> Result<()> {
+    let Some((index, wish)) = topology.spec.overrides().iter().next() else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("no {what} can be written for a cluster whose node {index} has {wish}"),
+    )
+    .because("its nodes are all made from one pattern, and a scheduler decides which takes which place")
+    .hint(
+        "Leave out what single nodes have of their own (--node-…, [node.…]), or use `rcup export compose`.",
+    ))
+}
 
 /// What all nodes have in common, after `head`. A node that is started anew by itself must have its data, or an
 /// empty master would empty its replicas: where nothing else is wished, there is an append-only file.

@@ -23,7 +23,7 @@ pub fn conf_path(node: &Node) -> String {
 
 /// The file as the node boots with it.
 pub fn redis_conf(topology: &Topology, node: &Node) -> String {
-    write(topology, node, &temporary(topology))
+    write(topology, node, &temporary(topology, node))
 }
 
 /// The file for a node whose cluster is formed already: nothing in it is temporary.
@@ -50,7 +50,8 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{AnnounceChoice, ClusterSpec, Engine};
+    use crate::render::Origin;
+    use crate::spec::{AnnounceChoice, ClusterSpec, Engine, NodeWish};
     use crate::topology::topology;
 
     fn value<'a>(conf: &'a str, name: &str) -> Vec<&'a str> {
@@ -81,7 +82,7 @@ mod tests {
             ["0"],
             "only once the cluster stands"
         );
-        let settled: Vec<(&str, String)> = temporary(&topology)
+        let settled: Vec<(&str, String)> = temporary(&topology, &topology.nodes[0])
             .into_iter()
             .map(|each| (each.name, each.settled))
             .collect();
@@ -96,6 +97,47 @@ mod tests {
     }
 
     #[test]
+    fn a_node_has_its_own_value_and_the_others_the_clusters() {
+        let wish = |text: &str| NodeWish::default().set(text.parse().unwrap());
+        let spec = ClusterSpec::builder()
+            .set("hz=20".parse().unwrap())
+            .node(
+                "4".parse().unwrap(),
+                wish("hz=50").set("repl-diskless-sync-delay=3".parse().unwrap()),
+            )
+            .node("5".parse().unwrap(), NodeWish::default().with_memory(64 << 20))
+            .build()
+            .unwrap();
+        let topology = Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let conf = |index| settled_redis_conf(&topology, topology.node(index).unwrap());
+        let (first, fourth, fifth) = (conf(1), conf(4), conf(5));
+        assert_eq!(
+            (value(&first, "hz"), value(&fourth, "hz")),
+            (vec!["20"], vec!["50"])
+        );
+        assert_eq!(value(&fourth, "repl-diskless-sync-delay"), ["3"]);
+        assert_eq!(value(&fifth, "maxmemory"), ["64mb"]);
+        assert!(
+            value(&first, "maxmemory").is_empty(),
+            "nobody has told the machine's memory"
+        );
+        let waits = |index| {
+            let all = temporary(&topology, topology.node(index).unwrap());
+            all.iter().any(|each| each.name == "repl-diskless-sync-delay")
+        };
+        assert!(
+            waits(4) && !waits(1),
+            "only node 4 waits for others once the cluster stands"
+        );
+        let origins: Vec<Origin> = settings(&topology, &topology.nodes[3])
+            .into_iter()
+            .filter(|setting| matches!(setting.name.as_ref(), "hz" | "repl-diskless-sync-delay"))
+            .map(|setting| setting.origin)
+            .collect();
+        assert_eq!(origins, [Origin::Node, Origin::Node]);
+    }
+
+    #[test]
     fn the_forming_timeout_always_differs_from_the_users() {
         for ms in [500, 1000, 5000, 60_000] {
             for choice in ["seeded", "commands"] {
@@ -106,7 +148,7 @@ mod tests {
                     .unwrap();
                 let topology =
                     Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
-                let timeout = &temporary(&topology)[0];
+                let timeout = &temporary(&topology, &topology.nodes[0])[0];
                 assert_ne!(timeout.forming, timeout.settled);
             }
         }

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::redis_conf::directory;
-use crate::spec::{DEFAULT_USER, Login, OwnUser, Secrets, hashed};
+use crate::spec::{DEFAULT_USER, Login, OwnUser, Secrets, Server, hashed};
 use crate::topology::{Node, Topology};
 
 /// The file from which a later run of rcup reads the cluster's secrets. No server reads or writes it, so it
@@ -19,10 +19,10 @@ pub fn users_path(node: &Node) -> String {
     format!("{}/users.acl", directory(node))
 }
 
-/// The users of every node, as the servers save them: no password but only its SHA-256. Such a file can hold no
-/// comments.
-pub fn users_acl(topology: &Topology, secrets: &Secrets) -> String {
-    let (spec, server) = (&topology.spec, topology.server());
+/// The users of nodes with these servers, as the servers save them: no password but only its SHA-256. Such a file
+/// can hold no comments.
+pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> String {
+    let spec = &topology.spec;
     let login = match &secrets.password {
         Some(password) => format!("#{}", hashed(password).expose()),
         None => "nopass".to_owned(),
@@ -35,7 +35,7 @@ pub fn users_acl(topology: &Topology, secrets: &Secrets) -> String {
                 "user {} on #{} resetchannels -@all {}",
                 user.name(),
                 hashed(password).expose(),
-                user.rules(server)
+                user.rules(servers)
             );
         }
     }
@@ -97,16 +97,26 @@ mod tests {
     #[test]
     fn no_password_stands_among_the_users_in_the_clear() {
         let (topology, secrets) = guarded();
-        let text = users_acl(&topology, &secrets);
+        let text = users_acl(&topology, &topology.servers(), &secrets);
         assert!(!text.contains("s3"), "{text}");
         insta::assert_snapshot!(text);
+    }
+
+    #[test]
+    fn a_file_for_several_servers_has_what_all_of_them_know() {
+        let (topology, secrets) = guarded();
+        let server = |engine, version: &str| Server::new(engine, version.parse().unwrap());
+        let (old, new) = (server(Engine::Redis, "7.0.15"), server(Engine::Valkey, "8.1.1"));
+        let file = |servers: &[Server]| users_acl(&topology, servers, &secrets);
+        assert!(file(&[new]).contains("setinfo") && !file(&[old, new]).contains("setinfo"));
+        assert!(file(&[old, new]).contains("+psync +replconf +ping +sync\n"));
     }
 
     #[test]
     fn a_user_whose_password_is_gone_is_nobody() {
         let (topology, mut secrets) = guarded();
         secrets.users.clear();
-        let text = users_acl(&topology, &secrets);
+        let text = users_acl(&topology, &topology.servers(), &secrets);
         assert!(text.contains("user app off "), "{text}");
     }
 

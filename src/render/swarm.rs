@@ -10,10 +10,11 @@
 
 use std::fmt::Write as _;
 
+use super::alike::unproven;
 use super::bare_metal::host_of;
 use super::document::{Document, PASSWORD_FILE};
 use super::nodes_conf::settled_nodes_conf;
-use super::placeless::placeless_conf;
+use super::placeless::{placeless_conf, refuse_overrides};
 use super::yaml::{block, quoted};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan;
@@ -67,12 +68,11 @@ pub fn swarm(topology: &Topology, machines: &[String]) -> Result<Document> {
 
 fn check(topology: &Topology, machines: &[String]) -> Result<()> {
     let refuse = |message: String| Error::new(ErrorKind::Usage, message);
-    if !topology.server().seeding_is_proven() {
-        return Err(
-            refuse(format!("no stack can be written for {}", topology.server()))
-                .because("its nodes.conf was not proven, and a stack has nobody who would form the cluster")
-                .hint("Name an image with Redis 7.0 to 8 or Valkey 8 to 9."),
-        );
+    refuse_overrides(topology, "stack")?;
+    if let Some(server) = unproven(topology) {
+        return Err(refuse(format!("no stack can be written for {server}"))
+            .because("its nodes.conf was not proven, and a stack has nobody who would form the cluster")
+            .hint("Name an image with Redis 7.0 to 8 or Valkey 8 to 9."));
     }
     if topology.spec.tls() {
         return Err(refuse("no stack can be written for a cluster with TLS".to_owned())
@@ -101,8 +101,8 @@ fn head(topology: &Topology, machines: &[String]) -> String {
          # the nodes' names, because a node has another address after every start.\n",
         name = topology.name(),
         nodes = topology.nodes.len(),
-        server = topology.server(),
-        image = topology.image().reference,
+        server = topology.servers_in_words(),
+        image = topology.surroundings.image.reference,
         version = env!("CARGO_PKG_VERSION"),
         port = topology.nodes.first().map_or(0, |node| node.port),
     );
@@ -128,7 +128,7 @@ fn anchors(topology: &Topology) -> String {
         let _ = writeln!(text, "    {} {} {}", node.id, service_name(node), node.port);
     }
     let with_password = topology.spec.password().is_some();
-    let engine = topology.server().engine;
+    let engine = topology.surroundings.image.server.engine;
     let start = START
         .replace("{PASSWORD}", if with_password { PASSWORD } else { "" })
         .replace("{NOWHERE}", NOWHERE)
@@ -140,7 +140,7 @@ fn anchors(topology: &Topology) -> String {
         text,
         "\nx-node: &node\n  image: {}\n  user: {}\n  entrypoint:\n    - sh\n    - -ec\n    - |\n{}  command: []\n  \
          networks: [cluster]\n  cap_drop: [ALL]\n  stop_grace_period: 30s\n",
-        quoted(&topology.image().reference),
+        quoted(&topology.surroundings.image.reference),
         quoted(user),
         block(&escaped(&start), 6),
     );

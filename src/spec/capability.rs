@@ -22,12 +22,15 @@ pub enum Capability {
     ClientAddress,
     /// `io-threads` above 1 also reads and parses requests in threads, without a directive of its own.
     ThreadedReads,
+    /// The bus carries a secret of the cluster's own (Redis), under the number by which Valkey's carries the address for
+    /// clients.
+    BusSecret,
     /// Clients may say by `CLIENT SETINFO` what they are.
     ClientInfo,
 }
 
 /// The capability, Redis, Valkey.
-const TABLE: [(Capability, Span, Span); 6] = [
+const TABLE: [(Capability, Span, Span); 7] = [
     (Capability::Cluster, since(7, 0), ALWAYS),
     (Capability::ShardIds, since(7, 2), ALWAYS),
     (
@@ -36,6 +39,7 @@ const TABLE: [(Capability, Span, Span); 6] = [
         between((8, 0), (10, 0)),
     ),
     (Capability::ClientAddress, super::span::NEVER, since(8, 0)),
+    (Capability::BusSecret, since(8, 0), super::span::NEVER),
     (Capability::ThreadedReads, since(8, 0), since(8, 0)),
     (Capability::ClientInfo, since(7, 2), ALWAYS),
 ];
@@ -71,6 +75,14 @@ impl Server {
     /// See [`Capability::ClientAddress`].
     pub fn announces_client_address(self) -> bool {
         self.can(Capability::ClientAddress)
+    }
+
+    /// Whether both can be in one cluster. Extensions of the bus that came after the fork have the same numbers for
+    /// different things: Redis 8.0.2 and Valkey 8.1.1 were seen to take the one's secret for the other's address.
+    pub fn understands(self, other: Self) -> bool {
+        let clash =
+            |one: Self, other: Self| one.can(Capability::BusSecret) && other.announces_client_address();
+        !clash(self, other) && !clash(other, self)
     }
 
     /// Whether a replica with this server can copy a master with that one. The data goes over in the
@@ -130,6 +142,15 @@ mod tests {
         assert!(!valkey(7, 2).seeding_is_proven(), "Valkey 7.2 was not tried");
         assert!(valkey(9, 1).seeding_is_proven());
         assert!(valkey(8, 0).announces_client_address() && !redis(8, 0).announces_client_address());
+    }
+
+    #[test]
+    fn redis_8_and_valkey_8_do_not_understand_each_other() {
+        let redis = |major, minor| server(Engine::Redis, major, minor);
+        let valkey = |major, minor| server(Engine::Valkey, major, minor);
+        assert!(!redis(8, 0).understands(valkey(8, 1)) && !valkey(9, 0).understands(redis(8, 2)));
+        assert!(redis(7, 0).understands(valkey(8, 1)) && redis(8, 0).understands(valkey(7, 2)));
+        assert!(redis(8, 0).understands(redis(7, 0)) && valkey(9, 0).understands(valkey(8, 0)));
     }
 
     #[test]

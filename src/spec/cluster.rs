@@ -1,5 +1,6 @@
 //! The specification of a cluster: its shape, its image, its settings.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::choice::{AnnounceChoice, FormationChoice, Pull};
 use super::{
-    Certificates, ClusterName, Directive, Engine, Password, Profile, Server, User, VersionWish, directives,
-    shape,
+    Certificates, ClusterName, Directive, Engine, NodeWish, Password, Profile, Selector, Server, User,
+    VersionWish, node_wish, shape,
 };
 use crate::error::Result;
 
@@ -64,6 +65,9 @@ pub struct ClusterSpec {
     certificates: Option<Box<Certificates>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     users: Vec<User>,
+    /// By the nodes' indices; none of them is empty.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) overrides: BTreeMap<usize, NodeWish>,
 }
 
 impl ClusterSpec {
@@ -189,17 +193,6 @@ impl ClusterSpec {
         Duration::from_millis(self.node_timeout_ms)
     }
 
-    /// Whether a server takes all directives that the user set.
-    ///
-    /// # Errors
-    /// [`Usage`](crate::ErrorKind::Usage) names the first that it does not know, and who does.
-    pub fn check_for(&self, server: Server) -> Result<()> {
-        self.directives
-            .iter()
-            .find_map(|directive| directives::refusal(directive.name(), server))
-            .map_or(Ok(()), Err)
-    }
-
     /// The password that the nodes ask for, if they ask for one.
     pub fn password(&self) -> Option<&Password> {
         self.password.as_ref()
@@ -219,25 +212,6 @@ impl ClusterSpec {
     /// The users that were asked for, in the order given.
     pub fn users(&self) -> &[User] {
         &self.users
-    }
-
-    /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
-    /// profile keeps from clients.
-    pub fn default_rules(&self) -> String {
-        if let Some(user) = self.users.iter().find(|user| user.is_default()) {
-            return user.rules().to_owned();
-        }
-        format!("~* &* +@all{}", self.profile.restrictions())
-    }
-
-    /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
-    pub fn guards(&self) -> bool {
-        self.password.is_some() || !self.users.is_empty() || !self.profile.disabled_commands().is_empty()
-    }
-
-    /// Whether the nodes' files hold secrets.
-    pub fn has_secrets(&self) -> bool {
-        self.guards() || self.tls
     }
 
     /// The same specification under another name.
@@ -261,6 +235,8 @@ pub struct ClusterSpecBuilder {
     /// Where these are not chosen, the profile decides.
     node_timeout: Option<Duration>,
     persist: Option<bool>,
+    /// In the order given. Which nodes they mean is known once the shape is.
+    overrides: Vec<(Selector, NodeWish)>,
 }
 
 impl Default for ClusterSpecBuilder {
@@ -268,6 +244,7 @@ impl Default for ClusterSpecBuilder {
         Self {
             node_timeout: None,
             persist: None,
+            overrides: Vec::new(),
             spec: ClusterSpec {
                 name: ClusterName::default(),
                 masters: 3,
@@ -291,6 +268,7 @@ impl Default for ClusterSpecBuilder {
                 tls: false,
                 certificates: None,
                 users: Vec::new(),
+                overrides: BTreeMap::new(),
             },
         }
     }
@@ -459,6 +437,14 @@ impl ClusterSpecBuilder {
         self
     }
 
+    /// What the chosen nodes shall have otherwise than the others. Where several choices meet in a node, a later one
+    /// wins in what it says.
+    #[must_use]
+    pub fn node(mut self, nodes: Selector, wish: NodeWish) -> Self {
+        self.overrides.push((nodes, wish));
+        self
+    }
+
     /// Checks what was collected.
     ///
     /// # Errors
@@ -469,6 +455,8 @@ impl ClusterSpecBuilder {
         spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         spec.persist = self.persist.unwrap_or(spec.profile.persists());
         shape::check(&spec)?;
+        spec.overrides = node_wish::resolve(&spec, &self.overrides)?;
+        shape::check_overrides(&spec)?;
         spec.password.as_ref().map_or(Ok(()), Password::check)?;
         Ok(spec)
     }

@@ -46,12 +46,12 @@ impl OwnUser {
         }
     }
 
-    /// Its rules, in what this server knows.
-    pub fn rules(self, server: Server) -> String {
+    /// Its rules, in what all these servers know.
+    pub fn rules(self, servers: &[Server]) -> String {
         let keys = format!("~{VALIDATION_PREFIX}:*");
         let channels = format!("&{VALIDATION_PREFIX}:*");
         // A client says its name and its kind when it connects; a refusal would fill the server's ACL LOG.
-        let connects = if server.can(Capability::ClientInfo) {
+        let connects = if servers.iter().all(|server| server.can(Capability::ClientInfo)) {
             "+ping +info +client|setinfo"
         } else {
             "+ping +info"
@@ -76,7 +76,9 @@ impl OwnUser {
                  +time +dbsize +command|count"
             ),
             // Valkey's second channel for a full copy begins with SYNC.
-            Self::Replica if server.engine == Engine::Valkey => "+psync +replconf +ping +sync".to_owned(),
+            Self::Replica if servers.iter().any(|server| server.engine == Engine::Valkey) => {
+                "+psync +replconf +ping +sync".to_owned()
+            }
             Self::Replica => "+psync +replconf +ping".to_owned(),
         }
     }

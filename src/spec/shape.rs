@@ -14,15 +14,13 @@ const LEAST_MEMORY: u64 = 4 * 1024 * 1024;
 /// Checks a specification as a whole.
 pub(super) fn check(spec: &ClusterSpec) -> Result<()> {
     check_shape(spec)?;
-    check_memory(spec)?;
+    check_memory(spec.memory(), spec.directives())?;
     check_subnet(spec)?;
     check_network(spec)?;
     check_publish(spec)?;
     check_ports(spec)?;
-    check_directives(spec)?;
-    if spec.image().is_some_and(|image| image.trim().is_empty()) {
-        return Err(usage("the image's name is empty").hint("Name one, such as `--image redis:8`."));
-    }
+    check_directives(spec, spec.directives())?;
+    check_image(spec.image())?;
     let timeout = spec.node_timeout().as_millis();
     // Redis accepts any positive number, but below this a busy host makes healthy nodes fail.
     if !(100..=3_600_000).contains(&timeout) {
@@ -37,10 +35,10 @@ fn usage(message: impl Into<String>) -> Error {
 }
 
 /// Refuses directives with which a cluster could never be formed, or nobody could use it.
-fn check_directives(spec: &ClusterSpec) -> Result<()> {
+fn check_directives(spec: &ClusterSpec, directives: &[Directive]) -> Result<()> {
     let set = |name: &str| {
         let of_name = |directive: &&Directive| directive.name() == name;
-        let found = spec.directives().iter().find(of_name);
+        let found = directives.iter().find(of_name);
         found.is_some_and(|directive| directive.value().trim_matches('"').eq_ignore_ascii_case("yes"))
     };
     if set("tls-auth-clients") {
@@ -83,8 +81,29 @@ fn check_shape(spec: &ClusterSpec) -> Result<()> {
     }
 }
 
-fn check_memory(spec: &ClusterSpec) -> Result<()> {
-    let Some(bytes) = spec.memory() else {
+/// Checks what single nodes shall have of their own.
+pub(super) fn check_overrides(spec: &ClusterSpec) -> Result<()> {
+    for (index, wish) in spec.overrides() {
+        check_memory(wish.memory(), wish.directives())
+            .and_then(|()| check_image(wish.image()))
+            .and_then(|()| check_directives(spec, wish.directives()))
+            .map_err(|error| {
+                let hint = error.hint_text().unwrap_or_default().to_owned();
+                usage(format!("node {index}: {error}")).hint(hint)
+            })?;
+    }
+    Ok(())
+}
+
+fn check_image(image: Option<&str>) -> Result<()> {
+    if image.is_some_and(|image| image.trim().is_empty()) {
+        return Err(usage("the image's name is empty").hint("Name one, such as `--image redis:8`."));
+    }
+    Ok(())
+}
+
+fn check_memory(bytes: Option<u64>, directives: &[Directive]) -> Result<()> {
+    let Some(bytes) = bytes else {
         return Ok(());
     };
     if bytes < LEAST_MEMORY {
@@ -94,13 +113,10 @@ fn check_memory(spec: &ClusterSpec) -> Result<()> {
             ),
         );
     }
-    if spec
-        .directives()
-        .iter()
-        .any(|directive| directive.name() == "maxmemory")
-    {
+    if directives.iter().any(|directive| directive.name() == "maxmemory") {
         return Err(
-            usage("--memory and --set maxmemory=… say the same thing twice").hint("Leave one of them out.")
+            usage("a size of memory and a directive `maxmemory` say the same thing twice")
+                .hint("Leave one of them out: --memory, or --set maxmemory=…."),
         );
     }
     Ok(())

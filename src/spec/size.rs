@@ -28,9 +28,26 @@ pub fn bytes(text: &str) -> Result<u64> {
     number.checked_mul(unit).ok_or_else(bad)
 }
 
+/// A size as `redis.conf` has it, in the largest unit that divides it.
+pub fn size(bytes: u64) -> String {
+    for (unit, name) in [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")] {
+        if bytes >= unit && bytes.is_multiple_of(unit) {
+            return format!("{}{name}", bytes / unit);
+        }
+    }
+    bytes.to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_read_as_in_the_file() {
+        assert_eq!(size(4 << 30), "4gb");
+        assert_eq!(size(1536 << 20), "1536mb");
+        assert_eq!(size(1000), "1000");
+    }
 
     #[test]
     fn units_are_those_of_the_servers() {

@@ -1,5 +1,6 @@
 //! The nodes of a cluster: names, roles, shards, slots, ids, addresses.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
@@ -60,18 +61,20 @@ impl Announce {
     /// Decides. `bridge_reachable` is whether this host has a way to the bridge's addresses.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the user asked for what the server cannot do.
-    pub fn decide(choice: AnnounceChoice, server: Server, bridge_reachable: bool) -> Result<Self, Error> {
+    /// [`ErrorKind::Usage`] when the user asked for what one of the servers cannot do.
+    pub fn decide(choice: AnnounceChoice, servers: &[Server], bridge_reachable: bool) -> Result<Self, Error> {
+        let unable = servers.iter().find(|server| !server.announces_client_address());
         match choice {
             AnnounceChoice::Ip => Ok(Self::Ip),
             AnnounceChoice::Auto if bridge_reachable => Ok(Self::Ip),
-            AnnounceChoice::ClientIpv4 | AnnounceChoice::Auto if server.announces_client_address() => {
-                Ok(Self::ClientIpv4)
-            }
+            AnnounceChoice::ClientIpv4 | AnnounceChoice::Auto if unable.is_none() => Ok(Self::ClientIpv4),
             AnnounceChoice::Hostname | AnnounceChoice::Auto => Ok(Self::Hostname),
             AnnounceChoice::ClientIpv4 => Err(Error::new(
                 ErrorKind::Usage,
-                format!("{server} has no cluster-announce-client-ipv4"),
+                format!(
+                    "{} has no cluster-announce-client-ipv4",
+                    unable.map_or_else(String::new, ToString::to_string)
+                ),
             )
             .hint("It came with Valkey 8.0. Use --announce hostname, or leave the flag out.")),
         }
@@ -101,21 +104,31 @@ pub enum Formation {
 }
 
 impl Formation {
-    /// Decides by what is proven for `server`.
+    /// Decides by what is proven for all servers. `shards` has those of each shard, its master's first.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the user insists on a way that is not proven for it.
-    pub fn decide(choice: FormationChoice, server: Server) -> Result<Self, Error> {
-        match choice {
-            FormationChoice::Auto | FormationChoice::Seeded if server.seeding_is_proven() => Ok(Self::Seeded),
-            FormationChoice::Commands | FormationChoice::Auto => Ok(Self::Commands),
-            FormationChoice::Seeded => Err(Error::new(
-                ErrorKind::Usage,
-                format!("the seeded formation is not proven for {server}"),
-            )
-            .hint("Leave --formation out: the cluster is then formed by plain commands.")),
+    /// [`ErrorKind::Usage`] when the user insists on a way that is not proven for one of them.
+    pub fn decide(choice: FormationChoice, shards: &[Vec<Server>]) -> Result<Self, Error> {
+        let refusal = shards.iter().flatten().find(|server| !server.seeding_is_proven());
+        let refusal = refusal
+            .map(|server| format!("the seeded formation is not proven for {server}"))
+            .or_else(|| shards.iter().find_map(|shard| unswappable(shard)));
+        match (choice, refusal) {
+            (FormationChoice::Auto | FormationChoice::Seeded, None) => Ok(Self::Seeded),
+            (FormationChoice::Commands, _) | (FormationChoice::Auto, Some(_)) => Ok(Self::Commands),
+            (FormationChoice::Seeded, Some(refusal)) => Err(Error::new(ErrorKind::Usage, refusal)
+                .hint("Leave --formation out: the cluster is then formed by plain commands.")),
         }
     }
+}
+
+/// Why the roles of a shard cannot be swapped for a moment, in which all others would copy the first replica.
+fn unswappable(shard: &[Server]) -> Option<String> {
+    let owner = shard.get(1)?;
+    let unable = shard.iter().find(|server| !server.can_copy(*owner))?;
+    Some(format!(
+        "the seeded formation begins with the roles swapped, and {unable} cannot copy {owner}"
+    ))
 }
 
 impl fmt::Display for Formation {
@@ -152,6 +165,9 @@ pub struct Shared {
 pub struct Surroundings {
     /// The image.
     pub image: Image,
+    /// The images of the nodes that have one of their own, by their indices.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub images: BTreeMap<usize, Image>,
     /// The network's subnet.
     pub subnet: Ipv4Net,
     /// What is to be known of a network that the user named; `None` where the cluster has one of its own.
@@ -264,9 +280,9 @@ impl Topology {
     /// Lays the cluster out.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the server cannot announce or be formed as asked.
+    /// [`ErrorKind::Usage`] when a server cannot announce or be formed as asked.
     pub fn new(spec: &ClusterSpec, surroundings: &Surroundings) -> Result<Self, Error> {
-        let server = surroundings.image.server;
+        let servers = surroundings.shards(spec);
         let masters = spec.masters();
         let id = |kind: &str, number: usize| identity(&surroundings.seed, kind, number);
         let nodes: Vec<Node> = (1..=spec.nodes())
@@ -303,11 +319,11 @@ impl Topology {
             surroundings: surroundings.clone(),
             announce: Announce::decide(
                 spec.announce(),
-                server,
+                &servers.concat(),
                 // Who asks for ports elsewhere has clients that do not reach the bridge.
                 surroundings.bridge_reachable && spec.publish().is_none(),
             )?,
-            formation: Formation::decide(spec.formation(), server)?,
+            formation: Formation::decide(spec.formation(), &servers)?,
             run: id("run", 0)[..12].to_owned(),
             life: Life::default(),
             nodes,
@@ -340,16 +356,6 @@ impl Topology {
             Some(shared) => shared.gateway,
             None => gateway(self.surroundings.subnet),
         }
-    }
-
-    /// The image and what is in it.
-    pub fn image(&self) -> &Image {
-        &self.surroundings.image
-    }
-
-    /// The server in the image.
-    pub fn server(&self) -> Server {
-        self.surroundings.image.server
     }
 
     /// The node with this index.
@@ -399,7 +405,7 @@ pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::spec::{Engine, Version};
+    use crate::spec::{Engine, NodeWish, Selector, Version};
 
     /// Surroundings for tests: a given server, nothing random.
     pub(crate) fn surroundings(engine: Engine, version: &str) -> Surroundings {
@@ -409,6 +415,7 @@ pub(crate) mod tests {
                 server: Server::new(engine, version.parse::<Version>().unwrap()),
                 volumes: Vec::new(),
             },
+            images: BTreeMap::new(),
             subnet: "10.213.0.0/26".parse().unwrap(),
             shared: None,
             first_port: 7001,
@@ -418,6 +425,31 @@ pub(crate) mod tests {
             machine: Machine::default(),
             seed: [7; 16],
         }
+    }
+
+    /// A cluster in which some nodes, by their indices, have another server than the others.
+    pub(crate) fn mixed(
+        masters: usize,
+        replicas: usize,
+        (engine, version): (Engine, &str),
+        own: &[(usize, Engine, &str)],
+    ) -> (ClusterSpec, Surroundings) {
+        let mut place = surroundings(engine, version);
+        let mut spec = ClusterSpec::builder().masters(masters).replicas(replicas);
+        for (index, engine, version) in own {
+            let reference = format!("own/{}:{version}", engine.as_str());
+            spec = spec.node(
+                Selector::Node(*index),
+                NodeWish::default().with_image(&*reference),
+            );
+            let image = Image {
+                reference,
+                server: Server::new(*engine, version.parse().unwrap()),
+                volumes: Vec::new(),
+            };
+            place.images.insert(*index, image);
+        }
+        (spec.build().unwrap(), place)
     }
 
     pub(crate) fn topology(masters: usize, replicas: usize, engine: Engine, version: &str) -> Topology {
@@ -467,20 +499,20 @@ pub(crate) mod tests {
     fn the_announcement_follows_the_reach_and_the_server() {
         let redis = Server::new(Engine::Redis, Version::new(7, 0, 15));
         let valkey = Server::new(Engine::Valkey, Version::new(8, 1, 1));
-        let auto = |server, reachable| Announce::decide(AnnounceChoice::Auto, server, reachable).unwrap();
+        let auto = |server, reachable| Announce::decide(AnnounceChoice::Auto, &[server], reachable).unwrap();
         assert_eq!(auto(redis, true), Announce::Ip);
         assert_eq!(auto(redis, false), Announce::Hostname);
         assert_eq!(auto(valkey, false), Announce::ClientIpv4);
-        assert!(Announce::decide(AnnounceChoice::ClientIpv4, redis, true).is_err());
+        assert!(Announce::decide(AnnounceChoice::ClientIpv4, &[redis], true).is_err());
     }
 
     #[test]
     fn an_unproven_server_is_formed_by_commands() {
         let future = Server::new(Engine::Redis, Version::new(9, 0, 0));
         assert_eq!(
-            Formation::decide(FormationChoice::Auto, future).unwrap(),
+            Formation::decide(FormationChoice::Auto, &[vec![future]]).unwrap(),
             Formation::Commands
         );
-        assert!(Formation::decide(FormationChoice::Seeded, future).is_err());
+        assert!(Formation::decide(FormationChoice::Seeded, &[vec![future]]).is_err());
     }
 }

@@ -42,7 +42,7 @@ impl Memory {
 }
 
 impl Machine {
-    /// What each node of a cluster gets.
+    /// What a node of a cluster gets, by its index.
     ///
     /// A profile leaves a part of the machine to everything else, and the nodes share the rest evenly, up to
     /// the profile's own limit. A container gets a limit above `maxmemory` in the profiles whose data is
@@ -52,11 +52,11 @@ impl Machine {
     /// failover out of nowhere, while a full `maxmemory` tells its reason in every answer.
     ///
     /// `None` where the machine does not tell its memory and the user does not choose.
-    pub fn memory(&self, spec: &ClusterSpec) -> Option<Memory> {
+    pub fn memory(&self, spec: &ClusterSpec, node: usize) -> Option<Memory> {
         let profile = spec.profile();
         let contained = profile != Profile::Dev;
         let limit = |data: u64| contained.then(|| Memory::contained(data));
-        if let Some(data) = spec.memory() {
+        if let Some(data) = spec.memory_of(node) {
             return Some(Memory {
                 data,
                 container: limit(data),
@@ -86,19 +86,10 @@ impl Machine {
     }
 }
 
-/// A size as `redis.conf` has it, in the largest unit that divides it.
-pub fn size(bytes: u64) -> String {
-    for (unit, name) in [(1024 * MIB, "gb"), (MIB, "mb"), (1024, "kb")] {
-        if bytes >= unit && bytes.is_multiple_of(unit) {
-            return format!("{}{name}", bytes / unit);
-        }
-    }
-    bytes.to_string()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::size;
 
     const GIB: u64 = 1024 * MIB;
 
@@ -118,7 +109,7 @@ mod tests {
         for gib in [2, 4, 8, 16, 23, 64] {
             for profile in Profile::ALL {
                 let spec = spec(profile);
-                let memory = machine(gib, 4).memory(&spec).unwrap();
+                let memory = machine(gib, 4).memory(&spec, 1).unwrap();
                 let each = memory.container.unwrap_or(memory.data);
                 assert!(
                     each * 6 <= gib * GIB * 85 / 100,
@@ -138,7 +129,7 @@ mod tests {
             (Profile::Production, "128gb", 8),
         ] {
             let spec = spec(profile);
-            assert_eq!(size(large.memory(&spec).unwrap().data), data);
+            assert_eq!(size(large.memory(&spec, 1).unwrap().data), data);
             assert_eq!(large.io_threads(&spec), threads);
             assert_eq!(machine(8, 2).io_threads(&spec), 1);
         }
@@ -151,17 +142,10 @@ mod tests {
             .memory(256 * MIB)
             .build()
             .unwrap();
-        let memory = Machine::default().memory(&spec).unwrap();
+        let memory = Machine::default().memory(&spec, 1).unwrap();
         assert_eq!((memory.data, memory.chosen), (256 * MIB, true));
         assert_eq!(memory.container, Some(448 * MIB));
-        assert_eq!(Machine::default().memory(&ClusterSpec::default()), None);
+        assert_eq!(Machine::default().memory(&ClusterSpec::default(), 1), None);
         assert_eq!(Machine::default().io_threads(&ClusterSpec::default()), 1);
-    }
-
-    #[test]
-    fn sizes_read_as_in_the_file() {
-        assert_eq!(size(4 * GIB), "4gb");
-        assert_eq!(size(1536 * MIB), "1536mb");
-        assert_eq!(size(1000), "1000");
     }
 }

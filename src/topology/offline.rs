@@ -1,6 +1,8 @@
 //! Surroundings for a cluster that is written down rather than started: nobody looks at an engine, so
 //! everything follows from the specification.
 
+use std::collections::BTreeMap;
+
 use sha2::{Digest as _, Sha256};
 
 use super::address::{choose_ports, choose_subnet};
@@ -26,8 +28,39 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
         ));
     }
     let official = spec.official_image();
-    let reference = spec.image().unwrap_or(&official);
-    let server = server_named(reference, spec.engine()).ok_or_else(|| {
+    let mut images = BTreeMap::new();
+    for index in 1..=spec.nodes() {
+        if let Some(reference) = spec.own_image(index) {
+            images.insert(index, image_named(reference, spec.engine())?);
+        }
+    }
+    let image = match images.get(&1).filter(|_| images.len() == spec.nodes()) {
+        // Where every node has its own, nobody has the cluster's.
+        Some(own) => own.clone(),
+        None => image_named(spec.image().unwrap_or(&official), spec.engine())?,
+    };
+    let mut seed = [0; 16];
+    let digest = Sha256::digest(format!("{} {}x{}", spec.name(), spec.masters(), spec.replicas()));
+    seed.copy_from_slice(&digest[..16]);
+    Ok(Surroundings {
+        image,
+        images,
+        subnet: choose_subnet(spec, &[])?,
+        shared: None,
+        first_port: choose_ports(spec, &[], &mut |_| None)?,
+        bridge_reachable,
+        // An engine that cannot grant a limit starts nothing, and here none can be asked. Servers raise their own
+        // limit as far as they may.
+        open_files: None,
+        own_sysctls: false,
+        machine: Machine::default(),
+        seed,
+    })
+}
+
+/// An image as its name promises it.
+fn image_named(reference: &str, wanted: Engine) -> Result<Image> {
+    let server = server_named(reference, wanted).ok_or_else(|| {
         Error::new(
             ErrorKind::Image,
             format!("the name of image {reference} does not tell which version it holds"),
@@ -40,26 +73,11 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
                 .hint("rcup needs Redis 7.0 or later, or Valkey: name another image with --image."),
         );
     }
-    let mut seed = [0; 16];
-    let digest = Sha256::digest(format!("{} {}x{}", spec.name(), spec.masters(), spec.replicas()));
-    seed.copy_from_slice(&digest[..16]);
-    Ok(Surroundings {
-        image: Image {
-            reference: reference.to_owned(),
-            server,
-            // The official images declare it, and the local ones of rcup have it as a directory.
-            volumes: vec!["/data".to_owned()],
-        },
-        subnet: choose_subnet(spec, &[])?,
-        shared: None,
-        first_port: choose_ports(spec, &[], &mut |_| None)?,
-        bridge_reachable,
-        // An engine that cannot grant a limit starts nothing, and here none can be asked. Servers raise their own
-        // limit as far as they may.
-        open_files: None,
-        own_sysctls: false,
-        machine: Machine::default(),
-        seed,
+    Ok(Image {
+        reference: reference.to_owned(),
+        server,
+        // The official images declare it, and the local ones of rcup have it as a directory.
+        volumes: vec!["/data".to_owned()],
     })
 }
 

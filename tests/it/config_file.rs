@@ -295,7 +295,7 @@ fn every_setting_of_the_file_can_come_from_the_environment() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/rcup.toml.json");
     let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
     let keys = schema["properties"].as_object().unwrap().keys();
-    for key in keys.filter(|key| !["cluster", "users"].contains(&key.as_str())) {
+    for key in keys.filter(|key| !["cluster", "node", "users"].contains(&key.as_str())) {
         let variable = format!("RCUP_{}", key.replace('-', "_").to_uppercase());
         assert!(help.contains(&format!("[env: {variable}]")), "{variable}");
     }
@@ -548,5 +548,196 @@ fn what_is_wrong_and_no_secret_is_shown() {
             .assert()
             .code(2)
             .stderr(contains(line));
+    }
+}
+
+const NODES: &str = "[set]\nhz = 20\n\n[node.4]\nmemory = \"64mb\"\nimage = \"redis:8.2\"\n\n[node.4.set]\nhz = 50\n\n\
+                     [node.replicas.set]\nhz = 30\n\n[cluster.orders.node.\"master:2\"]\nmemory = \"32mb\"\n";
+
+/// What is shown of a single node: its value and its origin, and whether it is its own.
+fn of_node(shown: &Value, index: usize, name: &str) -> (String, String, bool) {
+    let node = &shown["nodes"][index - 1];
+    let line = node["directives"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|line| line["name"] == name);
+    let line = line.unwrap_or_else(|| panic!("{name} is not shown of node {index}"));
+    let text = |key: &str| line[key].as_str().unwrap().to_owned();
+    (text("value"), text("origin"), line["own"] == true)
+}
+
+#[test]
+fn single_nodes_have_their_own_from_the_file_the_environment_and_flags() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("rcup.toml"), NODES).unwrap();
+    let own = |value: &str, origin: &str| (value.to_owned(), origin.to_owned(), true);
+    let filed = shown(&mut rcup(home.path()), &[]);
+    assert_eq!(
+        of_node(&filed, 1, "hz"),
+        ("20".to_owned(), "file".to_owned(), false)
+    );
+    assert_eq!(of_node(&filed, 4, "hz"), own("50", "file"), "the exact name wins");
+    assert_eq!(of_node(&filed, 5, "hz"), own("30", "file"));
+    assert_eq!(of_node(&filed, 4, "maxmemory"), own("64mb", "file"));
+    assert_eq!(filed["nodes"][3]["server"], "Redis 8.2.0");
+    assert_eq!(filed["nodes"][3]["image_origin"], "file");
+    assert!(filed["nodes"][0].get("image").is_none());
+    let orders = shown(&mut rcup(home.path()), &["orders"]);
+    assert_eq!(of_node(&orders, 2, "maxmemory"), own("32mb", "file"));
+    assert_eq!(of_node(&orders, 4, "hz"), own("50", "file"));
+    let mut surrounded = rcup(home.path());
+    surrounded.env("RCUP_NODE_SET", "5:hz=60;6:slowlog-max-len=9");
+    let surrounded = shown(&mut surrounded, &[]);
+    assert_eq!(of_node(&surrounded, 5, "hz"), own("60", "environment"));
+    assert_eq!(
+        of_node(&surrounded, 6, "slowlog-max-len"),
+        own("9", "environment")
+    );
+    assert_eq!(of_node(&surrounded, 6, "hz"), own("30", "file"));
+    let flagged = shown(
+        &mut rcup(home.path()),
+        &["--node-set", "replicas:hz=70", "--node-image", "4=redis:8.4"],
+    );
+    assert_eq!(
+        of_node(&flagged, 4, "hz"),
+        own("70", "flag"),
+        "a flag wins over any table"
+    );
+    assert_eq!(flagged["nodes"][3]["server"], "Redis 8.4.0");
+    assert_eq!(flagged["nodes"][3]["image_origin"], "flag");
+    rcup(home.path())
+        .args(["config", "show", "--engine-version", "8.0", "--node", "4"])
+        .assert()
+        .success()
+        .stdout(
+            contains("rcup-default-4 (replica, Redis 8.2.0 from image redis:8.2, by file)")
+                .and(contains("file (node)")),
+        );
+}
+
+#[test]
+fn what_is_wrong_about_a_node_is_shown_with_its_line() {
+    let home = tempfile::tempdir().unwrap();
+    for (text, place, hint) in [
+        (
+            "[node.7]\nmemory = \"64mb\"\n",
+            "rcup.toml:1:7: no node matches `7`",
+            "numbered 1 to 6",
+        ),
+        (
+            "masters = 3\n[node.first]\n",
+            "rcup.toml:2:7: `first` selects no node",
+            "[node.replicas]",
+        ),
+        (
+            "[node.4]\nmemry = 1\n",
+            "rcup.toml:2:1: a node has no key `memry`",
+            "`image`, `memory`",
+        ),
+        (
+            "[node.4.set]\nhz = 50\nmaxmemmory = 1\n",
+            "rcup.toml:3:1: no version of Redis",
+            "`maxmemory`",
+        ),
+        (
+            "[node.4]\nmemory = \"much\"\n",
+            "rcup.toml:2:1: `much` is not a size",
+            "`256mb`",
+        ),
+        (
+            "[node.4]\nset = 3\n",
+            "rcup.toml:2:1: `set` is not a table",
+            "`image`, `memory`",
+        ),
+        ("node = 3\n", "rcup.toml:1:1: `node` is not a table", "[node.4]"),
+        (
+            "[cluster.default.node.\"replica:4\"]\nmemory = \"64mb\"\n",
+            "rcup.toml:1:23: no node matches `replica:4`",
+            "3 replicas",
+        ),
+    ] {
+        std::fs::write(home.path().join("rcup.toml"), text).unwrap();
+        rcup(home.path())
+            .args(["up", "--dry-run"])
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(contains(place).and(contains(hint)).and(contains("^")));
+    }
+}
+
+#[test]
+fn a_cluster_whose_nodes_cannot_get_along_is_refused() {
+    let home = tempfile::tempdir().unwrap();
+    let refused = |arguments: &[&str], message: &str| {
+        rcup(home.path())
+            .args(["export", "compose", "--image", "redis:8.0"])
+            .args(arguments)
+            .assert()
+            .code(2)
+            .stdout("")
+            .stderr(contains(message));
+    };
+    refused(
+        &["--node-image", "4=redis:7.2"],
+        "node 4 with Redis 7.2.0 cannot copy its master, node 1 with Redis 8.0.0",
+    );
+    refused(
+        &["--node-set", "4:io-threads-do-reads=yes"],
+        "node 4: Redis 8.0.0 has no directive `io-threads-do-reads`",
+    );
+    refused(&["--node-set", "hz=50"], "does not say for which node");
+    refused(
+        &["--node-memory", "4=1mb"],
+        "node 4: 1048576 bytes of memory are too little",
+    );
+    rcup(home.path())
+        .args([
+            "export",
+            "compose",
+            "--image",
+            "redis:7.2",
+            "--node-image",
+            "replicas=redis:8.0",
+        ])
+        .assert()
+        .success()
+        .stdout(contains("image: 'redis:8.0'").and(contains("image: 'redis:7.2'")));
+    rcup(home.path())
+        .args([
+            "export",
+            "bare-metal",
+            "--hosts",
+            "10.0.0.1,10.0.0.2",
+            "-o",
+            "out",
+            "--image",
+            "redis:7.2",
+        ])
+        .args(["--node-image", "4=redis:8.0"])
+        .assert()
+        .code(2)
+        .stderr(contains("node 4 has image redis:8.0 of its own"));
+}
+
+#[test]
+fn the_schema_takes_the_tables_of_nodes_and_refuses_misspelt_ones() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/schema/rcup.toml.json");
+    let schema: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    let validator = jsonschema::validator_for(&schema).unwrap();
+    let valid = |node: Value| validator.is_valid(&serde_json::json!({ "node": node }));
+    assert!(valid(serde_json::json!({
+        "4": { "memory": "64mb", "image": "redis:8.2", "set": { "hz": 50 } },
+        "replicas": { "set": { "hz": 30 } },
+        "master:2": { "memory": 33_554_432 },
+    })));
+    for bad in [
+        serde_json::json!({ "first": { "memory": 1 } }),
+        serde_json::json!({ "4": { "memry": 1 } }),
+        serde_json::json!({ "0": { "memory": 1 } }),
+        serde_json::json!(4),
+    ] {
+        assert!(!valid(bad.clone()), "{bad}");
     }
 }

@@ -20,6 +20,7 @@ fn surroundings(seed: u8) -> Surroundings {
             server: Server::new(Engine::Redis, Version::new(8, 0, 2)),
             volumes: Vec::new(),
         },
+        images: std::collections::BTreeMap::new(),
         subnet: "10.213.0.0/26".parse().unwrap(),
         shared: None,
         first_port: 7001,

@@ -138,7 +138,7 @@ fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
     add("compose", render::beside(&topology, &secrets));
     add("conf", render::conf(&topology, &secrets));
     for monitored in [false, true] {
-        add("kubernetes", render::kubernetes(&topology, monitored));
+        add("kubernetes", render::kubernetes(&topology, monitored).unwrap());
         add("kubernetes", render::kubernetes_secrets(&secrets, monitored));
     }
     if !wish.tls {

@@ -5,6 +5,7 @@ mod diagnose;
 mod env;
 mod export;
 mod import;
+mod nodes;
 mod security;
 mod spec;
 mod validate;

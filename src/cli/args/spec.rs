@@ -9,6 +9,7 @@ use ipnet::{IpNet, Ipv4Net};
 use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Profile, Pull, VersionWish, bytes};
 use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
 
+use super::nodes::Nodes;
 use super::security::Security;
 
 /// What the cluster shall be.
@@ -120,6 +121,8 @@ pub struct Spec {
     #[arg(long, value_name = "DURATION", value_parser = duration, env = "RCUP_NODE_TIMEOUT", hide_env_values = true)]
     pub node_timeout: Option<Duration>,
     #[command(flatten)]
+    pub nodes: Nodes,
+    #[command(flatten)]
     pub security: Security,
 }
 
@@ -172,6 +175,7 @@ impl Spec {
         for user in self.security.users()? {
             spec = spec.user(user);
         }
+        spec = self.nodes.add(spec);
         self.set
             .into_iter()
             .fold(spec, rcup::spec::ClusterSpecBuilder::set)

@@ -25,7 +25,7 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     let node = chosen.single(args.node)?;
     chosen.all_run()?;
     let topology = chosen.attached.topology();
-    let client = topology.server().engine.client();
+    let client = topology.server(node).engine.client();
     let credentials = args.user.credentials(&chosen.attached).await?;
     let user = user(credentials.as_ref());
     let env = login(credentials);

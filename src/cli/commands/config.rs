@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
 use rcup::render::{Origin, Setting, settings};
+use rcup::spec::directives::canonical;
 use rcup::spec::{DEFAULT_USER, Login, OwnUser, User};
 use rcup::topology::{Node, Role, Topology, without_engine};
 use rcup::{Cluster, ClusterSpec, Error, ErrorKind};
@@ -38,17 +39,22 @@ struct Line {
     value: String,
     /// `default`, `profile`, `fitted`, `file`, `environment` or `flag`.
     origin: &'static str,
+    /// Whether it was said for single nodes.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
     why: String,
 }
 
 impl Line {
-    fn new(setting: Setting, given: &Given) -> Self {
+    /// A setting of the node `index`, or of all; `nodes` are all with whether they are masters.
+    fn new(setting: Setting, given: &Given, (index, nodes): (usize, &[(usize, bool)])) -> Self {
         let asked = match setting.origin {
+            Origin::Node => given.node(index, canonical(&setting.name), nodes),
             Origin::User => given.directive(&setting.name),
             _ => setting.wish.and_then(|wish| given.source(wish)),
         };
         let origin = match (asked, setting.origin) {
-            (Some(Source::Flag), _) | (None, Origin::User) => "flag",
+            (Some(Source::Flag), _) | (None, Origin::User | Origin::Node) => "flag",
             (Some(Source::Environment), _) => "environment",
             (Some(Source::File), _) => "file",
             (None, Origin::Profile) => "profile",
@@ -59,6 +65,7 @@ impl Line {
             name: setting.name.into_owned(),
             value: setting.value,
             origin,
+            own: setting.origin == Origin::Node,
             why: setting.why.into_owned(),
         }
     }
@@ -112,7 +119,7 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     all.extend(OwnUser::ALL.map(|user| ShownUser {
         name: user.name().to_owned(),
         login: "password",
-        rules: user.rules(topology.server()),
+        rules: user.rules(&topology.servers()),
         origin: "default",
         why: user.why().to_owned(),
     }));
@@ -137,6 +144,14 @@ struct Own {
     index: usize,
     name: String,
     role: Role,
+    /// The server and the image, where they are not the cluster's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    server: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    /// Who named the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    image_origin: Option<&'static str>,
     directives: Vec<Line>,
 }
 
@@ -169,28 +184,35 @@ fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
         .filter_map(|index| topology.node(index))
         .map(|node| (node, settings(&topology, node)))
         .collect();
+    let first = nodes.first().map_or(1, |(node, _)| node.index);
     let (common, own) = apart(nodes);
     let shown = Shown {
         name: spec.name().to_string(),
         profile: spec.profile().as_str(),
-        server: topology.server().to_string(),
-        image: topology.image().reference.clone(),
+        server: topology.surroundings.image.server.to_string(),
+        image: topology.surroundings.image.reference.clone(),
         file: given.file.clone(),
         common: common
             .into_iter()
-            .map(|setting| Line::new(setting, given))
+            .map(|setting| Line::new(setting, given, (first, &all)))
             .collect(),
         users: users(&topology, given),
         nodes: own
             .into_iter()
-            .map(|(node, settings)| Own {
-                index: node.index,
-                name: node.name.clone(),
-                role: node.role,
-                directives: settings
-                    .into_iter()
-                    .map(|setting| Line::new(setting, given))
-                    .collect(),
+            .map(|(node, settings)| {
+                let image = topology.surroundings.images.get(&node.index);
+                Own {
+                    index: node.index,
+                    name: node.name.clone(),
+                    role: node.role,
+                    server: image.map(|image| image.server.to_string()),
+                    image: image.map(|image| image.reference.clone()),
+                    image_origin: image.map(|_| word(given.node(node.index, "image", &all))),
+                    directives: settings
+                        .into_iter()
+                        .map(|setting| Line::new(setting, given, (node.index, &all)))
+                        .collect(),
+                }
             })
             .collect(),
     };
@@ -202,6 +224,15 @@ fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
+/// Who said something that somebody has said.
+fn word(source: Option<Source>) -> &'static str {
+    match source {
+        Some(Source::File) => "file",
+        Some(Source::Environment) => "environment",
+        Some(Source::Flag) | None => "flag",
+    }
+}
+
 /// Where the cluster would go. The engine is left alone where the specification names the server.
 fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     if (spec.image().is_some() || spec.engine_version().is_some())
@@ -211,7 +242,7 @@ fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
             machine: rcup::cluster::this_machine(),
             ..place
         };
-        spec.check_for(place.image.server)?;
+        place.check(spec)?;
         return Ok(Topology::new(spec, &place)?);
     }
     let mut found = None;
@@ -261,7 +292,13 @@ fn human(shown: &Shown, terminal: &Terminal) -> Result<(), crate::cli::exit::Fai
         out.write_all(table(&shown.common).render(columns()).as_bytes())?;
     }
     for node in &shown.nodes {
-        writeln!(out, "\n{} ({})", node.name.bold(), node.role)?;
+        let server = match (&node.server, &node.image, node.image_origin) {
+            (Some(server), Some(image), Some(origin)) => {
+                format!(", {server} from image {image}, by {origin}")
+            }
+            _ => String::new(),
+        };
+        writeln!(out, "\n{} ({}{server})", node.name.bold(), node.role)?;
         out.write_all(table(&node.directives).render(columns()).as_bytes())?;
     }
     if !shown.users.is_empty() {
@@ -283,7 +320,11 @@ fn table(lines: &[Line]) -> Table {
         table.row([
             line.name.clone().into(),
             line.value.clone().into(),
-            line.origin.to_owned().into(),
+            if line.own {
+                format!("{} (node)", line.origin).into()
+            } else {
+                line.origin.to_owned().into()
+            },
             line.why.clone().into(),
         ]);
     }

@@ -36,7 +36,7 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let mut documents = match &verb {
         ExportVerb::Compose(_) => vec![render::compose(&topology)?],
         ExportVerb::Conf(_) => render::conf(&topology, &secrets),
-        ExportVerb::Kubernetes { service_monitor, .. } => render::kubernetes(&topology, *service_monitor),
+        ExportVerb::Kubernetes { service_monitor, .. } => render::kubernetes(&topology, *service_monitor)?,
         ExportVerb::Swarm { machines, .. } => vec![render::swarm(&topology, machines)?],
         ExportVerb::BareMetal { hosts, clients, .. } => {
             let place = BareMetal {
@@ -100,6 +100,7 @@ fn source(export: &Export) -> Result<(Topology, Secrets), Failure> {
                 .build(name.clone().unwrap_or_default())?;
             // On macOS and Windows the containers' addresses lie in a machine of Docker's own.
             let place = without_engine(&spec, cfg!(target_os = "linux"))?;
+            place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
             let secrets = make_secrets(&topology)?;
             Ok((topology, secrets))

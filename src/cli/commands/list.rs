@@ -24,6 +24,14 @@ struct Entry {
     masters: Option<usize>,
     replicas: Option<usize>,
     first_port: Option<u16>,
+    /// How many nodes have an image of their own.
+    #[serde(skip_serializing_if = "is_none")]
+    others: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde wants")]
+fn is_none(number: &usize) -> bool {
+    *number == 0
 }
 
 pub async fn run(terminal: &Terminal) -> Outcome {
@@ -42,6 +50,7 @@ pub async fn run(terminal: &Terminal) -> Outcome {
 
 fn entry(listed: &Listed) -> Entry {
     let topology = listed.topology.as_ref();
+    let image = topology.map(|topology| &topology.surroundings.image);
     let nodes = topology.map_or(listed.containers, |topology| topology.nodes.len());
     let masters = topology.map(|topology| topology.spec.masters());
     Entry {
@@ -49,12 +58,13 @@ fn entry(listed: &Listed) -> Entry {
         state: state(nodes, listed.containers, listed.running),
         nodes,
         running: listed.running,
-        engine: topology.map(|topology| topology.server().engine.as_str()),
-        version: topology.map(|topology| topology.server().version.to_string()),
-        image: topology.map(|topology| topology.image().reference.clone()),
+        engine: image.map(|image| image.server.engine.as_str()),
+        version: image.map(|image| image.server.version.to_string()),
+        image: image.map(|image| image.reference.clone()),
         masters,
         replicas: masters.map(|masters| nodes - masters),
         first_port: topology.map(|topology| topology.surroundings.first_port),
+        others: topology.map_or(0, |topology| topology.surroundings.images.len()),
     }
 }
 
@@ -85,6 +95,9 @@ fn table(entries: &[Entry]) -> Table {
             _ => entry.nodes.to_string(),
         };
         let server = match (entry.engine, &entry.version) {
+            (Some(engine), Some(version)) if entry.others > 0 => {
+                format!("{engine} {version}, {} others", entry.others)
+            }
             (Some(engine), Some(version)) => format!("{engine} {version}"),
             _ => "unknown".to_owned(),
         };

@@ -4,6 +4,7 @@ use rcup::spec::{Secret, hashed};
 use rcup::{Error, ErrorKind};
 use toml::de::{DeTable, DeValue};
 
+use super::nodes;
 use crate::cli::args::BARE;
 
 /// A key of the file with its values, as the flag of that name takes them.
@@ -20,7 +21,7 @@ pub struct Entry {
 }
 
 /// Keys that a cluster of its own adds to, and does not replace.
-pub const JOINED: [&str; 2] = ["set", "user"];
+pub const JOINED: [&str; 5] = ["set", "user", "node-image", "node-memory", "node-set"];
 
 /// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,10 +97,11 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
 type Key<'a> = toml::Spanned<std::borrow::Cow<'a, str>>;
 type Value<'a> = toml::Spanned<DeValue<'a>>;
 
-/// What a key of the file says: one entry, or one for each directive or user in its table.
+/// What a key of the file says: one entry, or one for each directive, user or node in its table.
 fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
     match (key.get_ref().as_ref(), value.get_ref()) {
         ("users", users) => users_of(key.span().start, users),
+        ("node", nodes) => nodes::entries(key.span().start, nodes),
         ("set", DeValue::Table(directives)) => {
             let each = directives.iter();
             each.map(|(name, value)| directive(name, value)).collect()
@@ -212,7 +214,7 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-fn scalar(value: &DeValue<'_>) -> Option<String> {
+pub(super) fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),

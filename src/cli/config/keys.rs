@@ -5,6 +5,7 @@ use rcup::spec::directives;
 use serde_json::{Value, json};
 
 use super::document::Entry;
+use super::nodes;
 
 /// Flags that say something about one call, not about a cluster.
 const OF_A_CALL: [&str; 7] = [
@@ -27,9 +28,11 @@ const SECRET_DIRECTIVES: [&str; 7] = [
 
 /// Whether an entry's value may be shown: that of a known key, or of a known directive, that holds no secret.
 pub fn is_open(entry: &Entry) -> bool {
-    if entry.key == "set" {
+    if entry.key == "set" || entry.key == "node-set" {
         return entry.values.iter().all(|value| {
-            let name = value.split('=').next().unwrap_or_default().trim().to_lowercase();
+            let name = value.split('=').next().unwrap_or_default();
+            // That of a single node stands behind the node.
+            let name = name.rsplit(':').next().unwrap_or_default().trim().to_lowercase();
             directives::find(&name).is_some() && !SECRET_DIRECTIVES.contains(&name.as_str())
         });
     }
@@ -42,8 +45,9 @@ pub fn is_key(up: &Command, word: &str) -> bool {
 }
 
 /// Keys that are no flags.
-const OF_TABLES: [&str; 7] = [
+const OF_TABLES: [&str; 8] = [
     "cluster",
+    "node",
     "users",
     "rules",
     "nopass",
@@ -80,6 +84,7 @@ pub fn schema(up: &Command) -> Value {
         keys.insert(long.to_owned(), property);
     }
     keys.insert("users".to_owned(), users());
+    keys.insert("node".to_owned(), nodes::schema());
     let mut top = keys.clone();
     top.insert(
         "cluster".to_owned(),

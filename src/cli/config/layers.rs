@@ -6,13 +6,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use clap::parser::ValueSource;
-use clap::{ArgAction, ArgMatches, Command};
+use clap::{Arg, ArgAction, ArgMatches, Command};
 use rcup::spec::Secret;
 use rcup::{ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
 use super::document::{Entry, JOINED, Wrong, entries, error};
 use super::keys::{allowed, flag, is_key, is_open};
+use super::nodes::{self, NODE_FLAGS};
 use crate::cli::args::{BARE, check_user, user};
 
 /// The file that is taken without being named.
@@ -40,6 +41,8 @@ pub struct Given {
     pub file: Option<String>,
     /// By the flag's name; a directive as `set:NAME`.
     sources: BTreeMap<String, Source>,
+    /// What was said of single nodes.
+    nodes: nodes::Given,
 }
 
 impl Given {
@@ -53,6 +56,12 @@ impl Given {
     /// Who asked for a user.
     pub fn user(&self, name: &str) -> Option<Source> {
         self.source(&format!("user:{name}"))
+    }
+
+    /// Who has said something of a single node: its `image`, or a directive. `nodes` are all with whether they are
+    /// masters.
+    pub fn node(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
+        self.nodes.source(index, what, nodes)
     }
 
     /// Who set a directive.
@@ -105,7 +114,13 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
         added.extend(flags_of(&entry, verb, up, own, &mut given).map_err(wrong)?);
     }
     given.file = Some(path.clone());
-    Ok((insert(arguments, added, own), given))
+    let arguments = insert(arguments, added, own);
+    if let Ok(matches) = command.clone().try_get_matches_from(&arguments)
+        && let Some((_, own)) = leaf(command, &matches)
+    {
+        nodes::check(&text, name, own).map_err(wrong)?;
+    }
+    Ok((arguments, given))
 }
 
 /// The arguments with what the parser cannot take from the environment by itself: several users in one variable, and
@@ -161,6 +176,11 @@ fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
         if long == "user" {
             for line in users_of(own) {
                 given.sources.insert(format!("user:{}", first_word(line)), source);
+            }
+        }
+        if NODE_FLAGS.contains(&long) {
+            for value in own.get_raw(arg.get_id().as_str()).into_iter().flatten() {
+                given.nodes.call(long, &value.to_string_lossy(), source);
             }
         }
         if long == "set" {
@@ -246,19 +266,25 @@ fn flags_of(
             let key = format!("set:{name}");
             given.sources.entry(key).or_insert(Source::File);
         }
-        return Ok(join_directives(&words, own, given));
+        return Ok(join(known, &words, own, given));
+    }
+    if NODE_FLAGS.contains(&long.as_str()) {
+        given.nodes.file(entry);
+        given.sources.entry(long).or_insert(Source::File);
+        return Ok(join(known, &words, own, given));
     }
     given.sources.entry(long).or_insert(Source::File);
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-/// Directives of the file before those of the environment, which the parser would drop otherwise; those of
-/// the command line follow by themselves.
-fn join_directives(words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsString> {
+/// What the file lists before what the environment lists, which the parser would drop otherwise; what the command line
+/// lists follows by itself.
+fn join(flag: &Arg, words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsString> {
     let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
-    if given.source("set") == Some(Source::Environment) {
-        for value in own.get_raw("set").into_iter().flatten() {
-            let mut word = OsString::from("--set=");
+    let long = flag.get_long().unwrap_or_default();
+    if given.source(long) == Some(Source::Environment) {
+        for value in own.get_raw(flag.get_id().as_str()).into_iter().flatten() {
+            let mut word = OsString::from(format!("--{long}="));
             word.push(value);
             all.push(word);
         }
@@ -325,7 +351,7 @@ fn insert(mut arguments: Vec<OsString>, added: Vec<OsString>, own: &ArgMatches) 
         .unwrap_or(arguments.len());
     // Directives and users must stand before those of the command line, which win by coming later.
     let of_command_line = |name: &&str| own.value_source(name) == Some(ValueSource::CommandLine);
-    let joined: Vec<String> = ["set", "users"]
+    let joined: Vec<String> = ["set", "users", "node_image", "node_memory", "node_set"]
         .iter()
         .zip(JOINED)
         .filter(|(id, _)| own.try_contains_id(id).is_ok() && of_command_line(id))

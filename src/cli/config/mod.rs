@@ -7,6 +7,7 @@
 mod document;
 mod keys;
 mod layers;
+mod nodes;
 mod template;
 
 pub use keys::schema;

@@ -35,6 +35,13 @@ pub const TEMPLATE: &str = r#"# Clusters for rcup. Keys are the flags of `rcup u
 #[set]
 #maxmemory-policy = "allkeys-lru"
 
+# What single nodes have otherwise (`image`, `memory`, `set`): by index, `masters`, `replicas`, "master:2" or "replica:2".
+#[node.4]
+#image = "redis:8.2"          # its own server; replicas have their master's or a later one
+#
+#[node.4.set]
+#replica-priority = 0
+
 # Users beside `default`, with rules as ACL SETUSER takes them. The nodes keep only the password's SHA-256:
 #[users.app]
 #rules = "~app:* +@read +@write -@dangerous"

@@ -18,8 +18,12 @@ pub fn shape(report: &Report) -> String {
         0 => "no replicas".to_owned(),
         replicas => count(replicas, "replica"),
     };
+    let others = match report.nodes.iter().filter(|node| node.own.is_some()).count() {
+        0 => String::new(),
+        others => format!(" and {} of another image", count(others, "node")),
+    };
     format!(
-        "{}, {replicas}, {engine} {}",
+        "{}, {replicas}, {engine} {}{others}",
         count(masters, "master"),
         report.version
     )
@@ -35,29 +39,19 @@ pub fn word(state: State) -> &'static str {
 
 /// A row for each node; with its id when asked for.
 pub fn table(report: &Report, ids: bool) -> Table {
-    let head: &[&'static str] = if ids {
-        &[
-            "NODE",
-            "ROLE",
-            "SHARD",
-            "SLOTS",
-            "ADDRESS",
-            "ON THIS HOST",
-            "STATE",
-            "ID",
-        ]
-    } else {
-        &[
-            "NODE",
-            "ROLE",
-            "SHARD",
-            "SLOTS",
-            "ADDRESS",
-            "ON THIS HOST",
-            "STATE",
-        ]
-    };
-    let mut table = Table::new(head).right(0).right(2).flexible(3);
+    let mixed = report.nodes.iter().any(|node| node.own.is_some());
+    let mut head = vec![
+        "NODE",
+        "ROLE",
+        "SHARD",
+        "SLOTS",
+        "ADDRESS",
+        "ON THIS HOST",
+        "STATE",
+    ];
+    head.extend(mixed.then_some("SERVER"));
+    head.extend(ids.then_some("ID"));
+    let mut table = Table::new(&head).right(0).right(2).flexible(3);
     for node in &report.nodes {
         let (state, style) = state(node);
         let role = match node.role {
@@ -73,6 +67,12 @@ pub fn table(report: &Report, ids: bool) -> Table {
             (*node.host_address).into(),
             Cell::styled(state, style),
         ];
+        if mixed {
+            let own = node.own.as_ref();
+            let engine = own.map_or(report.engine, |own| own.engine);
+            let version = own.map_or(&report.version, |own| &own.version);
+            cells.push(format!("{engine} {version}").into());
+        }
         if ids {
             cells.push(node.id.to_string().into());
         }

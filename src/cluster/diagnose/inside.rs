@@ -33,7 +33,7 @@ pub(super) async fn look<R: Runtime>(
     login: Option<&Credentials>,
 ) -> Inside {
     let mut begin = vec![
-        topology.server().engine.client().to_owned(),
+        topology.server(node).engine.client().to_owned(),
         "-p".to_owned(),
         node.port.to_string(),
     ];
@@ -99,7 +99,7 @@ pub(super) async fn bus<R: Runtime>(
     host: &str,
     port: u16,
 ) -> BusAnswer {
-    let client = topology.server().engine.client();
+    let client = topology.server(from).engine.client();
     let port = port.to_string();
     let ask = async |limit: &[&str]| {
         let command = [client, "-h", host, "-p", &port]

@@ -11,7 +11,7 @@ use crate::check::host::{
     Asked, ClockFacts, Diagnosis, Disk, EngineFacts, EngineTrouble, Fact, HostFacts, KernelFacts, Kind,
     LimitFacts, MachineFacts, PlaceFacts, Seat, judge_host,
 };
-use crate::cluster::image::resolve;
+use crate::cluster::image::of_cluster;
 use crate::cluster::place::{neighbourhood, taken};
 use crate::error::{Error, Result};
 use crate::event::Silent;
@@ -125,7 +125,7 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
         |port: u16| super::port_holder(std::net::Ipv4Addr::LOCALHOST, port).filter(|_| info.local);
     let first = choose_ports(spec, &ports, &mut probe);
     let range = first.map(|first| (first, first.saturating_add(count(spec) - 1)));
-    let image = resolve(runtime, spec, false, &Silent);
+    let image = of_cluster(runtime, spec, false, &Silent);
     let rules = async {
         match (&subnet, &range) {
             _ if !here => Err("the rules are those of the engine's machine, not of this one".to_owned()),

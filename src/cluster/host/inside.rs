@@ -56,7 +56,7 @@ async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeF
     let (text, backlog, memory) = tokio::join!(cat(&[somaxconn, limits]), cat(&[syn_backlog]), cat(&MEMORY));
     let quoted_number = |path: &'static str| async move {
         // An image without `cat` has its server, which quotes the first line of a file that is no configuration.
-        let command = vec![topology.server().engine.server().to_owned(), path.to_owned()];
+        let command = vec![topology.server(node).engine.server().to_owned(), path.to_owned()];
         let text = printed(runtime, &node.name, command).await.unwrap_or_default();
         quoted(&text).and_then(|line| line.parse().ok())
     };
@@ -65,7 +65,7 @@ async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeF
         seen = tokio::join!(quoted_number(somaxconn), quoted_number(syn_backlog));
     }
     let missing = |what: &str| format!("{} does not show {what}", node.name);
-    let asked = topology.surroundings.machine.memory(&topology.spec);
+    let asked = topology.surroundings.machine.memory(&topology.spec, node.index);
     NodeFacts {
         name: node.name.clone(),
         asked: topology.surroundings.own_sysctls,

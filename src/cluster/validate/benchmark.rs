@@ -59,7 +59,7 @@ pub(super) async fn load<R: Runtime>(
             "the benchmark would show the password in its arguments".to_owned(),
         ));
     }
-    let program = topology.server().engine.benchmark();
+    let program = topology.surroundings.image.server.engine.benchmark();
     let authority = access.authority();
     let measured = on_network(runtime, topology, authority, async |id: String| {
         let version = ExecRequest {

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::redis::NodeConnection;
 use crate::runtime::Faults;
-use crate::topology::slot_of;
+use crate::topology::{Topology, slot_of};
 
 /// How many writes the client has made before the master is taken away.
 const WARM: usize = 20;
@@ -81,6 +81,15 @@ pub(super) async fn failover<R: Faults>(
     if candidates.is_empty() {
         return Err("no master has a replica that could take over".to_owned());
     }
+    let candidates: Vec<&Master<'_>> = candidates
+        .into_iter()
+        .filter(|master| fresh.plan.is_none_or(|plan| comes_back(plan, master)))
+        .collect();
+    if candidates.is_empty() {
+        return Err(
+            "every master has a replica with a later server, which it could not follow afterwards".to_owned(),
+        );
+    }
     // Redis does not fail the same master over again within two node timeouts: each way takes another one.
     let nth = WAYS.iter().position(|known| *known == way).unwrap_or_default() + options.round;
     let victim = candidates[nth % candidates.len()];
@@ -110,6 +119,21 @@ pub(super) async fn failover<R: Faults>(
         measured.trouble.get_or_insert(why);
     }
     Ok(measured)
+}
+
+/// Whether a master can copy each of its replicas, and so come back to a shard that one of them has taken over.
+fn comes_back(plan: &Topology, master: &Master<'_>) -> bool {
+    let server = |name: &str| {
+        let node = plan.nodes.iter().find(|node| node.name == name)?;
+        Some(plan.server(node))
+    };
+    let Some(own) = server(master.name) else {
+        return true;
+    };
+    master
+        .replicas
+        .iter()
+        .all(|replica| server(&replica.name).is_none_or(|theirs| own.can_copy(theirs)))
 }
 
 fn told(error: &Error) -> String {

@@ -13,9 +13,10 @@ use super::masters::{Master, UNASKED, masters, millis};
 use super::target::Target;
 use super::{failover, latency, load, probes, pubsub, slot_move, survey};
 use crate::check::{
-    Answer, BusLink, Check, LoadFrom, NodeView, Selection, ServerFacts, Status, Suite, Threshold, Throughput,
-    Trial, Validation, WAYS, apart, balance, bus_both_ways, clock, drift, full_coverage, identities, in_step,
-    judge_failovers, latency as judge_latency, memory, nodes_seen, persistence, tried, versions,
+    Answer, BusLink, Check, LoadFrom, NodeView, Planned, Selection, ServerFacts, Status, Suite, Threshold,
+    Throughput, Trial, Validation, WAYS, apart, balance, bus_both_ways, clock, drift, full_coverage,
+    identities, in_step, judge_failovers, latency as judge_latency, memory, nodes_seen, persistence, tried,
+    versions,
 };
 use crate::event::{Observer, Silent};
 use crate::runtime::Faults;
@@ -310,10 +311,7 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
         let directive = directives.iter().find(|directive| directive.name() == name);
         directive.map(crate::spec::Directive::value)
     };
-    let kept: Vec<(&str, &str)> = ["appendonly", "save", "appendfsync"]
-        .into_iter()
-        .filter_map(|name| Some((name, planned(name)?.trim_matches('"'))))
-        .collect();
+    let planned_nodes = target.plan.map(Planned::of).unwrap_or_default();
     let mut checks = vec![
         bus_both_ways(seen, &links),
         identities(seen, &target.astray),
@@ -328,11 +326,11 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
     }
     checks.extend([
         full_coverage(servers, planned("cluster-require-full-coverage")),
-        drift(servers),
-        persistence(servers, &kept),
+        drift(servers, &planned_nodes),
+        persistence(servers, &planned_nodes),
         memory(servers),
         clock(servers),
-        versions(servers),
+        versions(servers, &planned_nodes),
     ]);
     checks
 }
@@ -415,7 +413,7 @@ async fn throughput<R: Faults>(
     if let (Some(engine), Some(plan)) = (engine, target.plan) {
         match benchmark::load(engine, plan, masters).await {
             Ok(measured) => {
-                let program = plan.server().engine.benchmark();
+                let program = plan.surroundings.image.server.engine.benchmark();
                 return Ok((format!("by {program} {}", LoadFrom::Network.told()), measured));
             }
             Err(Trouble::Failed(why)) => return Err(why),

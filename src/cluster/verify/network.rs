@@ -61,7 +61,11 @@ pub(super) async fn dial<R: Runtime>(
 ) -> Result<Vec<Dialled>> {
     let topology = attached.topology();
     let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
-    let mut request = probe(&topology.image().reference, &sleep, Some(topology.name()));
+    let mut request = probe(
+        &topology.surroundings.image.reference,
+        &sleep,
+        Some(topology.name()),
+    );
     request.network = Some(topology.network());
     request.files = access
         .authority()
@@ -137,7 +141,7 @@ async fn ask<R: Runtime>(
     addresses: &[(String, u16)],
     access: &Access,
 ) -> Result<BTreeMap<usize, String>> {
-    let client = attached.topology().server().engine.client();
+    let client = attached.topology().surroundings.image.server.engine.client();
     let authority = access.authority().map_or("", |_| AUTHORITY);
     let credentials = access.credentials();
     let user = credentials.and_then(|credentials| credentials.user.as_deref());
@@ -170,7 +174,7 @@ async fn ask<R: Runtime>(
             ErrorKind::Image,
             format!(
                 "image {} has no shell to ask with",
-                attached.topology().image().reference
+                attached.topology().surroundings.image.reference
             ),
         )
         .because(text.trim().to_owned())

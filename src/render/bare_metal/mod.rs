@@ -44,12 +44,13 @@ const OTHERWISE: [&str; 7] = [
 /// Renders the directory.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when the hosts are too few, or are named twice, and for a cluster with
-/// TLS or users.
+/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, and for a cluster with TLS, users, or a node with
+/// an image of its own.
 pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document>> {
     check(topology)?;
+    refuse_images(topology)?;
     let placed = place::spread(topology, place)?;
-    let engine = topology.server().engine;
+    let engine = topology.surroundings.image.server.engine;
     let name = topology.name().as_str();
     let mut files = vec![
         Document::new("deploy.sh", DEPLOY.to_owned()).mode(0o755),
@@ -109,9 +110,27 @@ fn check(topology: &Topology) -> Result<()> {
     Ok(())
 }
 
+/// The machines' packages bring the server, and each machine has one for all of its nodes.
+fn refuse_images(topology: &Topology) -> Result<()> {
+    let own = topology.spec.overrides().iter();
+    let Some((index, image)) = own
+        .into_iter()
+        .find_map(|(index, wish)| Some((index, wish.image()?)))
+    else {
+        return Ok(());
+    };
+    Err(Error::new(
+        ErrorKind::Usage,
+        format!("node {index} has image {image} of its own, and machines run the server of their packages"),
+    )
+    .hint(
+        "Leave out --node-image; install another version on the machine of that node, if it shall have one.",
+    ))
+}
+
 /// What the script reads: shell variables, and one line for each node.
 fn settings(topology: &Topology, place: &BareMetal) -> String {
-    let engine = topology.server().engine;
+    let engine = topology.surroundings.image.server.engine;
     let hosts: Vec<String> = place.hosts.iter().map(ToString::to_string).collect();
     let (apt, dnf, services) = match engine {
         Engine::Redis => ("redis-server redis-tools", "redis", "redis-server redis"),
@@ -179,7 +198,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
         node.port,
         node.ip,
     );
-    let wishes = topology.spec.directives();
+    let wishes = topology.spec.directives_of(node.index);
     let wished = |directive: &str| wishes.iter().any(|wish| wish.name() == directive);
     let mut otherwise = OTHERWISE.to_vec();
     if !wished("loglevel") {
@@ -304,6 +323,40 @@ mod tests {
             assert_eq!(error.kind(), ErrorKind::Usage);
             assert!(error.to_string().contains(word), "{error}");
             assert!(error.hint_text().unwrap().contains("Leave"));
+        }
+    }
+
+    #[test]
+    fn a_node_has_its_own_settings_but_no_server_of_its_own() {
+        let wish = |wish| {
+            let spec = crate::spec::ClusterSpec::builder().node("4".parse().unwrap(), wish);
+            let place = crate::topology::surroundings(Engine::Redis, "8.0.2");
+            Topology::new(&spec.build().unwrap(), &place).unwrap()
+        };
+        let hosts = place(&["10.1.0.1", "10.1.0.2"]);
+        let made = wish(crate::spec::NodeWish::default().set("hz=50".parse().unwrap()));
+        let files = bare_metal(&made, &hosts).unwrap();
+        let own: Vec<&Document> = files
+            .iter()
+            .filter(|file| file.contents.contains("\nhz 50\n"))
+            .collect();
+        assert_eq!(own.len(), 1, "{own:?}");
+        assert!(own[0].contents.starts_with("# Replica in shard 1 "), "{own:?}");
+        let made = wish(crate::spec::NodeWish::default().with_image("redis:8.2"));
+        let error = bare_metal(&made, &hosts).unwrap_err();
+        assert!(
+            error.to_string().contains("node 4 has image redis:8.2"),
+            "{error}"
+        );
+        for error in [
+            crate::render::kubernetes(&made, false).unwrap_err(),
+            crate::render::swarm(&made, &[]).unwrap_err(),
+        ] {
+            assert!(
+                error.to_string().contains("node 4 has image redis:8.2"),
+                "{error}"
+            );
+            assert!(error.hint_text().unwrap().contains("export compose"));
         }
     }
 

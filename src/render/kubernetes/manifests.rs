@@ -39,7 +39,7 @@ fn labels(topology: &Topology, columns: usize) -> String {
     let indent = " ".repeat(columns);
     format!(
         "{indent}app.kubernetes.io/name: {}\n{indent}app.kubernetes.io/instance: {}\n",
-        topology.server().engine.as_str(),
+        topology.surroundings.image.server.engine.as_str(),
         topology.name()
     )
 }
@@ -53,7 +53,7 @@ pub(super) fn kustomization(topology: &Topology, monitored: bool) -> String {
         topology.name(),
         if masters == 1 { "master" } else { "masters" },
         if replicas == 1 { "replica" } else { "replicas" },
-        topology.server(),
+        topology.servers_in_words(),
         env!("CARGO_PKG_VERSION"),
     );
     if monitored {
@@ -125,7 +125,7 @@ pub(super) fn disruption(topology: &Topology) -> String {
 
 /// The variables that the scripts read.
 fn environment(topology: &Topology, columns: usize) -> String {
-    let engine = topology.server().engine;
+    let engine = topology.surroundings.image.server.engine;
     let indent = " ".repeat(columns);
     format!(
         "{indent}- {{ name: SERVER, value: {} }}\n{indent}- {{ name: CLI, value: {} }}\n{indent}- {{ name: PORT, value: '{PORT}' }}\n",
@@ -200,7 +200,7 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
         "      containers:\n        - name: redis\n          image: {}\n          command: [sh, /etc/redis/start.sh]\n          env:\n{}            \
          - {{ name: PEERS, value: {} }}\n            - name: POD_IP\n              valueFrom: {{ fieldRef: {{ fieldPath: status.podIP }} }}\n{}          \
          ports:\n            - {{ name: redis, containerPort: {PORT} }}\n            - {{ name: bus, containerPort: {} }}\n",
-        quoted(&topology.image().reference),
+        quoted(&topology.surroundings.image.reference),
         environment(topology, 12),
         quoted(&peers.join(" ")),
         monitor(topology, monitored),
@@ -236,13 +236,13 @@ fn monitor(topology: &Topology, monitored: bool) -> String {
     format!(
         "            - {{ name: MONITOR, value: {} }}\n            - {{ name: MONITOR_RULES, value: {} }}\n",
         OwnUser::Monitor.name(),
-        quoted(&OwnUser::Monitor.rules(topology.server()))
+        quoted(&OwnUser::Monitor.rules(&topology.servers()))
     )
 }
 
 /// What a pod takes, where it is known. What it asks for is its limit, so that it never takes what others were promised.
 fn resources(topology: &Topology) -> String {
-    let memory = topology.surroundings.machine.memory(&topology.spec);
+    let memory = topology.surroundings.machine.memory(&topology.spec, 1);
     memory.map_or_else(String::new, |memory| {
         let bytes = memory.container.unwrap_or(Memory::contained(memory.data));
         format!(
@@ -305,7 +305,7 @@ pub(super) fn creation(topology: &Topology) -> String {
         text,
         "      containers:\n        - name: create\n          image: {}\n          command: [sh, /etc/redis/create.sh]\n          env:\n{}            \
          - name: SHARDS\n              value: |-\n{lines}",
-        quoted(&topology.image().reference),
+        quoted(&topology.surroundings.image.reference),
         environment(topology, 12),
     );
     text.push_str(NO_PRIVILEGE);

@@ -7,7 +7,8 @@
 mod manifests;
 
 use super::document::Document;
-use super::placeless::placeless_conf;
+use super::placeless::{placeless_conf, refuse_overrides};
+use crate::error::Result;
 use crate::spec::{OwnUser, Secrets};
 use crate::topology::Topology;
 
@@ -24,7 +25,11 @@ const MONITOR_FILE: &str = "secrets/monitor";
 
 /// Renders the directory. With `monitored`, each pod has an exporter of metrics beside its server, and there is an object by
 /// which a Prometheus finds them. No password is in these files.
-pub fn kubernetes(topology: &Topology, monitored: bool) -> Vec<Document> {
+///
+/// # Errors
+/// [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a cluster whose nodes differ by more than their place.
+pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>> {
+    refuse_overrides(topology, "Kubernetes manifest")?;
     let mut files = vec![
         Document::new(
             "kustomization.yaml",
@@ -45,7 +50,7 @@ pub fn kubernetes(topology: &Topology, monitored: bool) -> Vec<Document> {
     files.extend(
         SCRIPTS.map(|(name, text)| Document::new(format!("scripts/{name}"), text.to_owned()).mode(0o755)),
     );
-    files
+    Ok(files)
 }
 
 /// The files of passwords that the export takes with it, as far as there are any: the clients', and the exporter's.
@@ -78,7 +83,7 @@ mod tests {
 
     #[test]
     fn the_files_are_as_they_were_reviewed() {
-        let files = kubernetes(&topology(3, 1, Engine::Valkey, "8.1.1"), false);
+        let files = kubernetes(&topology(3, 1, Engine::Valkey, "8.1.1"), false).unwrap();
         for name in ["kustomization", "services", "disruption", "create"] {
             let file = files
                 .iter()
@@ -99,7 +104,7 @@ mod tests {
 
     #[test]
     fn each_server_has_an_exporter_beside_it_where_that_is_wished() {
-        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), true);
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), true).unwrap();
         let text = |path: &str| {
             let file = files.iter().find(|file| file.path == path);
             file.unwrap().contents.as_str()
@@ -115,7 +120,7 @@ mod tests {
     fn a_pod_gets_the_memory_that_was_asked_for_and_what_a_save_takes() {
         let shards = |spec: ClusterSpec| {
             let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
-            let files = kubernetes(&topology, false);
+            let files = kubernetes(&topology, false).unwrap();
             files
                 .into_iter()
                 .find(|file| file.path == "shards.yaml")
@@ -135,7 +140,7 @@ mod tests {
     /// A job's template is immutable: what it names must not change with the contents of a file.
     #[test]
     fn nothing_that_the_job_names_has_a_name_that_changes() {
-        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false);
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false).unwrap();
         let text = |path: &str| {
             files
                 .iter()

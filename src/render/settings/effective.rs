@@ -4,6 +4,7 @@ use super::durability::durability;
 use super::place::place;
 use super::setting::{Origin, Setting};
 use super::tuning::tuning;
+use crate::spec::NodeWish;
 use crate::spec::directives::canonical;
 use crate::topology::{Formation, Node, Topology};
 
@@ -29,8 +30,11 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     let spec = &topology.spec;
     let mut settings = place(topology, node);
     settings.extend(durability(spec.profile(), spec.persist()));
-    settings.extend(tuning(topology, topology.server()));
-    for directive in spec.directives() {
+    settings.extend(tuning(topology, node));
+    let wish = spec.overrides().get(&node.index);
+    let own = wish.map(NodeWish::directives).unwrap_or_default();
+    for directive in spec.directives_of(node.index) {
+        let of_node = own.contains(directive);
         settings.retain(|ours| canonical(&ours.name) != canonical(directive.name()));
         let value = if directive.value().is_empty() {
             "\"\""
@@ -40,9 +44,14 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
         settings.push(Setting {
             name: directive.name().to_owned().into(),
             value: value.to_owned(),
-            origin: Origin::User,
+            origin: if of_node { Origin::Node } else { Origin::User },
             wish: None,
-            why: "Set by the user.".into(),
+            why: if of_node {
+                "Set by the user for this node."
+            } else {
+                "Set by the user."
+            }
+            .into(),
         });
     }
     settings
@@ -59,13 +68,13 @@ pub struct Temporary {
     pub settled: String,
 }
 
-/// What differs while the cluster is formed: the clock is quick in either way.
+/// What differs on a node while the cluster is formed: the clock is quick in either way.
 ///
 /// The seeded way must not take a node that starts late for a failed one, so its node timeout is long;
 /// the plain way waits for the rejoin delay, which Redis derives from the node timeout, so there it is
 /// short. Either value differs from the user's own by at least a millisecond, so that a node can be
 /// asked whether its formation was finished.
-pub fn temporary(topology: &Topology) -> Vec<Temporary> {
+pub fn temporary(topology: &Topology, node: &Node) -> Vec<Temporary> {
     let settled = topology.spec.node_timeout().as_millis();
     let wanted = match topology.formation {
         Formation::Seeded => 60_000,
@@ -77,10 +86,10 @@ pub fn temporary(topology: &Topology) -> Vec<Temporary> {
         forming: forming.to_string(),
         settled: settled.to_string(),
     }];
-    let of_first = topology.nodes.first().map(|node| settings(topology, node));
+    let settled = settings(topology, node);
     let value = |name: &str| {
-        let mut settings = of_first.iter().flatten();
-        settings
+        settled
+            .iter()
             .find(|setting| setting.name == name)
             .map(|setting| setting.value.clone())
     };

@@ -17,6 +17,8 @@ pub enum Origin {
     Fitted,
     /// The user set it.
     User,
+    /// The user set it for this node alone.
+    Node,
 }
 
 /// A directive of a node, once everything is decided.

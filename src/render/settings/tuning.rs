@@ -1,16 +1,17 @@
-//! What does not depend on the node: memory, replication, threads, monitoring.
+//! What does not depend on the node's place: memory, replication, threads, monitoring.
 
+use super::setting::Origin;
 use super::setting::Setting;
 use crate::spec::{Capability, Profile, Server};
-use crate::topology::{MIB, Topology, size};
+use crate::topology::{MIB, Node, Topology, size};
 
 /// The directives that the profile and the machine decide.
-pub(super) fn tuning(topology: &Topology, server: Server) -> Vec<Setting> {
+pub(super) fn tuning(topology: &Topology, node: &Node) -> Vec<Setting> {
     let profile = topology.spec.profile();
     let mut settings = vec![Setting::new("databases", "1", "A cluster has one database.")];
-    settings.extend(memory(topology, profile));
-    settings.extend(replication(topology, profile));
-    settings.extend(threads(topology, server, profile));
+    settings.extend(memory(topology, node, profile));
+    settings.extend(replication(topology, node, profile));
+    settings.extend(threads(topology, topology.server(node), profile));
     settings.extend([
         Setting::new(
             "tcp-backlog",
@@ -38,9 +39,9 @@ pub(super) fn tuning(topology: &Topology, server: Server) -> Vec<Setting> {
     settings
 }
 
-fn memory(topology: &Topology, profile: Profile) -> Vec<Setting> {
+fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     let mut settings = Vec::new();
-    if let Some(memory) = topology.surroundings.machine.memory(&topology.spec) {
+    if let Some(memory) = topology.surroundings.machine.memory(&topology.spec, node.index) {
         let mut setting = Setting::new("maxmemory", size(memory.data), "").wished("memory");
         setting.why = if memory.chosen {
             "As it was asked for.".into()
@@ -52,7 +53,13 @@ fn memory(topology: &Topology, profile: Profile) -> Vec<Setting> {
             )
             .into()
         };
-        settings.push(setting.fitted());
+        let wish = topology.spec.overrides().get(&node.index);
+        let mut setting = setting.fitted();
+        if wish.is_some_and(|wish| wish.memory().is_some()) {
+            setting.origin = Origin::Node;
+            setting.why = "As it was asked for this node.".into();
+        }
+        settings.push(setting);
     }
     let why = match profile {
         Profile::Dev => "A test shall see its own keys: a full node refuses writes instead of losing keys.",
@@ -67,12 +74,12 @@ fn memory(topology: &Topology, profile: Profile) -> Vec<Setting> {
     settings
 }
 
-fn replication(topology: &Topology, profile: Profile) -> Vec<Setting> {
+fn replication(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     let wanted = profile.backlog();
     let most = topology
         .surroundings
         .machine
-        .memory(&topology.spec)
+        .memory(&topology.spec, node.index)
         .map_or(wanted, |memory| (memory.data / 8).max(MIB) / MIB * MIB);
     let backlog = Setting::new(
         "repl-backlog-size",

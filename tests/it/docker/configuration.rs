@@ -37,7 +37,7 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
             .build()
             .unwrap();
         let cluster = up(&spec).await;
-        let server = cluster.topology().server();
+        let server = cluster.topology().surroundings.image.server;
         let address = cluster.report().nodes[0].advertised.clone();
         let told = configured(&address, "*").await;
         assert!(told.len() > 150, "{server} tells {} directives", told.len());
@@ -202,7 +202,12 @@ async fn cell(reference: &str, profile: Profile, guard: Guard, persist: bool) {
     };
     let mut cluster = up(&spec()).await;
     assert!(
-        cluster.topology().surroundings.machine.memory(&spec()).is_some(),
+        cluster
+            .topology()
+            .surroundings
+            .machine
+            .memory(&spec(), 1)
+            .is_some(),
         "{who}"
     );
     assert_as_planned(&cluster, &who).await;

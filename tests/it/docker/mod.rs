@@ -20,6 +20,7 @@ mod formation;
 mod killed;
 mod kubernetes;
 mod library;
+mod mixed;
 mod network;
 mod own_engine;
 mod patient;

@@ -124,17 +124,17 @@ async fn fails_over_and_comes_back(image: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_7_with_a_password_fails_over_and_comes_back() {
-    fails_over_and_comes_back(&images().await[0]).await;
+    Box::pin(fails_over_and_comes_back(&images().await[0])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_8_with_a_password_fails_over_and_comes_back() {
-    fails_over_and_comes_back(&images().await[1]).await;
+    Box::pin(fails_over_and_comes_back(&images().await[1])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn valkey_8_with_a_password_fails_over_and_comes_back() {
-    fails_over_and_comes_back(&images().await[2]).await;
+    Box::pin(fails_over_and_comes_back(&images().await[2])).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,0 +1,237 @@
+//! The tables `[node.SELECTOR]`, which say what the flags `--node-image`, `--node-memory` and `--node-set` say.
+
+use clap::ArgMatches;
+use rcup::spec::Selector;
+use serde_json::{Value, json};
+use toml::de::{DeTable, DeValue};
+
+use super::document::{Entry, Wrong, scalar};
+use super::layers::Source;
+
+/// What a node's table may have.
+const KEYS: &str = "A node has `image`, `memory` and a table `set` of directives.";
+
+/// The flags for single nodes. Each may be given several times, and a cluster of its own adds to them.
+pub const NODE_FLAGS: [&str; 3] = ["node-image", "node-memory", "node-set"];
+
+/// What the tables say: an entry for each thing, the less exact selectors first, because a later one wins.
+pub fn entries(at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
+    let wrong = |message: String, at| Wrong {
+        message,
+        hint:
+            "Give nodes tables of their own, such as `[node.4]`, `[node.replicas]` or `[node.\"master:2\"]`."
+                .to_owned(),
+        at,
+        shown: None,
+    };
+    let DeValue::Table(nodes) = value else {
+        return Err(wrong("`node` is not a table".to_owned(), at));
+    };
+    let mut tables = Vec::new();
+    for (name, keys) in nodes {
+        let (at, name) = (name.span().start, name.get_ref());
+        let selector: Selector = name
+            .parse()
+            .map_err(|error: rcup::Error| wrong(error.to_string(), at))?;
+        let DeValue::Table(keys) = keys.get_ref() else {
+            return Err(wrong(format!("`node.{name}` is not a table"), at));
+        };
+        tables.push((selector, keys));
+    }
+    tables.sort_by_key(|(selector, _)| exactness(*selector));
+    let mut all = Vec::new();
+    for (selector, keys) in tables {
+        all.extend(of_table(selector, keys)?);
+    }
+    Ok(all)
+}
+
+fn exactness(selector: Selector) -> u8 {
+    match selector {
+        Selector::All => 0,
+        Selector::Masters | Selector::Replicas => 1,
+        _ => 2,
+    }
+}
+
+fn of_table(selector: Selector, keys: &DeTable<'_>) -> Result<Vec<Entry>, Wrong> {
+    let mut all = Vec::new();
+    for (key, value) in keys {
+        let (at, end) = (key.span().start, value.span().end);
+        let wrong = |message: String, at| Wrong {
+            message,
+            hint: KEYS.to_owned(),
+            at,
+            shown: None,
+        };
+        let mut add = |flag: &str, value, at, end| {
+            all.push(Entry {
+                key: flag.to_owned(),
+                values: vec![value],
+                at,
+                end,
+            });
+        };
+        match (key.get_ref().as_ref(), value.get_ref()) {
+            (key @ ("image" | "memory"), value) => {
+                let text =
+                    scalar(value).ok_or_else(|| wrong(format!("the value of `{key}` cannot be read"), at))?;
+                add(&format!("node-{key}"), format!("{selector}={text}"), at, end);
+            }
+            ("set", DeValue::Table(directives)) => {
+                for (name, value) in directives {
+                    let (at, end, name) = (name.span().start, value.span().end, name.get_ref());
+                    let text = scalar(value.get_ref())
+                        .ok_or_else(|| wrong(format!("the value of `{name}` cannot be read"), at))?;
+                    add("node-set", format!("{selector}:{name}={text}"), at, end);
+                }
+            }
+            ("set", _) => return Err(wrong("`set` is not a table".to_owned(), at)),
+            (key, _) => return Err(wrong(format!("a node has no key `{key}`"), at)),
+        }
+    }
+    Ok(all)
+}
+
+/// The tables for editors.
+pub fn schema() -> Value {
+    let text = |description: &str| json!({ "type": "string", "description": description });
+    json!({
+        "type": "object",
+        "description": "What single nodes have otherwise than the others; the more exact name wins",
+        "patternProperties": {
+            "^(all|masters|primaries|replicas|((master|primary|replica):)?[1-9][0-9]*)$": {
+                "type": "object",
+                "properties": {
+                    "image": text("Image to run"),
+                    "memory": {
+                        "type": ["string", "integer"],
+                        "description": "Memory of the node's data (maxmemory)",
+                    },
+                    "set": {
+                        "type": "object",
+                        "description": "Lines for the node's redis.conf",
+                        "additionalProperties": { "type": ["string", "integer", "boolean"] },
+                    },
+                },
+                "additionalProperties": false,
+            },
+        },
+        "additionalProperties": false,
+    })
+}
+
+/// Who said what of single nodes, in the order in which a later one wins.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// By the file.
+    filed: Vec<Said>,
+    /// By the command line or the environment.
+    called: Vec<(Said, Source)>,
+}
+
+/// Of which nodes, and what: `image`, `maxmemory` or another directive.
+#[derive(Clone, Debug)]
+struct Said {
+    nodes: Selector,
+    what: String,
+}
+
+impl Said {
+    /// Reads the value of a flag. What cannot be read is refused elsewhere.
+    fn read(flag: &str, value: &str) -> Option<Self> {
+        let (name, _) = value.split_once('=')?;
+        let (nodes, what) = match flag {
+            "node-image" => (name, "image"),
+            "node-memory" => (name, "maxmemory"),
+            _ => name.rsplit_once(':')?,
+        };
+        Some(Self {
+            nodes: nodes.trim().parse().ok()?,
+            what: what.trim().to_lowercase(),
+        })
+    }
+}
+
+impl Given {
+    /// Notes what the command line or the environment says by a flag.
+    pub fn call(&mut self, flag: &str, value: &str, source: Source) {
+        self.called
+            .extend(Said::read(flag, value).map(|said| (said, source)));
+    }
+
+    /// Notes what the file says.
+    pub fn file(&mut self, entry: &Entry) {
+        let values = entry.values.iter();
+        self.filed
+            .extend(values.filter_map(|value| Said::read(&entry.key, value)));
+    }
+
+    /// Who has said something of a node, where somebody has; `nodes` are all with whether they are masters.
+    pub fn source(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
+        let means = |said: &Said| {
+            said.what == what
+                && said
+                    .nodes
+                    .choose(nodes)
+                    .is_ok_and(|chosen| chosen.contains(&index))
+        };
+        let called = self.called.iter().rev().find(|(said, _)| means(said));
+        called
+            .map(|(_, source)| *source)
+            .or_else(|| self.filed.iter().any(means).then_some(Source::File))
+    }
+}
+
+/// Refuses a table of the file for nodes that the cluster `name` has not, at its place. `own` is what the verb was given
+/// in all.
+pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
+    let number = |id| own.try_get_one::<usize>(id).ok().flatten().copied();
+    let (Some(masters), Some(replicas)) = (number("masters"), number("replicas")) else {
+        return Ok(());
+    };
+    let total = replicas.checked_add(1).and_then(|each| each.checked_mul(masters));
+    let Some(total) = total.filter(|total| (1..=rcup::spec::MOST_NODES).contains(total)) else {
+        // Refused for another reason.
+        return Ok(());
+    };
+    let nodes: Vec<(usize, bool)> = (1..=total).map(|index| (index, index <= masters)).collect();
+    for (selector, at) in named(text, name) {
+        selector.choose(&nodes).map_err(|error| Wrong {
+            message: error.to_string(),
+            hint: error.hint_text().unwrap_or_default().to_owned(),
+            at,
+            shown: None,
+        })?;
+    }
+    Ok(())
+}
+
+/// The selectors for which the file has a table, with their places.
+fn named(text: &str, cluster: &str) -> Vec<(Selector, usize)> {
+    let Ok(document) = DeTable::parse(text) else {
+        return Vec::new();
+    };
+    let top = document.get_ref();
+    let own = table(top, "cluster").and_then(|all| table(all, cluster));
+    let tables = [table(top, "node"), own.and_then(|own| table(own, "node"))];
+    let mut all = Vec::new();
+    for nodes in tables.into_iter().flatten() {
+        for name in nodes.keys() {
+            all.extend(
+                name.get_ref()
+                    .parse()
+                    .ok()
+                    .map(|selector| (selector, name.span().start)),
+            );
+        }
+    }
+    all
+}
+
+fn table<'a, 'b>(of: &'a DeTable<'b>, key: &str) -> Option<&'a DeTable<'b>> {
+    match of.get(key)?.get_ref() {
+        DeValue::Table(table) => Some(table),
+        _ => None,
+    }
+}

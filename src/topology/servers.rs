@@ -1,0 +1,206 @@
+//! The servers of a cluster, which may be different ones: whether they get along, and what all of them can.
+
+use super::layout::Node;
+use super::layout::{Image, Surroundings, Topology};
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::{ClusterSpec, Server};
+
+impl Surroundings {
+    /// The image of the node with this index.
+    pub fn image_of(&self, node: usize) -> &Image {
+        self.images.get(&node).unwrap_or(&self.image)
+    }
+
+    /// Whether the servers take what the user set and understand each other, and every replica can copy its master.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] names the first node of which that is not true.
+    pub fn check(&self, spec: &ClusterSpec) -> Result<()> {
+        for index in 1..=spec.nodes() {
+            spec.check_for(index, self.image_of(index).server)?;
+        }
+        if let Some((one, other)) = self.strangers(spec) {
+            let server = |index: usize| self.image_of(index).server;
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "node {one} with {} and node {other} with {} cannot be in one cluster",
+                    server(one),
+                    server(other)
+                ),
+            )
+            .because("Redis and Valkey give different meanings to the same messages of the bus since 8.0")
+            .hint("Take Redis 7 beside Valkey, or one of the two for all nodes."));
+        }
+        for (master, replica) in pairs(spec.masters(), spec.replicas()) {
+            let (theirs, own) = (self.image_of(master).server, self.image_of(replica).server);
+            if !own.can_copy(theirs) {
+                return Err(Error::new(
+                    ErrorKind::Usage,
+                    format!("node {replica} with {own} cannot copy its master, node {master} with {theirs}"),
+                )
+                .because("a server reads the data of its own version and of earlier ones, not of later ones")
+                .hint(format!(
+                    "Give replicas their master's server or a later one, as in an upgrade, which begins with the \
+                     replicas: `--node-image {replica}=REF`."
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// The first two nodes whose servers do not understand each other.
+    fn strangers(&self, spec: &ClusterSpec) -> Option<(usize, usize)> {
+        // Only where somebody has an image of its own, so that a thousand alike are not compared.
+        (1..=spec.nodes()).find_map(|one| {
+            let own = self.image_of(one).server;
+            let other = self
+                .images
+                .iter()
+                .find(|(index, image)| **index > one && !own.understands(image.server));
+            other
+                .map(|(index, _)| *index)
+                .or_else(|| {
+                    let common = !own.understands(self.image.server);
+                    common
+                        .then(|| (one + 1..=spec.nodes()).find(|index| !self.images.contains_key(index)))
+                        .flatten()
+                })
+                .map(|other| (one, other))
+        })
+    }
+
+    /// The servers of each shard, its master's first.
+    pub(super) fn shards(&self, spec: &ClusterSpec) -> Vec<Vec<Server>> {
+        let of = |index: usize| self.image_of(index).server;
+        (1..=spec.masters())
+            .map(|master| {
+                (0..=spec.replicas())
+                    .map(|nth| of(nth * spec.masters() + master))
+                    .collect()
+            })
+            .collect()
+    }
+}
+
+/// Each replica with its master, by their indices.
+fn pairs(masters: usize, replicas: usize) -> impl Iterator<Item = (usize, usize)> {
+    (1..=replicas).flat_map(move |nth| (1..=masters).map(move |master| (master, nth * masters + master)))
+}
+
+impl Topology {
+    /// The image of a node, and what is in it.
+    pub fn image(&self, node: &Node) -> &Image {
+        self.surroundings.image_of(node.index)
+    }
+
+    /// The server of a node.
+    pub fn server(&self, node: &Node) -> Server {
+        self.image(node).server
+    }
+
+    /// The servers, each once, in the order of the nodes.
+    pub fn servers(&self) -> Vec<Server> {
+        let mut all: Vec<Server> = Vec::new();
+        for node in &self.nodes {
+            let server = self.server(node);
+            if !all.contains(&server) {
+                all.push(server);
+            }
+        }
+        all
+    }
+
+    /// The servers in words: `Redis 7.0.15`, or `Redis 7.0.15 and Redis 8.0.2`.
+    pub fn servers_in_words(&self) -> String {
+        let all: Vec<String> = self.servers().iter().map(ToString::to_string).collect();
+        all.join(" and ")
+    }
+
+    /// Each replica that its master could not copy, with that master: were the replica to take over, its former
+    /// master could not follow it.
+    pub fn one_way(&self) -> Vec<(&Node, &Node)> {
+        let server = |node| self.server(node);
+        self.replicas()
+            .map(|replica| (self.master_of(self.shard_of(replica)), replica))
+            .filter(|(master, replica)| !server(master).can_copy(server(replica)))
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{Engine, FormationChoice};
+    use crate::topology::{Announce, Formation, mixed};
+
+    #[test]
+    fn a_replica_that_cannot_copy_its_master_is_refused() {
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "8.0.2"), &[(5, Engine::Redis, "7.0.15")]);
+        let error = place.check(&spec).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert_eq!(
+            error.to_string(),
+            "node 5 with Redis 7.0.15 cannot copy its master, node 2 with Redis 8.0.2"
+        );
+        assert!(error.hint_text().unwrap().contains("--node-image 5=REF"));
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &[(5, Engine::Redis, "8.0.2")]);
+        place.check(&spec).unwrap();
+    }
+
+    #[test]
+    fn servers_that_do_not_understand_each_other_are_refused() {
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &[(4, Engine::Valkey, "8.1.1")]);
+        place.check(&spec).unwrap();
+        let both = [(4, Engine::Valkey, "8.1.1"), (5, Engine::Redis, "8.0.2")];
+        let (spec, place) = mixed(3, 1, (Engine::Redis, "7.0.15"), &both);
+        let error = place.check(&spec).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "node 4 with Valkey 8.1.1 and node 5 with Redis 8.0.2 cannot be in one cluster"
+        );
+    }
+
+    #[test]
+    fn what_is_chosen_for_all_is_what_all_can() {
+        let made = |common: (Engine, &str), own: &[(usize, Engine, &str)]| {
+            let (spec, mut place) = mixed(3, 2, common, own);
+            place.bridge_reachable = false;
+            place.check(&spec).unwrap();
+            Topology::new(&spec, &place).unwrap()
+        };
+        let valkey = (Engine::Valkey, "8.1.1");
+        let alike = made(valkey, &[]);
+        assert_eq!(
+            (alike.announce, alike.formation),
+            (Announce::ClientIpv4, Formation::Seeded)
+        );
+        // Redis takes a name for clients, but no address.
+        let apart = made(valkey, &[(4, Engine::Redis, "7.2.4")]);
+        assert_eq!(
+            (apart.announce, apart.formation),
+            (Announce::Hostname, Formation::Seeded)
+        );
+        assert_eq!(apart.servers_in_words(), "Valkey 8.1.1 and Redis 7.2.4");
+        assert!(apart.one_way().is_empty());
+        // The future master could not copy a later server for a moment.
+        let later = made((Engine::Redis, "7.0.15"), &[(4, Engine::Redis, "8.0.2")]);
+        assert_eq!(later.formation, Formation::Commands);
+        let one_way: Vec<(usize, usize)> = later.one_way().iter().map(|(a, b)| (a.index, b.index)).collect();
+        assert_eq!(one_way, [(1, 4)]);
+        let unproven = made(
+            valkey,
+            &[(9, Engine::Valkey, "7.2.0"), (3, Engine::Valkey, "7.2.0")],
+        );
+        assert_eq!(unproven.formation, Formation::Commands);
+        let server = |version: &str| crate::spec::Server::new(Engine::Redis, version.parse().unwrap());
+        let shards = [vec![server("7.0.15"), server("8.0.2")]];
+        let refused = Formation::decide(FormationChoice::Seeded, &shards).unwrap_err();
+        assert!(
+            refused
+                .to_string()
+                .contains("Redis 7.0.15 cannot copy Redis 8.0.2"),
+            "{refused}"
+        );
+    }
+}
