@@ -28,6 +28,7 @@ impl Spread {
 /// What happens in a failover, in this order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Phase {
     /// The first node suspected the master (PFAIL).
     Suspected,

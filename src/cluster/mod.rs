@@ -1,6 +1,7 @@
 //! Where a plan meets the world: looking, executing, waiting, proving, removing.
 
 mod aside;
+mod attached;
 pub mod blocking;
 mod builder;
 mod certificates;
@@ -42,9 +43,10 @@ mod verify;
 mod wait;
 mod warn;
 
+pub use attached::Attached;
 pub use builder::{Builder, made_up};
 pub use guard::Removed;
-pub use handle::{Attached, Cluster, down};
+pub use handle::{Cluster, down};
 pub use host::{Look, Mended, Reading, examine, mend, this_machine};
 pub use list::{Listed, list};
 pub use node::NodeHandle;

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
+use super::attached::Attached;
 use super::form::hand_back;
-use super::handle::Attached;
 use super::link::{Links, Started, gather};
 use super::prove::prove;
 use super::wait::{Seen, until};

@@ -20,9 +20,10 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::aside::aside;
+use super::attached::Attached;
 use super::blocking::wait;
 use super::builder::Builder;
-use super::handle::{Attached, Cluster};
+use super::handle::Cluster;
 use super::lock::directory;
 use super::options::UpOptions;
 use super::owner::parent_that_runs_tests;

@@ -6,9 +6,10 @@ use ::redis::cluster_async::ClusterConnection;
 use futures_util::future::{join_all, try_join_all};
 use tracing::Instrument as _;
 
+use super::attached::Attached;
 use super::client::connection;
 use super::guard::Removed;
-use super::handle::{Attached, Cluster, down};
+use super::handle::{Cluster, down};
 use super::link::reachable;
 use super::made;
 use super::node::NodeHandle;

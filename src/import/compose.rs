@@ -416,7 +416,7 @@ mod tests {
         let notes = notes(&imported);
         assert_eq!((imported.masters, imported.directives.len()), (3, 0));
         assert!(
-            notes.contains("`include` is left out: rcup sets `include` itself"),
+            notes.contains("`include` is left out: `include` cannot be set by hand"),
             "{notes}"
         );
         assert!(

@@ -8,7 +8,7 @@ use rcup::spec::{
     Certificates, ClientCertificate, Engine, Login, OwnUser, Password, Profile, Secret, Secrets, User, hashed,
 };
 use rcup::topology::{Topology, without_engine};
-use rcup::{ClusterSpec, Error};
+use rcup::{ClusterSpec, Error, ErrorKind};
 
 /// What the cluster shall be.
 #[derive(Clone, Debug)]
@@ -150,7 +150,12 @@ fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
             .collect(),
         clients: vec!["10.0.0.0/8".parse().unwrap()],
     };
-    add("bare-metal", render::bare_metal(&topology, &place)?);
+    match render::bare_metal(&topology, &place) {
+        Ok(files) => add("bare-metal", files),
+        // It brings neither users nor certificates, and says so.
+        Err(error) if error.kind() == ErrorKind::Usage => {}
+        Err(error) => return Err(error),
+    }
     Ok(all)
 }
 

@@ -4,7 +4,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 
 use crate::check::Configured;
-use crate::cluster::handle::Attached;
+use crate::cluster::attached::Attached;
 use crate::cluster::validate::Member;
 use crate::error::Error;
 use crate::runtime::{Faults, LogRequest};

@@ -14,7 +14,7 @@ use crate::check::diagnose::{
     BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place, cut, doubtful,
 };
 use crate::check::{CATALOGUE, Selection, Suite, Touch};
-use crate::cluster::handle::Attached;
+use crate::cluster::attached::Attached;
 use crate::cluster::link::addresses;
 use crate::cluster::validate::{Member, SuiteOptions, Target, astray, run, survey};
 use crate::error::Error;

@@ -14,7 +14,8 @@ pub(super) use collect::{address_of, greeted};
 
 pub(in crate::cluster) use certificate::ends;
 
-use super::handle::{Attached, Cluster};
+use super::attached::Attached;
+use super::handle::Cluster;
 use super::validate::{Endpoint, Member};
 use super::wait::{Seen, until};
 use crate::check::diagnose::{Action, Diagnosis, Finding, diagnose};

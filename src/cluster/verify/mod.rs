@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use futures_util::future::join_all;
 
 use self::collect::{Collected, collect};
-use super::handle::Attached;
+use super::attached::Attached;
 use crate::check::reach::{Dialled, Evidence, Member, Place, Unasked, Verification, judge_reach};
 use crate::error::{Error, Result};
 use crate::redis::{Access, Address, NodeConnection};

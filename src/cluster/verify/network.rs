@@ -7,8 +7,8 @@ use futures_util::StreamExt as _;
 use tokio::time::Instant;
 
 use crate::check::reach::{Dialled, Place};
+use crate::cluster::attached::Attached;
 use crate::cluster::guard::Guard;
-use crate::cluster::handle::Attached;
 use crate::cluster::making::Kind;
 use crate::cluster::probe::probe;
 use crate::error::{Error, ErrorKind, Result};
