@@ -7,6 +7,7 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use super::ahead::{lay_out, plan_only};
 use super::attached::Attached;
 use super::execute::Outcome;
 use super::guard::{Clearing, Guard, Removed, clear};
@@ -19,7 +20,7 @@ use super::pool::reuse;
 use super::report::{Report, State};
 use super::secrets;
 use super::settings::Settings;
-use super::up::{lay_out, plan_only, up};
+use super::up::up;
 use crate::check::{Answer, Check};
 use crate::error::Result;
 use crate::event::{Event, Observer, Phase};

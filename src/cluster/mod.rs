@@ -1,5 +1,6 @@
 //! Where a plan meets the world: looking, executing, waiting, proving, removing.
 
+mod ahead;
 mod aside;
 mod attached;
 pub mod blocking;

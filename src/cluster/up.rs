@@ -23,7 +23,7 @@ use super::sweep::{beside, nobodys};
 use super::warn::warn;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
-use crate::plan::{self, Decision, Observed, Plan};
+use crate::plan::{self, Decision, Observed};
 use crate::runtime::{EngineInfo, Runtime, Scope};
 use crate::spec::{ClusterSpec, Life, MOST_NODES, Secrets};
 use crate::topology::{TakenPort, TakenSubnet, Topology};
@@ -55,74 +55,6 @@ pub(super) async fn up<R: Runtime>(
         deadline: begun + options.timeout,
     };
     start.run().await
-}
-
-/// See [`Cluster::plan`].
-pub(super) async fn plan_only<R: Runtime>(
-    runtime: &R,
-    spec: &ClusterSpec,
-    observer: &dyn Observer,
-) -> Result<Plan> {
-    let engine = runtime.describe().await?;
-    let observed = runtime.observe(&Scope::Everything).await?;
-    let (decision, secrets) = doubt(runtime, plan::decide(spec, &observed)?, &observed).await?;
-    let ours = observed.of(spec.name());
-    match decision {
-        Decision::Adopt(topology) => {
-            secrets::same(spec, &secrets)?;
-            Ok(plan::adopt(&topology, &ours.containers))
-        }
-        Decision::Restore(topology) => {
-            let mut whole = plan::restore(&topology, &ours);
-            whole
-                .stages
-                .extend(plan::adopt(&topology, &ours.containers).stages);
-            Ok(whole)
-        }
-        Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
-            let topology = laid_out(runtime, spec, &engine, &observed, observer).await?;
-            let mut whole = plan::remove(&ours, false, "a start that died has left it behind");
-            let made = plan::create(&topology, &secrets::make(&topology)?);
-            whole.stages.extend(made.stages);
-            Ok(whole)
-        }
-    }
-}
-
-/// See [`Cluster::lay_out`].
-pub(super) async fn lay_out<R: Runtime>(
-    runtime: &R,
-    spec: &ClusterSpec,
-    observer: &dyn Observer,
-) -> Result<Topology> {
-    let engine = runtime.describe().await?;
-    let observed = runtime.observe(&Scope::Everything).await?;
-    laid_out(runtime, spec, &engine, &observed, observer).await
-}
-
-/// Where a new cluster would go, given what is there.
-async fn laid_out<R: Runtime>(
-    runtime: &R,
-    spec: &ClusterSpec,
-    engine: &EngineInfo,
-    observed: &Observed,
-    observer: &dyn Observer,
-) -> Result<Topology> {
-    let images = resolve(runtime, spec, false, observer).await?;
-    let machine = machine(runtime, engine, observed).await?;
-    let network = network(runtime, spec).await?;
-    let reach = Reach::measure(engine, &observed.networks).await;
-    let lessons = Lessons::default().and(&reach);
-    let place = surroundings(
-        spec,
-        images,
-        machine,
-        engine,
-        observed,
-        network.as_ref(),
-        &lessons,
-    )?;
-    Topology::new(spec, &place)
 }
 
 impl<R: Runtime> Start<'_, R> {

@@ -8,8 +8,8 @@ use super::document::Entry;
 use super::nodes;
 
 /// Flags that say something about one call, not about a cluster.
-const OF_A_CALL: [&str; 7] = [
-    "config", "dry-run", "help", "output", "quiet", "verbose", "version",
+const OF_A_CALL: [&str; 9] = [
+    "config", "dry-run", "help", "output", "owner", "quiet", "reuse", "verbose", "version",
 ];
 
 /// Flags whose values, as far as they can be told from those of the others, hold secrets.
