@@ -62,6 +62,7 @@ pub fn nodes_seen(names: &[&str], addresses: &[String], answers: &[Answer]) -> V
 /// Where load came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum LoadFrom {
     /// From a container on the cluster's network.
     Network,

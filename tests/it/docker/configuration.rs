@@ -159,7 +159,7 @@ async fn assert_as_planned(cluster: &Cluster, who: &str) {
         let url = rcup::redis::url(&reported.advertised, operator.as_ref(), topology.spec.tls());
         let told = told(&mut connect_as_client(cluster, &url).await, "*").await;
         let settings = rcup::render::settings(topology, node);
-        assert!(settings.len() > 30, "{who}");
+        assert!(settings.len() > 15, "{who}");
         for setting in settings {
             let is = told.get(setting.name.as_ref());
             let is = is.unwrap_or_else(|| panic!("{who}: {} is not told", setting.name));
