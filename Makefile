@@ -47,7 +47,6 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
 	scripts/test-own-engine.sh
-	scripts/test-bare-metal.sh short
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test it -- --ignored api::
 

@@ -61,8 +61,11 @@ use rcup::spec::{Engine, Server};
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Clusters compete for two cores, and a test that waits for its turn is quicker than one that starves.
-static TURNS: Semaphore = Semaphore::const_new(2);
+/// How many tests use the engine at a time. Most of their time they wait for nodes; but clusters compete for the
+/// cores, and a test that waits for its turn is quicker than one that starves.
+const AT_ONCE: u32 = 3;
+
+static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
 /// The engine.
 pub fn docker() -> Docker {
@@ -81,7 +84,7 @@ pub async fn turn() -> SemaphorePermit<'static> {
 
 /// Waits until this test runs alone.
 pub async fn alone() -> SemaphorePermit<'static> {
-    TURNS.acquire_many(2).await.expect("never closed")
+    TURNS.acquire_many(AT_ONCE).await.expect("never closed")
 }
 
 /// The local image with this server, or a failure that says how to make it.
