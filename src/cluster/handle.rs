@@ -64,7 +64,7 @@ impl<R: Faults> Cluster<R> {
     /// nothing else.
     ///
     /// # Errors
-    /// As [`Cluster::up`]; [`ErrorKind::Usage`] for a specification that keeps keys, [`ErrorKind::Timeout`] when too many
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a specification that keeps keys, [`ErrorKind::Timeout`] when too many
     /// are in use.
     pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("reuse");
@@ -103,7 +103,7 @@ impl<R: Runtime> Cluster<R> {
     /// Takes an existing cluster into the hand, whatever its state. Dropping the handle leaves it alone.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none of that name.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none of that name.
     pub async fn attach(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
         let span = tracing::info_span!("attach", cluster = %name);
         Attached::to(runtime, name).instrument(span).await
@@ -175,7 +175,7 @@ impl<R: Runtime> Cluster<R> {
     /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`] on this handle.
     ///
     /// # Errors
-    /// [`ErrorKind::Unhealthy`] when a node does not answer.
+    /// [`ErrorKind::Unhealthy`](crate::ErrorKind::Unhealthy) when a node does not answer.
     pub async fn remember(&mut self) -> Result<()> {
         self.settings = Settings::read(&self.topology, &self.access()).await?;
         Ok(())
