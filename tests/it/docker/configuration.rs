@@ -89,7 +89,7 @@ async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() 
 const THE_HOSTS: &str = "Memory overcommit must be enabled";
 
 /// What servers say at the level of warnings in the course of a healthy life.
-const USUAL: [&str; 16] = [
+const USUAL: [&str; 17] = [
     // How a process begins, is told to end, and loads what it has.
     "is starting oO0",
     "version=",
@@ -109,6 +109,8 @@ const USUAL: [&str; 16] = [
     "Configuration change detected",
     "Error condition on socket for SYNC",
     "Master replication ID changed",
+    // Whoever dials a node that has not come up hangs up again.
+    "Error accepting a client connection",
 ];
 
 /// The lines of a node's log that warn of its configuration or of its surroundings.
