@@ -61,9 +61,9 @@ use rcup::spec::{Engine, Server};
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// How many tests use the engine at a time. Most of their time they wait for nodes; but clusters compete for the
-/// cores, and a test that waits for its turn is quicker than one that starves.
-const AT_ONCE: u32 = 3;
+/// How many tests use the engine at a time. Clusters compete for two cores, and a test that waits for its turn is
+/// quicker than one that starves.
+const AT_ONCE: u32 = 2;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
