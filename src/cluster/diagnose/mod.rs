@@ -121,12 +121,15 @@ where
 
 /// Whether something is wrong that goes by itself, or that shows only for a moment.
 fn in_motion(now: &Diagnosis) -> bool {
-    const PASSING: [&str; 8] = [
+    const PASSING: [&str; 11] = [
         "state-fail",
         "restarted",
         "handshake",
         "agreement",
         "bus-link",
+        "bus-links",
+        "cluster-state",
+        "replication",
         "replica-link",
         "not-listening",
         "node-count",
