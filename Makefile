@@ -46,6 +46,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/ensure-node.sh
 	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
+	scripts/ensure-sshd.sh
 	scripts/test-own-engine.sh
 	$(CARGO) test --locked
 	$(CARGO) test --locked --test it -- --ignored api::

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use futures_util::FutureExt as _;
+use rcup::spec::Profile;
 use rcup::topology::Topology;
 use rcup::{Cluster, Docker};
 use tokio::signal::unix::{SignalKind, signal};
@@ -33,7 +34,7 @@ use classic::Compose;
 use raw::{Order, Way};
 use report::Size;
 use stats::{Samples, median};
-use subject::{Engine, Outcome, Subject, Up, Wanted, run};
+use subject::{Engine, Outcome, Subject, Up, Wanted, run_to};
 use target::{Machine, Target};
 
 /// All clusters of this program begin so.
@@ -167,6 +168,7 @@ async fn warm_up(engine: &Engine, subject: &Subject, image: Option<String>) -> O
         replicas: 1,
         formation: None,
         tls: false,
+        profile: Profile::default(),
     };
     subject.up(&wanted).await?;
     let attached = Cluster::attach(Docker::find()?, &wanted.name.parse()?).await?;
@@ -196,6 +198,31 @@ enum Contender {
     /// `up`, then removed over the raw API.
     RemovedRaw,
     Classic,
+    /// `up` of a cluster that is more than plain, then removed over the raw API.
+    Dressed(Guise),
+}
+
+/// What a cluster can be beyond a plain one, and what that may cost.
+#[derive(Clone, Copy)]
+enum Guise {
+    Tls,
+    Of(Profile),
+}
+
+impl Guise {
+    const ALL: [Self; 3] = [
+        Self::Tls,
+        Self::Of(Profile::Staging),
+        Self::Of(Profile::Production),
+    ];
+
+    /// The name of its samples.
+    fn name(self) -> String {
+        match self {
+            Self::Tls => "up --tls".to_owned(),
+            Self::Of(profile) => format!("up --profile {profile}"),
+        }
+    }
 }
 
 impl Bench {
@@ -209,6 +236,9 @@ impl Bench {
         if self.compose.is_some() && nodes <= CLASSIC {
             contenders.push(Contender::Classic);
         }
+        if nodes <= CLASSIC {
+            contenders.extend(Guise::ALL.map(Contender::Dressed));
+        }
         let mut samples = Samples::default();
         for round in 0..rounds {
             for turn in 0..contenders.len() {
@@ -217,6 +247,7 @@ impl Bench {
                     Contender::Rcup => self.rcup(nodes, &mut samples).await?,
                     Contender::RemovedRaw => self.removed_raw(nodes, &mut samples).await?,
                     Contender::Classic => self.classic(nodes, &mut samples).await?,
+                    Contender::Dressed(guise) => self.dressed(nodes, guise, &mut samples).await?,
                 }
             }
             lower_is_floor(&mut samples);
@@ -279,6 +310,17 @@ impl Bench {
         self.engine.sweep(PREFIX).await
     }
 
+    async fn dressed(&self, nodes: usize, guise: Guise, samples: &mut Samples) -> Outcome<()> {
+        let mut wanted = self.wanted("bench-dressed", nodes);
+        match guise {
+            Guise::Tls => wanted.tls = true,
+            Guise::Of(profile) => wanted.profile = profile,
+        }
+        let up = self.subject.up(&wanted).await?;
+        samples.time(&guise.name(), up.took);
+        self.engine.sweep(PREFIX).await
+    }
+
     fn wanted(&self, name: &str, nodes: usize) -> Wanted {
         Wanted {
             name: name.to_owned(),
@@ -287,6 +329,7 @@ impl Bench {
             replicas: 1,
             formation: None,
             tls: false,
+            profile: Profile::default(),
         }
     }
 
@@ -303,6 +346,12 @@ impl Bench {
             if self.compose.is_some() && *nodes <= CLASSIC {
                 let ratio = samples.ratio("classic", "up");
                 targets.push(Target::at_least(of("classic / up"), 4.0, "", ratio));
+            }
+            if *nodes <= CLASSIC {
+                targets.extend(Guise::ALL.map(|guise| {
+                    let ratio = samples.ratio(&guise.name(), "up");
+                    Target::at_most(format!("{} / up", guise.name()), 1.2, "", ratio)
+                }));
             }
             targets.push(Target::at_most(
                 of("up again"),
@@ -360,18 +409,40 @@ fn count(what: &str, up: &Up, samples: &mut Samples) {
     samples.add(&format!("{what}: outside"), up.took.as_secs_f64() - own);
 }
 
-/// What is promised of the binary itself.
+/// How often a verb without a cluster is measured.
+const CALLS: usize = 20;
+
+/// What is promised of the binary itself, and of verbs that need no cluster.
 async fn of_the_binary(path: &PathBuf) -> Outcome<Vec<Target>> {
-    let mut starts = Vec::new();
-    for _ in 0..20 {
-        let help = run(path, &["--help".to_owned()]).await?;
-        starts.push(help.took.as_secs_f64() * 1000.0);
+    // A host that is not as it should be is no failure of the doctor.
+    let verbs = [
+        ("rcup --help", "--help", 20.0, &[0][..]),
+        ("rcup doctor", "doctor --output json", 500.0, &[0, 4]),
+        (
+            "rcup export compose",
+            "export compose --masters 3 --replicas 1",
+            50.0,
+            &[0],
+        ),
+        (
+            "rcup export kubernetes",
+            "export kubernetes --masters 3 --replicas 1",
+            50.0,
+            &[0],
+        ),
+    ];
+    let mut targets = Vec::new();
+    for (told, words, limit, codes) in verbs {
+        let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
+        let mut times = Vec::new();
+        for _ in 0..CALLS {
+            times.push(run_to(path, &words, codes).await?.took.as_secs_f64() * 1000.0);
+        }
+        targets.push(Target::at_most(told, limit, "ms", median(&times)));
     }
     let size = megabytes(std::fs::metadata(path)?.len());
-    Ok(vec![
-        Target::at_most("rcup --help", 20.0, "ms", median(&starts)),
-        Target::at_most("the binary", 15.0, "MB", Some(size)),
-    ])
+    targets.push(Target::at_most("the binary", 15.0, "MB", Some(size)));
+    Ok(targets)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below 2^52 bytes")]

@@ -17,12 +17,15 @@ pub struct Size {
 }
 
 /// The contenders in the order of the table, with what the reader is told of them.
-const ROWS: [(&str, &str); 11] = [
+const ROWS: [(&str, &str); 14] = [
     ("floor", "raw API: make, start, PONG"),
     ("floor without network", "  the same, network not counted"),
     ("staged", "  all made, then all started"),
     ("chained", "  each started once it is made"),
     ("up", "rcup up: formed and proven"),
+    ("up --tls", "  the same with --tls"),
+    ("up --profile staging", "  with --profile staging"),
+    ("up --profile production", "  with --profile production"),
     ("classic", "compose + redis-cli --cluster"),
     ("again", "rcup up, again"),
     ("validate", "rcup validate --suite smoke"),

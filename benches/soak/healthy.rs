@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use rcup::spec::Profile;
 use rcup::topology::slot_of;
 use redis::cluster::ClusterClientBuilder;
 use serde_json::Value;
@@ -31,6 +32,7 @@ pub async fn soak(subject: &Subject, images: &[Soaked], rounds: usize, deadline:
                 replicas: 1,
                 formation: None,
                 tls,
+                profile: Profile::default(),
             };
             let report = subject.up(&wanted).await?.report;
             let begun = Instant::now();

@@ -23,7 +23,7 @@ use futures_util::{FutureExt as _, TryStreamExt as _};
 use rcup::Docker;
 use rcup::plan::labels::CLUSTER;
 use rcup::runtime::{LogRequest, Runtime as _};
-use rcup::spec::Server;
+use rcup::spec::{Profile, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 use burst::Keys;
@@ -164,6 +164,7 @@ fn wanted(round: usize, images: &[Soaked]) -> Wanted {
         replicas,
         formation: Some(formation).filter(|formation| image.seeded || *formation != "seeded"),
         tls: false,
+        profile: Profile::default(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use rcup::check::{Selection, Suite};
 use rcup::cluster::{SuiteOptions, down};
 use rcup::event::Silent;
-use rcup::spec::FormationChoice;
+use rcup::spec::{FormationChoice, Profile};
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, UpOptions};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
@@ -53,6 +53,8 @@ pub struct Wanted {
     pub formation: Option<&'static str>,
     /// Whether it speaks TLS.
     pub tls: bool,
+    /// Its profile.
+    pub profile: Profile,
 }
 
 /// A cluster that rcup says is up.
@@ -181,6 +183,7 @@ fn arguments(wanted: &Wanted) -> Vec<String> {
     if let Some(formation) = wanted.formation {
         flag("--formation", formation.to_owned());
     }
+    flag("--profile", wanted.profile.to_string());
     if wanted.tls {
         words.push("--tls".to_owned());
     }
@@ -193,6 +196,7 @@ fn spec(wanted: &Wanted) -> Outcome<ClusterSpec> {
         .masters(wanted.masters)
         .replicas(wanted.replicas)
         .tls(wanted.tls)
+        .profile(wanted.profile)
         .formation(match wanted.formation {
             Some("seeded") => FormationChoice::Seeded,
             Some(_) => FormationChoice::Commands,
@@ -204,7 +208,7 @@ fn spec(wanted: &Wanted) -> Outcome<ClusterSpec> {
     Ok(spec.build()?)
 }
 
-/// A process that has ended well.
+/// A process that has ended by itself.
 pub struct Run {
     /// From its start to its end.
     pub took: Duration,
@@ -219,6 +223,14 @@ pub struct Run {
 /// # Errors
 /// What it said on its standard error, when it fails or takes too long.
 pub async fn run(program: &Path, arguments: &[String]) -> Outcome<Run> {
+    run_to(program, arguments, &[0]).await
+}
+
+/// The same with a program that may end with any of these codes.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_to(program: &Path, arguments: &[String], codes: &[i32]) -> Outcome<Run> {
     let begun = Instant::now();
     let mut command = Command::new(program);
     // What is measured shall not hang on this user's own settings.
@@ -278,7 +290,9 @@ pub async fn run(program: &Path, arguments: &[String]) -> Outcome<Run> {
         format!("`{} {words}`: {}", program.display(), errors.trim())
     };
     match code {
-        Ok(Ok(code)) if code.success() => Ok(Run { took, output, peak }),
+        Ok(Ok(status)) if status.code().is_some_and(|code| codes.contains(&code)) => {
+            Ok(Run { took, output, peak })
+        }
         Ok(Ok(code)) => Err(format!("{code} from {}", said()).into()),
         Ok(Err(error)) => Err(error.into()),
         Err(_) => Err(format!("no end after {} s of {}", PATIENCE.as_secs(), said()).into()),

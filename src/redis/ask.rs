@@ -92,6 +92,13 @@ fn told(answer: &Value) -> String {
             let texts: Vec<String> = values.iter().map(told).collect();
             format!("[{}]", texts.join(", "))
         }
+        Value::Map(pairs) => {
+            let texts: Vec<String> = pairs
+                .iter()
+                .map(|(name, value)| format!("{}: {}", told(name), told(value)))
+                .collect();
+            format!("[{}]", texts.join(", "))
+        }
         Value::ServerError(error) => match error.details() {
             Some(detail) => format!("{} {detail}", error.code()),
             None => error.code().to_owned(),

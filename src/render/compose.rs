@@ -98,7 +98,9 @@ fn head(topology: &Topology) -> String {
     let name = topology.name();
     let mut text = format!(
         "# Redis Cluster `{name}`: {masters} {} with {replicas} {} each, {} in {}.\n\
-         # Written by `rcup export compose`, rcup {}. For Compose v2 and docker-compose 1.29.\n#\n\
+         # Written by `rcup export compose`, rcup {}. For Compose v2 and docker-compose 1.29.\n\
+         # Proven: tests start such files with both, on Redis 7.0 and 8.0 and Valkey 8.1, compare what runs with what\n\
+         # `rcup up` starts, node by node, and validate it. Not proven: Docker Desktop, Podman.\n#\n\
          #   docker compose up -d --wait    start it, and wait until every node calls the cluster ok\n\
          #   docker compose down            remove it; a volume keeps the nodes' files\n\
          #   docker compose down -v         remove it with the volume\n#\n\

@@ -16,7 +16,7 @@ use crate::topology::{Node, Topology};
 pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let of_node = |node: &Node| {
         let file = |name: &str, text| Document::new(format!("{}/{name}", node.name), text).mode(0o600);
-        let mut conf = settled_redis_conf(topology, node);
+        let mut conf = head(node) + &settled_redis_conf(topology, node);
         if topology.spec.guards() {
             let include = format!(
                 "\n# As whom a replica logs in to its master.\ninclude {}/secrets.conf\n",
@@ -57,6 +57,17 @@ pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
         files
     };
     topology.nodes.iter().flat_map(of_node).collect()
+}
+
+/// What the files are, for a reader who has no rcup.
+fn head(node: &Node) -> String {
+    format!(
+        "# Written by `rcup export conf`, rcup {}, for a node that finds these files in {}.\n\
+         # Proven: a test boots nodes with such files, and nothing else, to a cluster. Not proven: other paths, for which\n\
+         # the ones in this file must be changed.\n\n",
+        env!("CARGO_PKG_VERSION"),
+        directory(node)
+    )
 }
 
 #[cfg(test)]

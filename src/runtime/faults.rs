@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 
 use super::Runtime;
 use crate::error::Result;
+use crate::spec::ClusterName;
 
 /// An engine that can trouble its containers. [`Runtime::start`] and [`Runtime::resume`] heal.
 pub trait Faults: Runtime {
@@ -32,4 +33,12 @@ pub trait Faults: Runtime {
 
     /// Everything the engine knows of a container, in the engine's own words.
     fn inspect(&self, container: &str) -> impl Future<Output = Result<serde_json::Value>> + Send;
+
+    /// What the engine remembers to have happened to a cluster's containers and to its network until now, oldest
+    /// first, in the engine's own words. It remembers little: Docker the last 256 events of all that it did.
+    fn history(
+        &self,
+        cluster: &ClusterName,
+        network: &str,
+    ) -> impl Future<Output = Result<Vec<serde_json::Value>>> + Send;
 }

@@ -66,8 +66,8 @@ impl OwnUser {
             // A reset brings back settings and users as they were, for which it must be able to set them.
             Self::Operator => format!(
                 "{validates} +cluster +config|set +config|rewrite +flushall +function|flush \
-                 +client|unpause +acl|list +acl|setuser +acl|deluser +slowlog|get +latency|latest (~* +migrate +restore \
-                 +restore-asking)"
+                 +client|unpause +acl|list +acl|setuser +acl|deluser +acl|log +client|list +slowlog|get +latency|latest \
+                 +latency|histogram +latency|doctor +memory|doctor (~* +migrate +restore +restore-asking)"
             ),
             Self::Validator => validates,
             Self::Monitor => format!(

@@ -46,6 +46,21 @@ pub const CAUSES: [&str; 36] = [
     "state-fail",
 ];
 
+/// Findings and checks that tell of something on its way: failovers, handshakes, gossip and copies end by themselves.
+pub(super) const PASSING: [&str; 11] = [
+    "state-fail",
+    "restarted",
+    "handshake",
+    "agreement",
+    "bus-link",
+    "bus-links",
+    "cluster-state",
+    "replication",
+    "replica-link",
+    "not-listening",
+    "node-count",
+];
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -87,5 +102,13 @@ mod tests {
             .filter(|id| crate::check::CATALOGUE.iter().any(|entry| entry.id == *id))
             .collect();
         assert_eq!(shared, ["open-slots"]);
+    }
+
+    #[test]
+    fn what_passes_is_a_cause_or_a_check() {
+        for id in PASSING {
+            let is_check = crate::check::CATALOGUE.iter().any(|entry| entry.id == id);
+            assert!(is_check || CAUSES.contains(&id), "{id} is neither");
+        }
     }
 }

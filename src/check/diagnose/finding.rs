@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::causes::PASSING;
 use crate::check::Status;
 use crate::topology::{NodeId, SlotRange};
 
@@ -238,8 +239,59 @@ impl Diagnosis {
             .collect()
     }
 
+    /// Whether what was done about `treated` has come to its end: none of them is left that rcup could do something
+    /// about, and nothing is wrong that goes by itself.
+    pub fn has_settled(&self, treated: &[Finding]) -> bool {
+        let same = |one: &Finding, other: &Finding| one.id == other.id && one.nodes == other.nodes;
+        !self.findings.iter().any(|finding| {
+            PASSING.contains(&finding.id)
+                || finding.is_fixable() && treated.iter().any(|one| same(one, finding))
+        })
+    }
+
     /// The findings with this name.
     pub fn of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Finding> {
         self.findings.iter().filter(move |finding| finding.id == id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn left(findings: Vec<Finding>) -> Diagnosis {
+        Diagnosis {
+            healthy: false,
+            cluster: "orders".to_owned(),
+            findings,
+        }
+    }
+
+    fn fixable(id: &'static str, node: &str) -> Finding {
+        let start = Action::Start {
+            node: node.to_owned(),
+        };
+        Finding::new(id, "", "").on([node]).or_by([start])
+    }
+
+    #[test]
+    fn a_remedy_has_settled_when_what_it_was_for_is_gone_and_nothing_moves() {
+        let treated = [fixable("node-stopped", "orders-1")];
+        assert!(left(Vec::new()).has_settled(&treated));
+        assert!(
+            left(vec![fixable("node-stopped", "orders-2")]).has_settled(&treated),
+            "of another node it is for the next round"
+        );
+        assert!(!left(vec![fixable("node-stopped", "orders-1")]).has_settled(&treated));
+        let hopeless = Finding::new("node-stopped", "", "").on(["orders-1"]);
+        assert!(
+            left(vec![hopeless]).has_settled(&treated),
+            "there is nothing to wait for"
+        );
+        let passing = Finding::new("handshake", "", "").on(["orders-3"]);
+        assert!(
+            !left(vec![passing]).has_settled(&treated),
+            "handshakes end by themselves"
+        );
     }
 }

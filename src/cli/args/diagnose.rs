@@ -23,8 +23,9 @@ pub struct Diagnose {
     /// Do not ask
     #[arg(long, short, requires = "fix")]
     pub yes: bool,
-    /// Gather logs, settings, tables and the engine's knowledge of every node in an archive, with passwords masked
-    #[arg(long, value_name = "FILE.tar.gz", conflicts_with = "endpoint")]
+    /// Gather logs, files, settings, tables, statistics and the engine's knowledge and events of every node in an
+    /// archive, with passwords masked; of --endpoint what the nodes answer
+    #[arg(long, value_name = "FILE.tar.gz")]
     pub bundle: Option<std::path::PathBuf>,
     #[command(flatten)]
     pub foreign: Elsewhere,

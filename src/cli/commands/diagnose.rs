@@ -64,6 +64,17 @@ impl Subject {
         }
     }
 
+    /// The folder in the archive, and the files.
+    async fn bundle(&self) -> (String, Vec<(String, String)>) {
+        match self {
+            Self::Own(attached) => (
+                format!("rcup-{}", attached.topology().name()),
+                attached.bundle().await,
+            ),
+            Self::Foreign(endpoint) => ("rcup-endpoint".to_owned(), endpoint.bundle().await),
+        }
+    }
+
     async fn treat(&self, action: &Action) -> Result<(), Error> {
         match self {
             Self::Own(attached) => attached.treat(action).await,
@@ -89,9 +100,9 @@ pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
     let subject = Subject::find(&args).await?;
     let mut found = subject.diagnose().await;
     // Before anything is changed: it shall tell of the trouble.
-    if let (Some(path), Subject::Own(attached)) = (&args.bundle, &subject) {
-        let files = attached.bundle().await;
-        archive::write(path, &format!("rcup-{}", args.name), &files)?;
+    if let Some(path) = &args.bundle {
+        let (folder, files) = subject.bundle().await;
+        archive::write(path, &folder, &files)?;
         terminal.say(&format!("{} in {}", count(files.len(), "file"), path.display()));
     }
     let mut fixed = None;

@@ -90,21 +90,12 @@ where
     F: Future<Output = Result<Diagnosis>>,
 {
     let deadline = Instant::now() + SETTLING;
-    let same = |now: &Diagnosis| {
-        let left = now.findings.iter().filter(|finding| finding.is_fixable());
-        left.filter(|finding| {
-            treated
-                .iter()
-                .any(|one| one.id == finding.id && one.nodes == finding.nodes)
-        })
-        .count()
-    };
     // What has not gone by the deadline is told, and is no error.
     let settled = until("the cluster has settled", deadline, LOOK, || {
         let looked = look();
         async move {
             let now = looked.await?;
-            Ok(if same(&now) == 0 && !in_motion(&now) {
+            Ok(if now.has_settled(treated) {
                 Seen::Done(now)
             } else {
                 Seen::NotYet(String::new())
@@ -117,24 +108,6 @@ where
         Err(error) if error.kind() == ErrorKind::Timeout => look().await,
         Err(error) => Err(error),
     }
-}
-
-/// Whether something is wrong that goes by itself, or that shows only for a moment.
-fn in_motion(now: &Diagnosis) -> bool {
-    const PASSING: [&str; 11] = [
-        "state-fail",
-        "restarted",
-        "handshake",
-        "agreement",
-        "bus-link",
-        "bus-links",
-        "cluster-state",
-        "replication",
-        "replica-link",
-        "not-listening",
-        "node-count",
-    ];
-    now.findings.iter().any(|finding| PASSING.contains(&finding.id))
 }
 
 /// A member by its name.

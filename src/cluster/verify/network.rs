@@ -8,12 +8,8 @@ use tokio::time::Instant;
 
 use crate::check::reach::{Dialled, Place};
 use crate::cluster::attached::Attached;
-use crate::cluster::guard::Guard;
-use crate::cluster::making::Kind;
-use crate::cluster::probe::probe;
+use crate::cluster::probe::{AUTHORITY, on_network};
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::Silent;
-use crate::plan::{File, labels};
 use crate::redis::Access;
 use crate::runtime::{ExecRequest, Output, Runtime};
 use crate::topology::NodeId;
@@ -26,9 +22,6 @@ const AT_ONCE: usize = 16;
 
 /// How often an address is asked that does not answer in time.
 const ATTEMPTS: usize = 3;
-
-/// Where the probe finds whose certificates it trusts.
-const AUTHORITY: &str = "/rcup-authority.crt";
 
 /// Asks every address that follows, a few at a time. The first arguments are the client, the authority's certificate,
 /// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at once, and how
@@ -59,36 +52,13 @@ pub(super) async fn dial<R: Runtime>(
     addresses: &[(String, u16)],
     access: &Access,
 ) -> Result<Vec<Dialled>> {
-    let topology = attached.topology();
-    let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
-    let mut request = probe(
-        &topology.surroundings.image.reference,
-        &sleep,
-        Some(topology.name()),
-    );
-    request.network = Some(topology.network());
-    request.files = access
-        .authority()
-        .map(|authority| File {
-            path: AUTHORITY.to_owned(),
-            mode: 0o644,
-            contents: Some(authority.to_owned()),
-        })
-        .into_iter()
-        .collect();
-    let runtime = attached.runtime();
-    let mut guard = Guard::new(runtime.clone());
-    guard.arm(request.labels.get(labels::RUN).map_or("", String::as_str));
-    let making = guard.making();
-    let asked = async {
-        let made = making.answer(Kind::Container, &request.name, runtime.create_probe(&request));
-        let id = made.await?;
-        runtime.start(&id).await?;
-        persistently(addresses, async |some| ask(attached, &id, some, access).await).await
-    };
-    let answers = asked.await;
-    guard.try_undo(&Silent).await;
-    let answers = answers?;
+    let answers = on_network(
+        attached.runtime(),
+        attached.topology(),
+        access.authority(),
+        async |id| persistently(addresses, async |some| ask(attached, &id, some, access).await).await,
+    )
+    .await?;
     Ok(addresses
         .iter()
         .enumerate()

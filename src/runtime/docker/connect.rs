@@ -18,7 +18,7 @@ impl Docker {
                 ErrorKind::EngineUnavailable,
                 format!("this build of rcup cannot speak ssh to {}", place.endpoint),
             )
-            .hint("Build it with `cargo install rcup --features remote`, or use tcp:// with TLS."));
+            .hint("Build it with its feature `remote`, which is there by default, or use tcp:// with TLS."));
         }
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
@@ -44,6 +44,18 @@ impl Docker {
 pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
+    if place.endpoint.starts_with("ssh://") {
+        return Error::new(
+            ErrorKind::EngineUnavailable,
+            format!("the engine at {at} does not answer"),
+        )
+        .because(source)
+        .hint(format!(
+            "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
+             Docker's client on the other machine, for a user who may use the engine.",
+            over_ssh(&place.endpoint)
+        ));
+    }
     if text.contains("Permission denied") || text.contains("permission denied") {
         return Error::new(
             ErrorKind::EnginePermission,
@@ -67,6 +79,16 @@ pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
     })
 }
 
+/// What Docker's client and rcup run over SSH.
+fn over_ssh(endpoint: &str) -> String {
+    let authority = endpoint.trim_start_matches("ssh://").trim_end_matches('/');
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, format!("-p {port} ")),
+        _ => (authority, String::new()),
+    };
+    format!("ssh {port}{host} docker system dial-stdio")
+}
+
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -76,4 +98,19 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_run_over_ssh_can_be_tried_by_hand() {
+        for (endpoint, command) in [
+            ("ssh://me@build.test:2222", "ssh -p 2222 me@build.test docker system dial-stdio"),
+            ("ssh://build/", "ssh build docker system dial-stdio"),
+        ] {
+            assert_eq!(over_ssh(endpoint), command);
+        }
+    }
 }

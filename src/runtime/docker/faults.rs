@@ -1,16 +1,20 @@
 //! Docker's way to trouble a container.
 
+use std::collections::HashMap;
 use std::net::Ipv4Addr;
+use std::time::SystemTime;
 
 use bollard::models::{
-    EndpointIpamConfig, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest,
+    EndpointIpamConfig, EndpointSettings, EventMessage, NetworkConnectRequest, NetworkDisconnectRequest,
 };
 use bollard::query_parameters as query;
+use futures_util::TryStreamExt as _;
 
 use super::client::{Docker, QUICK, SLOW, call};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::Activity;
+use crate::plan::{Activity, labels};
 use crate::runtime::{Faults, Runtime as _};
+use crate::spec::ClusterName;
 
 impl Faults for Docker {
     async fn pause(&self, container: &str) -> Result<()> {
@@ -75,9 +79,42 @@ impl Faults for Docker {
         serde_json::to_value(seen)
             .map_err(|error| Error::new(ErrorKind::Engine, format!("cannot {what}")).because(error))
     }
+
+    async fn history(&self, cluster: &ClusterName, network: &str) -> Result<Vec<serde_json::Value>> {
+        // Events of networks carry no labels.
+        let label = format!("{}={cluster}", labels::CLUSTER);
+        let (mut all, of_network) = tokio::try_join!(
+            self.events("container", "label", &label),
+            self.events("network", "network", network)
+        )?;
+        all.extend(of_network);
+        all.sort_by_key(|event| event.time_nano);
+        let told = all
+            .into_iter()
+            .map(serde_json::to_value)
+            .collect::<Result<_, _>>();
+        told.map_err(|error| Error::new(ErrorKind::Engine, "cannot read the engine's events").because(error))
+    }
 }
 
 impl Docker {
+    /// The events of one type until now that one filter lets through.
+    async fn events(&self, kind: &str, filter: &str, value: &str) -> Result<Vec<EventMessage>> {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        // The first moment there is: without one the engine tells nothing that has been.
+        let options = query::EventsOptionsBuilder::default()
+            .since("1")
+            .until(&now.unwrap_or_default().as_secs().to_string())
+            .filters(&HashMap::from([("type", vec![kind]), (filter, vec![value])]))
+            .build();
+        call(
+            "read the engine's events",
+            QUICK,
+            self.client().events(Some(options)).try_collect(),
+        )
+        .await
+    }
+
     /// Docker calls it a conflict when a container is already what it shall become.
     async fn unless(&self, done: Result<()>, container: &str, already: &[Activity]) -> Result<()> {
         let Err(error) = done else { return Ok(()) };

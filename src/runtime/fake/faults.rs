@@ -6,6 +6,7 @@ use super::Fake;
 use crate::error::Result;
 use crate::plan::Activity;
 use crate::runtime::Faults;
+use crate::spec::ClusterName;
 
 impl Fake {
     async fn becomes(&self, call: &'static str, container: &str, activity: Activity) -> Result<()> {
@@ -62,6 +63,17 @@ impl Faults for Fake {
         self.call("inspect", container, move |state| {
             let seen = &state.container(&name)?.seen;
             Ok(serde_json::json!({ "Name": seen.name, "State": seen.activity.as_str() }))
+        })
+        .await
+    }
+
+    async fn history(&self, cluster: &ClusterName, _network: &str) -> Result<Vec<serde_json::Value>> {
+        let name = cluster.to_string();
+        self.call("history", &name, |state| {
+            let calls = state.calls.iter();
+            Ok(calls
+                .map(|call| serde_json::json!({ "Action": call.name, "Actor": call.on }))
+                .collect())
         })
         .await
     }

@@ -317,13 +317,41 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
             "cluster-info",
             "slots",
             "shards",
+            "links",
             "info",
+            "clients",
             "latency",
+            "latency-doctor",
+            "latency-histogram",
+            "memory-doctor",
             "slowlog",
+            "acl-log",
+            "redis.conf",
+            "users.acl",
+            "nodes.conf",
         ] {
-            assert!(!read(&format!("{node}.{ending}")).is_empty());
+            let text = read(&format!("{node}.{ending}"));
+            assert!(!text.is_empty(), "{node}.{ending}");
+            assert!(
+                !text.contains("NOPERM"),
+                "{node}.{ending}: the operator may not ask: {text}"
+            );
         }
     }
+    let of_first = |ending: &str| read(&format!("{}.{ending}", name.0.container(1)));
+    assert!(of_first("redis.conf").contains("\nmasterauth (masked)\n"));
+    assert!(of_first("users.acl").contains("user rcup-operator on #(masked) "));
+    assert!(of_first("nodes.conf").contains("myself,master"));
+    assert!(of_first("clients").contains("user=rcup-operator"));
+    let events = read("engine-events.ndjson");
+    let paused = events
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .any(|event| {
+            event["Action"] == "pause" && event["Actor"]["Attributes"]["name"] == *name.0.container(6)
+        });
+    assert!(paused, "{events}");
+    assert!(events.contains(r#""Type":"network""#), "{events}");
     assert!(read(&format!("{}.config", name.0.container(1))).contains("\nmasterauth (masked)\n"));
     assert!(read(&format!("{}.nodes", name.0.container(1))).contains("myself,master"));
     assert!(read(&format!("{}.nodes", name.0.container(6))).contains("paused"));
@@ -333,10 +361,36 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
     assert!(!own.is_empty());
     let mut secrets: Vec<&str> = own.values().map(rcup::spec::Secret::expose).collect();
     secrets.push("s3cret-of-the-bundle");
-    for entry in std::fs::read_dir(&inside).unwrap() {
-        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-        for secret in &secrets {
-            assert!(!text.contains(secret));
+    let without_secrets = |inside: &std::path::Path| {
+        for entry in std::fs::read_dir(inside).unwrap() {
+            let path = entry.unwrap().path();
+            let text = std::fs::read_to_string(&path).unwrap();
+            for secret in &secrets {
+                assert!(!text.contains(secret), "{path:?}");
+            }
         }
-    }
+    };
+    without_secrets(&inside);
+
+    // The same cluster as somebody else's, whom its nodes tell all but what is their own.
+    let address = attached.topology().nodes[0].address().to_string();
+    let file = folder.path().join("endpoint.tar.gz");
+    let output = Command::new(env!("CARGO_BIN_EXE_rcup"))
+        .args(["diagnose", "--endpoint", &address, "--password-env", "OF_BUNDLE"])
+        .args(["--bundle", file.to_str().unwrap()])
+        .env("OF_BUNDLE", "s3cret-of-the-bundle")
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    let (file, at) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
+    on_this_machine("tar", &["-xzf", file, "-C", at]);
+    let inside = folder.path().join("rcup-endpoint");
+    let said = std::fs::read_to_string(inside.join(format!("{address}.nodes"))).unwrap();
+    assert!(said.contains("myself,master"), "{said}");
+    assert!(
+        std::fs::read_to_string(inside.join("diagnosis.json"))
+            .unwrap()
+            .contains("findings")
+    );
+    without_secrets(&inside);
 }

@@ -250,13 +250,143 @@ async fn an_engine_that_is_not_to_be_trusted_is_told_from_one_that_is_not_there(
         "{}",
         text(&output)
     );
-    let output = rcup(&[("DOCKER_HOST", "ssh://me@build.test")], &["list"]).await;
-    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
-    if !cfg!(feature = "remote") {
-        assert!(
-            text(&output).contains("cannot speak ssh to ssh://me@build.test"),
-            "{}",
-            text(&output)
+}
+
+/// An SSH server of this test's own, which lets in whoever has its key, and a folder with an `ssh` that knows both.
+struct Sshd {
+    server: tokio::process::Child,
+    home: tempfile::TempDir,
+    port: u16,
+}
+
+impl Sshd {
+    async fn start() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let at = |name: &str| home.path().join(name).to_str().unwrap().to_owned();
+        for key in ["host", "client"] {
+            let made = Command::new("ssh-keygen")
+                .args(["-q", "-t", "ed25519", "-N", "", "-f", &at(key)])
+                .output()
+                .await
+                .expect("ssh-keygen runs; scripts/ensure-sshd.sh gets it");
+            assert!(made.status.success(), "{}", text(&made));
+        }
+        // It is free, and the server says so when somebody takes it in between.
+        let port = std::net::TcpListener::bind((address(), 0))
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let settings = format!(
+            "Port {port}\nListenAddress {}\nHostKey {}\nAuthorizedKeysFile {}\nPidFile none\nUsePAM no\n\
+             StrictModes no\nPasswordAuthentication no\n",
+            address(),
+            at("host"),
+            at("client.pub")
         );
+        std::fs::write(at("sshd_config"), settings).unwrap();
+        let known = format!(
+            "#!/bin/sh\nexec /usr/bin/ssh -o IdentityFile={} -o IdentitiesOnly=yes -o StrictHostKeyChecking=no \
+             -o UserKnownHostsFile=/dev/null \"$@\"\n",
+            at("client")
+        );
+        std::fs::create_dir(at("bin")).unwrap();
+        std::fs::write(at("bin/ssh"), known).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(at("bin/ssh"), mode).unwrap();
+        // As root it wants the directory that its package's service makes.
+        let _ = std::fs::create_dir("/run/sshd");
+        let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sshd/usr");
+        let own = Path::new("/usr/sbin/sshd");
+        let program = if own.exists() {
+            own.to_owned()
+        } else {
+            unpacked.join("sbin/sshd")
+        };
+        let libraries = unpacked.join(format!("lib/{}-linux-gnu", std::env::consts::ARCH));
+        let server = Command::new(program)
+            .args(["-D", "-f", &at("sshd_config"), "-E", &at("log")])
+            .env("LD_LIBRARY_PATH", libraries)
+            .kill_on_drop(true)
+            .spawn()
+            .expect("sshd runs; scripts/ensure-sshd.sh gets it");
+        let sshd = Self { server, home, port };
+        let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(20);
+        while tokio::net::TcpStream::connect((address(), port)).await.is_err() {
+            assert!(tokio::time::Instant::now() < deadline, "{}", sshd.log());
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        sshd
     }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
+    }
+
+    /// Where the engine of this machine is for whoever comes over SSH.
+    async fn endpoint(&self) -> String {
+        let user = Command::new("id").arg("-un").output().await.unwrap();
+        let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
+        format!("ssh://{user}@{}:{}", address(), self.port)
+    }
+
+    fn path(&self) -> String {
+        let own = self.home.path().join("bin");
+        format!("{}:{}", own.display(), std::env::var("PATH").unwrap_or_default())
+    }
+}
+
+#[cfg(feature = "remote")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cluster_on_another_machine_behind_ssh() {
+    let _turn = turn().await;
+    let mut sshd = Sshd::start().await;
+    let (endpoint, path) = (sshd.endpoint().await, sshd.path());
+    let home = sshd.home.path().to_str().unwrap().to_owned();
+    let environment = [
+        ("DOCKER_HOST", endpoint.as_str()),
+        ("PATH", path.as_str()),
+        ("HOME", home.as_str()),
+    ];
+    let name = Name::new("ssh");
+    let (cluster, image, published) = (name.0.as_str(), any_image().await, address().to_string());
+    let up = ["up", cluster, "--image", &image, "--output", "json"];
+    let output = rcup(&environment, &up).await;
+    assert_eq!(output.status.code(), Some(2), "{}\n{}", text(&output), sshd.log());
+    assert!(
+        text(&output).contains("is on another machine"),
+        "{}",
+        text(&output)
+    );
+    name.assert_gone().await;
+    let output = rcup(&environment, &[&up[..], &["--publish", &published]].concat()).await;
+    assert!(output.status.success(), "{}\n{}", text(&output), sshd.log());
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["state"], "ok");
+    assert_eq!(report["engine"]["endpoint"], endpoint.as_str());
+    let output = rcup(&environment, &["exec", cluster, "--", "sh", "-c", "echo hello"]).await;
+    assert!(
+        output.status.success() && text(&output).contains("hello"),
+        "{}",
+        text(&output)
+    );
+    let output = rcup(&environment, &["validate", cluster]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    let output = rcup(&environment, &["down", cluster]).await;
+    assert!(output.status.success(), "{}", text(&output));
+    name.assert_gone().await;
+
+    // A machine that lets nobody in, and one that is gone.
+    std::fs::write(sshd.home.path().join("client.pub"), "").unwrap();
+    let output = rcup(&environment, &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(
+        text(&output).contains("Permission denied") && text(&output).contains("ssh "),
+        "{}",
+        text(&output)
+    );
+    sshd.server.kill().await.unwrap();
+    let output = rcup(&environment, &["list"]).await;
+    assert_eq!(output.status.code(), Some(4), "{}", text(&output));
+    assert!(text(&output).contains("refused"), "{}", text(&output));
 }
