@@ -10,6 +10,10 @@ cd "$(dirname "$0")/.."
 PLACE=target/sshd
 
 has ssh || install_packages openssh-client >&2
+# As root, the server wants the user of its package, as whom it speaks to whoever has not logged in yet.
+if [ "$(id -u)" -eq 0 ] && ! id sshd >/dev/null 2>&1; then
+    useradd --system --no-create-home --home-dir /run/sshd --shell /usr/sbin/nologin --gid nogroup sshd
+fi
 if [ -x /usr/sbin/sshd ] || [ -x "$PLACE/usr/sbin/sshd" ]; then exit 0; fi
 has apt-get || fail "sshd is not here" "Install OpenSSH's server."
 say "unpacking openssh-server into $PLACE"

@@ -425,8 +425,8 @@ async fn of_the_binary(path: &PathBuf) -> Outcome<Vec<Target>> {
             &[0],
         ),
         (
-            "rcup export kubernetes",
-            "export kubernetes --masters 3 --replicas 1",
+            "rcup export swarm",
+            "export swarm --machines a,b --masters 3 --replicas 1",
             50.0,
             &[0],
         ),

@@ -107,7 +107,10 @@ mod tests {
     #[test]
     fn what_is_run_over_ssh_can_be_tried_by_hand() {
         for (endpoint, command) in [
-            ("ssh://me@build.test:2222", "ssh -p 2222 me@build.test docker system dial-stdio"),
+            (
+                "ssh://me@build.test:2222",
+                "ssh -p 2222 me@build.test docker system dial-stdio",
+            ),
             ("ssh://build/", "ssh build docker system dial-stdio"),
         ] {
             assert_eq!(over_ssh(endpoint), command);
