@@ -57,7 +57,10 @@ impl<R: Faults> Attached<R> {
         let history = self.runtime().history(topology.name(), &network).await;
         let events = history.map_or_else(
             |error| words(&error) + "\n",
-            |events| events.iter().map(|event| format!("{event}\n")).collect(),
+            |events| {
+                let lines: Vec<String> = events.iter().map(ToString::to_string).collect();
+                lines.join("\n") + "\n"
+            },
         );
         let mut files = vec![
             ("diagnosis.json".to_owned(), pretty(&diagnosis)),

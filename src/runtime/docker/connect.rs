@@ -5,6 +5,7 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
 use super::client::Docker;
 use super::find::Place;
+use super::ssh::{self, SCHEME};
 use crate::error::{Error, ErrorKind, Result};
 
 /// How long the engine may take to begin an answer, where no call has a deadline of its own.
@@ -13,13 +14,6 @@ const RESPONSE: u64 = 120;
 impl Docker {
     /// Nothing is sent yet.
     pub(super) fn connect(place: Place) -> Result<Self> {
-        if !cfg!(feature = "remote") && place.endpoint.starts_with("ssh://") {
-            return Err(Error::new(
-                ErrorKind::EngineUnavailable,
-                format!("this build of rcup cannot speak ssh to {}", place.endpoint),
-            )
-            .hint("Build it with its feature `remote`, which is there by default, or use tcp:// with TLS."));
-        }
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
             Some(directory) => {
@@ -33,6 +27,7 @@ impl Docker {
             None if plain.iter().any(|scheme| place.endpoint.starts_with(scheme)) => {
                 Client::connect_with_http(&place.endpoint, RESPONSE, API_DEFAULT_VERSION)
             }
+            None if place.endpoint.starts_with(SCHEME) => ssh::connect(&place.endpoint, RESPONSE),
             None => Client::connect_with_host(&place.endpoint),
         };
         let client = client.map_err(|source| unreachable(&place, source))?;
@@ -44,7 +39,7 @@ impl Docker {
 pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
-    if place.endpoint.starts_with("ssh://") {
+    if place.endpoint.starts_with(SCHEME) {
         return Error::new(
             ErrorKind::EngineUnavailable,
             format!("the engine at {at} does not answer"),
@@ -53,7 +48,7 @@ pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
         .hint(format!(
             "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
              Docker's client on the other machine, for a user who may use the engine.",
-            over_ssh(&place.endpoint)
+            ssh::command(&place.endpoint).join(" ")
         ));
     }
     if text.contains("Permission denied") || text.contains("permission denied") {
@@ -79,16 +74,6 @@ pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
     })
 }
 
-/// What Docker's client and rcup run over SSH.
-fn over_ssh(endpoint: &str) -> String {
-    let authority = endpoint.trim_start_matches("ssh://").trim_end_matches('/');
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, format!("-p {port} ")),
-        _ => (authority, String::new()),
-    };
-    format!("ssh {port}{host} docker system dial-stdio")
-}
-
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -98,22 +83,4 @@ fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_run_over_ssh_can_be_tried_by_hand() {
-        for (endpoint, command) in [
-            (
-                "ssh://me@build.test:2222",
-                "ssh -p 2222 me@build.test docker system dial-stdio",
-            ),
-            ("ssh://build/", "ssh build docker system dial-stdio"),
-        ] {
-            assert_eq!(over_ssh(endpoint), command);
-        }
-    }
 }

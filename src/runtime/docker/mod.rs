@@ -7,6 +7,7 @@ mod faults;
 mod files;
 mod find;
 mod probe;
+mod ssh;
 mod translate;
 
 pub use client::Docker;

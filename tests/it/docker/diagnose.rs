@@ -1,5 +1,6 @@
 //! Broken clusters: the diagnosis names the cause with the right words, and `--fix` mends what rcup can mend.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use rcup::check::diagnose::Action;
@@ -271,6 +272,48 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
     assert!(strangers.why.contains("shows itself alone"), "{strangers:#?}");
 }
 
+/// No file in the folder has one of the secrets in it.
+fn assert_without(folder: &Path, secrets: &[&str]) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        for secret in secrets {
+            assert!(!text.contains(secret), "{}", path.display());
+        }
+    }
+}
+
+/// The folder that is in an archive.
+fn unpacked(archive: &Path, folder: &str) -> PathBuf {
+    let at = archive.parent().unwrap();
+    let words = ["-xzf", archive.to_str().unwrap(), "-C", at.to_str().unwrap()];
+    on_this_machine("tar", &words);
+    at.join(folder)
+}
+
+/// The files of each node in a bundle.
+const OF_EACH_NODE: [&str; 19] = [
+    "log",
+    "inspect.json",
+    "redis.conf",
+    "users.acl",
+    "nodes.conf",
+    "config",
+    "nodes",
+    "cluster-info",
+    "slots",
+    "shards",
+    "links",
+    "info",
+    "clients",
+    "latency",
+    "latency-doctor",
+    "latency-histogram",
+    "memory-doctor",
+    "slowlog",
+    "acl-log",
+];
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bundle_tells_of_every_node_and_of_no_password() {
     let _turn = turn().await;
@@ -294,42 +337,13 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "one node is paused: {output:?}");
-    on_this_machine(
-        "tar",
-        &[
-            "-xzf",
-            file.to_str().unwrap(),
-            "-C",
-            folder.path().to_str().unwrap(),
-        ],
-    );
-    let inside = folder.path().join(format!("rcup-{}", name.0));
+    let inside = unpacked(&file, &format!("rcup-{}", name.0));
     let read = |name: &str| {
         std::fs::read_to_string(inside.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
     };
     for index in 1..=6 {
         let node = name.0.container(index);
-        for ending in [
-            "log",
-            "inspect.json",
-            "config",
-            "nodes",
-            "cluster-info",
-            "slots",
-            "shards",
-            "links",
-            "info",
-            "clients",
-            "latency",
-            "latency-doctor",
-            "latency-histogram",
-            "memory-doctor",
-            "slowlog",
-            "acl-log",
-            "redis.conf",
-            "users.acl",
-            "nodes.conf",
-        ] {
+        for ending in OF_EACH_NODE {
             let text = read(&format!("{node}.{ending}"));
             assert!(!text.is_empty(), "{node}.{ending}");
             assert!(
@@ -361,16 +375,7 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
     assert!(!own.is_empty());
     let mut secrets: Vec<&str> = own.values().map(rcup::spec::Secret::expose).collect();
     secrets.push("s3cret-of-the-bundle");
-    let without_secrets = |inside: &std::path::Path| {
-        for entry in std::fs::read_dir(inside).unwrap() {
-            let path = entry.unwrap().path();
-            let text = std::fs::read_to_string(&path).unwrap();
-            for secret in &secrets {
-                assert!(!text.contains(secret), "{path:?}");
-            }
-        }
-    };
-    without_secrets(&inside);
+    assert_without(&inside, &secrets);
 
     // The same cluster as somebody else's, whom its nodes tell all but what is their own.
     let address = attached.topology().nodes[0].address().to_string();
@@ -382,9 +387,7 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(3), "{output:?}");
-    let (file, at) = (file.to_str().unwrap(), folder.path().to_str().unwrap());
-    on_this_machine("tar", &["-xzf", file, "-C", at]);
-    let inside = folder.path().join("rcup-endpoint");
+    let inside = unpacked(&file, "rcup-endpoint");
     let said = std::fs::read_to_string(inside.join(format!("{address}.nodes"))).unwrap();
     assert!(said.contains("myself,master"), "{said}");
     assert!(
@@ -392,5 +395,5 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
             .unwrap()
             .contains("findings")
     );
-    without_secrets(&inside);
+    assert_without(&inside, &secrets);
 }
