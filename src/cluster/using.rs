@@ -88,6 +88,9 @@ impl<R: Faults> Cluster<R> {
     /// replicas, the settings, users, scripts and functions, every fault healed. When this returns, all of
     /// that has been proven on every node.
     ///
+    /// One thing stays that no command takes away: for four node timeouts, a replica of Redis (not of Valkey) remembers
+    /// the votes with which it was elected, so the same shard should not be failed over once more in that time.
+    ///
     /// # Errors
     /// [`ErrorKind::Damaged`] when a container or the network is gone, [`ErrorKind::Unhealthy`] when the
     /// cluster does not get there in half a minute.
