@@ -135,9 +135,10 @@ async fn why(mut errors: ChildStderr) -> io::Error {
     if let Err(error) = errors.read_to_string(&mut said).await {
         return error;
     }
+    // Most lines begin with the program's name already.
     let lines: Vec<&str> = said
         .lines()
-        .map(str::trim)
+        .map(|line| line.trim().trim_start_matches("ssh: "))
         .filter(|line| !line.is_empty())
         .collect();
     let said = if lines.is_empty() {

@@ -89,7 +89,7 @@ async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() 
 const THE_HOSTS: &str = "Memory overcommit must be enabled";
 
 /// What servers say at the level of warnings in the course of a healthy life.
-const USUAL: [&str; 17] = [
+const USUAL: [&str; 18] = [
     // How a process begins, is told to end, and loads what it has.
     "is starting oO0",
     "version=",
@@ -104,6 +104,8 @@ const USUAL: [&str; 17] = [
     "CONFIG REWRITE executed with success",
     "Setting secondary replication ID",
     "Diskless rdb transfer",
+    // A copy that is on its way when roles are handed over is broken off (SIGUSR1), and begun anew.
+    "Background RDB transfer terminated by signal 10",
     "Connection with ",
     // A replica that is started before its master, or outlives it.
     "Configuration change detected",
