@@ -39,19 +39,9 @@ impl Docker {
 pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
-    if place.endpoint.starts_with(SCHEME) {
-        return Error::new(
-            ErrorKind::EngineUnavailable,
-            format!("the engine at {at} does not answer"),
-        )
-        .because(source)
-        .hint(format!(
-            "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
-             Docker's client on the other machine, for a user who may use the engine.",
-            ssh::command(&place.endpoint).join(" ")
-        ));
-    }
-    if text.contains("Permission denied") || text.contains("permission denied") {
+    let over_ssh = place.endpoint.starts_with(SCHEME);
+    // What ssh calls so is not the engine's socket.
+    if !over_ssh && (text.contains("Permission denied") || text.contains("permission denied")) {
         return Error::new(
             ErrorKind::EnginePermission,
             format!("this user may not use the engine at {at}"),
@@ -67,10 +57,17 @@ pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
         format!("the engine at {at} does not answer"),
     )
     .because(source)
-    .hint(if place.certificates.is_some() {
+    .hint(if over_ssh {
+        format!(
+            "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
+             Docker's client on the other machine, for a user who may use the engine.",
+            ssh::command(&place.endpoint).join(" ")
+        )
+    } else if place.certificates.is_some() {
         "See that it listens there and speaks TLS, and that ca.pem, cert.pem and key.pem are of its authority."
+            .to_owned()
     } else {
-        "Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs."
+        "Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs.".to_owned()
     })
 }
 

@@ -62,7 +62,8 @@ pub(super) fn command(endpoint: &str) -> Vec<String> {
         port.into_iter()
             .flat_map(|port| ["-p".to_owned(), port.to_owned()]),
     );
-    words.push(host.replace(['[', ']'], ""));
+    // A host that begins with a dash is a host all the same.
+    words.extend(["--".to_owned(), host.replace(['[', ']'], "")]);
     words.extend(["docker", "system", "dial-stdio"].map(str::to_owned));
     words
 }
@@ -208,12 +209,12 @@ mod tests {
         for (endpoint, command) in [
             (
                 "ssh://me@build.test:2222",
-                "ssh -p 2222 me@build.test docker system dial-stdio",
+                "ssh -p 2222 -- me@build.test docker system dial-stdio",
             ),
-            ("ssh://build/", "ssh build docker system dial-stdio"),
+            ("ssh://build/", "ssh -- build docker system dial-stdio"),
             (
                 "ssh://me@[fd00::1]:22",
-                "ssh -p 22 me@fd00::1 docker system dial-stdio",
+                "ssh -p 22 -- me@fd00::1 docker system dial-stdio",
             ),
         ] {
             assert_eq!(super::command(endpoint).join(" "), command);
