@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, NodeView, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Activity, ContainerSeen, Mend, Observed, damaged, mend};
+use crate::plan::{Activity, ContainerSeen, Mend, Observed, Remembered, damaged, mend, unvote};
 use crate::redis::{Access, NodeConnection};
 use crate::runtime::{Faults, Scope};
 use crate::topology::Topology;
@@ -57,11 +57,18 @@ pub(super) async fn proven<R: Faults>(
     let deadline = begun + LONGEST;
     let mut mended = wake(runtime, topology).await?;
     mended.extend(plug_in(runtime, topology, access).await?);
-    let links = all_reachable(topology, access, deadline).await?;
+    let mut links = all_reachable(topology, access, deadline).await?;
     wipe(&links).await?;
     mended.extend(settings.restore(topology, &links).await?);
     let before = mended.len();
     straighten(topology, &links, deadline, &mut mended).await?;
+    let places = (topology, access);
+    if let Some(new) = unvoted(runtime, places, &links, deadline, &mut mended).await? {
+        links = new;
+        // They have read their files anew, which are what a `CONFIG REWRITE` has left.
+        mended.extend(settings.restore(topology, &links).await?);
+        straighten(topology, &links, deadline, &mut mended).await?;
+    }
     if mended.len() > before {
         // A node that could not copy its master has become one with what it held.
         wipe(&links).await?;
@@ -213,6 +220,7 @@ async fn straighten(
                     told.push(step);
                 }
             }
+            followed(topology, links, &steps, deadline).await?;
             Ok(Seen::NotYet(complaint(&checks)))
         },
     )
@@ -227,7 +235,7 @@ async fn apply(topology: &Topology, links: &Links, step: &Mend, deadline: Instan
             link.command::<String>(&["CLUSTER", "RESET", "SOFT"]).await?;
             introduce(topology, links, *node).await
         }
-        Mend::Promote { node } => promote(topology, links, *node, deadline).await,
+        Mend::Promote { node } => take_over(links, *node, deadline).await,
         Mend::Claim { node, slots } => claim(topology, links, *node, slots, deadline).await,
         Mend::Close { node, slots } => {
             let stable = |slot: &u16| cluster(&["SETSLOT", &slot.to_string(), "STABLE"]);
@@ -240,7 +248,84 @@ async fn apply(topology: &Topology, links: &Links, step: &Mend, deadline: Instan
             announce(topology, links.to(*node), deadline).await
         }
         Mend::Forget { node, ids } => links.to(*node).forget(ids).await,
+        Mend::StepDown { node, heir } => {
+            take_over(links, *heir, deadline).await?;
+            match topology.node(*node) {
+                Some(node) => follows_any(links, node, deadline).await,
+                None => Ok(()),
+            }
+        }
+        Mend::Restart { node } => Err(Error::new(
+            ErrorKind::Redis,
+            format!("node {node} cannot restart itself"),
+        )),
     }
+}
+
+/// How a server counts the votes that it has asked for, and those that it has given, since it was started.
+const ASKED: &str = "cluster_stats_messages_auth-req_sent";
+const GAVE: &str = "cluster_stats_messages_auth-ack_sent";
+
+/// Makes all nodes forget elections. Who was elected takes the old votes for new ones for four node timeouts (Redis 7.0
+/// and 8.0), and who voted refuses another vote about the same master for two (all servers), so the same shard could
+/// not be failed over again in that time. Returns new connections where a node was restarted.
+async fn unvoted<R: Faults>(
+    runtime: &R,
+    (topology, access): (&Topology, &Access),
+    links: &Links,
+    deadline: Instant,
+    mended: &mut Vec<String>,
+) -> Result<Option<Links>> {
+    let mut renewed: Option<Links> = None;
+    loop {
+        let links = renewed.as_ref().unwrap_or(links);
+        let remembered = remembered(topology, links).await?;
+        if remembered == Remembered::default() {
+            return Ok(renewed);
+        }
+        let views: Result<Vec<NodeView>, String> = links.views().await.into_iter().collect();
+        let steps = match views {
+            Ok(views) => unvote(topology, &views, &remembered),
+            Err(why) => return Err(Error::new(ErrorKind::Unhealthy, "a node does not answer").detail(why)),
+        };
+        if steps.is_empty() {
+            return Ok(renewed);
+        }
+        let mut restarts = Vec::new();
+        for step in &steps {
+            match step {
+                Mend::Restart { node } => restarts.extend(topology.node(*node)),
+                step => apply(topology, links, step, deadline).await?,
+            }
+            mended.push(step.to_string());
+        }
+        if restarts.is_empty() {
+            continue;
+        }
+        try_join_all(restarts.iter().map(|node| async {
+            runtime.kill(&node.name).await?;
+            runtime.start(&node.name).await
+        }))
+        .await?;
+        renewed = Some(all_reachable(topology, access, deadline).await?);
+    }
+}
+
+/// The nodes that remember an election.
+async fn remembered(topology: &Topology, links: &Links) -> Result<Remembered> {
+    let infos = try_join_all(topology.nodes.iter().map(|node| async {
+        let info = links.to(node.index).cluster_info().await?;
+        Ok::<_, Error>((node.index, info))
+    }));
+    let infos = infos.await?;
+    let who = |field: &str| {
+        let counting = infos.iter().filter(|(_, info)| number(info, field) > 0);
+        counting.map(|(index, _)| *index).collect()
+    };
+    Ok(Remembered {
+        asked: who(ASKED),
+        gave: who(GAVE),
+    })
 }
 
 fn cluster(words: &[&str]) -> Vec<String> {
@@ -276,20 +361,30 @@ async fn heard(links: &Links, link: &NodeConnection, deadline: Instant) -> Resul
     .await
 }
 
+/// After promotions, side by side: the other nodes of their shards follow, and say so.
+async fn followed(topology: &Topology, links: &Links, steps: &[Mend], deadline: Instant) -> Result<()> {
+    let promoted = steps.iter().filter_map(|step| match step {
+        Mend::Promote { node } => topology.node(*node),
+        _ => None,
+    });
+    let siblings = promoted.flat_map(|node| topology.shard_of(node).replicas.iter());
+    try_join_all(
+        siblings
+            .filter_map(|index| topology.node(*index))
+            .map(|replica| async {
+                follows_any(links, replica, deadline).await?;
+                announce(topology, links.to(replica.index), deadline).await
+            }),
+    )
+    .await
+    .map(drop)
+}
+
 /// No vote is needed and no write can be lost: the cluster is empty.
-async fn promote(topology: &Topology, links: &Links, index: usize, deadline: Instant) -> Result<()> {
+async fn take_over(links: &Links, index: usize, deadline: Instant) -> Result<()> {
     let link = links.to(index);
     heard(links, link, deadline).await?;
-    link.take_over().await?;
-    let Some(node) = topology.node(index) else {
-        return Ok(());
-    };
-    let siblings = topology.shard_of(node).replicas.iter();
-    for replica in siblings.filter_map(|index| topology.node(*index)) {
-        follows_any(links, replica, deadline).await?;
-        announce(topology, links.to(replica.index), deadline).await?;
-    }
-    Ok(())
+    link.take_over().await
 }
 
 /// A node that ends an import takes a new epoch and tells everybody at once, so what lies between two ended

@@ -88,8 +88,8 @@ impl<R: Faults> Cluster<R> {
     /// replicas, the settings, users, scripts and functions, every fault healed. When this returns, all of
     /// that has been proven on every node.
     ///
-    /// One thing stays that no command takes away: for four node timeouts, a replica of Redis (not of Valkey) remembers
-    /// the votes with which it was elected, so the same shard should not be failed over once more in that time.
+    /// Nodes that were elected, or have voted, are restarted: for up to four node timeouts they would let no other
+    /// failover of the same shard succeed. Their clients have to connect again.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] when a container or the network is gone, [`ErrorKind::Unhealthy`] when the

@@ -11,7 +11,7 @@ mod step;
 mod up;
 
 pub use down::remove;
-pub use mend::{Mend, mend};
+pub use mend::{Mend, Remembered, mend, unvote};
 pub use network::{NetworkDetails, on_network};
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 pub use prune::{Cause, Leftover, leftovers};

@@ -154,6 +154,56 @@ async fn upset(cluster: &Cluster) {
     tell(cluster, 2, &["CLUSTER", "SETSLOT", "7000", "MIGRATING", &three]).await;
 }
 
+/// A failover by votes, seen to its end: every node knows the new master.
+async fn fail_over(cluster: &Cluster, replica: usize) {
+    tell(cluster, replica, &["CLUSTER", "FAILOVER"]).await;
+    let id = text(cluster, replica, &["CLUSTER", "MYID"]).await;
+    let begun = std::time::Instant::now();
+    for node in 1..=6 {
+        let master = |nodes: &str| {
+            let mut lines = nodes.lines().filter(|line| line.starts_with(&id));
+            lines.all(|line| line.contains("master") && line.contains('-'))
+        };
+        while !master(&text(cluster, node, &["CLUSTER", "NODES"]).await) {
+            assert!(
+                begun.elapsed() < Duration::from_secs(15),
+                "node {node} does not see node {replica} as master"
+            );
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shard_that_has_failed_over_fails_over_again_after_a_reset() {
+    for image in images().await {
+        let _turn = turn().await;
+        let cluster = start(image).await;
+        let restarted = |reset: &Reset| -> Vec<usize> {
+            let line = |node: &usize| format!("restart node {node}, which remembers an election");
+            (1..=6)
+                .filter(|node| reset.mended.contains(&line(node)))
+                .collect()
+        };
+        fail_over(&cluster, 4).await;
+        let reset = cluster.reset().await.unwrap();
+        // Whom the voters were depends on who was quicker; two of three had to be for it.
+        let who = restarted(&reset);
+        assert!(
+            who.contains(&4) && who.contains(&2) | who.contains(&3),
+            "{reset:?}"
+        );
+        assert!(!who.contains(&5) && !who.contains(&6), "{reset:?}");
+        assert_as_new(&cluster).await;
+        // There and back: both remember.
+        fail_over(&cluster, 4).await;
+        tell(&cluster, 1, &["CLUSTER", "FAILOVER", "TAKEOVER"]).await;
+        let reset = cluster.reset().await.unwrap();
+        assert!(restarted(&reset).contains(&4), "{reset:?}");
+        assert_as_new(&cluster).await;
+        fail_over(&cluster, 4).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_were_stopped_paused_killed_or_cut_off_come_back() {
     let _turn = turn().await;
