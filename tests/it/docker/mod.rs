@@ -49,8 +49,9 @@ mod verify;
 mod wall;
 mod wiring;
 
+use std::io::Write as _;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
 use rcup::cluster::down;
@@ -77,14 +78,47 @@ pub fn matrix() -> bool {
     std::env::var("RCUP_MATRIX").is_ok_and(|wanted| wanted == "all")
 }
 
+/// A test's time with the engine. `RCUP_TEST_TIMES=FILE` gets a line for each: its seconds and whose they were.
+pub struct Turn {
+    since: Instant,
+    _permit: SemaphorePermit<'static>,
+}
+
+impl Turn {
+    async fn of(how_many: u32) -> Self {
+        let permit = TURNS.acquire_many(how_many).await.expect("never closed");
+        Self {
+            since: Instant::now(),
+            _permit: permit,
+        }
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let Some(path) = std::env::var_os("RCUP_TEST_TIMES") else {
+            return;
+        };
+        let thread = std::thread::current();
+        let line = format!(
+            "{:7.1} {}\n",
+            self.since.elapsed().as_secs_f64(),
+            thread.name().unwrap_or("?")
+        );
+        let file = std::fs::File::options().append(true).create(true).open(path);
+        let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
+        written.expect("the times of the tests can be written");
+    }
+}
+
 /// Waits for this test's turn.
-pub async fn turn() -> SemaphorePermit<'static> {
-    TURNS.acquire().await.expect("never closed")
+pub async fn turn() -> Turn {
+    Turn::of(1).await
 }
 
 /// Waits until this test runs alone.
-pub async fn alone() -> SemaphorePermit<'static> {
-    TURNS.acquire_many(AT_ONCE).await.expect("never closed")
+pub async fn alone() -> Turn {
+    Turn::of(AT_ONCE).await
 }
 
 /// The local image with this server, or a failure that says how to make it.

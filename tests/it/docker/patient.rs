@@ -15,8 +15,14 @@ use super::{Name, any_image, connect, docker, up};
 /// How long views may take to show a breach, or its remedy.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long `redis-cli` may take. It waits for ever for a node that is frozen.
-const PEER: Duration = Duration::from_secs(20);
+/// How long `redis-cli` may take to look. It waits for ever for a node that is frozen.
+const PEER: Duration = Duration::from_secs(6);
+
+/// How long it may take to look for several owners of one slot, once it has looked for all else in time.
+const THOROUGH_PEER: Duration = Duration::from_secs(20);
+
+/// What stands for the output of a `redis-cli` that was waited for in vain.
+const NOT_ENDED: &str = "redis-cli has not ended";
 
 /// How a check has to end while something is broken: its id, its status, and words of its evidence.
 pub type Symptom<'a> = (&'a str, Status, &'a str);
@@ -253,7 +259,7 @@ impl Patient {
     }
 
     /// What `redis-cli --cluster check` complains about, asked from inside of a node that runs. Looking for several
-    /// owners of one slot takes it seconds.
+    /// owners of one slot takes it seconds, and is not begun where the rest has not ended.
     async fn complaints(&self, thorough: bool) -> Vec<Complaint> {
         for node in self
             .report
@@ -263,7 +269,13 @@ impl Patient {
             .skip(1)
             .take(self.report.nodes.len())
         {
-            if let Some(printed) = self.peer(node, thorough).await {
+            let Some(quick) = self.peer(node, false).await else {
+                continue;
+            };
+            if !thorough || quick == NOT_ENDED {
+                return complaints(&quick);
+            }
+            if let Some(printed) = self.peer(node, true).await {
                 return complaints(&printed);
             }
         }
@@ -285,8 +297,10 @@ impl Patient {
             ..ExecRequest::default()
         };
         let session = docker().exec(&node.name, &request).await.ok()?;
-        let Ok(pieces) = tokio::time::timeout(PEER, session.output.try_collect::<Vec<Output>>()).await else {
-            return Some("redis-cli has not ended".to_owned());
+        let patience = if thorough { THOROUGH_PEER } else { PEER };
+        let pieces = session.output.try_collect::<Vec<Output>>();
+        let Ok(pieces) = tokio::time::timeout(patience, pieces).await else {
+            return Some(NOT_ENDED.to_owned());
         };
         let pieces = pieces.ok()?.into_iter();
         let bytes: Vec<u8> = pieces
