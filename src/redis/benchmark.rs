@@ -42,6 +42,21 @@ pub fn benchmark(text: &str) -> Option<Benchmark> {
     })
 }
 
+/// What the program said last, apart from its progress: why it has ended without a report. Errors and progress come over
+/// different streams, so that either may stand first, or behind the other in one line.
+pub fn last_words(text: &str) -> Option<&str> {
+    let mut spoken = text.rsplit(['\n', '\r']).map(|line| {
+        let Some((_, progress)) = line.split_once(": rps=") else {
+            return line.trim();
+        };
+        let last = progress
+            .rsplit_once("(overall: ")
+            .and_then(|(_, last)| last.split_once(')'));
+        last.map_or("", |(_, behind)| behind.trim())
+    });
+    spoken.find(|line| !line.is_empty())
+}
+
 /// `93.750% <= 0.055 milliseconds (cumulative count 2852)`
 fn point(line: &str) -> Option<(u64, u64)> {
     let (_, rest) = line.split_once("% <= ")?;
@@ -75,6 +90,27 @@ mod tests {
         let read = benchmark(REPORT).unwrap();
         assert_eq!((read.commands, read.ms), (3000, 40));
         assert_eq!(read.times, [(15, 235), (31, 1988), (103, 711), (9327, 66)]);
+    }
+
+    #[test]
+    fn the_last_words_are_no_progress() {
+        let progress = "SET k v: rps=0.0 (overall: -nan) avg_msec=-nan (overall: -nan)";
+        let error = "Error from server: NOPERM no permissions to run the 'set' command";
+        for text in [
+            format!("{error}\n{progress}"),
+            format!("\r{progress}\r{error}\n"),
+            format!("{progress}{error}\n \n"),
+            format!(" \r{error}\n\r{progress}\r"),
+        ] {
+            assert_eq!(last_words(&text), Some(error), "{text:?}");
+        }
+        assert_eq!(last_words(progress), None);
+        assert_eq!(last_words(" \r\n"), None);
+        assert_eq!(
+            last_words("SET k v: rps=0."),
+            None,
+            "progress that was broken off"
+        );
     }
 
     #[test]

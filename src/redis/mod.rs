@@ -10,6 +10,6 @@ mod parse;
 mod served;
 
 pub use access::{Access, Credentials, url};
-pub use benchmark::{Benchmark, benchmark};
+pub use benchmark::{Benchmark, benchmark, last_words};
 pub use connection::{Address, Message, NodeConnection, trust};
 pub use served::served_certificate;

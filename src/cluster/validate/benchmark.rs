@@ -10,7 +10,7 @@ use super::masters::Master;
 use crate::check::{LoadFrom, NodeLatency, Throughput};
 use crate::cluster::inside::printed;
 use crate::cluster::probe::{AUTHORITY, on_network};
-use crate::redis::{Benchmark, benchmark as read};
+use crate::redis::{Benchmark, benchmark as read, last_words};
 use crate::runtime::{ExecRequest, Runtime};
 use crate::topology::Topology;
 
@@ -158,11 +158,7 @@ fn request(
 
 /// What it means that a run has printed no report.
 fn why(master: &str, command: &str, said: &str) -> Trouble {
-    let last = said
-        .rsplit(['\n', '\r'])
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    let last = last.unwrap_or("it has printed nothing");
+    let last = last_words(said).unwrap_or("it has ended without a report, and said nothing");
     if said.contains("Unrecognized option") || said.contains("Invalid option") {
         return Trouble::Unable(format!("the image's benchmark does not know an option: {last}"));
     }
