@@ -101,10 +101,13 @@ impl Docker {
     /// The events of one type until now that one filter lets through.
     async fn events(&self, kind: &str, filter: &str, value: &str) -> Result<Vec<EventMessage>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = now.unwrap_or_default();
+        // A whole second would leave out what has happened in this one.
+        let now = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
         // The first moment there is: without one the engine tells nothing that has been.
         let options = query::EventsOptionsBuilder::default()
             .since("1")
-            .until(&now.unwrap_or_default().as_secs().to_string())
+            .until(&now)
             .filters(&HashMap::from([("type", vec![kind]), (filter, vec![value])]))
             .build();
         call(
