@@ -9,7 +9,7 @@ use rcup::check::Status::{Fail, Skip, Warn};
 
 use super::patient::Patient;
 use super::surgery::{self, Wall, directory, engine, kill, on_this_machine, start};
-use super::{connect, turn};
+use super::{connect, turn, waiting};
 
 /// A breach that is made once, however often it is asked for.
 async fn once(done: &Cell<bool>, breach: impl AsyncFnOnce()) {
@@ -89,7 +89,7 @@ async fn what_is_wrong_with_slots_is_found() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_views_is_found() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let patient = &Patient::new("views").await;
     // A node that was introduced and is not there stays in handshake for a node timeout, and is then forgotten.
     let own = surgery::ip(patient.node(6));
@@ -367,7 +367,7 @@ async fn a_disk_fills_up(patient: &Patient) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_are_frozen_or_cut_off_are_found() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let patient = &Patient::new("nodes").await;
     let frozen = &patient.node(6).name;
     patient

@@ -9,7 +9,7 @@ use rcup::redis::{Access, Address};
 
 use super::patient::Patient;
 use super::surgery::{self, Wall, directory, engine, obey, on_this_machine};
-use super::{connect, turn};
+use super::{connect, turn, waiting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
@@ -78,7 +78,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let patient = &Patient::new("mend-nodes").await;
     // A replica that has lost its nodes.conf: it has another id, knows nobody, and the old one is looked for.
     patient.tell(6, &["CLUSTER", "RESET", "HARD"]).await;

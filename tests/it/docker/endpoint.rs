@@ -13,7 +13,7 @@ use rcup::spec::{Login, Password, Secret, User};
 use rcup::{Cluster, ClusterSpec};
 use serde_json::Value;
 
-use super::{Name, any_image, connect, docker, turn, up};
+use super::{Name, any_image, connect, docker, turn, up, waiting};
 
 /// What a shell and a URL could trip over.
 const PASSWORD: &str = "o'd $p%a#s:s@/é";
@@ -44,7 +44,7 @@ fn address(text: &str) -> Address {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watch_goes_on_when_the_node_that_was_given_dies() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let name = Name::new("watch");
     let spec = ClusterSpec::builder()
         .name(name.0.clone())

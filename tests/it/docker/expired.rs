@@ -11,7 +11,7 @@ use rcup::redis::{Access, Address};
 
 use super::patient::Patient;
 use super::surgery::{self, directory};
-use super::{Name, any_image, connect_as_client, turn};
+use super::{Name, any_image, connect_as_client, waiting};
 
 /// An authority of the test's own.
 struct Authority {
@@ -88,7 +88,7 @@ async fn certificates_of(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let name = Name::new("certificates");
     let spec = ClusterSpec::builder()
         .name(name.0.clone())

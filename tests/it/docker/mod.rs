@@ -68,6 +68,9 @@ const AT_ONCE: u32 = 2;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
+/// One more may go beside them that leaves the cores alone nearly all the time.
+static WAITING: Semaphore = Semaphore::const_new(1);
+
 /// The engine.
 pub fn docker() -> Docker {
     Docker::find().expect("these tests need a container engine: see `make test`")
@@ -81,15 +84,14 @@ pub fn matrix() -> bool {
 /// A test's time with the engine. `RCUP_TEST_TIMES=FILE` gets a line for each: its seconds and whose they were.
 pub struct Turn {
     since: Instant,
-    _permit: SemaphorePermit<'static>,
+    _permits: Vec<SemaphorePermit<'static>>,
 }
 
 impl Turn {
-    async fn of(how_many: u32) -> Self {
-        let permit = TURNS.acquire_many(how_many).await.expect("never closed");
+    fn of(permits: Vec<SemaphorePermit<'static>>) -> Self {
         Self {
             since: Instant::now(),
-            _permit: permit,
+            _permits: permits,
         }
     }
 }
@@ -113,12 +115,20 @@ impl Drop for Turn {
 
 /// Waits for this test's turn.
 pub async fn turn() -> Turn {
-    Turn::of(1).await
+    Turn::of(vec![TURNS.acquire().await.expect("never closed")])
+}
+
+/// Waits for the turn of a test that waits nearly all of its time: for nodes that call another failed, for connections
+/// that lead nowhere.
+pub async fn waiting() -> Turn {
+    Turn::of(vec![WAITING.acquire().await.expect("never closed")])
 }
 
 /// Waits until this test runs alone.
 pub async fn alone() -> Turn {
-    Turn::of(AT_ONCE).await
+    // Always in this order, so that two who wait for it do not wait for each other.
+    let all = TURNS.acquire_many(AT_ONCE).await.expect("never closed");
+    Turn::of(vec![all, WAITING.acquire().await.expect("never closed")])
 }
 
 /// The local image with this server, or a failure that says how to make it.

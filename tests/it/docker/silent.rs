@@ -9,11 +9,11 @@ use rcup::check::Status::Fail;
 
 use super::patient::Patient;
 use super::surgery::{self, Wall, engine, kill, obey, on_this_machine, process_of, start};
-use super::{Name, any_image, connect, turn};
+use super::{Name, any_image, connect, waiting};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let patient = &Patient::new("silent").await;
     let node = patient.node(5);
     // The connection that there is stays when the port is closed.
@@ -123,7 +123,7 @@ async fn remove(container: &str) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_that_have_died_are_told_and_come_back() {
-    let _turn = turn().await;
+    let _turn = waiting().await;
     let name = Name::new("dying");
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
