@@ -344,7 +344,7 @@ async fn a_disk_fills_up(patient: &Patient) {
         .suffers(
             async || {
                 patient.tell(3, &["CONFIG", "SET", "save", "3600 1"]).await;
-                patient.tell(3, &["BGSAVE", "SCHEDULE"]).await;
+                patient.save(3).await;
             },
             &[
                 ("persistence", Fail, "the last snapshot failed"),

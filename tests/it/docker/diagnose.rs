@@ -194,7 +194,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
     patient.tell(1, &["CONFIG", "SET", "save", "3600 1"]).await;
     let misconf = async {
         loop {
-            patient.tell(1, &["BGSAVE", "SCHEDULE"]).await;
+            patient.save(1).await;
             let diagnosis = patient.attached().await.diagnose().await;
             if let Some(finding) = diagnosis.of("misconf").next() {
                 return finding.clone();
@@ -214,7 +214,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
     assert_eq!(refused.unwrap_err().code(), Some("MISCONF"));
     on_this_machine("rmdir", &[&obstacle]);
     patient.tell(1, &["CONFIG", "SET", "save", ""]).await;
-    patient.tell(1, &["BGSAVE", "SCHEDULE"]).await;
+    patient.save(1).await;
     patient.recovers("misconf").await;
 }
 

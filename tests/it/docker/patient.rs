@@ -90,6 +90,21 @@ impl Patient {
         answer.unwrap_or_else(|error| panic!("{command:?} on node {index}: {error}"));
     }
 
+    /// Has a node save a snapshot, where it is not at it already.
+    pub async fn save(&self, index: usize) {
+        let mut connection = connect(&self.node(index).advertised).await;
+        let answer: redis::RedisResult<redis::Value> = redis::cmd("BGSAVE")
+            .arg("SCHEDULE")
+            .query_async(&mut connection)
+            .await;
+        if let Err(error) = answer {
+            assert!(
+                error.to_string().contains("already in progress"),
+                "node {index}: {error}"
+            );
+        }
+    }
+
     /// What the first node is set to.
     pub async fn setting(&self, name: &str) -> String {
         let mut connection = connect(&self.node(1).advertised).await;
