@@ -14,7 +14,7 @@ use super::settings::Settings;
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, NodeView, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Activity, ContainerSeen, Mend, Observed, Remembered, damaged, mend, unvote};
+use crate::plan::{Activity, ContainerSeen, Mend, Observed, Remembered, Unvote, damaged, mend, unvote};
 use crate::redis::{Access, NodeConnection};
 use crate::runtime::{Faults, Scope};
 use crate::topology::Topology;
@@ -62,8 +62,7 @@ pub(super) async fn proven<R: Faults>(
     mended.extend(settings.restore(topology, &links).await?);
     let before = mended.len();
     straighten(topology, &links, deadline, &mut mended).await?;
-    let places = (topology, access);
-    if let Some(new) = unvoted(runtime, places, &links, deadline, &mut mended).await? {
+    if let Some(new) = unvoted(runtime, topology, access, &links, deadline, &mut mended).await? {
         links = new;
         // They have read their files anew, which are what a `CONFIG REWRITE` has left.
         mended.extend(settings.restore(topology, &links).await?);
@@ -248,17 +247,6 @@ async fn apply(topology: &Topology, links: &Links, step: &Mend, deadline: Instan
             announce(topology, links.to(*node), deadline).await
         }
         Mend::Forget { node, ids } => links.to(*node).forget(ids).await,
-        Mend::StepDown { node, heir } => {
-            take_over(links, *heir, deadline).await?;
-            match topology.node(*node) {
-                Some(node) => follows_any(links, node, deadline).await,
-                None => Ok(()),
-            }
-        }
-        Mend::Restart { node } => Err(Error::new(
-            ErrorKind::Redis,
-            format!("node {node} cannot restart itself"),
-        )),
     }
 }
 
@@ -271,7 +259,8 @@ const GAVE: &str = "cluster_stats_messages_auth-ack_sent";
 /// not be failed over again in that time. Returns new connections where a node was restarted.
 async fn unvoted<R: Faults>(
     runtime: &R,
-    (topology, access): (&Topology, &Access),
+    topology: &Topology,
+    access: &Access,
     links: &Links,
     deadline: Instant,
     mended: &mut Vec<String>,
@@ -294,8 +283,13 @@ async fn unvoted<R: Faults>(
         let mut restarts = Vec::new();
         for step in &steps {
             match step {
-                Mend::Restart { node } => restarts.extend(topology.node(*node)),
-                step => apply(topology, links, step, deadline).await?,
+                Unvote::StepDown { node, heir } => {
+                    take_over(links, *heir, deadline).await?;
+                    if let Some(node) = topology.node(*node) {
+                        follows_any(links, node, deadline).await?;
+                    }
+                }
+                Unvote::Restart { node } => restarts.extend(topology.node(*node)),
             }
             mended.push(step.to_string());
         }

@@ -8,10 +8,11 @@ mod observed;
 mod prune;
 mod request;
 mod step;
+mod unvote;
 mod up;
 
 pub use down::remove;
-pub use mend::{Mend, Remembered, mend, unvote};
+pub use mend::{Mend, mend};
 pub use network::{NetworkDetails, on_network};
 pub use observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 pub use prune::{Cause, Leftover, leftovers};
@@ -20,4 +21,5 @@ pub use request::{
     delivery, network, volumes,
 };
 pub use step::{Plan, Planned, Step};
+pub use unvote::{Remembered, Unvote, unvote};
 pub use up::{Decision, adopt, create, damaged, decide, restore};

@@ -329,7 +329,7 @@ pub struct Restart {
 #[command(
     after_help = "Between two tests, in much less time than a new cluster takes: the keys, scripts and functions are gone, \
                   roles, slots, replicas, settings and users are as they were, stopped nodes run, and all of it is proven on \
-                  every node.\n\nExamples:\n  rcup reset\n  rcup reset orders --output json | jq -r '.mended[]'"
+                  every node. Nodes that remember an election are restarted, which takes about as long as a start.\n\nExamples:\n  rcup reset\n  rcup reset orders --output json | jq -r '.mended[]'"
 )]
 pub struct Reset {
     /// Name of the cluster
