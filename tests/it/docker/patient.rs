@@ -90,16 +90,18 @@ impl Patient {
         answer.unwrap_or_else(|error| panic!("{command:?} on node {index}: {error}"));
     }
 
-    /// Has a node save a snapshot, where it is not at it already.
+    /// Has a node begin a snapshot; one that is under way already does not count, and is seen to its end.
     pub async fn save(&self, index: usize) {
         let mut connection = connect(&self.node(index).advertised).await;
-        let answer: redis::RedisResult<redis::Value> = redis::cmd("BGSAVE")
-            .arg("SCHEDULE")
-            .query_async(&mut connection)
-            .await;
-        if let Err(error) = answer {
+        let begun = Instant::now();
+        loop {
+            let answer: redis::RedisResult<redis::Value> = redis::cmd("BGSAVE")
+                .arg("SCHEDULE")
+                .query_async(&mut connection)
+                .await;
+            let Err(error) = answer else { return };
             assert!(
-                error.to_string().contains("already in progress"),
+                error.to_string().contains("already in progress") && begun.elapsed() < PATIENCE,
                 "node {index}: {error}"
             );
         }
