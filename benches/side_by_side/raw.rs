@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use bollard::models::{
@@ -69,8 +70,12 @@ pub struct Floor {
     pub total: Duration,
 }
 
-/// The topology of a cluster like `like`, under another name and at a free place.
+/// The topology of a cluster like `like`, at a free place and under a name that begins with `name`: an engine may
+/// still hold the network of the one before.
 pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize) -> Outcome<Topology> {
+    static NUMBER: AtomicUsize = AtomicUsize::new(1);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let name = format!("{name}-{}-{number}", std::process::id());
     let image = like.surroundings.image.reference.clone();
     let spec = rcup::ClusterSpec::builder()
         .name(name.parse()?)

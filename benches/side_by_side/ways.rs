@@ -25,7 +25,7 @@ pub async fn compare(engine: &Engine, like: &Topology, sizes: &[usize], rounds: 
                 let way = ways[(turn + round) % ways.len()];
                 let topology = raw::beside(like, "bench-ways", nodes / 2, 1).await?;
                 let floor = raw::up(engine, &topology, way).await?;
-                let objects = engine.objects("bench-ways").await?;
+                let objects = engine.objects(topology.name().as_str()).await?;
                 let begun = std::time::Instant::now();
                 engine.remove(&objects, way.at_once).await?;
                 samples.time(&format!("{way:?} total"), floor.total);

@@ -1,8 +1,10 @@
 //! The engine, looked at without rcup.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
 
 use bollard::Docker as Client;
+use bollard::models::Network;
 use bollard::query_parameters as query;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -22,6 +24,8 @@ pub struct Engine {
     pub client: Client,
     /// The engine's version.
     pub version: String,
+    /// Networks that it does not let go, by id.
+    held: Arc<Mutex<BTreeSet<String>>>,
 }
 
 /// Objects of a cluster, by the engine's ids.
@@ -49,6 +53,7 @@ impl Engine {
         Ok(Self {
             client: Client::connect_with_host(&found.endpoint)?,
             version: found.version,
+            held: Arc::default(),
         })
     }
 
@@ -73,7 +78,7 @@ impl Engine {
         )?;
         Ok(Objects {
             containers: containers.into_iter().filter_map(|each| each.id).collect(),
-            networks: networks.into_iter().filter_map(|each| each.id).collect(),
+            networks: self.free(networks).filter_map(|each| each.id).collect(),
             volumes: volumes
                 .volumes
                 .unwrap_or_default()
@@ -114,7 +119,7 @@ impl Engine {
         let mut names: Vec<String> = containers
             .into_iter()
             .filter_map(|each| each.labels)
-            .chain(networks.into_iter().filter_map(|each| each.labels))
+            .chain(self.free(networks).filter_map(|each| each.labels))
             .filter_map(|mut labels| labels.remove(CLUSTER))
             .filter(|name| name.starts_with(prefix))
             .collect();
@@ -136,16 +141,44 @@ impl Engine {
             .buffer_unordered(at_once)
             .try_collect::<()>()
             .await?;
-        let networks = objects
-            .networks
-            .iter()
-            .map(|id| async { missing_is_fine(self.client.remove_network(id).await) });
+        let networks = objects.networks.iter().map(|id| self.remove_network(id));
         let volumes = objects.volumes.iter().map(|name| async {
             let options = None::<query::RemoveVolumeOptions>;
             missing_is_fine(self.client.remove_volume(name, options).await)
         });
         tokio::try_join!(try_join_all(networks), try_join_all(volumes))?;
         Ok(())
+    }
+
+    /// Those that the engine lets go.
+    fn free(&self, networks: Vec<Network>) -> impl Iterator<Item = Network> {
+        let held = self.held.lock().map(|held| held.clone()).unwrap_or_default();
+        let is_held = move |one: &Network| one.id.as_ref().is_some_and(|id| held.contains(id));
+        networks.into_iter().filter(move |one| !is_held(one))
+    }
+
+    /// Removes a network. One that the engine holds although no container is on it any more is told and left:
+    /// Docker 20.10 was seen to lose count, until it is restarted.
+    async fn remove_network(&self, id: &str) -> Outcome<()> {
+        match self.client.remove_network(id).await {
+            Err(bollard::errors::Error::DockerResponseServerError {
+                status_code: 403,
+                message,
+            }) => {
+                let options = None::<query::InspectNetworkOptions>;
+                let on_it = self.client.inspect_network(id, options).await?.containers;
+                if on_it.is_some_and(|containers| !containers.is_empty()) {
+                    return Err(message.into());
+                }
+                eprintln!("left behind, because the engine has lost count: {message}");
+                self.held
+                    .lock()
+                    .map_err(|error| error.to_string())?
+                    .insert(id.to_owned());
+                Ok(())
+            }
+            other => missing_is_fine(other),
+        }
     }
 }
 

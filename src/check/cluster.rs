@@ -178,6 +178,7 @@ pub(crate) mod tests {
                     hostname: None,
                     flags: vec![if master { "master" } else { "slave" }.to_owned()],
                     master: (!master).then(|| topology.master_of(shard).id.clone()),
+                    ping: 0,
                     pong: 0,
                     epoch: shard.number as u64,
                     connected: true,

@@ -22,6 +22,9 @@ pub struct NodeLine {
     pub flags: Vec<String>,
     /// Its master, when it is a replica.
     pub master: Option<NodeId>,
+    /// When the ping that it has not answered yet was sent to it, in milliseconds of the asked node's clock; 0 if it has
+    /// answered all.
+    pub ping: u64,
     /// When it last answered a ping of the asked node, in milliseconds of that node's clock; 0 if never.
     pub pong: u64,
     /// Its configuration epoch, as the asked node knows it.

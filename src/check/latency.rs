@@ -175,12 +175,31 @@ impl std::str::FromStr for Percentile {
     }
 }
 
-/// Judges against the thresholds that were given. Without any, only what is slow beyond doubt is told, as a
-/// warning.
-pub fn latency(nodes: &[NodeLatency], thresholds: &[Threshold]) -> Check {
+/// What was measured of all nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Latencies {
+    /// The nodes that answered.
+    pub nodes: Vec<NodeLatency>,
+    /// The nodes of which nothing or not all could be measured: `node: why`.
+    pub missing: Vec<String>,
+}
+
+/// Judges against the thresholds that were given: a node that stopped answering is within none of them. Without
+/// any, only what is slow beyond doubt, or could not be measured, is told, as a warning.
+pub fn latency(measured: &Latencies, thresholds: &[Threshold]) -> Check {
     const ID: &str = "latency";
+    const BAD: &str = "nodes answer too slowly, or not at all";
+    let Latencies { nodes, missing } = measured;
+    let hint = if missing.is_empty() {
+        "Look for slow commands (SLOWLOG GET), forks (LATENCY LATEST) and a busy machine."
+    } else {
+        "See why a node does not answer with the other checks and `rcup diagnose`."
+    };
     let Some(slowest) = nodes.iter().max_by_key(|node| node.p99) else {
-        return Check::skipped(ID, "no node answers");
+        if thresholds.is_empty() || missing.is_empty() {
+            return Check::skipped(ID, "no node answers");
+        }
+        return Check::of(ID, "", BAD, missing.clone(), hint);
     };
     let good = format!(
         "PING: p50 {}, p99 {}, max {} at the slowest of {} nodes",
@@ -189,22 +208,18 @@ pub fn latency(nodes: &[NodeLatency], thresholds: &[Threshold]) -> Check {
         micros(nodes.iter().map(|node| node.max).max().unwrap_or_default()),
         nodes.len()
     );
-    let hint = "Look for slow commands (SLOWLOG GET), forks (LATENCY LATEST) and a busy machine.";
+    let mut wrong = missing.clone();
     if thresholds.is_empty() {
-        let slow = nodes
-            .iter()
-            .filter(|node| node.p99 > SLOW)
-            .map(|node| format!("{}: p99 is {}", node.node, micros(node.p99)))
-            .collect();
-        return Check::good(ID, good).or_warn(slow, hint);
+        let slow = nodes.iter().filter(|node| node.p99 > SLOW);
+        wrong.extend(slow.map(|node| format!("{}: p99 is {}", node.node, micros(node.p99))));
+        return Check::good(ID, good).or_warn(wrong, hint);
     }
-    let mut over = Vec::new();
     for node in nodes {
         for threshold in thresholds {
             let is = threshold.percentile.of(node);
             let most = u64::try_from(threshold.most.as_micros()).unwrap_or(u64::MAX);
             if is > most {
-                over.push(format!(
+                wrong.push(format!(
                     "{}: {} is {}, more than {}",
                     node.node,
                     threshold.percentile.as_str(),
@@ -214,7 +229,7 @@ pub fn latency(nodes: &[NodeLatency], thresholds: &[Threshold]) -> Check {
             }
         }
     }
-    Check::of(ID, good, "nodes answer too slowly", over, hint)
+    Check::of(ID, good, BAD, wrong, hint)
 }
 
 /// Microseconds for a person: `87 µs`, `1.2 ms`, `2.5 s`.
@@ -266,14 +281,45 @@ mod tests {
     fn thresholds_fail_and_without_any_only_the_extreme_is_told() {
         let quick = NodeLatency::of("a", &[100; 50]);
         let slow = NodeLatency::of("b", &[200_000; 50]);
-        assert_eq!(latency(std::slice::from_ref(&quick), &[]).status, Status::Pass);
-        assert_eq!(latency(&[quick.clone(), slow], &[]).status, Status::Warn);
+        let of = |nodes: &[&NodeLatency]| Latencies {
+            nodes: nodes.iter().copied().cloned().collect(),
+            missing: Vec::new(),
+        };
+        assert_eq!(latency(&of(&[&quick]), &[]).status, Status::Pass);
+        assert_eq!(latency(&of(&[&quick, &slow]), &[]).status, Status::Warn);
         let threshold = Threshold {
             percentile: "p99".parse().unwrap(),
             most: Duration::from_micros(50),
         };
-        let check = latency(&[quick], &[threshold]);
+        let check = latency(&of(&[&quick]), &[threshold]);
         assert_eq!(check.status, Status::Fail);
         assert_eq!(check.summary, "a: p99 is 100 µs, more than 50 µs");
+    }
+
+    #[test]
+    fn a_node_that_is_not_measured_is_told_and_within_no_threshold() {
+        let measured = Latencies {
+            nodes: vec![NodeLatency::of("a", &[100; 50])],
+            missing: vec!["b: not measured: timed out".to_owned()],
+        };
+        let threshold = Threshold {
+            percentile: "p99".parse().unwrap(),
+            most: Duration::from_secs(1),
+        };
+        for (thresholds, status) in [(&[][..], Status::Warn), (&[threshold], Status::Fail)] {
+            let check = latency(&measured, thresholds);
+            assert_eq!(
+                (check.status, check.summary.as_str()),
+                (status, "b: not measured: timed out")
+            );
+        }
+        let none = Latencies {
+            nodes: Vec::new(),
+            ..measured
+        };
+        assert_eq!(latency(&none, &[]).status, Status::Skip);
+        assert_eq!(latency(&none, &[threshold]).status, Status::Fail);
+        let nobody = latency(&Latencies::default(), &[threshold]);
+        assert_eq!(nobody.status, Status::Skip);
     }
 }

@@ -31,7 +31,7 @@ pub use facts::{
 pub use failover::{Failover, Noticed, WAYS, Way, judge as judge_failovers, seconds};
 pub use finding::{Check, Status, all_passed};
 pub use host::neighbours;
-pub use latency::{ENOUGH_FOR_P999, NodeLatency, Percentile, Threshold, latency, micros};
+pub use latency::{ENOUGH_FOR_P999, Latencies, NodeLatency, Percentile, Threshold, latency, micros};
 pub use planned::Planned;
 pub use replication::in_step;
 pub use roles::{apart, balance};

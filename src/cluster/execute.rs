@@ -1,8 +1,6 @@
 //! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
 
-use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
@@ -131,7 +129,7 @@ impl<R: Runtime> Executor<'_, R> {
         waits.and(effects)
     }
 
-    /// Runs the steps of one stage side by side; a container is started once it is made. After the first
+    /// Runs the steps of one stage side by side, each once those that it needs are done. After the first
     /// failure no further step is begun, but those under way are seen to their end: an engine that is left in
     /// the middle of making a container makes it all the same, after whoever would have removed it has
     /// looked. An engine that does not answer is not waited for any longer than [`GRACE`].
@@ -143,37 +141,34 @@ impl<R: Runtime> Executor<'_, R> {
         stopping: &CancellationToken,
     ) -> Result<()> {
         let (others, starts) = (&Semaphore::new(SIDE_BY_SIDE), &Semaphore::new(STARTS));
-        let to_make = steps.iter().filter(|step| creates(step)).count();
-        let (made, all_made) = (&AtomicUsize::new(0), &CancellationToken::new());
-        let mut running: FuturesUnordered<_> = chains(steps)
-            .into_iter()
-            .map(|chain| async move {
-                for step in chain {
-                    if to_make > 0 && matches!(step, Step::RemoveContainer { .. }) {
-                        tokio::select! {
-                            () = all_made.cancelled() => {}
-                            () = stopping.cancelled() => return Ok(()),
-                        }
+        let done: &[CancellationToken] = &steps.iter().map(|_| CancellationToken::new()).collect::<Vec<_>>();
+        let mut running: FuturesUnordered<_> = steps
+            .iter()
+            .zip(done)
+            .map(|(step, own)| async move {
+                let needed = steps.iter().zip(done).filter(|(other, _)| step.needs(other));
+                for (_, needed) in needed {
+                    tokio::select! {
+                        () = needed.cancelled() => {}
+                        () = stopping.cancelled() => return Ok(()),
                     }
-                    let turns = if matches!(step, Step::StartNode { .. }) {
-                        starts
-                    } else {
-                        others
-                    };
-                    let turn = turns.acquire().await;
-                    if stopping.is_cancelled() {
-                        return Ok(());
-                    }
-                    self.effect(step).boxed().await?;
-                    drop(turn);
-                    if let Step::StartNode { name } = step {
-                        started.tell(name);
-                    }
-                    if creates(step) && made.fetch_add(1, Ordering::Relaxed) + 1 == to_make {
-                        all_made.cancel();
-                    }
-                    phases.done(step);
                 }
+                let turns = if matches!(step, Step::StartNode { .. }) {
+                    starts
+                } else {
+                    others
+                };
+                let turn = turns.acquire().await;
+                if stopping.is_cancelled() {
+                    return Ok(());
+                }
+                self.effect(step).boxed().await?;
+                drop(turn);
+                if let Step::StartNode { name } = step {
+                    started.tell(name);
+                }
+                own.cancel();
+                phases.done(step);
                 Ok(())
             })
             .collect();
@@ -331,27 +326,4 @@ pub(super) fn overdue() -> Error {
         "the deadline passed before the cluster was ready",
     )
     .hint("Give it more time with --timeout.")
-}
-
-fn creates(step: &Step) -> bool {
-    matches!(step, Step::CreateNode(_))
-}
-
-/// The steps that wait for each other: a container is started once it is made. Chains run side by side.
-fn chains<'a>(steps: &[&'a Step]) -> Vec<Vec<&'a Step>> {
-    let mut chains: Vec<Vec<&Step>> = Vec::new();
-    let mut making = HashMap::new();
-    for step in steps {
-        match step {
-            Step::CreateNode(request) => {
-                making.insert(request.name.as_str(), chains.len());
-                chains.push(vec![step]);
-            }
-            Step::StartNode { name } if let Some(chain) = making.get(name.as_str()) => {
-                chains[*chain].push(step);
-            }
-            _ => chains.push(vec![step]),
-        }
-    }
-    chains
 }

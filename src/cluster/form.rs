@@ -7,11 +7,12 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use super::link::{Links, Started, gather};
+use super::tell::{announce, is_of_a_teller, tell_while_forming};
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::{Access, NodeConnection};
-use crate::render::{NODE_TIMEOUT, Temporary, ghost, has_ghosts, temporary};
+use crate::render::{NODE_TIMEOUT, Temporary, ghosts, temporary};
 use crate::runtime::Runtime;
 use crate::topology::{Formation, Node, NodeId, Topology};
 
@@ -37,41 +38,31 @@ pub(super) async fn form<R: Runtime>(
     Ok(links)
 }
 
-/// The node timeout, in milliseconds, of a replica that has news, until it has told them. A node pings
-/// every other from whom it has not heard for half its node timeout, so with this one it reaches all of
-/// them on its next tick or the one after, over the links that stand. (`CLUSTER MEET` tells them too, but
-/// the receiver then drops the old link, and everybody waits for another tick until it is back.) A failure
-/// that such an impatient replica suspects counts for nothing, because only masters are asked about
-/// failures, and the suspicion ends with the answer.
-const IMPATIENT: &str = "101";
-
-/// The nodes boot from `nodes.conf` with swapped roles: wait until they are connected, promote the masters
+/// The nodes boot from `nodes.conf`, most with swapped roles: wait until they are connected, promote the masters of those
 /// one after the other, let the replicas tell everybody, and set the lasting configuration.
 async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
-    let ghosts: Vec<NodeId> = if has_ghosts(topology) {
-        topology.shards.iter().map(ghost).collect()
-    } else {
-        Vec::new()
-    };
+    let ghosts = ghosts(topology);
     connected(topology, links, &ghosts, deadline).await?;
     promote(topology, links, deadline).await?;
-    let masters = try_join_all(topology.masters().map(|node| async {
+    let masters = try_join_all(
+        topology
+            .masters()
+            .map(|node| forget(links.to(node.index), &ghosts, deadline)),
+    );
+    let replicas = topology.replicas().filter(|node| is_swapped(topology, node));
+    let replicas = try_join_all(replicas.map(|node| async {
         let link = links.to(node.index);
-        forget(link, &ghosts, deadline).await?;
-        settle(link, &temporary(topology, node)).await
-    }));
-    let replicas = try_join_all(topology.replicas().map(|node| async {
-        let link = links.to(node.index);
-        let settings = temporary(topology, node);
         follows(topology, link, node, deadline).await?;
         // While the clock is still quick, and the timeout still says that this is not finished.
-        tell(topology, link, &settings[0].forming, deadline).await?;
-        settle(link, &settings).await
+        tell_while_forming(topology, link, &temporary(topology, node)[0].forming, deadline).await
     }));
-    tokio::try_join!(masters, replicas).map(drop)
+    tokio::try_join!(masters, replicas)?;
+    // Only now, because a node that takes its own time to answer has failed by the settled timeout.
+    settle_all(topology, links).await
 }
 
-/// Waits until every node has a bus link to every other, and the future masters call the state ok.
+/// Waits until every node has had an answer from every other, and the future masters call the state ok. (A link that is
+/// being made counts as `connected` in `CLUSTER NODES`.)
 ///
 /// A master could be promoted as soon as it boots, and the links would carry the news. That is a tick
 /// quicker, and not safe: messages from before the promotion then cross those from after it while the links
@@ -91,11 +82,15 @@ async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadli
                     nodes.len()
                 )));
             }
-            let cut = nodes
-                .iter()
-                .find(|line| !line.connected && !ghosts.contains(&line.id));
+            let cut = nodes.iter().find(|line| {
+                let stands = line.connected && (line.pong > 0 || line.has("myself"));
+                !stands && !ghosts.contains(&line.id)
+            });
             if let Some(line) = cut {
-                return Ok(Seen::NotYet(format!("no bus link to {}:{}", line.ip, line.port)));
+                return Ok(Seen::NotYet(format!(
+                    "{}:{} has not answered it",
+                    line.ip, line.port
+                )));
             }
             if node.index > masters {
                 return Ok(Seen::Done(()));
@@ -131,41 +126,15 @@ async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result
     .await
 }
 
-/// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
-/// within half the node timeout.
-pub(super) async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
-    let settled = topology.spec.node_timeout().as_millis().to_string();
-    tell(topology, link, &settled, deadline).await
+fn is_swapped(topology: &Topology, node: &Node) -> bool {
+    topology.is_swapped(topology.shard_of(node))
 }
 
-/// The same, after which the node has the timeout `lasting`, in milliseconds.
-async fn tell(topology: &Topology, link: &NodeConnection, lasting: &str, deadline: Instant) -> Result<()> {
-    link.set(NODE_TIMEOUT, IMPATIENT).await?;
-    let begun = link.clock().await?;
-    let what = format!("{} has told all others its role", link.address());
-    let told = until(&what, deadline, pace(topology.nodes.len()), || async {
-        let nodes = link.cluster_nodes().await?;
-        // An answer that is younger than the change is an answer to a ping that told it.
-        let untold = nodes
-            .iter()
-            .filter(|line| !line.has("myself") && line.pong <= begun)
-            .count();
-        Ok(if untold == 0 {
-            Seen::Done(())
-        } else {
-            Seen::NotYet(format!("{untold} have not answered"))
-        })
-    })
-    .await;
-    link.set(NODE_TIMEOUT, lasting).await?;
-    told
-}
-
-/// Promotes the masters in their order. Two promotions at once would choose the same epoch, and the
+/// Promotes the masters that booted as replicas, in their order. Two promotions at once would choose the same epoch, and the
 /// collision is repaired only seconds later; so each waits until its node has heard of the one before.
 async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let mut reached = 0;
-    for master in topology.masters() {
+    for master in topology.masters().filter(|node| is_swapped(topology, node)) {
         let link = links.to(master.index);
         let what = format!("{} has heard of the promotion before its own", master.name);
         until(&what, deadline, STEP, || async {
@@ -263,11 +232,7 @@ async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Resu
     )
     .await?;
     agreed(topology, links, deadline).await?;
-    let settled = topology.nodes.iter().map(|node| async move {
-        let settings = temporary(topology, node);
-        settle(links.to(node.index), &settings).await
-    });
-    try_join_all(settled).await.map(drop)
+    settle_all(topology, links).await
 }
 
 /// Makes a replica of a node as soon as it knows its master.
@@ -283,6 +248,15 @@ async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Insta
         })
     })
     .await
+}
+
+/// Gives the temporary settings of all nodes their lasting values.
+async fn settle_all(topology: &Topology, links: &Links) -> Result<()> {
+    let settled = topology.nodes.iter().map(|node| async move {
+        let settings = temporary(topology, node);
+        settle(links.to(node.index), &settings).await
+    });
+    try_join_all(settled).await.map(drop)
 }
 
 /// Gives the temporary settings their lasting values, in the running server and in its file.
@@ -317,7 +291,7 @@ async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
 pub(super) async fn is_forming(topology: &Topology, node: &Node, link: &NodeConnection) -> Result<bool> {
     let is = link.configured(NODE_TIMEOUT).await?;
     let mut settings = temporary(topology, node).into_iter();
-    Ok(is == IMPATIENT || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
+    Ok(is_of_a_teller(&is) || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
 }
 
 /// The first failed check in one line.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
+use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -251,12 +251,18 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
         tail: Some(LOG_LINES),
         ..LogRequest::default()
     };
-    let log: Vec<String> = runtime
-        .logs(&node.name, request)
-        .map_ok(|line| line.text)
-        .try_collect()
-        .await
-        .unwrap_or_default();
+    let mut log = Vec::new();
+    let mut lines = std::pin::pin!(runtime.logs(&node.name, request));
+    while let Some(line) = lines.next().await {
+        match line {
+            Ok(line) => log.push(line.text),
+            // What was read before is worth no less.
+            Err(error) => {
+                log.push(format!("(no more of its log can be read: {})", error.reason()));
+                break;
+            }
+        }
+    }
     let rejected = log.iter().any(|line| line.contains("CONFIG FILE ERROR"));
     Err(Error::new(ErrorKind::NodeFailed, format!("{} {what}", node.name))
         .details(log)

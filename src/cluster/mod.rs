@@ -36,6 +36,7 @@ mod reset;
 mod secrets;
 mod settings;
 mod sweep;
+mod tell;
 pub mod testing;
 mod up;
 mod using;

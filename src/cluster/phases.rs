@@ -4,7 +4,7 @@
 //! other, so a phase ends when the last of its steps is done, and the next one begins then, with what it has
 //! done already.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) struct Phases<'a> {
 #[derive(Default)]
 struct Now {
     phase: Option<(Phase, Instant)>,
-    /// Of the present stage: the phase that begins once the steps of the present one are done.
-    next: Option<Phase>,
+    /// Of the present stage: the phases that begin, in this order, once the steps of the present one are done.
+    next: VecDeque<Phase>,
     /// Of the present stage: how many steps each phase has, and how many of them are done.
     steps: BTreeMap<Phase, (usize, usize)>,
     timings: Timings,
@@ -51,18 +51,19 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// A stage begins. Its first step says which phase it is; containers that are started as soon as they
-    /// are made are the next.
+    /// A stage begins. Its first step says which phase it is; where containers are made and started beside it,
+    /// these are the next.
     pub(super) fn stage(&self, steps: &[&Step]) {
         let Some(first) = steps.first().map(|step| step.phase()) else {
             return;
         };
-        let starts = steps.iter().any(|step| matches!(step, Step::StartNode { .. }));
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.steps = count(steps.iter().filter(|step| !step.waits()).copied())
             .map(|(phase, count)| (phase, (count, 0)))
             .collect();
-        now.next = (starts && first != Phase::Start).then_some(Phase::Start);
+        let mut next = VecDeque::from([Phase::Create, Phase::Start]);
+        next.retain(|phase| *phase > first && now.steps.contains_key(phase));
+        now.next = next;
         self.enter(&mut now, first);
     }
 
@@ -81,11 +82,17 @@ impl<'a> Phases<'a> {
                 done,
                 units,
             });
-            if done == units
-                && let Some(next) = now.next.take()
-            {
-                self.enter(&mut now, next);
-            }
+            self.pass(&mut now);
+        }
+    }
+
+    /// Goes on to the next phase of the stage while all of the present one is done.
+    fn pass(&self, now: &mut Now) {
+        while let Some((phase, _)) = now.phase
+            && now.steps.get(&phase).is_some_and(|(units, done)| done == units)
+            && let Some(next) = now.next.pop_front()
+        {
+            self.enter(now, next);
         }
     }
 
@@ -169,9 +176,10 @@ mod tests {
     #[test]
     fn starts_beside_creations_are_told_once_all_are_made() {
         let plan = plan::create(&topology(1, 1, Engine::Redis, "7.0.15"), &Secrets::default());
-        // The first is started before the second is made.
+        // The first is made before the network is told, and started before the second is made.
         let told = told(&plan, |step| match step {
             Step::CreateNode(request) if request.port == 7001 => 0,
+            step if step.phase() == Phase::Network => 1,
             Step::StartNode { name } if name.ends_with("-1") => 1,
             Step::CreateNode(_) => 2,
             _ => 3,

@@ -7,10 +7,11 @@ use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::form::{announce, complaint, follows_any, number};
+use super::form::{complaint, follows_any, number};
 use super::link::{Links, all_reachable, reachable};
 use super::prove::prove;
 use super::settings::Settings;
+use super::tell::announce;
 use super::wait::{Seen, pace, until};
 use crate::check::{Answer, Check, NodeView, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::labels;
 use super::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::event::Phase;
 use crate::topology::Formation;
@@ -87,6 +88,26 @@ impl Step {
         )
     }
 
+    /// Whether it has to wait for `other`, where both stand in one stage. A container is made on a network and
+    /// with volumes that are there; it is started once it is made and the files are in place, which every node
+    /// reads when it starts; and what is removed beside the making of containers goes once all are made. A
+    /// container whose volume keeps data is made once its files are there, so that a start that died before is
+    /// not taken for a cluster that has lost its containers.
+    pub fn needs(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::CreateNode(_), Self::CreateNetwork(_))
+            | (Self::PutFiles(_), Self::CreateVolume(_))
+            | (Self::StartNode { .. } | Self::RemoveContainer { .. }, Self::PutFiles(_))
+            | (Self::RemoveContainer { .. }, Self::CreateNode(_)) => true,
+            (Self::CreateNode(request), Self::CreateVolume(volume)) => request.volume.name == volume.name,
+            (Self::CreateNode(request), Self::PutFiles(_)) => {
+                request.volume.labels.contains_key(labels::NODE)
+            }
+            (Self::StartNode { name }, Self::CreateNode(request)) => request.name == *name,
+            _ => false,
+        }
+    }
+
     /// The phase to which its time is counted.
     pub fn phase(&self) -> Phase {
         match self {
@@ -144,9 +165,8 @@ pub struct Planned {
     pub cause: String,
 }
 
-/// Stages in their order. The steps of one stage run side by side, except that a container is started once it is
-/// made, and what is removed in a stage that makes containers goes once all are made. The next stage begins
-/// when all are done.
+/// Stages in their order. The steps of one stage run side by side, as far as none [needs](Step::needs) another.
+/// The next stage begins when all are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The stages, none of them empty.
@@ -230,5 +250,59 @@ impl Serialize for Plan {
         let mut plan = serializer.serialize_struct("Plan", 1)?;
         plan.serialize_field("stages", &stages)?;
         plan.end()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan;
+    use crate::spec::{ClusterSpec, Engine, Secrets};
+    use crate::topology::{Topology, surroundings, topology};
+
+    /// The words of the steps that each step waits for, by its own.
+    fn needs(plan: &Plan) -> Vec<String> {
+        let word = |step: &Step| match step {
+            Step::CreateNode(request) => format!("create {}", request.port),
+            Step::StartNode { name } => format!("start {name}"),
+            step => step.action().to_owned(),
+        };
+        let steps = || plan.stages[0].iter().map(|planned| &planned.step);
+        steps()
+            .map(|step| {
+                let needed: Vec<String> = steps().filter(|other| step.needs(other)).map(word).collect();
+                format!("{}: {}", word(step), needed.join(", "))
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_start_waits_for_its_container_and_the_files_and_a_container_for_its_place() {
+        let plan = plan::create(&topology(1, 1, Engine::Redis, "8.0.2"), &Secrets::default());
+        assert_eq!(
+            needs(&plan),
+            [
+                "create-volume: ",
+                "create-network: ",
+                "put-files: create-volume",
+                "create 7001: create-volume, create-network",
+                "create 7002: create-volume, create-network",
+                "start rcup-default-1: put-files, create 7001",
+                "start rcup-default-2: put-files, create 7002",
+                "remove-container: put-files, create 7001, create 7002",
+                "form: "
+            ]
+        );
+    }
+
+    #[test]
+    fn where_data_lasts_no_container_is_made_before_its_files_are_there() {
+        let spec = ClusterSpec::builder().masters(1).persist(true).build().unwrap();
+        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let needs = needs(&plan::create(&topology, &Secrets::default()));
+        assert!(
+            needs.contains(&"create 7001: create-volume, create-network, put-files".to_owned()),
+            "{needs:?}"
+        );
     }
 }

@@ -320,18 +320,18 @@ fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
 pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
     let mut plan = Plan::default();
     let nodes = &topology.nodes;
-    plan.stage(request::volumes(topology).into_iter().map(|(volume, _)| {
+    let volumes = request::volumes(topology).into_iter().map(|(volume, _)| {
         let cause = "the nodes keep their files on it".to_owned();
         (Step::CreateVolume(volume), cause)
-    }));
-    // The engine makes the network while the files are put in place.
+    });
+    // Beside the network and the containers: only a start has to wait for the files.
     let delivery = request::delivery(topology, secrets);
     let carrier = delivery.name.clone();
     let files = (
         Step::PutFiles(Box::new(delivery)),
         "a node reads its files when it starts".to_owned(),
     );
-    plan.stage(network(topology).into_iter().chain([files]));
+    let places = volumes.chain(network(topology)).chain([files]);
     let remove = Step::RemoveContainer {
         id: carrier.clone(),
         name: carrier,
@@ -352,7 +352,7 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
     let creations = nodes.iter().map(|node| creation(topology, node));
     let starts = nodes.iter().map(start).chain([remove]);
     let form = (Step::Form(topology.formation), why);
-    plan.stage(creations.chain(starts).chain([form]));
+    plan.stage(places.chain(creations).chain(starts).chain([form]));
     plan.stage([(Step::Prove, "ready means ready".to_owned())]);
     plan
 }
@@ -402,7 +402,7 @@ fn creation(topology: &Topology, node: &Node) -> (Step, String) {
 
 fn start(node: &Node) -> (Step, String) {
     let name = node.name.clone();
-    let cause = "starting it is what takes long, so it begins as soon as the container is made".to_owned();
+    let cause = "starting it is what takes long, so it begins as soon as it can: with the container and the files there".to_owned();
     (Step::StartNode { name }, cause)
 }
 
@@ -435,7 +435,8 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::observed::NetworkSeen;
+    use crate::plan::observed::{NetworkSeen, VolumeSeen};
+    use crate::plan::request::VolumeRequest;
     use crate::spec::{Engine, NodeWish, Selector};
     use crate::topology::{mixed, topology};
 
@@ -464,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fresh_cluster_is_made_stage_by_stage() {
+    fn a_fresh_cluster_is_made_in_one_go() {
         insta::assert_snapshot!(
             create(&topology(2, 1, Engine::Redis, "7.0.15"), &Secrets::default()).to_string()
         );
@@ -593,5 +594,28 @@ mod tests {
             decide(&topology.spec, &observed).unwrap_err().kind(),
             ErrorKind::Damaged
         );
+    }
+
+    #[test]
+    fn volumes_with_data_are_never_replaced_whatever_is_left_around_them() {
+        let spec = ClusterSpec::builder().persist(true).build().unwrap();
+        let topology = Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let mut observed = running(&topology);
+        observed.volumes = request::volumes(&topology)
+            .into_iter()
+            .map(|(VolumeRequest { name, labels }, _)| VolumeSeen { name, labels })
+            .collect();
+        observed.containers.push(ContainerSeen {
+            name: topology.name().carrier(),
+            labels: labels::of_cluster(&topology),
+            ..ContainerSeen::default()
+        });
+        for container in &mut observed.containers {
+            container.activity = Activity::Created;
+        }
+        assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Adopt(_)));
+        // Somebody has removed all containers but the one that had carried the files.
+        observed.containers.drain(..topology.nodes.len());
+        assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Restore(_)));
     }
 }

@@ -35,7 +35,8 @@ fn node(line: &str) -> Option<NodeLine> {
     let master = Some(words.next()?)
         .filter(|id| *id != "-")
         .map(|id| NodeId(id.to_owned()));
-    let pong = words.nth(1)?.parse().ok()?;
+    let ping = words.next()?.parse().ok()?;
+    let pong = words.next()?.parse().ok()?;
     let epoch = words.next()?.parse().ok()?;
     let connected = words.next()? == "connected";
     let (mut slots, mut moving) = (Vec::new(), Vec::new());
@@ -60,6 +61,7 @@ fn node(line: &str) -> Option<NodeLine> {
         hostname: hostname.filter(|name| !name.is_empty()).map(str::to_owned),
         flags,
         master,
+        ping,
         pong,
         epoch,
         connected,

@@ -24,7 +24,7 @@ pub use compose::{COMPOSE_FILE, compose};
 pub use conf::conf;
 pub use document::{Document, PASSWORD_FILE};
 pub use kubernetes::{kubernetes, kubernetes_secrets};
-pub use nodes_conf::{ghost, has_ghosts, nodes_conf, settled_nodes_conf};
+pub use nodes_conf::{ghosts, nodes_conf, settled_nodes_conf};
 pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf};
 pub use secrets::{secret_lines, secrets_path, users_acl, users_path};
 pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary};

@@ -4,9 +4,10 @@
 //! it. A server that boots as a master of a failed cluster refuses commands for two seconds
 //! (`CLUSTER_WRITABLE_DELAY` in Redis's sources); one that boots as a replica does not. Promoting the
 //! future masters afterwards takes milliseconds. It is safe because the cluster is new, empty, and nobody
-//! has been told of it.
+//! has been told of it. Where a shard's master has its two seconds anyway while others start, its roles stand as
+//! planned.
 //!
-//! A shard without replicas has nobody to swap with, so a ghost stands in: a master that does not exist,
+//! A swapped shard without replicas has nobody to swap with, so a ghost stands in: a master that does not exist,
 //! at an address that refuses, which every node forgets once its own promotion is done.
 
 use std::fmt::Write as _;
@@ -20,38 +21,58 @@ const GHOST_IP: &str = "127.0.0.1";
 /// Its client port and its bus port.
 const GHOST_PORTS: (u16, u16) = (9, 19);
 
-/// Whether the shards' first owners are ghosts.
-pub fn has_ghosts(topology: &Topology) -> bool {
-    topology.spec.replicas() == 0
+/// The ghosts that own the slots of swapped shards without replicas.
+pub fn ghosts(topology: &Topology) -> Vec<NodeId> {
+    let swapped = topology.shards.iter().filter(|shard| topology.is_swapped(shard));
+    swapped
+        .filter(|shard| shard.replicas.is_empty())
+        .map(ghost)
+        .collect()
 }
 
 /// The ghost of a shard without replicas. Its id is the shard's id reversed: as unlikely to be taken.
-pub fn ghost(shard: &Shard) -> NodeId {
+fn ghost(shard: &Shard) -> NodeId {
     NodeId(shard.id.0.chars().rev().collect())
 }
 
-/// The file for `node`, roles swapped. Masters stand first, because a replica's line refers to its master.
+/// The file for `node`, roles swapped where that is quicker. Masters stand first, because a replica's line refers to its
+/// master.
 pub fn nodes_conf(topology: &Topology, node: &Node) -> String {
-    write(topology, node, |shard| shard.replicas.first().copied())
+    let owner = |shard: &Shard| {
+        if topology.is_swapped(shard) {
+            shard.replicas.first().copied()
+        } else {
+            Some(shard.master)
+        }
+    };
+    write(topology, node, owner, |other| topology.knows_address(node, other))
 }
 
 /// The file for `node` with the roles as they are planned, for nodes that nobody promotes after their start:
 /// the masters serve after two seconds.
 pub fn settled_nodes_conf(topology: &Topology, node: &Node) -> String {
-    write(topology, node, |shard| Some(shard.master))
+    write(topology, node, |shard| Some(shard.master), |_| true)
 }
 
-/// The file, in the format of the server that reads it, where `owner` names the node that owns a shard's slots; without one, a ghost owns them.
-fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usize>) -> String {
+/// The file, in the format of the server that reads it, where `owner` names the node that owns a shard's slots; without
+/// one, a ghost owns them. Those whose address it does not know by `knows` stand there without one.
+fn write(
+    topology: &Topology,
+    node: &Node,
+    owner: impl Fn(&Shard) -> Option<usize>,
+    knows: impl Fn(&Node) -> bool,
+) -> String {
     let mut text = String::new();
+    let address = |other: &Node, shard: &Shard| address(topology, node, other, shard, knows(other));
+    let flags = |other: &Node, role: &str| {
+        let myself = if other.index == node.index { "myself," } else { "" };
+        let nowhere = if knows(other) { "" } else { ",noaddr" };
+        format!("{myself}{role}{nowhere}")
+    };
     let owner = |shard: &Shard| owner(shard).and_then(|index| topology.node(index));
     for shard in &topology.shards {
         let (id, address, flags) = match owner(shard) {
-            Some(owner) => (
-                owner.id.clone(),
-                self::address(topology, node, owner, shard),
-                flags(owner, node, "master"),
-            ),
+            Some(owner) => (owner.id.clone(), address(owner, shard), flags(owner, "master")),
             None => (
                 ghost(shard),
                 endpoint(topology, node, shard, "", GHOST_IP, GHOST_PORTS),
@@ -74,8 +95,8 @@ fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usiz
                 text,
                 "{} {} {} {master} 0 0 {} connected",
                 copy.id,
-                address(topology, node, copy, shard),
-                flags(copy, node, "slave"),
+                address(copy, shard),
+                flags(copy, "slave"),
                 shard.number
             );
         }
@@ -88,28 +109,18 @@ fn write(topology: &Topology, node: &Node, owner: impl Fn(&Shard) -> Option<usiz
     text
 }
 
-fn flags(line: &Node, myself: &Node, role: &str) -> String {
-    if line.index == myself.index {
-        format!("myself,{role}")
-    } else {
-        role.to_owned()
-    }
-}
-
 /// The address of `node` in the file that `reader` reads.
-fn address(topology: &Topology, reader: &Node, node: &Node, shard: &Shard) -> String {
+fn address(topology: &Topology, reader: &Node, node: &Node, shard: &Shard, known: bool) -> String {
     let hostname = match topology.announce {
         Announce::Hostname => node.host_address().ip().to_string(),
         Announce::Ip | Announce::ClientIpv4 => String::new(),
     };
-    endpoint(
-        topology,
-        reader,
-        shard,
-        &hostname,
-        &node.ip.to_string(),
-        (node.port, node.bus_port()),
-    )
+    if known {
+        let ports = (node.port, node.bus_port());
+        endpoint(topology, reader, shard, &hostname, &node.ip.to_string(), ports)
+    } else {
+        endpoint(topology, reader, shard, &hostname, "", (0, 0))
+    }
 }
 
 /// `ip:port@bus` and what follows it: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard
@@ -153,6 +164,27 @@ mod tests {
         insta::assert_snapshot!("redis_8_settled", settled_nodes_conf(&new, &new.nodes[8]));
         let lone = topology(2, 0, Engine::Redis, "8.0.2");
         insta::assert_snapshot!("redis_8_ghosts", nodes_conf(&lone, &lone.nodes[1]));
+    }
+
+    #[test]
+    fn a_large_cluster_boots_as_planned_where_there_is_time_and_calls_nobody_who_is_not_there() {
+        let large = topology(17, 1, Engine::Redis, "8.0.2");
+        let conf = nodes_conf(&large, &large.nodes[0]);
+        let line = |node: usize| {
+            let id = &large.nodes[node - 1].id.0;
+            conf.lines().find(|line| line.starts_with(id.as_str())).unwrap()
+        };
+        assert!(line(1).contains(" myself,master - ") && line(1).contains("10.213.0.2:7001@17001,"));
+        assert!(line(18).contains(" :0@0,,tls-port=0,shard-id=") && line(18).contains(" slave,noaddr "));
+        // The second shard's master does not have the time.
+        assert!(line(2).contains("10.213.0.3:7002@17002,") && line(2).contains(" slave "));
+        assert!(line(10).contains(" slave,noaddr ") && line(19).contains(" master,noaddr - "));
+        let last = nodes_conf(&large, &large.nodes[33]);
+        assert!(!last.contains("noaddr"));
+        assert!(!settled_nodes_conf(&large, &large.nodes[0]).contains("noaddr"));
+        let lone = topology(40, 0, Engine::Redis, "7.0.15");
+        assert_eq!(ghosts(&lone).len(), 33);
+        assert_eq!(nodes_conf(&lone, &lone.nodes[0]).matches(":9@19").count(), 33);
     }
 
     #[test]

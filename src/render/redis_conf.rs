@@ -39,10 +39,17 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
         topology.spec.profile(),
         env!("CARGO_PKG_VERSION")
     );
-    for Setting { name, value, why, .. } in settings(topology, node) {
+    let settings = settings(topology, node);
+    for Setting { name, value, why, .. } in &settings {
         let forming = temporary.iter().find(|temporary| temporary.name == name);
         let value = forming.map_or(value.as_str(), |temporary| temporary.forming.as_str());
         let _ = write!(text, "\n# {why}\n{name} {value}\n");
+    }
+    // What is the server's own value once the cluster stands, and so is none of the settings.
+    for Temporary { name, forming, .. } in temporary {
+        if !settings.iter().any(|setting| setting.name == *name) {
+            let _ = write!(text, "\n# Only while the cluster is formed.\n{name} {forming}\n");
+        }
     }
     text
 }
@@ -135,6 +142,27 @@ mod tests {
             .map(|setting| setting.origin)
             .collect();
         assert_eq!(origins, [Origin::Node, Origin::Node]);
+    }
+
+    #[test]
+    fn everything_temporary_is_in_the_file_that_a_node_boots_with() {
+        for formation in ["seeded", "commands"] {
+            let spec = ClusterSpec::builder()
+                .formation(serde_json::from_str(&format!("\"{formation}\"")).unwrap())
+                .set("repl-diskless-sync-delay=5".parse().unwrap())
+                .build()
+                .unwrap();
+            let topology =
+                Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let node = &topology.nodes[0];
+            let (boots, settled) = (redis_conf(&topology, node), settled_redis_conf(&topology, node));
+            let temporary = temporary(&topology, node);
+            assert_eq!(temporary.len(), 3);
+            for Temporary { name, forming, .. } in temporary {
+                assert_eq!(value(&boots, name), [forming.as_str()], "{formation}: {name}");
+                assert!(!value(&settled, name).contains(&forming.as_str()), "{name}");
+            }
+        }
     }
 
     #[test]

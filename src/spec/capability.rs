@@ -17,6 +17,9 @@ pub enum Capability {
     /// The formation from a seeded `nodes.conf` is proven. A later major version may change the file's
     /// format or the promotion, so it is formed by plain commands until somebody has tried.
     SeededFormation,
+    /// A node whose address is not known counts as one that is well, and its own call tells where it is. Valkey takes it
+    /// for failed, which was seen with 8.1.1.
+    LearntAddresses,
     /// `cluster-announce-client-ipv4`: an address for clients alone, while the bus and the replication keep
     /// using the bridge's addresses.
     ClientAddress,
@@ -30,13 +33,18 @@ pub enum Capability {
 }
 
 /// The capability, Redis, Valkey.
-const TABLE: [(Capability, Span, Span); 7] = [
+const TABLE: [(Capability, Span, Span); 8] = [
     (Capability::Cluster, since(7, 0), ALWAYS),
     (Capability::ShardIds, since(7, 2), ALWAYS),
     (
         Capability::SeededFormation,
         between((7, 0), (9, 0)),
         between((8, 0), (10, 0)),
+    ),
+    (
+        Capability::LearntAddresses,
+        between((7, 0), (9, 0)),
+        super::span::NEVER,
     ),
     (Capability::ClientAddress, super::span::NEVER, since(8, 0)),
     (Capability::BusSecret, since(8, 0), super::span::NEVER),

@@ -2,6 +2,7 @@
 //! and of what the surroundings leave free.
 
 mod address;
+mod boot;
 mod layout;
 mod machine;
 mod offline;

@@ -215,7 +215,6 @@ async fn what_a_dead_start_has_left_is_replaced() {
 async fn a_volume_alone_is_replaced_too() {
     let scene = Scene::new();
     scene.engine.fail_at("create_network", 1, ErrorKind::Engine);
-    scene.engine.fail_at("put_files", 1, ErrorKind::Engine);
     let options = scene.options().keep_on_failure(true);
     scene.up(&options).await.unwrap_err();
     assert_eq!(identities(&scene.left()), ["rcup-default"]);

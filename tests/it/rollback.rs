@@ -120,8 +120,8 @@ async fn after_a_failure_nothing_more_is_begun() {
         // Within a stage all steps are under way at once; the next stage is not begun, nor is what follows the
         // failed step.
         let later = match call {
-            "create_volume" => "create_network",
-            "create_network" | "put_files" => "create_container",
+            "create_volume" | "create_network" => "create_container",
+            "put_files" => "start",
             _ => "state",
         };
         assert_eq!(count(&calls[..failed], later), 0, "{call} {nth}");
@@ -447,7 +447,8 @@ async fn what_shall_be_kept_is_kept_until_it_is_taken_down() {
         let options = scene.options().keep_on_failure(true);
         assert_eq!(scene.up(&options).await.unwrap_err().kind(), FATAL, "{case}");
         let left = scene.left();
-        assert_eq!(left.is_empty(), call == "create_volume", "{case}");
+        // The network is made beside the volume, so it may be there or not.
+        assert!(!left.is_empty() || call == "create_volume", "{case}");
         assert_eq!(
             scene.engine.calls().iter().filter(|call| removes(call)).count(),
             0
@@ -490,7 +491,11 @@ async fn what_comes_to_light_during_a_removal_is_removed_too() {
         .up(&scene.options().keep_on_failure(true))
         .await
         .unwrap_err();
-    let topology = labels::topology(&scene.left().networks[0].labels).unwrap();
+    let left = scene.left();
+    let topology = labels::topology(&left.networks[0].labels).unwrap();
+    for container in &left.containers {
+        scene.engine.remove_container(&container.id).await.unwrap();
+    }
     // The engine makes a container late, whose network and volume are being removed by then.
     let stall = scene.engine.late_at("create_container", 1, 1);
     let request = container(&topology, &topology.nodes[3]);

@@ -43,6 +43,9 @@ impl Subscriber for Seen {
 #[tokio::test(start_paused = true)]
 async fn every_call_of_a_user_is_a_span_of_its_cluster() {
     let seen = Seen::default();
+    // As long as there is one listener alone, `tracing` asks whether the thread that first comes by a span listens, and
+    // believes it for all threads: another test's thread does not.
+    let _another = tracing::Dispatch::new(Seen::default());
     let _listening = tracing::subscriber::set_default(seen.clone());
     let scene = Scene::with_a_dead_node();
     let options = scene.options().keep_on_failure(true).timeout(LONG);

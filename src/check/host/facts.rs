@@ -153,6 +153,8 @@ pub struct PlaceFacts {
     pub ports: Result<(u16, u16), EngineTrouble>,
     /// How many neighbour entries the kernel keeps.
     pub neighbour_limit: Fact<usize>,
+    /// How many packets the kernel queues for a processor.
+    pub backlog: Fact<usize>,
     /// The sizes of the clusters that run already.
     pub others: Vec<usize>,
 }

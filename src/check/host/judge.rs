@@ -117,6 +117,7 @@ mod tests {
                 subnet: Ok("10.213.0.0/26".to_owned()),
                 ports: Ok((7001, 7006)),
                 neighbour_limit: Ok(1024),
+                backlog: Ok(1000),
                 others: vec![6],
             },
             firewall: Ok(rules(":FORWARD ACCEPT [0:0]\n")),
@@ -182,6 +183,7 @@ mod tests {
                     hint: Some("Choose another first port with --port.".to_owned()),
                 }),
                 neighbour_limit: Ok(64),
+                backlog: Ok(32),
                 others: Vec::new(),
             },
             firewall: Ok(rules(

@@ -1,4 +1,4 @@
-//! What a cluster would take: an image, a subnet, ports, entries of the neighbour table.
+//! What a cluster would take: an image, a subnet, ports, entries of the neighbour table, room for packets.
 
 use super::facts::PlaceFacts;
 use super::finding::{Diagnosis, Finding, Severity};
@@ -73,6 +73,31 @@ pub(super) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
                 ("net.ipv4.neigh.default.gc_thresh3", wanted.to_string()),
                 ("net.ipv4.neigh.default.gc_thresh2", (wanted / 2).to_string()),
             ]),
+            seat,
+        )
+    });
+    diagnosis.of("packets", &facts.backlog, |backlog| {
+        // Every node asks all others at once for the address of one that is not there yet.
+        let needed = nodes * nodes;
+        let severity = if needed <= *backlog {
+            Severity::Ok
+        } else {
+            Severity::Warn
+        };
+        let wanted = (4 * needed).next_power_of_two();
+        Finding::new(
+            "packets",
+            severity,
+            format!("the kernel queues {backlog} packets for a processor"),
+            format!("at least {needed}"),
+        )
+        .why(
+            "nodes call those that are not there yet, which asks the whole bridge; what exceeds the queue is dropped, and \
+             whoever asked waits for a second",
+            "Linux: net.core.netdev_max_backlog",
+        )
+        .mend(
+            Change::Sysctls(vec![("net.core.netdev_max_backlog", wanted.to_string())]),
             seat,
         )
     });

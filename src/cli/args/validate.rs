@@ -59,8 +59,8 @@ pub struct Choice {
     /// Never these checks
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub skip: Vec<String>,
-    /// Fail where nodes answer more slowly: `p50`, `p90`, `p99`, `p99.9` or `max`, such as `p99=2ms`; a
-    /// duration alone means p99
+    /// Fail where nodes answer more slowly, or not at all: `p50`, `p90`, `p99`, `p99.9` or `max`, such as
+    /// `p99=2ms`; a duration alone means p99
     #[arg(long, value_name = "[PERCENTILE=]DURATION", value_parser = threshold)]
     pub latency_threshold: Vec<Threshold>,
 }

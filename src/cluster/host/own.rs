@@ -133,8 +133,17 @@ fn parse_memory(table: &str) -> Option<u64> {
 /// How many neighbour entries the kernel keeps for all network namespaces together. Only Linux tells, and
 /// only the first namespace.
 pub(in crate::cluster) fn neighbour_limit() -> Option<usize> {
-    let text = std::fs::read_to_string("/proc/sys/net/ipv4/neigh/default/gc_thresh3").ok()?;
-    text.trim().parse().ok()
+    kernels_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
+}
+
+/// How many packets the kernel queues for each processor before it drops what comes. Only Linux tells, and only the first
+/// namespace.
+pub(super) fn backlog() -> Option<usize> {
+    kernels_number("/proc/sys/net/core/netdev_max_backlog")
+}
+
+fn kernels_number(path: &str) -> Option<usize> {
+    std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// Whether `address` belongs to this machine. A bridge whose gateway is our own address is one that we

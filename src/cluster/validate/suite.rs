@@ -263,7 +263,7 @@ async fn measure(
     .await
     {
         checks.push(judge_latency(&measured, &options.thresholds).took(ms));
-        outcome.latency = measured;
+        outcome.latency = measured.nodes;
     }
 }
 

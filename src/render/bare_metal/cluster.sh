@@ -105,8 +105,9 @@ judge() {
     fi
     if [ -n "$blank" ] && [ -n "$holders" ]; then
         fail "the cluster has given all its slots to others, so $blank gets none: their keys would be lost" \
-            "Bring it in without slots, move some there, and run this again. $login" \
+            "Bring it in without slots, wait until all nodes tell the same number of nodes, move slots there, and run this again. $login" \
             "$(for at in $blank; do printf '  %s --cluster add-node %s %s\n' "$CLI" "$at" "${holders%% *}"; done)" \
+            "  $CLI --cluster call ${holders%% *} CLUSTER INFO | grep known_nodes" \
             "  $CLI --cluster rebalance ${holders%% *} --cluster-use-empty-masters"
     fi
 }

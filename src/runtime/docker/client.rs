@@ -429,6 +429,15 @@ impl Runtime for Docker {
         let what = format!("remove network {id}");
         match tokio::time::timeout(QUICK, self.client.remove_network(id)).await {
             Err(_) => Err(late(&what, QUICK)),
+            Ok(Err(error)) if translate::is_held(&error) => {
+                // Who is on it, the engine tells only when it is asked.
+                let options = None::<query::InspectNetworkOptions>;
+                let seen = tokio::time::timeout(QUICK, self.client.inspect_network(id, options)).await;
+                Err(match seen {
+                    Ok(Ok(network)) => translate::held(network, error),
+                    _ => translate::error(&what, error),
+                })
+            }
             Ok(Err(error)) if !translate::is_missing(&error) => Err(translate::error(&what, error)),
             Ok(_) => Ok(()),
         }

@@ -7,8 +7,8 @@ use bollard::errors::Error as DockerError;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings,
     HostConfig, Ipam, IpamConfig, Mount, MountType, MountVolumeOptions, Network, NetworkCreateRequest,
-    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
-    VolumeCreateRequest,
+    NetworkInspect, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
+    Volume, VolumeCreateRequest,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -142,6 +142,37 @@ pub(super) fn is_missing(error: &DockerError) -> bool {
 pub(super) fn is_being_removed(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code: 409, message }
         if message.contains("is already in progress"))
+}
+
+/// Whether the engine refused to remove a network because something is on it: Docker's words, and Podman's.
+pub(super) fn is_held(error: &DockerError) -> bool {
+    matches!(error, DockerError::DockerResponseServerError { message, .. }
+        if message.contains("active endpoints") || message.contains("network is being used"))
+}
+
+/// The error for a network that cannot be removed because of what is on it. Docker 20.10 was seen to count an
+/// endpoint long after its container was gone, which ends with the next start of the engine.
+pub(super) fn held(network: NetworkInspect, source: DockerError) -> Error {
+    let name = network.name.unwrap_or_default();
+    let mut on_it: Vec<String> = network
+        .containers
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(id, endpoint)| endpoint.name.unwrap_or(id))
+        .collect();
+    on_it.sort();
+    let error = error(&format!("remove network {name}"), source);
+    let hint = match on_it.first() {
+        Some(first) => format!(
+            "On it: {}. Remove these containers, or take them off the network, such as `docker network disconnect \
+             --force {name} {first}`; then again.",
+            on_it.join(", ")
+        ),
+        None => "No container is on it: the engine has lost count. Start the engine anew (`systemctl restart docker`), \
+                 then again."
+            .to_owned(),
+    };
+    error.hint(hint)
 }
 
 pub(super) fn network_seen(network: Network) -> NetworkSeen {
@@ -352,6 +383,8 @@ pub(super) fn archive(files: &[File]) -> Result<Vec<u8>> {
 mod tests {
     use std::io::Read as _;
 
+    use bollard::models::EndpointResource;
+
     use super::*;
 
     fn answer(status_code: u16, message: &str) -> DockerError {
@@ -359,6 +392,37 @@ mod tests {
             status_code,
             message: message.to_owned(),
         }
+    }
+
+    #[test]
+    fn what_holds_a_network_is_named() {
+        let refused = || answer(403, "network rcup-a id 3f has active endpoints");
+        assert!(is_held(&refused()) && !is_held(&answer(403, "not allowed")));
+        let on_it = |names: &[&str]| NetworkInspect {
+            name: Some("rcup-a".to_owned()),
+            containers: Some(
+                names
+                    .iter()
+                    .map(|name| {
+                        let endpoint = EndpointResource {
+                            name: Some((*name).to_owned()),
+                            ..EndpointResource::default()
+                        };
+                        (format!("id of {name}"), endpoint)
+                    })
+                    .collect(),
+            ),
+            ..NetworkInspect::default()
+        };
+        let error = held(on_it(&["web", "app"]), refused());
+        assert_eq!(error.to_string(), "cannot remove network rcup-a");
+        let hint = error.hint_text().unwrap();
+        assert!(
+            hint.starts_with("On it: app, web.") && hint.contains("--force rcup-a app"),
+            "{hint}"
+        );
+        let hint = held(on_it(&[]), refused()).hint_text().unwrap().to_owned();
+        assert!(hint.contains("systemctl restart docker"), "{hint}");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bollard::models::{ContainerCreateBody, Ipam, IpamConfig, NetworkCreateRequest};
+use bollard::models::{ContainerCreateBody, HostConfig, Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters as query;
 use rcup::error::ErrorKind;
 use rcup::spec::Pull;
@@ -134,6 +134,44 @@ async fn names_of_others_are_refused_and_left_alone() {
     assert!(there.is_ok());
     assert_eq!(error.kind(), ErrorKind::NameTaken);
     assert!(error.to_string().contains(&container), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_of_the_users_on_the_network_is_named_and_left_alone() {
+    let _turn = turn().await;
+    let name = Name::new("joined");
+    let cluster = up(&name.shape(1, 0).await).await;
+    let guest = format!("{}-guest", name.0);
+    let body = ContainerCreateBody {
+        image: Some(any_image().await),
+        cmd: Some(vec!["redis-server".to_owned()]),
+        host_config: Some(HostConfig {
+            network_mode: Some(name.0.network()),
+            ..HostConfig::default()
+        }),
+        ..ContainerCreateBody::default()
+    };
+    let named = query::CreateContainerOptionsBuilder::default()
+        .name(&guest)
+        .build();
+    engine().create_container(Some(named), body).await.unwrap();
+    let start = None::<query::StartContainerOptions>;
+    engine().start_container(&guest, start).await.unwrap();
+    let refused = cluster.down().await.err();
+    let there = engine()
+        .inspect_container(&guest, None::<query::InspectContainerOptions>)
+        .await;
+    let forced = query::RemoveContainerOptionsBuilder::default()
+        .force(true)
+        .build();
+    engine().remove_container(&guest, Some(forced)).await.unwrap();
+    name.down().await;
+    name.assert_gone().await;
+    let runs = there.unwrap().state.and_then(|state| state.running);
+    assert_eq!(runs, Some(true));
+    let refused = refused.expect("a network cannot go while somebody is on it");
+    let hint = refused.hint_text().unwrap_or_default();
+    assert!(hint.contains(&format!("On it: {guest}.")), "{refused}: {hint}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -88,31 +88,24 @@ async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() 
 /// `rcup doctor` tells.
 const THE_HOSTS: &str = "Memory overcommit must be enabled";
 
-/// What servers say at the level of warnings in the course of a healthy life.
-const USUAL: [&str; 18] = [
-    // How a process begins, is told to end, and loads what it has.
+/// What every server says at the level of warnings while it boots.
+const USUAL: [&str; 4] = [
     "is starting oO0",
     "version=",
     "Configuration loaded",
     "Server initialized",
-    "User requested shutdown",
-    "is now ready to exit",
-    // How a cluster is formed, and how it becomes whole again.
-    "Cluster state changed",
-    "Taking over the master (user request)",
-    "New configEpoch set to",
-    "CONFIG REWRITE executed with success",
-    "Setting secondary replication ID",
-    "Diskless rdb transfer",
-    // A copy that is on its way when roles are handed over is broken off (SIGUSR1), and begun anew.
-    "Background RDB transfer terminated by signal 10",
-    "Connection with ",
-    // A replica that is started before its master, or outlives it.
-    "Configuration change detected",
-    "Error condition on socket for SYNC",
-    "Master replication ID changed",
-    // Whoever dials a node that has not come up hangs up again.
-    "Error accepting a client connection",
+];
+
+/// What it says when it has booted.
+const READY: &str = "Ready to accept";
+
+/// What a server calls a complaint, at whatever level and at any time.
+const WORDS: [&str; 5] = [
+    "warning",
+    "deprecated",
+    "cannot be enforced",
+    "unsupported",
+    "you requested",
 ];
 
 /// The lines of a node's log that warn of its configuration or of its surroundings.
@@ -124,24 +117,41 @@ async fn warnings(container: &str) -> Vec<String> {
         .try_collect()
         .await
         .expect("the engine shows the log");
-    assert!(lines.len() > 5, "{container} has logged");
-    let words = [
-        "warning",
-        "deprecated",
-        "cannot be enforced",
-        "unsupported",
-        "you requested",
-    ];
-    lines
-        .into_iter()
-        .map(|line| line.text)
-        .filter(|line| {
-            let lower = line.to_lowercase();
-            let speaks = words.iter().any(|word| lower.contains(word));
-            speaks || (line.contains(" # ") && !USUAL.iter().any(|usual| line.contains(usual)))
-        })
-        .filter(|line| !line.contains(THE_HOSTS))
-        .collect()
+    let lines: Vec<String> = lines.into_iter().map(|line| line.text).collect();
+    let is_up = lines.iter().any(|line| line.contains(READY));
+    assert!(is_up, "{container} has booted and said so: {lines:?}");
+    complaints(lines)
+}
+
+/// Until it is ready, everything that a server says at the level of warnings counts that not every server says. From then
+/// on such lines tell of its life, of copies that are broken off and elections that are late, and only words count.
+fn complaints(lines: Vec<String>) -> Vec<String> {
+    let mut boots = true;
+    let mut complaints = Vec::new();
+    for line in lines {
+        boots |= line.contains("is starting oO0");
+        let lower = line.to_lowercase();
+        let speaks = WORDS.iter().any(|word| lower.contains(word));
+        let strange = boots && line.contains(" # ") && !USUAL.iter().any(|usual| line.contains(usual));
+        boots &= !line.contains(READY);
+        if (speaks || strange) && !line.contains(THE_HOSTS) {
+            complaints.push(line);
+        }
+    }
+    complaints
+}
+
+#[test]
+fn what_a_server_complains_of_is_told_from_its_life() {
+    let life = "1:M 27 Nov 2026 10:00:00.000 # There is a child rewriting the AOF. Killing it!";
+    let boot = "1:C 27 Nov 2026 10:00:00.000 # oO0OoO0OoO0Oo Redis is starting oO0OoO0OoO0Oo";
+    let bind = "1:M 27 Nov 2026 10:00:00.000 # Could not create server TCP listening socket";
+    let ready = "1:M 27 Nov 2026 10:00:00.000 * Ready to accept connections tcp";
+    let word = "1:M 27 Nov 2026 10:00:00.000 * WARNING: this is Deprecated";
+    let of = |lines: &[&str]| complaints(lines.iter().map(|line| (*line).to_owned()).collect());
+    assert_eq!(of(&[boot, ready, life, boot, ready, life]), Vec::<String>::new());
+    assert_eq!(of(&[boot, bind, ready, life, boot, bind]), [bind, bind]);
+    assert_eq!(of(&[boot, word, ready, life, word]), [word, word]);
 }
 
 /// What a cluster asks of whoever connects.

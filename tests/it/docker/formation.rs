@@ -109,6 +109,28 @@ async fn sixty_nodes_become_one_cluster() {
     name.assert_gone().await;
 }
 
+/// Large enough to boot as large clusters do, on the servers on which the one of sixty nodes is not tried.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_cluster_is_formed_on_every_server() {
+    let [redis_7, _, valkey] = images().await;
+    for image in [redis_7, valkey] {
+        let _turn = super::alone().await;
+        let name = Name::new("large");
+        let spec = ClusterSpec::builder()
+            .name(name.0.clone())
+            .image(image)
+            .masters(17)
+            .replicas(1)
+            .build()
+            .unwrap();
+        let cluster = up(&spec).await;
+        assert_eq!(cluster.report().nodes.len(), 34);
+        assert_ready(&cluster).await;
+        drop(cluster);
+        name.assert_gone().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_announcement_leads_to_the_right_node() {
     let [redis_7, redis_8, valkey] = images().await;

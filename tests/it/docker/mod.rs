@@ -50,6 +50,7 @@ mod wall;
 mod wiring;
 
 use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -220,7 +221,16 @@ impl Name {
 
     /// Fails when the engine has anything of it.
     pub async fn assert_gone(&self) {
-        let remains = self.remains().await;
+        let mut remains = self.remains().await;
+        if remains.containers.is_empty() && remains.volumes.is_empty() && remains.probes.is_empty() {
+            let mut kept = Vec::new();
+            for network in remains.networks {
+                if !has_lost_count(&network.id).await {
+                    kept.push(network);
+                }
+            }
+            remains.networks = kept;
+        }
         assert!(remains.is_empty(), "left behind: {remains:#?}");
     }
 
@@ -269,6 +279,30 @@ async fn show_logs(name: &ClusterName) {
             eprintln!("{}: {}", container.name, line.text);
         }
     }
+}
+
+/// Whether the engine refuses to remove a network that no container is on. Docker 20.10 does so about once in several
+/// thousand starts, until it is started anew: it counts an endpoint too many. Nobody but the engine can mend that, so one
+/// in a run is told, and no fault of what was tested; a second has a cause. A network that can be removed has been left
+/// behind.
+async fn has_lost_count(network: &str) -> bool {
+    static LOST: AtomicUsize = AtomicUsize::new(0);
+    let Err(error) = docker().remove_network(network).await else {
+        return false;
+    };
+    let lost = error
+        .hint_text()
+        .is_some_and(|hint| hint.contains("has lost count"));
+    if !lost {
+        return false;
+    }
+    // Past the harness, which keeps to itself what a test that passes prints.
+    let told = writeln!(
+        std::io::stderr(),
+        "the engine has lost count of the endpoints of network {network}: {}",
+        error.reason()
+    );
+    told.is_ok() && LOST.fetch_add(1, Ordering::Relaxed) == 0
 }
 
 /// Options with a deadline that a busy machine keeps.
@@ -336,25 +370,26 @@ fn client(url: &str, authority: Option<&str>) -> redis::Client {
     .expect("a URL")
 }
 
+/// For two busy cores: what takes longer than the client's own half a second is not wrong yet.
+fn patient() -> redis::AsyncConnectionConfig {
+    redis::AsyncConnectionConfig::new()
+        .set_connection_timeout(Some(Duration::from_secs(10)))
+        .set_response_timeout(Some(Duration::from_secs(10)))
+}
+
 /// A connection to a node of a cluster by its URL, with what the cluster's clients need.
 pub async fn connect_as_client(cluster: &Cluster, url: &str) -> redis::aio::MultiplexedConnection {
-    let config = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(10)))
-        .set_response_timeout(Some(Duration::from_secs(10)));
     let authority = cluster.certificates().map(|all| all.authority.as_str());
     client(url, authority)
-        .get_multiplexed_async_connection_with_config(&config)
+        .get_multiplexed_async_connection_with_config(&patient())
         .await
         .expect("a connection")
 }
 
 /// The same by a URL, which may hold a password.
 pub async fn connect_url(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
-    let config = redis::AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(Duration::from_secs(10)))
-        .set_response_timeout(Some(Duration::from_secs(10)));
     client(url, None)
-        .get_multiplexed_async_connection_with_config(&config)
+        .get_multiplexed_async_connection_with_config(&patient())
         .await
 }
 

@@ -205,7 +205,7 @@ async fn connect(topology: &Topology, secrets: &Secrets, node: &Node) -> redis::
     let authority = secrets.certificates.as_ref().map(|all| all.authority.as_str());
     let url = format!("{scheme}://{login}{}", node.host_address());
     super::client(&url, authority)
-        .get_multiplexed_async_connection()
+        .get_multiplexed_async_connection_with_config(&super::patient())
         .await
         .unwrap_or_else(|error| panic!("{}: {error}", node.name))
 }

@@ -6,6 +6,8 @@ use bollard::models::{ContainerCreateBody, EndpointIpamConfig, EndpointSettings,
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
 use rcup::ClusterSpec;
 use rcup::check::Status::Fail;
+use rcup::check::Threshold;
+use rcup::cluster::SuiteOptions;
 
 use super::patient::Patient;
 use super::surgery::{self, Wall, engine, kill, obey, on_this_machine, process_of, start};
@@ -35,6 +37,16 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
             async || listen(surgery::port(node)).await,
         )
         .await;
+    // However much time is allowed, a node that cannot be asked does not answer within it.
+    let percentile = "max".parse().unwrap();
+    let most = Duration::from_mins(1);
+    let generous = SuiteOptions::default().thresholds(vec![Threshold { percentile, most }]);
+    listen("0").await;
+    patient
+        .fails_alone("latency", &format!("{}: not measured: ", node.name), generous)
+        .await;
+    listen(surgery::port(node)).await;
+    patient.recovers("latency").await;
     // What comes from outside the container, by the bridge or by the published port, is refused.
     let rule = [
         "INPUT",

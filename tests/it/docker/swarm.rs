@@ -1,9 +1,7 @@
 //! The exported stack on a real swarm of one machine, on an engine of its own.
 
-use std::process::Command;
-
 use super::any_image;
-use super::own_engine::{ONE, OwnEngine, eventually, run};
+use super::own_engine::{ONE, OwnEngine, eventually, patient, run};
 
 const STACK: &str = "orders";
 const NAMES: [&str; 6] = ["node-1", "node-2", "node-3", "node-4", "node-5", "node-6"];
@@ -20,7 +18,7 @@ impl Swarm {
     fn remove(&self) {
         let endpoint = self.0.endpoint();
         eventually("the stack is removed", || {
-            let removal = Command::new("docker")
+            let removal = patient("docker")
                 .args(["-H", &endpoint, "stack", "rm", STACK])
                 .output()
                 .unwrap();
@@ -50,7 +48,7 @@ impl Swarm {
         let port = (7000 + index).to_string();
         let endpoint = self.0.endpoint();
         let shell = "REDISCLI_AUTH=$(cat /run/secrets/password) exec redis-cli -c \"$@\"";
-        let output = Command::new("docker")
+        let output = patient("docker")
             .args(["-H", &endpoint, "exec", id, "sh", "-c", shell, "-", "-p", &port])
             .args(command)
             .output()

@@ -1,0 +1,96 @@
+//! What the nodes of a seeded cluster believe when they boot: decisions that make a large cluster cheap to start.
+
+use super::layout::{Node, Shard, Topology};
+use crate::spec::Capability;
+
+/// How many nodes a cluster has that is not large. In a larger one, what every node does for every other outweighs what
+/// the engine does for the nodes.
+const SMALL: usize = 32;
+
+/// How many nodes an engine starts in a second at most, for each of its processors. Measured: a start takes a third of a
+/// processor's second with Docker 20.10; who is quicker than this waits longer than it had to, for two seconds at most.
+const STARTS_OF_A_CORE: usize = 5;
+
+/// The same, however many processors there are.
+const STARTS: usize = 15;
+
+/// How long a master that boots in a failed state serves nobody, in milliseconds: `CLUSTER_WRITABLE_DELAY` in Redis's and
+/// Valkey's sources, and two ticks.
+const WRITABLE_DELAY: usize = 2_200;
+
+/// How many nodes are started at the same time, or a little more. Which of them is there first nobody knows, so they
+/// call each other.
+const BESIDE: usize = 8;
+
+impl Topology {
+    /// Whether the nodes are so many that their own work outweighs the engine's.
+    pub(crate) fn is_large(&self) -> bool {
+        self.nodes.len() > SMALL
+    }
+
+    /// Whether this shard boots with its roles swapped, and needs a promotion: not where so many nodes are started after
+    /// its master that this one has served its two seconds when the last of them is there.
+    pub(crate) fn is_swapped(&self, shard: &Shard) -> bool {
+        let cores = self.surroundings.machine.cores;
+        let starts = cores
+            .and_then(|cores| usize::try_from(cores).ok())
+            .map_or(STARTS, |cores| cores.saturating_mul(STARTS_OF_A_CORE).min(STARTS));
+        let meanwhile = starts * WRITABLE_DELAY / 1000;
+        shard.master + meanwhile > self.nodes.len()
+    }
+
+    /// Whether `reader` boots with the address of `other`, or learns it when it is called. In a large cluster nobody calls
+    /// those that are not there yet: every such call asks the whole bridge for an address that nobody has, and with 60
+    /// nodes the kernel drops what exceeds `net.core.netdev_max_backlog`, answers included.
+    pub(crate) fn knows_address(&self, reader: &Node, other: &Node) -> bool {
+        let learns = self.server(reader).can(Capability::LearntAddresses);
+        !(self.is_large() && learns && other.index > reader.index + BESIDE)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::{Machine, topology};
+
+    fn swapped(masters: usize, replicas: usize, cores: Option<u64>) -> Vec<usize> {
+        let mut topology = topology(masters, replicas, Engine::Redis, "8.0.2");
+        topology.surroundings.machine = Machine { memory: None, cores };
+        let shards = topology.shards.iter();
+        shards
+            .filter(|shard| topology.is_swapped(shard))
+            .map(|shard| shard.number)
+            .collect()
+    }
+
+    #[test]
+    fn whose_master_has_two_seconds_while_others_start_needs_no_promotion() {
+        assert_eq!(swapped(3, 1, Some(2)), [1, 2, 3]);
+        assert_eq!(swapped(6, 1, Some(2)).len(), 6);
+        assert_eq!(swapped(15, 1, Some(2)), (9..=15).collect::<Vec<_>>());
+        assert_eq!(swapped(30, 1, Some(2)), Vec::<usize>::new());
+        // A quicker engine starts more of them in the same time, and one of which nothing is known is quick.
+        assert_eq!(swapped(15, 1, Some(16)).len(), 15);
+        assert_eq!(swapped(30, 1, Some(16)), [28, 29, 30]);
+        assert_eq!(swapped(30, 1, None), [28, 29, 30]);
+        // The last master without a replica is the last node.
+        assert_eq!(swapped(60, 0, Some(2)), (39..=60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn of_two_nodes_of_a_large_cluster_one_calls_the_other() {
+        let small = topology(16, 1, Engine::Redis, "8.0.2");
+        let large = topology(17, 1, Engine::Redis, "8.0.2");
+        let valkey = topology(17, 1, Engine::Valkey, "8.1.1");
+        let first_knows_last =
+            |topology: &Topology| topology.knows_address(&topology.nodes[0], &topology.nodes[31]);
+        assert!(first_knows_last(&small) && first_knows_last(&valkey) && !first_knows_last(&large));
+        for (reader, other) in large.nodes.iter().zip(&large.nodes[BESIDE + 1..]) {
+            assert!(large.knows_address(reader, reader));
+            assert!(large.knows_address(other, reader) && !large.knows_address(reader, other));
+            let beside = &large.nodes[reader.index - 1 + BESIDE];
+            assert!(large.knows_address(reader, beside) && large.knows_address(beside, reader));
+        }
+    }
+}
