@@ -1,6 +1,5 @@
 //! A cluster in the hand: the face of the library.
 
-use std::fs::File;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
@@ -12,7 +11,7 @@ use super::attached::Attached;
 use super::execute::Outcome;
 use super::guard::{Clearing, Guard, Removed, clear};
 use super::keep::keep;
-use super::lock::lock;
+use super::lock::{Held, lock};
 use super::made;
 use super::options::UpOptions;
 use super::phases::Timings;
@@ -46,7 +45,7 @@ pub struct Cluster<R: Runtime = Docker> {
     adopted: bool,
     settings: Settings,
     /// The claim on a cluster that others use afterwards.
-    used: Option<File>,
+    used: Option<Held>,
 }
 
 impl<R: Runtime> std::fmt::Debug for Cluster<R> {
@@ -134,7 +133,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// Others have it when this handle is gone.
-    pub(super) fn use_alone(&mut self, claim: File) {
+    pub(super) fn use_alone(&mut self, claim: Held) {
         self.used = Some(claim);
     }
 

@@ -7,6 +7,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
+use std::ops::{Deref, DerefMut};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,11 +17,39 @@ use super::wait::{Seen, until};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 
+/// A file whose lock ends when it is dropped. Closing it is not enough: a process that another thread is about to
+/// start has a copy of everything open until it runs its own program, and a copy keeps the lock.
+#[derive(Debug)]
+pub(super) struct Held(pub(super) File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!(%error, "a file could not be unlocked");
+        }
+    }
+}
+
+impl Deref for Held {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.0
+    }
+}
+
+impl DerefMut for Held {
+    fn deref_mut(&mut self) -> &mut File {
+        &mut self.0
+    }
+}
+
 /// A lock, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lock {
-    file: File,
+    file: Held,
     abandoned: bool,
+    keeps_its_mark: bool,
 }
 
 impl Lock {
@@ -28,10 +57,18 @@ impl Lock {
     pub(super) fn was_abandoned(&self) -> bool {
         self.abandoned
     }
+
+    /// Lets go without having done anything: what the last holder has left is still to be seen to.
+    pub(super) fn give_back(mut self) {
+        self.keeps_its_mark = self.abandoned;
+    }
 }
 
 impl Drop for Lock {
     fn drop(&mut self) {
+        if self.keeps_its_mark {
+            return;
+        }
         if let Err(error) = self.file.set_len(0) {
             tracing::debug!(%error, "a lock file could not be emptied");
         }
@@ -62,13 +99,13 @@ fn failed(path: &Path, error: std::io::Error) -> Error {
         .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
 }
 
-fn open(endpoint: &str, name: &str) -> Result<(PathBuf, File)> {
+fn open(endpoint: &str, name: &str) -> Result<(PathBuf, Held)> {
     let directory = directory();
     let path = directory.join(format!("{name}{}", ending(endpoint)));
     let file = std::fs::create_dir_all(&directory)
         .and_then(|()| File::options().create(true).read(true).append(true).open(&path));
     match file {
-        Ok(file) => Ok((path, file)),
+        Ok(file) => Ok((path, Held(file))),
         Err(error) => Err(failed(&path, error)),
     }
 }
@@ -143,12 +180,12 @@ fn if_abandoned<T>(path: &Path, then: impl FnOnce(&File) -> T) -> Option<T> {
     if !marked(path.metadata()) {
         return None;
     }
-    let file = File::options().read(true).append(true).open(path).ok()?;
+    let file = Held(File::options().read(true).append(true).open(path).ok()?);
     file.try_lock().ok()?;
     marked(file.metadata()).then(|| then(&file))
 }
 
-fn taken(mut file: File) -> Lock {
+fn taken(mut file: Held) -> Lock {
     let abandoned = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
     // The mark is a help for whoever comes next, and no reason to fail: a full disk takes the lock all the same.
     if let Err(error) = file
@@ -157,7 +194,11 @@ fn taken(mut file: File) -> Lock {
     {
         tracing::debug!(%error, "a lock file could not be marked");
     }
-    Lock { file, abandoned }
+    Lock {
+        file,
+        abandoned,
+        keeps_its_mark: false,
+    }
 }
 
 #[cfg(test)]
@@ -183,11 +224,24 @@ mod tests {
         let killed = again.file.try_clone().unwrap();
         killed.unlock().unwrap();
         std::mem::forget(again);
-        assert!(
-            lock("unix:///x", &name, soon(), &Silent)
-                .await
-                .unwrap()
-                .was_abandoned()
-        );
+        for _ in 0..2 {
+            let next = lock("unix:///x", &name, soon(), &Silent).await.unwrap();
+            assert!(next.was_abandoned());
+            next.give_back();
+        }
+        drop(lock("unix:///x", &name, soon(), &Silent).await.unwrap());
+        let last = lock("unix:///x", &name, soon(), &Silent).await.unwrap();
+        assert!(!last.was_abandoned(), "somebody has seen to it");
+    }
+
+    #[tokio::test]
+    async fn a_lock_goes_with_its_holder_also_where_a_process_about_to_start_has_a_copy() {
+        let name = format!("test-copied-{}", std::process::id());
+        let held = try_lock("unix:///x", &name).unwrap().unwrap();
+        let copy = held.file.try_clone().unwrap();
+        assert!(try_lock("unix:///x", &name).unwrap().is_none());
+        drop(held);
+        assert!(try_lock("unix:///x", &name).unwrap().is_some());
+        drop(copy);
     }
 }

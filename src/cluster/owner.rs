@@ -10,6 +10,7 @@ use std::process::Command;
 
 use sha2::{Digest as _, Sha256};
 
+use super::lock::Held;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{Owner, Presence};
 
@@ -92,7 +93,7 @@ pub(super) fn presence(owner: &Owner, local: bool) -> Presence {
 /// Whether somebody holds a lease.
 fn held(lease: &Path) -> Presence {
     match File::options().read(true).write(true).open(lease) {
-        Ok(file) => match file.try_lock() {
+        Ok(file) => match Held(file).try_lock() {
             Ok(()) => Presence::Gone,
             Err(TryLockError::WouldBlock) => Presence::Here,
             Err(TryLockError::Error(_)) => Presence::Unknown,
@@ -227,7 +228,7 @@ mod tests {
         let file = File::create(&lease).unwrap();
         file.lock_shared().unwrap();
         assert_eq!(presence(&owner, true), Presence::Here);
-        drop(file);
+        file.unlock().unwrap();
         assert_eq!(presence(&owner, true), Presence::Gone);
     }
 }

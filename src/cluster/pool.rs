@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::execute::Outcome;
 use super::guard::Guard;
 use super::handle::{Cluster, down};
-use super::lock::directory;
+use super::lock::{Held, directory};
 use super::options::UpOptions;
 use super::owner::presence;
 use super::reset::proven;
@@ -134,7 +134,7 @@ fn path(name: &ClusterName) -> PathBuf {
 
 /// Takes the claim on a cluster if nobody has it: neither who holds the file locked, nor a living process that it
 /// names. It is then this process's as long as the file is open, and the owner's as long as that lives.
-fn claim(name: &ClusterName, owner: Option<&Owner>) -> Result<Option<File>> {
+fn claim(name: &ClusterName, owner: Option<&Owner>) -> Result<Option<Held>> {
     let path = path(name);
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
@@ -150,7 +150,7 @@ fn claim(name: &ClusterName, owner: Option<&Owner>) -> Result<Option<File>> {
             .read(true)
             .write(true)
             .open(&path);
-        let mut file = opened.map_err(failed)?;
+        let mut file = Held(opened.map_err(failed)?);
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Ok(None),
@@ -192,10 +192,11 @@ pub(super) struct InUse;
 
 /// Whether a cluster may be swept: somebody may be using it although its time has passed. The file that is returned, if
 /// there is one, keeps others from beginning to, as long as it is held.
-pub(super) fn unused(name: &ClusterName) -> Result<Option<File>, InUse> {
-    let Ok(mut file) = File::options().read(true).write(true).open(path(name)) else {
+pub(super) fn unused(name: &ClusterName) -> Result<Option<Held>, InUse> {
+    let Ok(file) = File::options().read(true).write(true).open(path(name)) else {
         return Ok(None);
     };
+    let mut file = Held(file);
     let mut text = String::new();
     if file.try_lock().is_err() || file.read_to_string(&mut text).is_err() {
         return Err(InUse);

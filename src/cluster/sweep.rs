@@ -32,6 +32,9 @@ const AT_ONCE: usize = 4;
 /// How long nothing new must come to light where a process was killed in the middle of its work.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How long others are waited for that are at work on what is to go: a removal takes seconds.
+const OTHERS: Duration = Duration::from_secs(30);
+
 /// A cluster that was nobody's, and what was removed of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Swept {
@@ -54,7 +57,8 @@ pub async fn prunable<R: Runtime>(runtime: &R) -> Result<Vec<Leftover>> {
 }
 
 /// Removes what dead owners have left and what is past its time, and nothing else. Where a process was killed
-/// in the middle of its work, the engine may still be making what it had asked for; that is waited for.
+/// in the middle of its work, the engine may still be making what it had asked for; that is waited for. So is another
+/// process that is removing the same, for half a minute; what that has removed is not among what is returned.
 ///
 /// # Errors
 /// What the engine refused to remove, after everything else is gone.
@@ -75,17 +79,26 @@ pub async fn prune<R: Runtime>(runtime: &R, observer: &dyn Observer) -> Result<V
             between_looks().await;
             continue;
         }
-        let before = all.len();
-        let (swept, failure) = sweep(runtime, &engine.endpoint, found, observer).await;
-        all.extend(swept);
-        if let Some(failure) = failure {
+        let done = sweep(runtime, &engine.endpoint, found, observer).await;
+        if let Some(failure) = done.failure {
             return Err(failure);
         }
-        if all.len() == before {
-            // Somebody else is at work on all that is left, and will see to it.
+        if !done.swept.is_empty() {
+            all.extend(done.swept);
+            quiet_since = Instant::now();
+        } else if let Some(name) = done.others.first() {
+            if quiet_since.elapsed() >= OTHERS {
+                observer.observe(&Event::warning(format!(
+                    "another rcup has been at work on cluster {name} for {} s: it is left to that",
+                    OTHERS.as_secs()
+                )));
+                return Ok(all);
+            }
+            between_looks().await;
+        } else {
+            // All that is left is past its time, but in use.
             return Ok(all);
         }
-        quiet_since = Instant::now();
     }
 }
 
@@ -126,7 +139,7 @@ pub(super) async fn beside<R: Runtime>(
     found: Vec<Leftover>,
     observer: &dyn Observer,
 ) {
-    let (swept, failure) = sweep(runtime, endpoint, found, &Silent).await;
+    let Done { swept, failure, .. } = sweep(runtime, endpoint, found, &Silent).await;
     for Swept { leftover, .. } in swept {
         observer.observe(&Event::note(format!(
             "removed cluster {}, because {}",
@@ -145,20 +158,42 @@ pub(super) fn nobodys(observed: &Observed, local: bool) -> Vec<Leftover> {
     leftovers(observed, SystemTime::now(), &mut |owner| presence(owner, local))
 }
 
+/// What a sweep has come to.
+#[derive(Debug, Default)]
+struct Done {
+    swept: Vec<Swept>,
+    /// What other processes are at work on.
+    others: Vec<ClusterName>,
+    failure: Option<Error>,
+}
+
+/// What becomes of one cluster in a sweep.
+enum Fate {
+    Swept(Result<Swept>),
+    /// Somebody uses it, although its time has passed.
+    InUse,
+    /// Another process is at work on it.
+    Others(ClusterName),
+}
+
 /// Removes by the marks of the runs. What somebody else is at work on is passed over.
 async fn sweep<R: Runtime>(
     runtime: &R,
     endpoint: &str,
     found: Vec<Leftover>,
     observer: &dyn Observer,
-) -> (Vec<Swept>, Option<Error>) {
-    let outcomes: Vec<Option<Result<Swept>>> = stream::iter(found)
+) -> Done {
+    let fates: Vec<Fate> = stream::iter(found)
         .map(|leftover| async move {
-            // Held until the cluster and the file are gone.
-            let _claim = unused(&leftover.name).ok()?;
             let lock = match try_lock(endpoint, leftover.name.as_str()) {
-                Ok(lock) => lock?,
-                Err(error) => return Some(Err(error)),
+                Ok(Some(lock)) => lock,
+                Ok(None) => return Fate::Others(leftover.name),
+                Err(error) => return Fate::Swept(Err(error)),
+            };
+            // Held until the cluster and the file are gone.
+            let Ok(_claim) = unused(&leftover.name) else {
+                lock.give_back();
+                return Fate::InUse;
             };
             let cause = leftover.cause.to_string();
             let clearing = Clearing {
@@ -171,18 +206,22 @@ async fn sweep<R: Runtime>(
             if removed.is_ok() {
                 forget(&leftover.name);
             }
-            Some(removed.map(|removed| Swept { leftover, removed }))
+            Fate::Swept(removed.map(|removed| Swept { leftover, removed }))
         })
         .buffer_unordered(AT_ONCE)
         .collect()
         .await;
-    let (mut swept, mut failure) = (Vec::new(), None);
-    for outcome in outcomes.into_iter().flatten() {
-        match outcome {
-            Ok(one) => swept.push(one),
-            Err(error) => failure = Some(error),
+    let mut done = Done::default();
+    for fate in fates {
+        match fate {
+            Fate::Swept(Ok(one)) => done.swept.push(one),
+            Fate::Swept(Err(error)) => done.failure = Some(error),
+            Fate::Others(name) => done.others.push(name),
+            Fate::InUse => {}
         }
     }
-    swept.sort_by(|one: &Swept, other| one.leftover.name.cmp(&other.leftover.name));
-    (swept, failure)
+    done.swept
+        .sort_by(|one, other| one.leftover.name.cmp(&other.leftover.name));
+    done.others.sort();
+    done
 }

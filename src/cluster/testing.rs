@@ -24,7 +24,7 @@ use super::attached::Attached;
 use super::blocking::wait;
 use super::builder::Builder;
 use super::handle::Cluster;
-use super::lock::directory;
+use super::lock::{Held, directory};
 use super::options::UpOptions;
 use super::owner::parent_that_runs_tests;
 use super::reset::Reset;
@@ -42,7 +42,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub struct Shared {
     attached: Attached,
     urls: Vec<String>,
-    _used: File,
+    _used: Held,
 }
 
 /// A cluster that nobody else uses as long as this lives, to break it. When this is dropped, the cluster is
@@ -52,7 +52,7 @@ pub struct Exclusive {
     urls: Vec<String>,
     settings: Settings,
     files: Files,
-    used: Option<File>,
+    used: Option<Held>,
 }
 
 /// The cluster of this run in the default shape: 3 masters with a replica each.
@@ -288,7 +288,7 @@ impl Files {
             .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
     }
 
-    fn open(&self, what: &str) -> Result<File> {
+    fn open(&self, what: &str) -> Result<Held> {
         std::fs::create_dir_all(&self.directory)
             .and_then(|()| {
                 File::options()
@@ -297,6 +297,7 @@ impl Files {
                     .append(true)
                     .open(self.path(what))
             })
+            .map(Held)
             .map_err(|error| self.failed(what, error))
     }
 

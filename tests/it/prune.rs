@@ -1,17 +1,20 @@
 //! What is nobody's any more is removed by the next start and by `prune`, and nothing else is. On an engine
 //! in memory.
 
+use std::sync::Mutex;
 use std::time::Duration;
 
 use rcup::cluster::{prunable, prune};
-use rcup::event::Silent;
+use rcup::event::{Event, Silent};
 use rcup::plan::{ContainerSeen, NetworkSeen, Observed, VolumeSeen, labels};
 use rcup::runtime::fake::Fake;
 use rcup::spec::{Life, Owner};
 use rcup::topology::{Surroundings, Topology};
 use rcup::{ClusterSpec, UpOptions};
 
-use super::scene::Scene;
+use tokio::time::Instant;
+
+use super::scene::{Scene, reached};
 
 /// This process, when its id still was another's.
 fn dead() -> Owner {
@@ -159,5 +162,52 @@ async fn what_a_start_makes_says_whose_it_is_and_how_long_it_lives() {
     assert!(
         prunable(&scene.engine).await.unwrap().is_empty(),
         "this process lives"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_prunes_waits_for_another_who_removes_the_same() {
+    let engine = engine();
+    let stall = engine.stall_at("remove_network", 1);
+    let second = async {
+        reached(&stall).await;
+        let (swept, ()) = tokio::join!(prune(&engine, &Silent), async {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            stall.release();
+        });
+        assert_eq!(names(&engine), ["endless", "kept", "mine"], "it is gone");
+        swept.unwrap()
+    };
+    let (first, second) = tokio::join!(prune(&engine, &Silent), second);
+    assert_eq!(first.unwrap().len(), 2);
+    assert!(second.is_empty(), "the other has removed them: {second:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_prunes_leaves_it_to_another_who_takes_too_long() {
+    let engine = engine();
+    let stall = engine.stall_at("remove_network", 1);
+    let warnings = Mutex::new(Vec::new());
+    let note = |event: &Event| {
+        if let Event::Warning { message, .. } = event {
+            warnings.lock().unwrap().push(message.clone());
+        }
+    };
+    let begun = Instant::now();
+    let second = async {
+        reached(&stall).await;
+        prune(&engine, &note).await.unwrap()
+    };
+    let second = tokio::select! {
+        _ = prune(&engine, &Silent) => panic!("the first hangs"),
+        second = second => second,
+    };
+    assert!(second.iter().all(|one| one.leftover.name.as_str() == "old"));
+    assert!(begun.elapsed() >= Duration::from_secs(30));
+    let warnings = warnings.into_inner().unwrap();
+    assert_eq!(warnings.len(), 1, "{warnings:?}");
+    assert!(
+        warnings[0].contains("another rcup has been at work on cluster"),
+        "{warnings:?}"
     );
 }
