@@ -1,7 +1,7 @@
 //! What the nodes of a seeded cluster believe when they boot: decisions that make a large cluster cheap to start.
 
 use super::layout::{Node, Shard, Topology};
-use crate::spec::Capability;
+use crate::spec::{Capability, Server};
 
 /// How many nodes a cluster has that is not large. In a larger one, what every node does for every other outweighs what
 /// the engine does for the nodes.
@@ -21,6 +21,15 @@ const WRITABLE_DELAY: usize = 2_200;
 /// How many nodes are started at the same time, or a little more. Which of them is there first nobody knows, so they
 /// call each other.
 const BESIDE: usize = 8;
+
+/// How many of so many nodes call one that is not there yet.
+pub(crate) fn callers(nodes: usize, server: Server) -> usize {
+    if nodes > SMALL && server.can(Capability::LearntAddresses) {
+        BESIDE
+    } else {
+        nodes
+    }
+}
 
 impl Topology {
     /// Whether the nodes are so many that their own work outweighs the engine's.
@@ -91,6 +100,17 @@ mod tests {
             assert!(large.knows_address(other, reader) && !large.knows_address(reader, other));
             let beside = &large.nodes[reader.index - 1 + BESIDE];
             assert!(large.knows_address(reader, beside) && large.knows_address(beside, reader));
+        }
+        // The last is called by as many as know its address.
+        for topology in [&small, &large, &valkey] {
+            let last = topology.nodes.last().unwrap();
+            let others = &topology.nodes[..topology.nodes.len() - 1];
+            let calling = others
+                .iter()
+                .filter(|node| topology.knows_address(node, last))
+                .count();
+            let most = callers(topology.nodes.len(), topology.server(last));
+            assert!((calling..=calling + 1).contains(&most), "{calling} of {most}");
         }
     }
 }

@@ -13,6 +13,7 @@ pub use crate::spec::size;
 pub use address::{
     FIRST_PORT, TakenPort, TakenSubnet, choose_addresses, choose_ports, choose_subnet, gateway,
 };
+pub(crate) use boot::callers;
 #[cfg(test)]
 pub(crate) use layout::tests::{mixed, surroundings, topology};
 pub use layout::{Announce, Formation, Image, Node, NodeId, Role, Shard, Shared, Surroundings, Topology};

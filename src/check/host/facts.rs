@@ -155,6 +155,8 @@ pub struct PlaceFacts {
     pub neighbour_limit: Fact<usize>,
     /// How many packets the kernel queues for a processor.
     pub backlog: Fact<usize>,
+    /// How many of the nodes call one that is not there yet.
+    pub callers: usize,
     /// The sizes of the clusters that run already.
     pub others: Vec<usize>,
 }

@@ -118,6 +118,7 @@ mod tests {
                 ports: Ok((7001, 7006)),
                 neighbour_limit: Ok(1024),
                 backlog: Ok(1000),
+                callers: 6,
                 others: vec![6],
             },
             firewall: Ok(rules(":FORWARD ACCEPT [0:0]\n")),
@@ -184,6 +185,7 @@ mod tests {
                 }),
                 neighbour_limit: Ok(64),
                 backlog: Ok(32),
+                callers: 6,
                 others: Vec::new(),
             },
             firewall: Ok(rules(
@@ -327,6 +329,24 @@ mod tests {
         let diagnosis = diagnose(Profile::Dev, &facts);
         assert!(!diagnosis.fit);
         assert!(diagnosis.findings.iter().all(|finding| finding.id != "subnet"));
+    }
+
+    #[test]
+    fn the_queue_for_packets_is_long_enough_for_as_many_as_call() {
+        let severity = |nodes, callers| {
+            let mut facts = server();
+            facts.place.callers = callers;
+            let asked = Asked {
+                profile: Profile::Dev,
+                nodes,
+            };
+            let diagnosis = judge_host(asked, &facts);
+            let mut findings = diagnosis.findings.iter();
+            findings.find(|finding| finding.id == "packets").unwrap().severity
+        };
+        assert_eq!(severity(60, 8), Severity::Ok);
+        assert_eq!(severity(60, 60), Severity::Warn);
+        assert_eq!(severity(30, 30), Severity::Ok);
     }
 
     #[test]

@@ -77,8 +77,8 @@ pub(super) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
         )
     });
     diagnosis.of("packets", &facts.backlog, |backlog| {
-        // Every node asks all others at once for the address of one that is not there yet.
-        let needed = nodes * nodes;
+        // Whoever calls a node that is not there yet asks all others at once for its address.
+        let needed = facts.callers * nodes;
         let severity = if needed <= *backlog {
             Severity::Ok
         } else {

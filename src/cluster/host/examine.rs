@@ -18,7 +18,7 @@ use crate::event::Silent;
 use crate::plan::Observed;
 use crate::runtime::{EngineDetails, EngineInfo, Runtime, Scope};
 use crate::spec::{BUS_OFFSET, ClusterSpec, Profile, Pull};
-use crate::topology::{Image, choose_ports, choose_subnet};
+use crate::topology::{Image, callers, choose_ports, choose_subnet};
 
 /// Where the kernel's settings are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -183,14 +183,6 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
             node: open_files(info.local),
         },
         place: PlaceFacts {
-            may_pull: absent && spec.pull() != Pull::Never,
-            image: image.map(|image| image.reference).map_err(|error| {
-                if absent {
-                    no_image(&error, spec)
-                } else {
-                    trouble(&error)
-                }
-            }),
             subnet: subnet
                 .map(|subnet| subnet.to_string())
                 .map_err(|error| trouble(&error)),
@@ -198,6 +190,11 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
             neighbour_limit: super::neighbour_limit().filter(|_| here).ok_or_else(elsewhere),
             backlog: super::own::backlog().filter(|_| here).ok_or_else(elsewhere),
             others: neighbourhood(spec, observed),
+            callers: image
+                .as_ref()
+                .map_or(spec.nodes(), |image| callers(spec.nodes(), image.server)),
+            may_pull: absent && spec.pull() != Pull::Never,
+            image: image_fact(image, absent, spec),
         },
         firewall: rules,
         clock: ClockFacts {
@@ -207,6 +204,16 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
         nodes,
         seat,
     }
+}
+
+fn image_fact(image: Result<Image>, absent: bool, spec: &ClusterSpec) -> Result<String, EngineTrouble> {
+    image.map(|image| image.reference).map_err(|error| {
+        if absent {
+            no_image(&error, spec)
+        } else {
+            trouble(&error)
+        }
+    })
 }
 
 fn elsewhere() -> String {
@@ -321,6 +328,7 @@ fn without_engine(error: &Error) -> HostFacts {
             ports: Err(none()),
             neighbour_limit: Err(why.to_owned()),
             backlog: Err(why.to_owned()),
+            callers: 0,
             others: Vec::new(),
         },
         firewall: Err(why.to_owned()),

@@ -6,8 +6,10 @@ use std::time::Duration;
 use bollard::query_parameters as query;
 use rcup::cluster::State;
 use rcup::error::ErrorKind;
+use rcup::event::{Event, Phase};
 use rcup::topology::Role;
 use rcup::{Cluster, ClusterSpec};
+use tokio_util::sync::CancellationToken;
 
 use super::{Name, Told, assert_ready, connect, docker, options, turn, up};
 
@@ -183,14 +185,24 @@ async fn a_start_that_died_half_way_is_begun_anew() {
     let spec = name.spec().await;
     // A start whose future is dropped in a process that then dies leaves what it has made; here the
     // clean-up is forgone by keeping it.
-    let mut failed = options();
-    failed.keep_on_failure = true;
-    failed.timeout = Duration::from_millis(900);
-    let error = Cluster::up(docker(), &spec, &failed)
+    let cancel = CancellationToken::new();
+    let half_way = {
+        let cancel = cancel.clone();
+        move |event: &Event| {
+            if matches!(event, Event::Progress { phase: Phase::Start, done, .. } if *done >= 3) {
+                cancel.cancel();
+            }
+        }
+    };
+    let interrupted = options()
+        .keep_on_failure(true)
+        .cancel(cancel)
+        .observer(Arc::new(half_way));
+    let error = Cluster::up(docker(), &spec, &interrupted)
         .await
         .map(|_| ())
         .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
+    assert_eq!(error.kind(), ErrorKind::Interrupted, "{error}");
     assert!(!name.remains().await.is_empty(), "there are remains to replace");
     let cluster = up(&spec).await;
     assert!(!cluster.was_adopted());

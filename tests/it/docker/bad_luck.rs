@@ -314,13 +314,19 @@ async fn a_start_whose_future_is_dropped_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deadline_that_passes_undoes_the_start() {
-    let _turn = turn().await;
     let name = Name::new("deadline");
-    let options = options().timeout(Duration::from_millis(700));
-    let error = Cluster::up(docker(), &name.spec().await, &options)
-        .await
-        .map(|_| ())
-        .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout, "{error}");
-    name.assert_gone().await;
+    let spec = name.spec().await;
+    // The first is over before six containers can be there; how far the others come is the machine's affair.
+    for (nth, ms) in [40, 250, 700].into_iter().enumerate() {
+        let _turn = turn().await;
+        let options = options().timeout(Duration::from_millis(ms));
+        match Cluster::up(docker(), &spec, &options).await {
+            Err(error) => assert_eq!(error.kind(), ErrorKind::Timeout, "{error}"),
+            Ok(cluster) => {
+                assert!(nth > 0, "ready within {ms} ms");
+                drop(cluster);
+            }
+        }
+        name.assert_gone().await;
+    }
 }
