@@ -198,20 +198,12 @@ pub fn identities(seen: &[(&str, &NodeView)], astray: &[String]) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Answer, Status, perfect};
+    use crate::check::{Status, named, perfect};
     use crate::spec::Engine;
     use crate::topology::{Topology, topology};
 
     fn plan() -> Topology {
         topology(3, 1, Engine::Redis, "8.0.2")
-    }
-
-    fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
-        let names = plan.nodes.iter().map(|node| node.name.as_str());
-        names
-            .zip(answers)
-            .filter_map(|(name, answer)| Some((name, answer.as_ref().ok()?)))
-            .collect()
     }
 
     /// The links of a cluster in order: from every node to every other, and back.

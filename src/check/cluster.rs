@@ -162,6 +162,12 @@ pub(crate) mod tests {
     use crate::spec::Engine;
     use crate::topology::{Role, SLOTS, topology};
 
+    /// The views of those who answered, each with its node's name.
+    pub(crate) fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+        let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+        seen(&names, answers)
+    }
+
     /// The answers of a perfect cluster.
     pub(crate) fn perfect(topology: &Topology) -> Vec<Answer> {
         let lines: Vec<NodeLine> = topology

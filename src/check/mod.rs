@@ -22,7 +22,7 @@ mod validation;
 
 pub use agreement::{bus_both_ways, identities};
 #[cfg(test)]
-pub(crate) use cluster::tests::perfect;
+pub(crate) use cluster::tests::{named, perfect};
 pub use cluster::{Roles, judge, judge_found};
 pub use config::{drift, full_coverage, persistence};
 pub use facts::{

@@ -239,21 +239,13 @@ pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<Nod
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::check::{Status, perfect};
+    use crate::check::{Status, named, perfect};
     use crate::spec::Engine;
     use crate::topology::topology;
 
     /// Three masters with a replica each, in order.
     fn plan() -> Topology {
         topology(3, 1, Engine::Redis, "8.0.2")
-    }
-
-    fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
-        let names = plan.nodes.iter().map(|node| node.name.as_str());
-        names
-            .zip(answers)
-            .filter_map(|(name, answer)| Some((name, answer.as_ref().ok()?)))
-            .collect()
     }
 
     /// Changes a node's line in what every node says.

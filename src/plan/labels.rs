@@ -35,17 +35,25 @@ pub type Labels = BTreeMap<String, String>;
 
 /// The labels that all objects of a cluster carry.
 pub fn of_cluster(topology: &Topology) -> Labels {
-    let owner = topology.life.owner.as_ref().map(|owner| (OWNER, json(owner)));
-    let expires = topology.life.expires.map(|at| (EXPIRES, at.to_string()));
-    let always = [
-        (CLUSTER, topology.name().to_string()),
-        (RUN, topology.run.clone()),
-        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+    let own = [
         (SPEC, json(&topology.spec)),
         (PLACE, json(&topology.surroundings)),
     ];
+    of_run(topology.name(), &topology.run, &topology.life, own)
+}
+
+/// The labels of anything that a run makes, and `own`.
+fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(&str, String); N]) -> Labels {
+    let always = [
+        (CLUSTER, cluster.to_string()),
+        (RUN, run.to_owned()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let owner = life.owner.as_ref().map(|owner| (OWNER, json(owner)));
+    let expires = life.expires.map(|at| (EXPIRES, at.to_string()));
     always
         .into_iter()
+        .chain(own)
         .chain(owner)
         .chain(expires)
         .map(|(name, value)| (name.to_owned(), value))
@@ -72,20 +80,7 @@ pub fn of_kept(topology: &Topology) -> Labels {
 /// The labels of a container in which something is tried for a moment. It is no node: what it carries is enough
 /// to remove it with the cluster, or when its process is gone.
 pub fn of_probe(cluster: &ClusterName, run: &str, life: &Life) -> Labels {
-    let owner = life.owner.as_ref().map(|owner| (OWNER, json(owner)));
-    let expires = life.expires.map(|at| (EXPIRES, at.to_string()));
-    let always = [
-        (CLUSTER, cluster.to_string()),
-        (RUN, run.to_owned()),
-        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
-        (PROBE, "true".to_owned()),
-    ];
-    always
-        .into_iter()
-        .chain(owner)
-        .chain(expires)
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect()
+    of_run(cluster, run, life, [(PROBE, "true".to_owned())])
 }
 
 /// When the object may go. What cannot be read never ends.
