@@ -1,10 +1,11 @@
 #!/bin/sh
 # Deploys what `rcup export bare-metal` writes on "machines": containers with a systemd, an sshd and a package manager of
 # their own, made from Debian's packages. Then looks at it, harms it, mends it, restarts a machine, changes the password,
-# grows it, and removes everything.
+# grows it, removes everything, and does so again with TLS.
 #
 #   test-bare-metal.sh short    what harms most when it is wrong
-#   test-bare-metal.sh          and a deployment that is broken off, a restart of a machine, another password
+#   test-bare-metal.sh          and a deployment that is broken off, a restart of a machine, another password, TLS with
+#                               other certificates
 #   test-bare-metal.sh all      and two replicas, a server that is there, a tarball, ufw, firewalld
 #
 # Needs docker, and root for the first run, which makes the machines' image. RCUP names the program to test,
@@ -172,8 +173,11 @@ ends() {
 
 said() { grep -q -e "$1" "$work/said" || fail "the deployment did not say: $1"; }
 
+# With what a client on the machines speaks TLS, where the nodes do.
+SPOKEN=''
+
 # client HOST PORT COMMAND: as a client with the password.
-client() { at "$1" "sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $1 -p $2 $3'"; }
+client() { at "$1" "sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli $SPOKEN -c -h $1 -p $2 $3'"; }
 
 # Of every node: which process it is, and how often a replica has come to it.
 lives() {
@@ -183,12 +187,12 @@ lives() {
 }
 
 write_keys() {
-    at "$NET.2" "seq 300 | sed 's/.*/SET key:& &/' | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $NET.2'" >/dev/null
+    at "$NET.2" "seq 300 | sed 's/.*/SET key:& &/' | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli $SPOKEN -c -h $NET.2'" >/dev/null
 }
 
 # All keys that were written, from wherever they are now.
 keys_are_there() {
-    found=$(at "$NET.2" "seq -f 'GET key:%g' 300 | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli -c -h $NET.2'" | grep -v -e '^->' -e '^$')
+    found=$(at "$NET.2" "seq -f 'GET key:%g' 300 | sudo sh -c 'REDISCLI_AUTH=\$(sed -n \"s/^requirepass \\\"\\(.*\\)\\\"/\\1/p\" /etc/rcup-shop/auth.conf) $ENGINE-cli $SPOKEN -c -h $NET.2'" | grep -v -e '^->' -e '^$')
     [ "$found" = "$(seq 300)" ] || fail "keys are lost after $1: $(echo "$found" | grep -c .) of 300"
 }
 
@@ -359,10 +363,72 @@ goes_over_firewalld() {
     again tarball
 }
 
+# valid AUTHORITY: whether the cluster is, for somebody on another machine who trusts this authority alone.
+valid() {
+    SHOP_PASSWORD=$(cat "$D/secrets/password") "$RCUP" validate --endpoint "$NET.2:6379" --tls-ca "$1" \
+        --password-env SHOP_PASSWORD --suite smoke >"$work/report" 2>&1
+}
+
+speaks_tls() {
+    say "over TLS"
+    WALL='--firewall nftables'
+    D=$work/tls
+    export_to "$D" "$three" --masters 3
+    ends 0 "a deployment without TLS"
+    write_keys
+    SPOKEN='--tls --cacert /etc/rcup-shop/tls/ca.crt'
+    export_to "$work/encrypted" "$three" --masters 3 --tls
+    cp -R "$D/secrets" "$work/encrypted/"
+    D=$work/encrypted
+    ends 1 "a deployment of nodes with TLS over those without"
+    said 'speak no TLS'
+    ends 0 "the removal that keeps the data" --uninstall
+    ends 0 "the deployment with TLS"
+    keys_are_there "the change to TLS"
+    ends 0 "the second deployment"
+    if grep -e ': wrote' -e ': started' -e ': restarted' -e ': set ' "$work/said"; then fail "the second deployment changed something"; fi
+    ends 0 "the check" --check
+    valid "$D/certs/ca.crt" || fail "no client can use it: $(cat "$work/report")"
+    for port in 6379 6380; do
+        plain=$(at "$NET.3" "$ENGINE-cli -h $NET.3 -p $port PING 2>&1" || true)
+        case $plain in *PONG* | *NOAUTH*) fail "node $port answers in the clear: $plain" ;; esac
+    done
+    at "$NET.3" "! sudo -u nobody cat /etc/rcup-shop/tls/node.key 2>/dev/null" || fail "anybody may read the key"
+}
+
+changes_the_certificates() {
+    say "changing the certificates, and who signs them"
+    export_to "$work/renewed" "$three" --masters 3 --tls
+    cp -R "$D/secrets" "$work/renewed/"
+    lives >"$work/before"
+    old=$D/certs/ca.crt
+    D=$work/renewed
+    ends 3 "the check of other certificates" --check
+    said 'differs: /etc/rcup-shop/tls/node.crt'
+    ends 0 "the change of the certificates"
+    said 'shows the new certificate'
+    lives >"$work/after"
+    [ "$(grep -c run_id "$work/before")" = 6 ] || fail "not every node says which process it is"
+    cmp -s "$work/before" "$work/after" || fail "a node was restarted, or a replica lost its master: $(diff "$work/before" "$work/after")"
+    valid "$D/certs/ca.crt" || fail "no client can use it: $(cat "$work/report")"
+    if valid "$old"; then fail "the old authority is still believed"; fi
+    ends 0 "the check afterwards" --check
+    at "$NET.4" 'sudo grep -c BEGIN /etc/rcup-shop/tls/ca.crt' | grep -qx 1 || fail "the old authority is still trusted"
+    # New links are made with the new certificates, and with nothing else.
+    docker restart -t 1 "$PREFIX-2" >/dev/null
+    eventually "machine 2 lets me in" at "$NET.3" true
+    eventually "the machine comes back by itself" deploy --check
+    keys_are_there "the change of the certificates"
+    WALL=''
+    ends 0 "the removal" --uninstall --purge
+    nothing_left
+    SPOKEN=''
+}
+
 case $HOW in
     short) for part in checks_new_machines deploys mends grows removes; do "$part"; done ;;
     most | all)
-        for part in checks_new_machines breaks_off deploys mends restarts changes_the_password grows follows_the_advice removes; do "$part"; done
+        for part in checks_new_machines breaks_off deploys mends restarts changes_the_password grows follows_the_advice removes speaks_tls changes_the_certificates; do "$part"; done
         if [ "$HOW" = all ]; then
             goes_over_ufw
             goes_over_firewalld

@@ -57,7 +57,7 @@ pub use phases::Timings;
 pub use power::Data;
 pub use report::{NetworkReport, NodeReport, OwnServer, Report, State};
 pub use reset::Reset;
-pub use secrets::make as make_secrets;
+pub use secrets::{make as make_secrets, make_for_machines as make_secrets_for_machines};
 pub use settings::Settings;
 pub use sweep::{Swept, prunable, prune, prune_when_gone};
 pub use using::NodeLog;

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use rand::RngExt as _;
 use rand::distr::Alphanumeric;
 
-use super::certificates;
+use super::certificates::{self, Place};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::ContainerSeen;
 use crate::redis::{Access, Credentials};
 use crate::render::secrets_path;
 use crate::runtime::Runtime;
-use crate::spec::{ClusterSpec, Login, OwnUser, Password, Secret, Secrets, User};
+use crate::spec::{Certificates, ClusterSpec, Login, OwnUser, Password, Secret, Secrets, User};
 use crate::topology::Topology;
 
 /// How many letters and digits a generated password has: 190 bits, which nobody guesses, and nothing that a
@@ -24,6 +24,30 @@ const LETTERS: usize = 32;
 /// [`ErrorKind::Io`] when there are no certificates to be had, [`ErrorKind::Usage`] when those that were given cannot
 /// serve this cluster.
 pub fn make(topology: &Topology) -> Result<Secrets> {
+    made(topology, |topology| certificates::of(topology, Place::Containers))
+}
+
+/// The secrets of a cluster on machines, which is met under their addresses: see
+/// [`on_machines`](crate::render::on_machines). The certificates that it has had so far stay where they still serve and no
+/// others are given, because its clients trust whoever signed them.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_for_machines(topology: &Topology, so_far: Option<&Certificates>) -> Result<Secrets> {
+    made(topology, |topology| {
+        let serve =
+            |certificates: &&Certificates| certificates::serve(topology, Place::Machines, certificates);
+        let kept = so_far.filter(|_| topology.spec.certificates().is_none());
+        kept.filter(serve)
+            .cloned()
+            .map_or_else(|| certificates::of(topology, Place::Machines), Ok)
+    })
+}
+
+fn made(
+    topology: &Topology,
+    certificates: impl FnOnce(&Topology) -> Result<Certificates>,
+) -> Result<Secrets> {
     let spec = &topology.spec;
     let tls = spec.tls();
     let hash = |user: &User| match user.login() {
@@ -37,7 +61,7 @@ pub fn make(topology: &Topology) -> Result<Secrets> {
             BTreeMap::new()
         },
         users: spec.users().iter().filter_map(hash).collect(),
-        certificates: tls.then(|| certificates::of(topology)).transpose()?,
+        certificates: tls.then(|| certificates(topology)).transpose()?,
         password: spec.password().map(|password| match password {
             Password::Given(secret) => secret.clone(),
             Password::Any => generated(),

@@ -3,7 +3,7 @@
 
 use super::document::Document;
 use super::secrets::{secret_lines, users_acl};
-use crate::spec::{OwnUser, Secrets};
+use crate::spec::{Certificates, OwnUser, Secrets};
 use crate::topology::Topology;
 
 /// The files by which a node of the export gets what is secret: where they lie beside it, under which name the node
@@ -43,6 +43,29 @@ impl Handed {
     }
 }
 
+/// The certificates as files, for the nodes and for a client.
+pub(super) fn certificate_documents(all: &Certificates) -> Vec<Document> {
+    let nodes = [
+        ("certs/ca.crt", all.authority.clone()),
+        ("certs/node.crt", all.node.clone()),
+        ("certs/node.key", all.node_key.expose().to_owned()),
+    ];
+    let client = all.client.iter().flat_map(|client| {
+        [
+            ("certs/client.crt", client.certificate.clone()),
+            ("certs/client.key", client.key.expose().to_owned()),
+        ]
+    });
+    nodes
+        .into_iter()
+        .chain(client)
+        .map(|(path, contents)| Document {
+            secret: true,
+            ..Document::new(path, contents)
+        })
+        .collect()
+}
+
 /// The files themselves, and those that clients need.
 pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let secret = |path: &str, contents: String| Document {
@@ -61,15 +84,7 @@ pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
         let monitor = monitor.map_or_else(String::new, |password| format!("{}\n", password.expose()));
         files.push(secret("secrets/monitor", monitor));
     }
-    if let Some(all) = &secrets.certificates {
-        files.push(secret("certs/ca.crt", all.authority.clone()));
-        files.push(secret("certs/node.crt", all.node.clone()));
-        files.push(secret("certs/node.key", all.node_key.expose().to_owned()));
-        if let Some(client) = &all.client {
-            files.push(secret("certs/client.crt", client.certificate.clone()));
-            files.push(secret("certs/client.key", client.key.expose().to_owned()));
-        }
-    }
+    files.extend(secrets.certificates.iter().flat_map(certificate_documents));
     if let Some(password) = &secrets.password {
         files.push(Document::password(password));
     }

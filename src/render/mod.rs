@@ -18,7 +18,7 @@ mod swarm;
 mod tls;
 mod yaml;
 
-pub use bare_metal::{BareMetal, bare_metal};
+pub use bare_metal::{BareMetal, bare_metal, bare_metal_secrets, on_machines};
 pub use beside::beside;
 pub use compose::{COMPOSE_FILE, compose};
 pub use conf::conf;

@@ -686,6 +686,52 @@ fn a_directory_for_machines_holds_a_script_that_the_shell_reads() {
 }
 
 #[test]
+fn machines_keep_their_certificates_as_long_as_these_name_them_all() {
+    let home = tempfile::tempdir().unwrap();
+    let exported = |hosts: &str, more: &[&str]| {
+        let arguments = [&["bare-metal", "--tls", "--hosts", hosts, "-o", "deploy"], more].concat();
+        let outcome = export(home.path(), &arguments);
+        let files = ["ca.crt", "node.crt", "node.key"].map(|file| {
+            let file = home.path().join("deploy/certs").join(file);
+            std::fs::read_to_string(file).unwrap_or_default()
+        });
+        (outcome, files)
+    };
+    let (first, made) = exported("10.1.0.1,10.1.0.2", &[]);
+    first.success().stderr("");
+    assert!(
+        made.iter().all(|file| file.starts_with("-----BEGIN ")),
+        "{made:?}"
+    );
+    let directory = std::fs::metadata(home.path().join("deploy/certs")).unwrap();
+    assert_eq!(directory.permissions().mode() & 0o777, 0o700);
+    let (again, kept) = exported("10.1.0.1,10.1.0.2", &["--force", "--set", "hz=50"]);
+    again.success().stderr("");
+    assert_eq!(kept, made, "clients trust whoever signed them");
+    let (grown, other) = exported("10.1.0.1,10.1.0.2,10.1.0.3", &["--force", "--masters", "4"]);
+    grown
+        .success()
+        .stderr(contains("by another authority than before"));
+    assert!(kept.iter().zip(&other).all(|(old, new)| old != new));
+    // Those of the user's own are looked at for the machines.
+    let file = |name: &str| home.path().join("deploy/certs").join(name).display().to_string();
+    let own = |hosts: &str| {
+        let (ca, certificate, key) = (file("ca.crt"), file("node.crt"), file("node.key"));
+        let flags = ["--tls-ca", &ca, "--tls-cert", &certificate, "--tls-key", &key];
+        export(
+            home.path(),
+            &[&["bare-metal", "--hosts", hosts, "-o", "own"][..], &flags].concat(),
+        )
+    };
+    own("10.1.0.1,10.1.0.4")
+        .code(2)
+        .stderr(contains("does not name IP:10.1.0.4").and(contains("--subnet").not()));
+    own("10.1.0.1,10.1.0.2").success();
+    let text = std::fs::read_to_string(home.path().join("own/certs/ca.crt")).unwrap();
+    assert_eq!(text, other[0]);
+}
+
+#[test]
 fn a_compose_file_is_read_into_settings_and_its_faults_are_told_by_line() {
     let home = tempfile::tempdir().unwrap();
     let usual = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/import/usual.yml");

@@ -151,8 +151,11 @@ fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
         clients: vec!["10.0.0.0/8".parse().unwrap()],
     };
     match render::bare_metal(&topology, &place) {
-        Ok(files) => add("bare-metal", files),
-        // It brings neither users nor certificates, and says so.
+        Ok(files) => {
+            add("bare-metal", files);
+            add("bare-metal", render::bare_metal_secrets(&secrets));
+        }
+        // It brings no users, and says so.
         Err(error) if error.kind() == ErrorKind::Usage => {}
         Err(error) => return Err(error),
     }

@@ -61,7 +61,9 @@ pub enum ExportVerb {
     /// A directory with a deploy.sh that brings the cluster up on machines over SSH
     #[command(
         after_help = "The machines' packages bring the server; the image's version does not matter. Data is kept by an \
-                      append-only file unless --set says otherwise.\n\nExamples:\n  \
+                      append-only file unless --set says otherwise. With --tls, certs/ holds the nodes' certificates; another \
+                      export into the same directory keeps them as long as they name every machine, and deploy.sh \
+                      brings others without restarting a node.\n\nExamples:\n  \
                       rcup export bare-metal orders --hosts 10.0.0.1,10.0.0.2,10.0.0.3 --masters 3 -o deploy\n  \
                       deploy/deploy.sh --user admin\n  deploy/deploy.sh --check"
     )]

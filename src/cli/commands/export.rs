@@ -2,11 +2,13 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
-use rcup::cluster::make_secrets;
+use ipnet::Ipv4Net;
+use rcup::cluster::{make_secrets, make_secrets_for_machines};
 use rcup::render::{self, BareMetal, Document};
-use rcup::spec::Secrets;
+use rcup::spec::{Certificates, ClientCertificate, Secret, Secrets};
 use rcup::topology::{Topology, without_engine};
 use rcup::{Cluster, ClusterName, Error, ErrorKind};
 use serde::Serialize;
@@ -18,7 +20,20 @@ use crate::cli::terminal::{Terminal, json};
 
 pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let (format, export) = (verb.format(), verb.export());
-    let (topology, secrets) = source(export)?;
+    let machines = match verb {
+        ExportVerb::BareMetal { hosts, clients, .. } => Some(place(hosts, clients)),
+        _ => None,
+    };
+    let so_far = machines.as_ref().and(certificates_in(export.out.as_deref()));
+    let (topology, secrets) = source(export, machines.as_ref(), so_far.as_ref())?;
+    let authorities = [&so_far, &secrets.certificates].map(|all| all.as_ref().map(|all| &all.authority));
+    if let [Some(before), Some(now)] = authorities
+        && before != now
+    {
+        terminal.warn(
+            "the certificates are by another authority than before: clients need the new certs/ca.crt once it is deployed",
+        );
+    }
     let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
     let refuses = matches!(verb, ExportVerb::BareMetal { .. } | ExportVerb::Swarm { .. });
     if topology.spec.tls() && !with_keys && !refuses {
@@ -39,14 +54,11 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         ExportVerb::Kubernetes { service_monitor, .. } => render::kubernetes(&topology, *service_monitor)?,
         ExportVerb::Swarm { machines, .. } => vec![render::swarm(&topology, machines)?],
         ExportVerb::BareMetal { hosts, clients, .. } => {
-            let place = BareMetal {
-                hosts: hosts.clone(),
-                clients: clients.clone(),
-            };
-            render::bare_metal(&topology, &place)?
+            render::bare_metal(&topology, &place(hosts, clients))?
         }
     };
     match (&verb, &export.out) {
+        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(render::bare_metal_secrets(&secrets)),
         (ExportVerb::Compose(_), Some(_)) => documents.extend(render::beside(&topology, &secrets)),
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(render::kubernetes_secrets(&secrets, *service_monitor));
@@ -81,8 +93,13 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     }
 }
 
-/// From the engine when a cluster is named and nothing else; else from the flags, without an engine.
-fn source(export: &Export) -> Result<(Topology, Secrets), Failure> {
+/// From the engine when a cluster is named and nothing else; else from the flags, without an engine. On machines a cluster
+/// has other addresses than in containers, and so another certificate: `so_far` is what they had.
+fn source(
+    export: &Export,
+    machines: Option<&BareMetal>,
+    so_far: Option<&Certificates>,
+) -> Result<(Topology, Secrets), Failure> {
     match &export.name {
         Some(name) if !export.wanted.given => {
             let mut found = None;
@@ -90,7 +107,13 @@ fn source(export: &Export) -> Result<(Topology, Secrets), Failure> {
                 found = Some(running(name).await?);
                 Ok(Exit::DONE)
             })?;
-            found.ok_or(Failure::ReaderGone)
+            let (topology, mut secrets) = found.ok_or(Failure::ReaderGone)?;
+            let Some(machines) = machines else {
+                return Ok((topology, secrets));
+            };
+            let topology = render::on_machines(&topology, machines)?;
+            secrets.certificates = make_secrets_for_machines(&topology, so_far)?.certificates;
+            Ok((topology, secrets))
         }
         name => {
             let spec = export
@@ -102,10 +125,38 @@ fn source(export: &Export) -> Result<(Topology, Secrets), Failure> {
             let place = without_engine(&spec, cfg!(target_os = "linux"))?;
             place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
-            let secrets = make_secrets(&topology)?;
+            let Some(machines) = machines else {
+                let secrets = make_secrets(&topology)?;
+                return Ok((topology, secrets));
+            };
+            let topology = render::on_machines(&topology, machines)?;
+            let secrets = make_secrets_for_machines(&topology, so_far)?;
             Ok((topology, secrets))
         }
     }
+}
+
+fn place(hosts: &[Ipv4Addr], clients: &[Ipv4Net]) -> BareMetal {
+    BareMetal {
+        hosts: hosts.to_vec(),
+        clients: clients.to_vec(),
+    }
+}
+
+/// The certificates of an earlier export.
+fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
+    let read = |name: &str| fs::read_to_string(out?.join("certs").join(name)).ok();
+    Some(Certificates {
+        authority: read("ca.crt")?,
+        node: read("node.crt")?,
+        node_key: Secret::new(read("node.key")?),
+        client: read("client.crt")
+            .zip(read("client.key"))
+            .map(|(certificate, key)| ClientCertificate {
+                certificate,
+                key: Secret::new(key),
+            }),
+    })
 }
 
 async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {

@@ -2,7 +2,7 @@
 //! anything is made, by the verifier with which rcup itself will meet the nodes.
 
 use std::fmt::Write as _;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
@@ -15,6 +15,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
 
+use super::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::Certificates;
 use crate::topology::Topology;
@@ -23,11 +24,11 @@ use crate::topology::Topology;
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] tells which file is wrong, why, and what it must have.
-pub(super) fn check(topology: &Topology, given: &Certificates) -> Result<()> {
-    check_at(topology, given, UnixTime::now())
+pub(super) fn check(topology: &Topology, place: Place, given: &Certificates) -> Result<()> {
+    check_at(topology, place, given, UnixTime::now())
 }
 
-fn check_at(topology: &Topology, given: &Certificates, now: UnixTime) -> Result<()> {
+fn check_at(topology: &Topology, place: Place, given: &Certificates, now: UnixTime) -> Result<()> {
     let authorities = certificates("--tls-ca", &given.authority)?;
     let chain = certificates("--tls-cert", &given.node)?;
     let provider = Arc::new(ring::default_provider());
@@ -63,7 +64,7 @@ fn check_at(topology: &Topology, given: &Certificates, now: UnixTime) -> Result<
         .build()
         .map_err(|error| failed(&error))?;
     let mut missing = Vec::new();
-    let wanted = wanted(topology);
+    let wanted = wanted(topology, place);
     for (text, name) in &wanted {
         match clients.verify_server_cert(node, others, name, &[], now) {
             Ok(_) => {}
@@ -75,7 +76,7 @@ fn check_at(topology: &Topology, given: &Certificates, now: UnixTime) -> Result<
     }
     if !missing.is_empty() {
         let all: Vec<&str> = wanted.iter().map(|(text, _)| text.as_str()).collect();
-        return Err(unnamed(topology, &missing, &all));
+        return Err(unnamed(topology, place, &missing, &all));
     }
     // On the bus and for replication a node is a client too.
     WebPkiClientVerifier::builder_with_provider(roots, provider)
@@ -128,29 +129,26 @@ fn key_fits(chain: &[CertificateDer<'static>], pem: &str, provider: &Arc<CryptoP
     }
 }
 
-/// Every address and name under which a node is met: on the bus, by replicas, and by clients here and on the
-/// network.
-fn wanted(topology: &Topology) -> Vec<(String, ServerName<'static>)> {
-    let nodes = topology.nodes.iter().map(|node| node.ip);
-    let addresses = nodes
-        .chain([Ipv4Addr::LOCALHOST])
-        .chain(topology.spec.publish().filter(|address| !address.is_loopback()));
+/// Every address and name under which a node is met.
+fn wanted(topology: &Topology, place: Place) -> Vec<(String, ServerName<'static>)> {
+    let addresses = place.addresses(topology).into_iter();
     let mut all: Vec<(String, ServerName<'static>)> = addresses
         .map(|ip| {
             let name = ServerName::IpAddress(IpAddr::V4(ip).into());
             (format!("IP:{ip}"), name)
         })
         .collect();
-    all.extend(topology.nodes.iter().filter_map(|node| {
-        let name = ServerName::try_from(node.name.clone()).ok()?;
-        Some((format!("DNS:{}", node.name), name))
+    all.extend(place.names(topology).filter_map(|name| {
+        let text = format!("DNS:{name}");
+        Some((text, ServerName::try_from(name.to_owned()).ok()?))
     }));
     all
 }
 
-fn unnamed(topology: &Topology, missing: &[&str], all: &[&str]) -> Error {
+fn unnamed(topology: &Topology, place: Place, missing: &[&str], all: &[&str]) -> Error {
     let mut hint = format!("Have it signed with subjectAltName={}", all.join(","));
-    if topology.spec.subnet().is_none() && topology.spec.network().is_none() {
+    let chosen = topology.spec.subnet().is_none() && topology.spec.network().is_none();
+    if place == Place::Containers && chosen {
         let _ = write!(
             hint,
             "; with `--subnet {}` the addresses stay the same",
@@ -229,7 +227,7 @@ mod tests {
 
     fn params(topology: &Topology) -> CertificateParams {
         let mut params = CertificateParams::default();
-        for (text, _) in wanted(topology) {
+        for (text, _) in wanted(topology, Place::Containers) {
             params
                 .subject_alt_names
                 .push(match text.split_once(':').unwrap() {
@@ -266,7 +264,7 @@ mod tests {
     }
 
     fn told(given: &Certificates) -> String {
-        let error = check(&topology(), given).unwrap_err();
+        let error = check(&topology(), Place::Containers, given).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
         let told = format!(
             "{error} {:?} {}",
@@ -284,21 +282,22 @@ mod tests {
 
     #[test]
     fn what_the_nodes_can_work_with_is_taken() {
-        check(&topology(), &signed(|_| {}, 2099)).unwrap();
+        check(&topology(), Place::Containers, &signed(|_| {}, 2099)).unwrap();
         // No purpose at all is every purpose.
         check(
             &topology(),
+            Place::Containers,
             &signed(|params| params.extended_key_usages.clear(), 2099),
         )
         .unwrap();
-        let made = super::super::made::make(&topology()).unwrap();
-        check(&topology(), &made).unwrap();
+        let made = super::super::made::make(&topology(), Place::Containers).unwrap();
+        check(&topology(), Place::Containers, &made).unwrap();
     }
 
     #[test]
     fn a_certificate_names_every_address_and_every_node() {
-        for at in 0..wanted(&topology()).len() {
-            let (name, _) = wanted(&topology()).remove(at);
+        for at in 0..wanted(&topology(), Place::Containers).len() {
+            let (name, _) = wanted(&topology(), Place::Containers).remove(at);
             let remove = |params: &mut CertificateParams| drop(params.subject_alt_names.remove(at));
             let told = told(&signed(remove, 2099));
             assert!(told.contains(&format!("does not name {name} ")), "{told}");

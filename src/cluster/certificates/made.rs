@@ -7,6 +7,7 @@ use rcgen::{
     KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 
+use super::Place;
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::{Certificates, ClientCertificate, Secret};
 use crate::topology::Topology;
@@ -15,13 +16,13 @@ use crate::topology::Topology;
 ///
 /// One key serves all nodes: they share an engine and a volume, so a key for each would separate nothing. With
 /// elliptic curves (ECDSA P-256, which every client knows) all of it takes under a millisecond.
-pub(in crate::cluster) fn make(topology: &Topology) -> Result<Certificates> {
-    made(topology).map_err(|error| {
+pub(in crate::cluster) fn make(topology: &Topology, place: Place) -> Result<Certificates> {
+    made(topology, place).map_err(|error| {
         Error::new(ErrorKind::Io, "cannot make the cluster's certificates").because(error.to_string())
     })
 }
 
-fn made(topology: &Topology) -> Result<Certificates, rcgen::Error> {
+fn made(topology: &Topology, place: Place) -> Result<Certificates, rcgen::Error> {
     let name = topology.name();
     let mut authority = params(&format!("rcup authority of cluster {name}"));
     authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -31,15 +32,14 @@ fn made(topology: &Topology) -> Result<Certificates, rcgen::Error> {
     let issuer = Issuer::new(authority, authority_key);
 
     let mut node = params(&format!("nodes of rcup cluster {name}"));
-    let addresses = topology.nodes.iter().map(|node| node.ip);
-    for ip in addresses
-        .chain([Ipv4Addr::LOCALHOST])
-        .chain(topology.spec.publish())
-    {
+    let mut addresses = place.addresses(topology);
+    if !addresses.contains(&Ipv4Addr::LOCALHOST) {
+        addresses.push(Ipv4Addr::LOCALHOST);
+    }
+    for ip in addresses {
         node.subject_alt_names.push(SanType::IpAddress(IpAddr::V4(ip)));
     }
-    let names = topology.nodes.iter().map(|node| node.name.as_str());
-    for name in names.chain(["localhost"]) {
+    for name in place.names(topology).chain(["localhost"]) {
         node.subject_alt_names.push(SanType::DnsName(name.try_into()?));
     }
     // On the bus and for replication a node is a client too.
@@ -93,7 +93,7 @@ mod tests {
             .tls(true)
             .publish("192.0.2.7".parse().unwrap());
         let topology = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
-        let made = make(&topology).unwrap();
+        let made = make(&topology, Place::Containers).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(made.authority.as_bytes()).unwrap();
         roots.add(authority).unwrap();

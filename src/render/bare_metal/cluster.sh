@@ -1,6 +1,6 @@
 # shellcheck shell=sh
 # How the nodes are asked, made one cluster and validated, from one host. Read by host.sh, which knows who the nodes
-# are (NODES), where the password lies (ETC) and which client there is (CLI).
+# are (NODES), where the password and the certificates lie (ETC) and which client there is (CLI).
 
 # For how many seconds something is waited for.
 PATIENCE=60
@@ -11,7 +11,9 @@ password_in() { sed -n 's/^requirepass "\(.*\)"$/\1/p' "$1"; }
 ask() {
     host=$1 port=$2
     shift 2
-    REDISCLI_AUTH=$(password_in "$ETC/auth.conf") "$CLI" --no-auth-warning -h "$host" -p "$port" "$@"
+    set -- -h "$host" -p "$port" "$@"
+    if [ "$TLS" = yes ]; then set -- --tls --cacert "$ETC/tls/ca.crt" "$@"; fi
+    REDISCLI_AUTH=$(password_in "$ETC/auth.conf") "$CLI" --no-auth-warning "$@"
 }
 
 answers() { [ "$(ask "$1" "$2" PING 2>/dev/null)" = PONG ]; }
@@ -96,19 +98,21 @@ judge() {
     views >"$STAGE/views"
     found=$(judged <"$STAGE/views")
     strangers=$(of_kind stranger) blank=$(of_kind blank) holders=$(of_kind holder)
+    tool=$CLI
+    if [ "$TLS" = yes ]; then tool="$CLI --tls --cacert $ETC/tls/ca.crt"; fi
     login="On this host, as root: export REDISCLI_AUTH=\"\$(sed -n 's/^requirepass \"\(.*\)\"$/\1/p' $ETC/auth.conf)\""
     # shellcheck disable=SC2086
     if [ -n "$strangers" ]; then
         fail "the cluster has nodes that are not described here: $strangers" \
             "Export it with all its nodes. Or move their slots away and take each of them out, then run this again." "$login" \
-            "  $CLI --cluster reshard $first_ip:$first_port, then $CLI --cluster del-node $first_ip:$first_port ID"
+            "  $tool --cluster reshard $first_ip:$first_port, then $tool --cluster del-node $first_ip:$first_port ID"
     fi
     if [ -n "$blank" ] && [ -n "$holders" ]; then
         fail "the cluster has given all its slots to others, so $blank gets none: their keys would be lost" \
             "Bring it in without slots, wait until all nodes tell the same number of nodes, move slots there, and run this again. $login" \
-            "$(for at in $blank; do printf '  %s --cluster add-node %s %s\n' "$CLI" "$at" "${holders%% *}"; done)" \
-            "  $CLI --cluster call ${holders%% *} CLUSTER INFO | grep known_nodes" \
-            "  $CLI --cluster rebalance ${holders%% *} --cluster-use-empty-masters"
+            "$(for at in $blank; do printf '  %s --cluster add-node %s %s\n' "$tool" "$at" "${holders%% *}"; done)" \
+            "  $tool --cluster call ${holders%% *} CLUSTER INFO | grep known_nodes" \
+            "  $tool --cluster rebalance ${holders%% *} --cluster-use-empty-masters"
     fi
 }
 

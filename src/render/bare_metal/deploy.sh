@@ -19,7 +19,8 @@
 # was there, over nftables, ufw and firewalld. dnf, and Valkey's packages, were not tried.
 #
 # The password goes to the hosts through SSH's standard input into files of mode 0640, never through an argument.
-# Another one is set beside the old one first, and no node is restarted for it.
+# Another one is set beside the old one first, and no node is restarted for it. Nor is one for other certificates in
+# certs/, also of another authority. Whether nodes speak TLS at all is changed by --uninstall and another deployment.
 set -eu
 
 HERE=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -44,6 +45,10 @@ on() {
     cp -R "$HERE/common" "$staging/common"
     cp -R "$HERE/hosts/$1" "$staging/host"
     if [ -n "$PASSWORD" ]; then printf 'requirepass "%s"\nmasterauth "%s"\n' "$PASSWORD" "$PASSWORD" >"$staging/auth.conf"; fi
+    if [ "$TLS" = yes ] && [ "$2" != uninstall ]; then
+        mkdir "$staging/tls"
+        cp "$HERE/certs/ca.crt" "$HERE/certs/node.crt" "$HERE/certs/node.key" "$staging/tls/"
+    fi
     case $2:$INSTALL in
         prepare:packages | prepare:none) how=$INSTALL ;;
         prepare:*) cp "$INSTALL" "$staging/server.tar"; how=tarball ;;
@@ -79,6 +84,13 @@ prepare() {
     for job in $JOBS; do wait "$job" || failed=1; done
     JOBS=
     [ "$failed" = 0 ] || fail "not every host is prepared" "What they said stands above; no node has been touched. Run this again when it is mended."
+}
+
+# What may be done only when every host has its files.
+finish() {
+    for host in $HOSTS; do
+        on "$host" finish || fail "$host still trusts the old authority" "What it said stands above. Run this again when it is mended."
+    done
 }
 
 # Nothing with a password in it stays behind, however this ends.
@@ -130,6 +142,11 @@ main() {
             fail "the password in $PASSWORD_FILE has characters that redis.conf would misread" "Use letters, digits and . _ ~ = + / -"
             ;;
     esac
+    if [ "$TLS" = yes ] && [ "$ACTION" != uninstall ]; then
+        for file in ca.crt node.crt node.key; do
+            [ -r "$HERE/certs/$file" ] || fail "there is no $HERE/certs/$file" "Bring it here from where the cluster was exported, or export it again."
+        done
+    fi
     code=0
     case $ACTION:$PASSWORD in
         install:) fail "there is no password in $PASSWORD_FILE" ;;
@@ -156,7 +173,10 @@ main() {
     done
     first=${HOSTS%% *}
     case $ACTION in
-        install) on "$first" create || fail "the cluster is not as described" "Why stands above. Run this again when it is mended: it goes on where it was." ;;
+        install)
+            on "$first" create || fail "the cluster is not as described" "Why stands above. Run this again when it is mended: it goes on where it was."
+            [ "$TLS" = no ] || finish
+            ;;
         check)
             [ "$code" != 0 ] || on "$first" validate || code=3
             [ "$code" = 0 ] || { say "something differs"; exit 3; }

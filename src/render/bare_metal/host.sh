@@ -190,6 +190,59 @@ both_passwords() {
     done
 }
 
+# Nodes that speak TLS and nodes that do not never meet, so one cannot become the other while the rest runs.
+same_language() {
+    for file in "$ETC"/[0-9]*.conf; do
+        [ -e "$file" ] || continue
+        speaks=no
+        if grep -q '^tls-port ' "$file"; then speaks=yes; fi
+        [ "$speaks" = "$TLS" ] || fail "the nodes here speak $([ "$TLS" = yes ] && echo no TLS || echo TLS), and those described here do otherwise" \
+            "Stop them with --uninstall, which keeps the data, then run this again."
+    done
+}
+
+# Whether a file of certificates has the authority that is sent.
+trusts() { [ -f "$1" ] && grep -qxF -e "$(tail -n 2 "$STAGE/tls/ca.crt" | head -n 1)" "$1"; }
+
+# Another authority is trusted beside the old one on all hosts before any node shows a certificate of it.
+both_authorities() {
+    if [ "$TLS" = no ] || [ ! -f "$ETC/tls/ca.crt" ] || cmp -s "$STAGE/tls/ca.crt" "$ETC/tls/ca.crt"; then return 0; fi
+    : >"$ETC/renewing"
+    trusts "$ETC/tls/ca.crt" || {
+        cat "$STAGE/tls/ca.crt" "$ETC/tls/ca.crt" >"$STAGE/both.crt"
+        install -m 0644 -o root -g root "$STAGE/both.crt" "$ETC/tls/ca.crt"
+        say "trusts another authority too"
+    }
+    reread
+}
+
+# The authority that signed what the nodes showed before is trusted no more. This comes when all hosts have the new files.
+one_authority() {
+    [ -e "$ETC/renewing" ] || return 0
+    put "$STAGE/tls/ca.crt" "$ETC/tls/ca.crt" 0644 root || true
+    reread
+    rm -f "$ETC/renewing"
+}
+
+# reread: has the nodes that run read their certificates again. Links that stand are not touched by that.
+reread() {
+    for port in $(ports_here); do
+        active "$port" || continue
+        rereads "$port" || say "note: node $port will be restarted for the new certificates"
+    done
+}
+
+rereads() { [ "$(ask "$HOST" "$1" CONFIG SET tls-ca-cert-file "$ETC/tls/ca.crt")" = OK ]; }
+
+certificates() {
+    folder "$ETC/tls" 0750 root "$SERVICE_USER"
+    if [ "$MODE" = check ] && [ -e "$ETC/renewing" ]; then differs "the nodes still trust the old authority"; fi
+    if [ ! -e "$ETC/renewing" ]; then put "$STAGE/tls/ca.crt" "$ETC/tls/ca.crt" 0644 root && renewed=1; fi
+    # The key first: a node that started between the two would show neither.
+    put "$STAGE/tls/node.key" "$ETC/tls/node.key" 0640 "$SERVICE_USER" && renewed=1
+    put "$STAGE/tls/node.crt" "$ETC/tls/node.crt" 0644 root && renewed=1
+}
+
 # told PORT FORMAT: whether the node does both of what the format says of the new password, over standard input.
 told() {
     password=$(password_in "$STAGE/auth.conf")
@@ -205,6 +258,8 @@ nodes_here() {
     [ "$MODE" = check ] || systemctl daemon-reload
     folder "$DATA" 0755 root root
     if [ -f "$STAGE/auth.conf" ]; then put "$STAGE/auth.conf" "$ETC/auth.conf" 0640 "$SERVICE_USER" || true; fi
+    renewed=
+    if [ "$TLS" = yes ]; then certificates || true; fi
     if [ "$MODE" = check ] && [ -e "$ETC/rotating" ]; then differs "the nodes still know the old password"; fi
     for port in $(ports_here); do
         folder "$DATA/$port" 0700 "$SERVICE_USER" "$SERVICE_USER"
@@ -227,6 +282,9 @@ node_here() {
         systemctl start "$UNIT$1.service"
         touched=started
     else
+        if [ -n "$renewed" ]; then
+            if rereads "$1"; then say "node $1 shows the new certificate"; else changed=1; fi
+        fi
         if [ -e "$ETC/rotating" ] && ! takes_password "$1"; then changed=1; fi
         if [ -n "$changed" ]; then
             if settled "$HOST" "$1"; then was_ok=1; fi
@@ -288,12 +346,15 @@ uninstall() {
 case $MODE in
     prepare)
         MODE=install
+        same_language
         install_server
         service_user
         kernel
         both_passwords
+        both_authorities
         ;;
     install) configure ;;
+    finish) one_authority ;;
     create)
         create
         validate

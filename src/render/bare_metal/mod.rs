@@ -11,14 +11,15 @@ mod service;
 
 use std::fmt::Write as _;
 
+use super::beside::certificate_documents;
 use super::document::Document;
 use super::redis_conf::settled_redis_conf;
 use super::tls::is_of_tls;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::Engine;
+use crate::spec::{Engine, Secrets};
 use crate::topology::{Node, Role, Topology};
 
-pub use place::{BareMetal, host_of};
+pub use place::{BareMetal, host_of, on_machines};
 
 /// The script. It is the same for every cluster, and reads what it needs from `cluster.env`.
 const DEPLOY: &str = include_str!("deploy.sh");
@@ -41,15 +42,18 @@ const OTHERWISE: [&str; 7] = [
     "cluster-announce-ip",
 ];
 
-/// Renders the directory.
+/// Those of the directives of TLS that are otherwise on a machine.
+const OTHERWISE_OF_TLS: [&str; 4] = ["tls-port", "tls-ca-cert-file", "tls-cert-file", "tls-key-file"];
+
+/// Renders the directory, without what is secret in it.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, and for a cluster with TLS, users, or a node with
-/// an image of its own.
+/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, and for a cluster with users, or a node with an
+/// image of its own.
 pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document>> {
     check(topology)?;
     refuse_images(topology)?;
-    let placed = place::spread(topology, place)?;
+    let placed = on_machines(topology, place)?;
     let engine = topology.surroundings.image.server.engine;
     let name = topology.name().as_str();
     let mut files = vec![
@@ -90,13 +94,6 @@ fn check(topology: &Topology) -> Result<()> {
             .because(reason.to_owned())
             .hint(hint.to_owned()))
     };
-    if topology.spec.tls() {
-        return refuse(
-            "TLS",
-            "the script brings no certificates to the machines, and would start plain nodes",
-            "Leave TLS out (for a cluster of flags: without --tls), and let --firewall and a private network guard it.",
-        );
-    }
     if let Some(user) = topology.spec.users().first() {
         return refuse(
             "users",
@@ -140,13 +137,16 @@ fn settings(topology: &Topology, place: &BareMetal) -> String {
         "# The cluster that deploy.sh brings up; written by `rcup export bare-metal`, rcup {}.\n\
          NAME='{}'\nHOSTS='{}'\n\nSERVER='{}'\nCLI='{}'\nSERVICE_USER='{}'\nAPT_PACKAGES='{apt}'\n\
          DNF_PACKAGES='{dnf}'\n# The packages' own services, which are kept from starting.\n\
-         PACKAGE_SERVICES='{services}'\n\n# Index, role, shard, first and last slot, host, port.\nNODES='",
+         PACKAGE_SERVICES='{services}'\n\n\
+         # Whether all of it speaks TLS, with what lies in certs/, or none of it.\nTLS='{}'\n\n\
+         # Index, role, shard, first and last slot, host, port.\nNODES='",
         env!("CARGO_PKG_VERSION"),
         topology.name(),
         hosts.join(" "),
         engine.server(),
         engine.client(),
         engine.as_str(),
+        if topology.spec.tls() { "yes" } else { "no" },
     );
     let lines: Vec<String> = topology
         .nodes
@@ -176,7 +176,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
     let mut text = format!(
         "# {} in shard {} of the cluster `{name}`, on {}. Written by rcup {}.\n\n\
          # The address for clients and other nodes, and this machine itself. The bus listens on port {}.\n\
-         bind {} 127.0.0.1\nport {}\n\n\
+         bind {} 127.0.0.1\n{}\n\n\
          # Nobody gets in without the password, which deploy.sh puts there.\n\
          protected-mode yes\ninclude /etc/rcup-{name}/auth.conf\n\n\
          # nodes.conf, the data and nothing else; the service may write nowhere but here.\n\
@@ -194,13 +194,20 @@ fn conf(topology: &Topology, node: &Node) -> String {
         env!("CARGO_PKG_VERSION"),
         node.bus_port(),
         node.ip,
-        node.port,
+        if topology.spec.tls() {
+            encrypted(name.as_str(), node)
+        } else {
+            format!("port {}", node.port)
+        },
         node.port,
         node.ip,
     );
     let wishes = topology.spec.directives_of(node.index);
     let wished = |directive: &str| wishes.iter().any(|wish| wish.name() == directive);
     let mut otherwise = OTHERWISE.to_vec();
+    if topology.spec.tls() {
+        otherwise.extend(OTHERWISE_OF_TLS);
+    }
     if !wished("loglevel") {
         // What the journal shall have is the server's own default.
         otherwise.push("loglevel");
@@ -225,7 +232,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
         let is_otherwise = |line: &str| {
             line.split(' ')
                 .next()
-                .is_some_and(|name| is_of_tls(name) || otherwise.contains(&name))
+                .is_some_and(|name| otherwise.contains(&name) || (!topology.spec.tls() && is_of_tls(name)))
         };
         let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
         if lines.iter().any(|line| !line.starts_with('#')) {
@@ -233,6 +240,30 @@ fn conf(topology: &Topology, node: &Node) -> String {
         }
     }
     text
+}
+
+/// The lines of a node that is reached by TLS alone.
+fn encrypted(name: &str, node: &Node) -> String {
+    format!(
+        "\n# TLS and nothing else.\nport 0\ntls-port {}\n\n\
+         # Whoever signed the nodes' certificate is trusted, and nobody else. deploy.sh brings all three, and new ones.\n\
+         tls-ca-cert-file /etc/rcup-{name}/tls/ca.crt\n\
+         tls-cert-file /etc/rcup-{name}/tls/node.crt\n\
+         tls-key-file /etc/rcup-{name}/tls/node.key",
+        node.port
+    )
+}
+
+/// What is secret in the directory: the certificates, and the password where one is wished for. `secrets` are those of
+/// the cluster on the machines.
+pub fn bare_metal_secrets(secrets: &Secrets) -> Vec<Document> {
+    let mut files: Vec<Document> = secrets
+        .certificates
+        .iter()
+        .flat_map(certificate_documents)
+        .collect();
+    files.extend(secrets.password.as_ref().map(Document::password));
+    files
 }
 
 #[cfg(test)]
@@ -284,7 +315,7 @@ mod tests {
             (3, 3, &["10.1.0.1", "10.1.0.2"]),
         ] {
             let made = topology(masters, replicas, Engine::Valkey, "8.1.1");
-            let placed = place::spread(&made, &place(hosts)).unwrap();
+            let placed = on_machines(&made, &place(hosts)).unwrap();
             for node in placed.replicas() {
                 let master = placed.master_of(placed.shard_of(node));
                 assert_ne!(node.ip, master.ip, "{masters}x{replicas} node {}", node.index);
@@ -314,16 +345,50 @@ mod tests {
     #[test]
     fn what_does_not_reach_the_machines_is_refused() {
         let user = User::new("app", "~app:* +@read", Login::Open).unwrap();
-        for (spec, word) in [
-            (ClusterSpec::builder().tls(true), "TLS"),
-            (ClusterSpec::builder().user(user), "users"),
-        ] {
+        let spec = ClusterSpec::builder().user(user).build().unwrap();
+        let made = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let error = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Usage);
+        assert!(error.to_string().contains("users"), "{error}");
+        assert!(error.hint_text().unwrap().contains("Leave"));
+    }
+
+    #[test]
+    fn nodes_with_tls_listen_for_nothing_else_and_find_their_certificates() {
+        let files = |spec: crate::spec::ClusterSpecBuilder| {
             let made = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
-            let error = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Usage);
-            assert!(error.to_string().contains(word), "{error}");
-            assert!(error.hint_text().unwrap().contains("Leave"));
+            bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap()
+        };
+        let plain = files(ClusterSpec::builder());
+        let wished = "tls-auth-clients=no".parse().unwrap();
+        let files = files(ClusterSpec::builder().tls(true).set(wished));
+        assert!(text(&files, "cluster.env").contains("\nTLS='yes'\n"));
+        let conf = text(&files, "hosts/10.1.0.2/6380/redis.conf");
+        let directives = |name: &str| -> Vec<String> {
+            let lines = conf.lines().filter_map(|line| line.split_once(' '));
+            lines
+                .filter(|(directive, _)| *directive == name)
+                .map(|(_, value)| value.to_owned())
+                .collect()
+        };
+        for (name, value) in [
+            ("port", "0"),
+            ("tls-port", "6380"),
+            ("tls-cluster", "yes"),
+            ("tls-replication", "yes"),
+            ("tls-auth-clients", "no"),
+            ("tls-ca-cert-file", "/etc/rcup-default/tls/ca.crt"),
+            ("tls-cert-file", "/etc/rcup-default/tls/node.crt"),
+            ("tls-key-file", "/etc/rcup-default/tls/node.key"),
+        ] {
+            assert_eq!(directives(name), [value], "{name} in {conf}");
         }
+        assert!(text(&plain, "cluster.env").contains("\nTLS='no'\n"));
+        let plain = text(&plain, "hosts/10.1.0.2/6380/redis.conf");
+        assert!(
+            !plain.contains("/tls/") && plain.contains("\nport 6380\n"),
+            "{plain}"
+        );
     }
 
     #[test]

@@ -34,8 +34,11 @@ pub fn host_of(topology: &Topology, node: &Node, hosts: usize) -> usize {
     at % hosts
 }
 
-/// The same topology with the nodes on the hosts.
-pub(super) fn spread(topology: &Topology, place: &BareMetal) -> Result<Topology> {
+/// The same topology with the nodes on the machines, under their addresses and ports.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, or a port leaves no room for the bus.
+pub fn on_machines(topology: &Topology, place: &BareMetal) -> Result<Topology> {
     let usage =
         |message: String, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint.to_owned()));
     let hosts = &place.hosts;
