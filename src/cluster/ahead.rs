@@ -65,7 +65,8 @@ async fn laid_out<R: Runtime>(
     let images = resolve(runtime, spec, false, observer).await?;
     let machine = machine(runtime, engine, observed).await?;
     let network = network(runtime, spec).await?;
-    let reach = Reach::measure(engine, &observed.networks).await;
+    let own = runtime.own_container().await?;
+    let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
     let lessons = Lessons::default().and(&reach);
     let place = surroundings(
         spec,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::sync::OnceCell;
 use tracing::Instrument as _;
 
+use super::guest::inside;
 use super::link::reachable;
 use super::report::{Report, State};
 use super::secrets;
@@ -48,6 +49,18 @@ impl<R: Runtime> Attached<R> {
     /// Where everything is.
     pub fn topology(&self) -> &Topology {
         &self.topology
+    }
+
+    /// Sees whether the nodes can be reached where this process runs in a container of the engine.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with what puts it there.
+    pub async fn within_reach(&self) -> Result<()> {
+        let otherwise = match self.topology.spec.network() {
+            Some(_) => "run rcup on the engine's machine".to_owned(),
+            None => format!("run `rcup up {}` there, which does that", self.topology.name()),
+        };
+        inside(&self.runtime, &self.topology.network(), &otherwise).await
     }
 
     /// The engine's view of its containers.

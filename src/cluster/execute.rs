@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::form::{form, hand_back};
+use super::guest::join;
 use super::link::{Links, Started, gather};
 use super::lock::Lock;
 use super::making::{Kind, Making};
@@ -283,7 +284,8 @@ impl<R: Runtime> Executor<'_, R> {
                 let made = self.runtime.create_network(request);
                 let made = self.making.answer(Kind::Network, &request.name, made).await;
                 self.release();
-                made
+                made?;
+                join(self.runtime, &request.name, &request.guests, self.observer).await
             }
             Step::CreateVolume(request) => {
                 let made = self.runtime.create_volume(request);

@@ -12,6 +12,7 @@ mod doubt;
 mod execute;
 mod form;
 mod guard;
+mod guest;
 mod handle;
 mod host;
 mod image;

@@ -9,7 +9,7 @@ use crate::check::neighbours;
 use crate::check::reach::left_out;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Activity, NetworkDetails, NetworkSeen, Observed, on_network};
-use crate::runtime::{EngineInfo, Runtime};
+use crate::runtime::{EngineInfo, OwnContainer, Runtime};
 use crate::spec::{AnnounceChoice, ClusterSpec};
 use crate::topology::{
     Announce, Image, Machine, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet,
@@ -222,7 +222,17 @@ impl Reach {
 
     /// Measures. A bridge that is this machine's costs nothing to look at; another is knocked at: whether somebody
     /// answers or refuses, the way there is open.
-    pub(super) async fn measure(engine: &EngineInfo, networks: &[NetworkSeen]) -> Self {
+    pub(super) async fn measure(
+        engine: &EngineInfo,
+        networks: &[NetworkSeen],
+        own: Option<&OwnContainer>,
+    ) -> Self {
+        if let Some(own) = own {
+            return Self::new(
+                true,
+                format!("the container {} is on the nodes' network", own.name),
+            );
+        }
         if !engine.local {
             return Self::new(false, "the engine is on another machine");
         }
@@ -324,7 +334,7 @@ mod tests {
     #[tokio::test]
     async fn the_way_to_the_bridge_is_measured() {
         let reach = |local, networks: Vec<NetworkSeen>| async move {
-            Reach::measure(&engine(local), &networks).await.reachable
+            Reach::measure(&engine(local), &networks, None).await.reachable
         };
         assert!(
             reach(true, bridge("127.0.0.0/8")).await,

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 use super::doubt::doubt;
 use super::execute::{Executor, Outcome, interrupted, overdue};
 use super::guard::{Clearing, Guard, clear};
+use super::guest::{inside, join};
 use super::handle::Cluster;
 use super::host;
 use super::image::{Images, resolve};
@@ -27,6 +28,9 @@ use crate::plan::{self, Decision, Observed};
 use crate::runtime::{EngineInfo, Runtime, Scope};
 use crate::spec::{ClusterSpec, Life, MOST_NODES, Secrets};
 use crate::topology::{TakenPort, TakenSubnet, Topology};
+
+/// What else can be done where this process runs in a container that is not on the network of the user's choice.
+const ELSEWHERE: &str = "leave --network out, and it joins the cluster's own";
 
 /// How often a start is tried again on another subnet or other ports after the engine refused its choice.
 const ATTEMPTS: usize = 12;
@@ -229,6 +233,7 @@ impl<R: Runtime> Start<'_, R> {
             self.observer()
                 .observe(&Event::note(format!("{}: {}", planned.step, planned.cause)));
         }
+        self.enter(&topology).await?;
         let outcome = self
             .executor(&secrets)
             .bring_up(&plan, &topology)
@@ -247,6 +252,17 @@ impl<R: Runtime> Start<'_, R> {
                 }
             })?;
         Ok(self.finish(topology, secrets, outcome, Guard::new(self.runtime.clone()), true))
+    }
+
+    /// Sees to it that the nodes can be reached where this process runs in a container. What the user has made is not
+    /// changed for that.
+    async fn enter(&self, topology: &Topology) -> Result<()> {
+        if let Some(network) = self.spec.network() {
+            return self.in_time(inside(&self.runtime, network, ELSEWHERE)).await;
+        }
+        let (network, guests) = (topology.network(), topology.guests());
+        self.in_time(join(&self.runtime, &network, &guests, self.observer()))
+            .await
     }
 
     async fn create(&self, engine: &EngineInfo) -> Result<Cluster<R>> {
@@ -330,7 +346,16 @@ impl<R: Runtime> Start<'_, R> {
         let network = network.await.map_err(nowhere)?;
         let network = network.as_ref();
         let images = images.clone();
-        let reach = Reach::measure(engine, &observed.networks).await;
+        if let Some(network) = self.spec.network() {
+            self.in_time(inside(&self.runtime, network, ELSEWHERE))
+                .await
+                .map_err(nowhere)?;
+        }
+        let own = self
+            .in_time(self.runtime.own_container())
+            .await
+            .map_err(nowhere)?;
+        let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
         let learnt = lessons.and(&reach);
         let place = surroundings(self.spec, images, machine, engine, &observed, network, &learnt);
         let place = place.map_err(nowhere)?;

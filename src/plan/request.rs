@@ -33,6 +33,8 @@ pub struct NetworkRequest {
     pub subnet: Ipv4Net,
     /// The address of the bridge itself.
     pub gateway: Ipv4Addr,
+    /// Addresses for the container in which rcup runs, where it runs in one.
+    pub guests: Vec<Ipv4Addr>,
     /// Its labels.
     pub labels: Labels,
 }
@@ -127,6 +129,7 @@ pub fn network(topology: &Topology) -> NetworkRequest {
         name: topology.network(),
         subnet: topology.surroundings.subnet,
         gateway: topology.gateway(),
+        guests: topology.guests(),
         labels: labels::of_cluster(topology),
     }
 }

@@ -13,5 +13,5 @@ pub use faults::Faults;
 use seam::host_of;
 pub use seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
-    Runtime, Scope,
+    OwnContainer, Runtime, Scope,
 };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -79,6 +80,15 @@ pub struct EngineDetails {
     pub root: String,
     /// What time it is there.
     pub time: Option<SystemTime>,
+}
+
+/// The container in which this process runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnContainer {
+    /// Its name.
+    pub name: String,
+    /// The names of the networks that it is on.
+    pub networks: Vec<String>,
 }
 
 /// How much of the engine is looked at.
@@ -226,6 +236,18 @@ pub trait Runtime: Clone + Send + Sync + 'static {
 
     /// Makes a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
+
+    /// The container in which this process runs, where that is one of the engine's with a network of its own.
+    fn own_container(&self) -> impl Future<Output = Result<Option<OwnContainer>>> + Send;
+
+    /// Has the container of this process join a network, under the first of the addresses that is free. It leaves when
+    /// the network is removed. [`crate::ErrorKind::Subnet`] when none is free.
+    fn join(
+        &self,
+        container: &str,
+        network: &str,
+        addresses: &[Ipv4Addr],
+    ) -> impl Future<Output = Result<()>> + Send;
 
     /// Makes a volume. One of that name with other labels is somebody else's: [`crate::ErrorKind::NameTaken`].
     fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;

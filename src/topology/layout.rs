@@ -14,6 +14,9 @@ use super::slots::{SlotRange, split};
 use crate::error::{Error, ErrorKind};
 use crate::spec::{AnnounceChoice, BUS_OFFSET, ClusterName, ClusterSpec, FormationChoice, Life, Server};
 
+/// How many addresses are tried for a container beside the nodes.
+const GUESTS: usize = 8;
+
 /// The identity of a node in the cluster: 40 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -358,6 +361,18 @@ impl Topology {
         }
     }
 
+    /// Addresses of the network that no node has, from the last on, for who joins it beside them.
+    pub fn guests(&self) -> Vec<Ipv4Addr> {
+        let taken = |address: &Ipv4Addr| self.nodes.iter().any(|node| node.ip == *address);
+        self.surroundings
+            .subnet
+            .hosts()
+            .rev()
+            .filter(|address| *address != self.gateway() && !taken(address))
+            .take(GUESTS)
+            .collect()
+    }
+
     /// The node with this index.
     pub fn node(&self, index: usize) -> Option<&Node> {
         index.checked_sub(1).and_then(|at| self.nodes.get(at))
@@ -476,6 +491,19 @@ pub(crate) mod tests {
         assert_eq!(topology.nodes[4].address().to_string(), "10.213.0.6:7005");
         assert_eq!(topology.nodes[4].name, "rcup-default-5");
         assert_eq!(topology.nodes[4].bus_port(), 17005);
+    }
+
+    #[test]
+    fn guests_come_from_the_end_and_take_no_nodes_address() {
+        let mut topology = topology(3, 1, Engine::Redis, "8.0.2");
+        assert_eq!(topology.guests().len(), GUESTS);
+        assert_eq!(topology.guests()[0].to_string(), "10.213.0.62");
+        topology.surroundings.subnet = "10.213.0.0/28".parse().unwrap();
+        let guests: Vec<String> = topology.guests().iter().map(ToString::to_string).collect();
+        assert_eq!(guests.first().map(String::as_str), Some("10.213.0.14"));
+        assert_eq!(guests.last().map(String::as_str), Some("10.213.0.8"));
+        topology.surroundings.subnet = "10.213.0.0/29".parse().unwrap();
+        assert!(topology.guests().is_empty(), "the last node has the last address");
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod config_file;
 mod decisions;
 mod docker;
 mod exports;
+mod guest;
 mod guide;
 mod kubernetes;
 mod pins;

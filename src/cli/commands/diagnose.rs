@@ -48,6 +48,7 @@ impl Subject {
         let endpoints = &args.foreign.endpoint;
         if endpoints.is_empty() {
             let attached = Cluster::attach(engine().await?, &args.name).await?;
+            attached.within_reach().await?;
             return Ok(Self::Own(Box::new(attached)));
         }
         let addresses = entry::addresses(endpoints)?;

@@ -13,6 +13,7 @@ use crate::cli::terminal::{Terminal, columns, json, nodes};
 
 pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;
+    attached.within_reach().await?;
     let report = attached.report().await;
     if terminal.is_json() {
         json::print(terminal, &report)?;

@@ -26,6 +26,7 @@ impl Subject {
     async fn find(args: &Validate) -> Result<Self, Failure> {
         if args.foreign.endpoint.is_empty() {
             let attached = Cluster::attach(engine().await?, &args.name).await?;
+            attached.within_reach().await?;
             return Ok(Self::Own(Box::new(attached)));
         }
         let addresses = entry::addresses(&args.foreign.endpoint)?;

@@ -1,7 +1,7 @@
 //! Docker's implementation of the seam, over its HTTP API.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
@@ -27,7 +27,7 @@ use crate::plan::{
 use crate::runtime::host_of;
 use crate::runtime::seam::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
-    Runtime, Scope,
+    OwnContainer, Runtime, Scope,
 };
 use crate::spec::Secret;
 
@@ -355,6 +355,14 @@ impl Runtime for Docker {
         Ok(())
     }
 
+    async fn own_container(&self) -> Result<Option<OwnContainer>> {
+        self.find_own_container().await
+    }
+
+    async fn join(&self, container: &str, network: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+        self.connect_guest(container, network, addresses).await
+    }
+
     async fn create_volume(&self, request: &VolumeRequest) -> Result<()> {
         let what = format!("create volume {}", request.name);
         let volume = call(
@@ -433,10 +441,13 @@ impl Runtime for Docker {
                 // Who is on it, the engine tells only when it is asked.
                 let options = None::<query::InspectNetworkOptions>;
                 let seen = tokio::time::timeout(QUICK, self.client.inspect_network(id, options)).await;
-                Err(match seen {
-                    Ok(Ok(network)) => translate::held(network, error),
-                    _ => translate::error(&what, error),
-                })
+                let Ok(Ok(network)) = seen else {
+                    return Err(translate::error(&what, error));
+                };
+                if self.disconnect_guests(&network).await? {
+                    return call(&what, QUICK, self.client.remove_network(id)).await;
+                }
+                Err(translate::held(network, error))
             }
             Ok(Err(error)) if !translate::is_missing(&error) => Err(translate::error(&what, error)),
             Ok(_) => Ok(()),

@@ -6,6 +6,7 @@ mod details;
 mod faults;
 mod files;
 mod find;
+mod inside;
 mod probe;
 mod ssh;
 mod translate;

@@ -10,7 +10,7 @@ use crate::plan::{
     Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, Observed,
     ProbeRequest, VolumeRequest, VolumeSeen, labels,
 };
-use crate::runtime::{EngineDetails, EngineInfo, ImageSeen};
+use crate::runtime::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 
 pub(super) type Effect = Box<dyn FnOnce(&mut State) + Send>;
 
@@ -43,6 +43,8 @@ pub(super) struct State {
     pub(super) calls: Vec<Call>,
     pub(super) injections: Vec<Injection>,
     pub(super) late: Vec<(usize, Effect)>,
+    /// The container in which this process runs.
+    pub(super) own: Option<OwnContainer>,
 }
 
 pub(super) fn refused<T>(kind: ErrorKind, message: String) -> Result<T> {
@@ -293,6 +295,9 @@ impl State {
             return refused(ErrorKind::Engine, format!("network {name} has active endpoints"));
         }
         self.networks.retain(|one| one.id != id);
+        if let Some(own) = &mut self.own {
+            own.networks.retain(|one| *one != name);
+        }
         Ok(())
     }
 

@@ -15,7 +15,7 @@ use ipnet::Ipv4Net;
 use engine::{Container, State};
 pub use trouble::{Call, Stall};
 
-use super::{EngineDetails, EngineInfo, ImageSeen};
+use super::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 use crate::plan::{Activity, File, NetworkSeen, Observed};
 use crate::spec::Engine;
 
@@ -70,6 +70,7 @@ impl Fake {
             calls: Vec::new(),
             injections: Vec::new(),
             late: Vec::new(),
+            own: None,
         };
         Self {
             state: Arc::new(Mutex::new(state)),
@@ -79,6 +80,17 @@ impl Fake {
     /// What it says of itself, to be changed.
     pub fn describe_as(&self, change: impl FnOnce(&mut EngineInfo)) {
         change(&mut held(&self.state).info);
+    }
+
+    /// Has this process run in a container of the engine from now on.
+    pub fn run_in(&self, container: OwnContainer) {
+        held(&self.state).own = Some(container);
+    }
+
+    /// The networks that the container of this process is on.
+    pub fn joined(&self) -> Vec<String> {
+        let own = held(&self.state).own.clone();
+        own.unwrap_or_default().networks
     }
 
     /// Where it claims to be. No other engine in memory claims the same.

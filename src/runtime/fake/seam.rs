@@ -1,21 +1,22 @@
 //! The seam, with the engine in memory behind it.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
-use super::Fake;
 use super::engine::{Container, State, refused, unknown};
+use super::{Fake, held};
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{
     Activity, ContainerRequest, FilesRequest, NetworkDetails, NetworkRequest, Observed, ProbeRequest,
     VolumeRequest, labels,
 };
 use crate::runtime::{
-    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Runtime,
-    Scope,
+    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState,
+    OwnContainer, Runtime, Scope,
 };
 
 impl Runtime for Fake {
@@ -59,6 +60,22 @@ impl Runtime for Fake {
                 labels: network.labels.clone(),
                 ..NetworkDetails::default()
             }))
+        })
+        .await
+    }
+
+    async fn own_container(&self) -> Result<Option<OwnContainer>> {
+        Ok(held(&self.state).own.clone())
+    }
+
+    async fn join(&self, container: &str, network: &str, addresses: &[Ipv4Addr]) -> Result<()> {
+        let (network, free) = (network.to_owned(), !addresses.is_empty());
+        self.call("join", container, move |state| match &mut state.own {
+            Some(own) if free => {
+                own.networks.push(network);
+                Ok(())
+            }
+            _ => refused(ErrorKind::Subnet, "no address is left".to_owned()),
         })
         .await
     }

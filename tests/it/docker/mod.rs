@@ -17,6 +17,7 @@ mod examples;
 mod expired;
 mod foreign;
 mod formation;
+mod guest;
 mod killed;
 mod kubernetes;
 mod library;

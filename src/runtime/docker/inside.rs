@@ -1,0 +1,197 @@
+//! Running in a container of the very engine that is used, as jobs of continuous integration do that have the engine's
+//! socket: from there neither the bridges of the engine's machine nor its loopback can be reached, but each network
+//! that the container is on.
+
+use std::collections::HashMap;
+use std::net::Ipv4Addr;
+
+use bollard::models::{
+    ContainerInspectResponse, EndpointIpamConfig, EndpointSettings, NetworkConnectRequest,
+    NetworkDisconnectRequest, NetworkInspect,
+};
+use bollard::query_parameters as query;
+
+use super::client::{Docker, QUICK, call};
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::seam::OwnContainer;
+
+/// What an endpoint carries that rcup made for the container of its own process. Drivers ignore what they do not know.
+const GUEST: &str = "rcup.guest";
+
+/// The files that an engine puts into every container, from a directory that has the container's id as its name.
+const MOUNTED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
+
+/// How many digits a container's id has.
+const DIGITS: usize = 64;
+
+/// The id of the container to which these mounts belong (`/proc/self/mountinfo`: the fourth field is what is mounted, the
+/// fifth where, see proc(5)). Whether it is a container of the engine, the engine must be asked.
+fn container_in(mounts: &str) -> Option<&str> {
+    mounts.lines().find_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (what, at) = (fields.next()?, fields.next()?);
+        let is_id = |part: &&str| part.len() == DIGITS && part.bytes().all(|digit| digit.is_ascii_hexdigit());
+        MOUNTED
+            .contains(&at)
+            .then(|| what.split('/').find(is_id))
+            .flatten()
+    })
+}
+
+/// A container in our words, unless it has no network of its own.
+fn own(seen: ContainerInspectResponse) -> Option<OwnContainer> {
+    let mode = seen.host_config?.network_mode.unwrap_or_default();
+    if mode == "host" || mode == "none" {
+        return None;
+    }
+    let networks = seen.network_settings?.networks.unwrap_or_default();
+    Some(OwnContainer {
+        name: seen.name?.trim_start_matches('/').to_owned(),
+        networks: networks.into_keys().collect(),
+    })
+}
+
+impl Docker {
+    pub(super) async fn find_own_container(&self) -> Result<Option<OwnContainer>> {
+        let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        let Some(id) = container_in(&mounts) else {
+            return Ok(None);
+        };
+        let options = None::<query::InspectContainerOptions>;
+        let asked = self.client.inspect_container(id, options);
+        let seen = call("look at the container of this process", QUICK, asked).await;
+        let seen = match seen {
+            Ok(seen) => seen,
+            // Another engine's, such as that of a Docker within this one.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mode = seen
+            .host_config
+            .as_ref()
+            .and_then(|host| host.network_mode.clone());
+        // One that shares another's network is on what that is on.
+        match mode.as_deref().and_then(|mode| mode.strip_prefix("container:")) {
+            None => Ok(own(seen)),
+            Some(other) => {
+                let options = None::<query::InspectContainerOptions>;
+                let asked = self.client.inspect_container(other, options);
+                call(
+                    "look at the container whose network this process uses",
+                    QUICK,
+                    asked,
+                )
+                .await
+                .map(own)
+            }
+        }
+    }
+
+    /// Under the first of the addresses that is free.
+    pub(super) async fn connect_guest(
+        &self,
+        container: &str,
+        network: &str,
+        addresses: &[Ipv4Addr],
+    ) -> Result<()> {
+        let what = format!("connect this process's container {container} to network {network}");
+        let mut taken = None;
+        for address in addresses {
+            let request = NetworkConnectRequest {
+                container: container.to_owned(),
+                endpoint_config: Some(EndpointSettings {
+                    ipam_config: Some(EndpointIpamConfig {
+                        ipv4_address: Some(address.to_string()),
+                        ..EndpointIpamConfig::default()
+                    }),
+                    driver_opts: Some(HashMap::from([(GUEST.to_owned(), "true".to_owned())])),
+                    ..EndpointSettings::default()
+                }),
+            };
+            match call(&what, QUICK, self.client.connect_network(network, request)).await {
+                Err(error) if error.kind() == ErrorKind::Subnet => taken = Some(error),
+                answer => return answer,
+            }
+        }
+        Err(taken.unwrap_or_else(|| {
+            Error::new(
+                ErrorKind::Subnet,
+                format!("cannot {what}: no address is left for it"),
+            )
+            .hint("Give the network more addresses with --subnet.")
+        }))
+    }
+
+    /// Takes those containers off a network that rcup has put there, and says whether there were any and nobody else.
+    pub(super) async fn disconnect_guests(&self, network: &NetworkInspect) -> Result<bool> {
+        let name = network.name.as_deref().unwrap_or_default();
+        let on_it = network.containers.iter().flatten();
+        let (mut guests, mut others) = (0, 0);
+        for (id, _) in on_it {
+            let options = None::<query::InspectContainerOptions>;
+            let asked = self.client.inspect_container(id, options);
+            let seen = call(&format!("inspect container {id}"), QUICK, asked).await?;
+            let networks = seen.network_settings.and_then(|settings| settings.networks);
+            let options = networks
+                .and_then(|mut networks| networks.remove(name))
+                .and_then(|endpoint| endpoint.driver_opts);
+            if !options.is_some_and(|options| options.contains_key(GUEST)) {
+                others += 1;
+                continue;
+            }
+            let request = NetworkDisconnectRequest {
+                container: id.clone(),
+                force: Some(true),
+            };
+            let what = format!("disconnect container {id} from network {name}");
+            call(&what, QUICK, self.client.disconnect_network(name, request)).await?;
+            guests += 1;
+        }
+        Ok(guests > 0 && others == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+
+    #[test]
+    fn a_container_is_known_by_the_files_that_its_engine_mounts() {
+        let docker = format!(
+            "812 811 0:64 / / rw - overlay overlay rw\n\
+             830 812 254:1 /var/lib/docker/containers/{ID}/hosts /etc/hosts rw,relatime - ext4 /dev/vda1 rw\n"
+        );
+        assert_eq!(container_in(&docker), Some(ID));
+        let podman = format!(
+            "9 8 0:30 /containers/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - btrfs x rw\n"
+        );
+        assert_eq!(container_in(&podman), Some(ID));
+        // The engine's own machine, which sees the mounts of all containers.
+        let host = format!(
+            "30 29 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw\n\
+             31 29 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n"
+        );
+        assert_eq!(container_in(&host), None);
+        assert_eq!(container_in("nonsense\n\n"), None);
+    }
+
+    #[test]
+    fn one_without_a_network_of_its_own_cannot_join_another() {
+        let seen = |mode: &str| -> ContainerInspectResponse {
+            serde_json::from_value(serde_json::json!({
+                "Name": "/job",
+                "HostConfig": {"NetworkMode": mode},
+                "NetworkSettings": {"Networks": {"bridge": {}}},
+            }))
+            .unwrap()
+        };
+        let found = own(seen("default")).unwrap();
+        assert_eq!(
+            (found.name.as_str(), found.networks),
+            ("job", vec!["bridge".to_owned()])
+        );
+        assert!(own(seen("host")).is_none() && own(seen("none")).is_none());
+    }
+}

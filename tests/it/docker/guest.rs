@@ -1,0 +1,122 @@
+//! rcup in a container with the engine's socket, as jobs of continuous integration have it.
+
+use std::process::{Command, Output, Stdio};
+
+use super::{Name, any_image, turn};
+
+/// A container in which rcup can be called. It is removed when it is dropped.
+struct Job(String);
+
+impl Job {
+    async fn start(name: &Name) -> Self {
+        let job = Self(format!("rcup-it-job-{}", name.0));
+        let started = docker(&[
+            "run",
+            "--detach",
+            "--rm",
+            "--user=0",
+            "--name",
+            &job.0,
+            "--volume=/var/run/docker.sock:/var/run/docker.sock",
+            &format!("--volume={}:/usr/bin/rcup:ro", env!("CARGO_BIN_EXE_rcup")),
+            "--entrypoint=sleep",
+            &any_image().await,
+            "600",
+        ]);
+        assert!(started.status.success(), "{}", text(&started.stderr));
+        job
+    }
+
+    fn rcup(&self, arguments: &[&str]) -> Output {
+        docker(&[&["exec", &self.0, "rcup"][..], arguments].concat())
+    }
+
+    /// The networks that it is on.
+    fn networks(&self) -> String {
+        let form = "{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}";
+        text(&docker(&["inspect", "--format", form, &self.0]).stdout)
+            .trim()
+            .to_owned()
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        docker(&["rm", "--force", &self.0]);
+    }
+}
+
+fn docker(arguments: &[&str]) -> Output {
+    Command::new("docker")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .expect("there is a docker")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_in_a_container_has_its_cluster_and_anybody_may_remove_it() {
+    let _turn = turn().await;
+    let name = Name::new("guest");
+    let (job, other) = (
+        Job::start(&name).await,
+        Job::start(&Name::new("guest-other")).await,
+    );
+    let (cluster, image) = (name.0.as_str(), any_image().await);
+    let up = ["up", cluster, "--image", &image, "--replicas", "0", "--quiet"];
+    let said = |job: &Job, arguments: &[&str]| {
+        let output = job.rcup(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    said(&job, &up);
+    assert_eq!(job.networks(), format!("bridge {}", name.0.network()));
+    assert!(said(&job, &["validate", cluster, "--suite", "smoke"]).contains("passes 14 checks"));
+    // Another job is told what is missing, and gets it by the same start.
+    let outside = other.rcup(&["status", cluster]);
+    assert_eq!(outside.status.code(), Some(4), "{}", text(&outside.stdout));
+    assert!(
+        text(&outside.stderr).contains("docker network connect"),
+        "{}",
+        text(&outside.stderr)
+    );
+    said(&other, &up);
+    assert!(said(&other, &["status", cluster]).contains("is ok"));
+    // From outside, while both jobs are there.
+    name.down().await;
+    for job in [&job, &other] {
+        assert_eq!(job.networks(), "bridge");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_is_not_put_onto_a_network_of_the_users() {
+    let _turn = turn().await;
+    let name = Name::new("guest-shared");
+    let job = Job::start(&name).await;
+    let network = format!("{}-own", name.0);
+    let made = docker(&["network", "create", "--subnet=10.214.77.0/24", &network]);
+    assert!(made.status.success(), "{}", text(&made.stderr));
+    let refused = job.rcup(&[
+        "up",
+        name.0.as_str(),
+        "--image",
+        &any_image().await,
+        "--network",
+        &network,
+    ]);
+    let networks = job.networks();
+    docker(&["network", "rm", &network]);
+    assert_eq!(refused.status.code(), Some(4));
+    assert!(
+        text(&refused.stderr).contains(&format!("docker network connect {network} {}", job.0)),
+        "{}",
+        text(&refused.stderr)
+    );
+    assert_eq!(networks, "bridge");
+    name.assert_gone().await;
+}
