@@ -298,7 +298,7 @@ follows_the_advice() {
     grep -e '--cluster add-node' -e '--cluster call' -e '--cluster rebalance' "$work/said" >"$work/advice"
     sed 's/^ *//' "$work/advice" | while read -r line; do
         # A person repeats this one until all tell the same.
-        case $line in *'--cluster call'*) line="[ \$($line | sed s/.*known/known/ | sort -u | wc -l) -eq 1 ]" ;; esac
+        case $line in *'--cluster call'*) line="! $line | grep -q state:fail && [ \$($line | sed s/.*cluster_/cluster_/ | sort -u | wc -l) -eq 2 ]" ;; esac
         at "$NET.2" "sudo sh -c 'export REDISCLI_AUTH=$(cat "$D/secrets/password"); for n in \$(seq 50); do $line && exit; sleep 0.2; done; exit 1'" </dev/null >"$work/said" 2>&1 || fail "the advice: $line"
     done
     ends 0 "the deployment of what has grown"

@@ -45,10 +45,15 @@ id_of() { ask "$1" "$2" CLUSTER MYID; }
 
 own_line() { ask "$1" "$2" CLUSTER NODES | grep myself; }
 
+# Whether a node knows all ports. After a change to TLS a node of another has only the plain one, until that calls it.
+knows_ports() { ! ask "$1" "$2" CLUSTER NODES | grep -v noaddr | grep -q ':0@'; }
+
 # What every node says of all; each line begins with the address of the node that says it.
 views() {
     printf '%s\n' "$NODES" | while read -r _ _ _ _ _ ip port; do
         await "$ip:$port answers" answers "$ip" "$port" </dev/null
+        # One that is gone for good never calls.
+        within 20 knows_ports "$ip" "$port" </dev/null || true
         ask "$ip" "$port" CLUSTER NODES </dev/null | sed "s/^/$ip:$port /"
     done
 }
@@ -109,9 +114,9 @@ judge() {
     fi
     if [ -n "$blank" ] && [ -n "$holders" ]; then
         fail "the cluster has given all its slots to others, so $blank gets none: their keys would be lost" \
-            "Bring it in without slots, wait until all nodes tell the same number of nodes, move slots there, and run this again. $login" \
+            "Bring it in without slots, wait until all are ok and know the same number of nodes, move slots there, and run this again. $login" \
             "$(for at in $blank; do printf '  %s --cluster add-node %s %s\n' "$tool" "$at" "${holders%% *}"; done)" \
-            "  $tool --cluster call ${holders%% *} CLUSTER INFO | grep known_nodes" \
+            "  $tool --cluster call ${holders%% *} CLUSTER INFO | grep -e state -e known_nodes" \
             "  $tool --cluster rebalance ${holders%% *} --cluster-use-empty-masters"
     fi
 }

@@ -16,7 +16,8 @@
 #   --password-file FILE   one line (default: secrets/password beside this file, made if it is missing)
 #
 # Tried with Redis on machines with Debian 12, as root and with sudo, with packages, with a tarball and with a server that
-# was there, over nftables, ufw and firewalld. dnf, and Valkey's packages, were not tried.
+# was there, over nftables, ufw and firewalld; with Valkey on Debian 13 over nftables; both with TLS and without. dnf was not
+# tried.
 #
 # The password goes to the hosts through SSH's standard input into files of mode 0640, never through an argument.
 # Another one is set beside the old one first, and no node is restarted for it. Nor is one for other certificates in
