@@ -11,7 +11,8 @@ use bollard::models::{
 };
 use bollard::query_parameters as query;
 
-use super::client::{Docker, QUICK, call};
+use super::client::{Docker, QUICK, call, late};
+use super::translate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::seam::OwnContainer;
 
@@ -57,14 +58,15 @@ impl Docker {
         let Some(id) = container_in(&mounts) else {
             return Ok(None);
         };
+        let what = "look at the container of this process";
         let options = None::<query::InspectContainerOptions>;
-        let asked = self.client.inspect_container(id, options);
-        let seen = call("look at the container of this process", QUICK, asked).await;
-        let seen = match seen {
-            Ok(seen) => seen,
-            // Another engine's, such as that of a Docker within this one.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error),
+        let asked = tokio::time::timeout(QUICK, self.client.inspect_container(id, options)).await;
+        let seen = match asked {
+            Ok(Ok(seen)) => seen,
+            // Another engine's, such as that in which a Docker runs that is used here.
+            Ok(Err(error)) if translate::is_missing(&error) => return Ok(None),
+            Ok(Err(error)) => return Err(translate::error(what, error)),
+            Err(_) => return Err(late(what, QUICK)),
         };
         let mode = seen
             .host_config

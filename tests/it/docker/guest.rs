@@ -9,20 +9,24 @@ struct Job(String);
 
 impl Job {
     async fn start(name: &Name) -> Self {
+        Self::start_with(name, &[]).await
+    }
+
+    async fn start_with(name: &Name, flags: &[&str]) -> Self {
         let job = Self(format!("rcup-it-job-{}", name.0));
-        let started = docker(&[
-            "run",
+        let image = any_image().await;
+        let rcup = format!("--volume={}:/usr/bin/rcup:ro", env!("CARGO_BIN_EXE_rcup"));
+        let always = [
             "--detach",
             "--rm",
             "--user=0",
             "--name",
             &job.0,
             "--volume=/var/run/docker.sock:/var/run/docker.sock",
-            &format!("--volume={}:/usr/bin/rcup:ro", env!("CARGO_BIN_EXE_rcup")),
+            &rcup,
             "--entrypoint=sleep",
-            &any_image().await,
-            "600",
-        ]);
+        ];
+        let started = docker(&[&["run"][..], &always, flags, &[&image, "600"]].concat());
         assert!(started.status.success(), "{}", text(&started.stderr));
         job
     }
@@ -119,4 +123,39 @@ async fn a_job_is_not_put_onto_a_network_of_the_users() {
     );
     assert_eq!(networks, "bridge");
     name.assert_gone().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_of_another_engine_joins_nothing() {
+    let _turn = turn().await;
+    let name = Name::new("guest-foreign");
+    // What an engine mounts, under the id of a container that this engine does not have; the host's own network reaches
+    // the nodes.
+    let home = tempfile::tempdir().unwrap();
+    let files = home.path().join("a".repeat(64));
+    std::fs::create_dir(&files).unwrap();
+    let mounts = ["hostname", "hosts", "resolv.conf"].map(|file| {
+        std::fs::copy(format!("/etc/{file}"), files.join(file)).unwrap();
+        format!("--volume={}:/etc/{file}:ro", files.join(file).display())
+    });
+    let mut flags: Vec<&str> = mounts.iter().map(String::as_str).collect();
+    flags.push("--network=host");
+    let job = Job::start_with(&name, &flags).await;
+    let up = [
+        "up",
+        name.0.as_str(),
+        "--image",
+        &any_image().await,
+        "--masters",
+        "1",
+        "--replicas",
+        "0",
+    ];
+    let output = job.rcup(&up);
+    let said = text(&output.stderr);
+    assert!(
+        output.status.success() && !said.contains("joins network"),
+        "{said}"
+    );
+    name.down().await;
 }
