@@ -1,5 +1,7 @@
 //! Looking ahead: what a start would do, and where it would put the cluster. Nothing is changed.
 
+use futures_util::FutureExt as _;
+
 use super::doubt::doubt;
 use super::image::resolve;
 use super::place::{Lessons, Reach, machine, network, surroundings};
@@ -65,7 +67,7 @@ async fn laid_out<R: Runtime>(
     let images = resolve(runtime, spec, false, observer).await?;
     let machine = machine(runtime, engine, observed).await?;
     let network = network(runtime, spec).await?;
-    let own = runtime.own_container().await?;
+    let own = runtime.own_container().boxed().await?;
     let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
     let lessons = Lessons::default().and(&reach);
     let place = surroundings(

@@ -285,7 +285,9 @@ impl<R: Runtime> Executor<'_, R> {
                 let made = self.making.answer(Kind::Network, &request.name, made).await;
                 self.release();
                 made?;
-                join(self.runtime, &request.name, &request.guests, self.observer).await
+                join(self.runtime, &request.name, &request.guests, self.observer)
+                    .boxed()
+                    .await
             }
             Step::CreateVolume(request) => {
                 let made = self.runtime.create_volume(request);

@@ -1,6 +1,9 @@
-//! Reaching the nodes from a container of the same engine.
+//! Reaching the nodes from a container of the same engine. The futures are boxed: tests of the library run starts on threads
+//! with 2 MB of stack, in debug builds.
 
 use std::net::Ipv4Addr;
+
+use futures_util::FutureExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
@@ -16,13 +19,13 @@ pub(super) async fn join<R: Runtime>(
     addresses: &[Ipv4Addr],
     observer: &dyn Observer,
 ) -> Result<()> {
-    let Some(own) = runtime.own_container().await? else {
+    let Some(own) = runtime.own_container().boxed().await? else {
         return Ok(());
     };
     if own.networks.iter().any(|one| one == network) {
         return Ok(());
     }
-    runtime.join(&own.name, network, addresses).await?;
+    runtime.join(&own.name, network, addresses).boxed().await?;
     observer.observe(&Event::note(format!(
         "rcup runs in container {}, which joins network {network}, because it reaches the nodes no other way",
         own.name
@@ -36,7 +39,7 @@ pub(super) async fn join<R: Runtime>(
 /// # Errors
 /// [`ErrorKind::Host`] with the command that puts it there.
 pub(super) async fn inside<R: Runtime>(runtime: &R, network: &str, otherwise: &str) -> Result<()> {
-    match runtime.own_container().await? {
+    match runtime.own_container().boxed().await? {
         Some(own) if !own.networks.iter().any(|one| one == network) => Err(Error::new(
             ErrorKind::Host,
             format!(

@@ -72,7 +72,7 @@ impl<R: Runtime> Start<'_, R> {
             phase: Phase::Engine,
             units: 0,
         });
-        let engine = self.in_time(self.runtime.describe()).await?;
+        let engine = self.in_time(self.runtime.describe().boxed()).await?;
         self.observer().observe(&Event::note(format!(
             "engine {} at {}, found by {}",
             engine.version, engine.endpoint, engine.found_by
@@ -84,8 +84,10 @@ impl<R: Runtime> Start<'_, R> {
             self.deadline,
             self.observer(),
         );
-        let lock = self.or_cancelled(held).await?;
-        let mut observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+        let lock = self.or_cancelled(held.boxed()).await?;
+        let mut observed = self
+            .in_time(self.runtime.observe(&Scope::Everything).boxed())
+            .await?;
         // What is nobody's any more goes beside the start; one of this name must go before it.
         let mut nobodys = nobodys(&observed, engine.local);
         let left: Vec<_> = nobodys
@@ -94,13 +96,17 @@ impl<R: Runtime> Start<'_, R> {
         let data = observed.of(self.spec.name()).has_data();
         if !left.is_empty() && data {
             self.clear(&lock, true).boxed().await?;
-            observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+            observed = self
+                .in_time(self.runtime.observe(&Scope::Everything).boxed())
+                .await?;
         }
         let (decision, secrets) = if left.is_empty() || data {
             let mut decision = plan::decide(self.spec, &observed)?;
             if let Decision::Restore(topology) = &decision {
                 self.restore(topology, &observed).boxed().await?;
-                observed = self.in_time(self.runtime.observe(&Scope::Everything)).await?;
+                observed = self
+                    .in_time(self.runtime.observe(&Scope::Everything).boxed())
+                    .await?;
                 decision = plan::decide(self.spec, &observed)?;
             }
             self.in_time(doubt(&self.runtime, decision, &observed).boxed())
@@ -126,7 +132,8 @@ impl<R: Runtime> Start<'_, R> {
             )));
         }
         let sweep = async {
-            beside(&self.runtime, &engine.endpoint, nobodys, self.observer()).await;
+            let beside = beside(&self.runtime, &engine.endpoint, nobodys, self.observer());
+            beside.boxed().await;
             std::future::pending().await
         };
         let mut cluster = tokio::select! {
@@ -171,7 +178,7 @@ impl<R: Runtime> Start<'_, R> {
                 "a start that died has left it behind",
             )
         };
-        self.or_cancelled(clear(&self.runtime, &clearing, self.observer()))
+        self.or_cancelled(clear(&self.runtime, &clearing, self.observer()).boxed())
             .await
             .map(drop)
     }
@@ -233,10 +240,11 @@ impl<R: Runtime> Start<'_, R> {
             self.observer()
                 .observe(&Event::note(format!("{}: {}", planned.step, planned.cause)));
         }
-        self.enter(&topology).await?;
+        self.enter(&topology).boxed().await?;
         let outcome = self
             .executor(&secrets)
             .bring_up(&plan, &topology)
+            .boxed()
             .await
             .map_err(|error| {
                 if error.kind() == ErrorKind::Timeout {
@@ -258,7 +266,9 @@ impl<R: Runtime> Start<'_, R> {
     /// changed for that.
     async fn enter(&self, topology: &Topology) -> Result<()> {
         if let Some(network) = self.spec.network() {
-            return self.in_time(inside(&self.runtime, network, ELSEWHERE)).await;
+            return self
+                .in_time(inside(&self.runtime, network, ELSEWHERE).boxed())
+                .await;
         }
         let (network, guests) = (topology.network(), topology.guests());
         self.in_time(join(&self.runtime, &network, &guests, self.observer()))
@@ -272,7 +282,7 @@ impl<R: Runtime> Start<'_, R> {
             units: 0,
         });
         let images = self
-            .or_cancelled(resolve(&self.runtime, self.spec, true, self.observer()))
+            .or_cancelled(resolve(&self.runtime, self.spec, true, self.observer()).boxed())
             .await?;
         let image_took = begun.elapsed();
         self.observer()
@@ -285,7 +295,7 @@ impl<R: Runtime> Start<'_, R> {
             match self.attempt(engine, &images, &lessons, &mut guard).boxed().await {
                 Ok((topology, secrets, mut outcome)) => {
                     outcome.timings.insert(Phase::Image, image_took);
-                    outcome.settings = self.settings(&topology, &outcome).await;
+                    outcome.settings = self.settings(&topology, &outcome).boxed().await;
                     return Ok(self.finish(topology, secrets, outcome, guard, false));
                 }
                 Err(Failed { topology, error }) => {
@@ -293,11 +303,11 @@ impl<R: Runtime> Start<'_, R> {
                         .as_ref()
                         .and_then(|topology| self.lesson(topology, &error));
                     let Some(lesson) = lesson.filter(|_| attempt < ATTEMPTS) else {
-                        return Err(self.give_up(guard, error).await);
+                        return Err(self.give_up(guard, error).boxed().await);
                     };
                     self.observer()
                         .observe(&Event::note(format!("trying again elsewhere: {error}")));
-                    guard.try_undo(self.observer()).await;
+                    guard.try_undo(self.observer()).boxed().await;
                     if guard.is_armed() {
                         return Err(error);
                     }
@@ -312,7 +322,7 @@ impl<R: Runtime> Start<'_, R> {
     /// the plan.
     async fn settings(&self, topology: &Topology, outcome: &Outcome) -> Option<Settings> {
         let links = outcome.links.as_ref()?;
-        match self.in_time(Settings::of(links)).await {
+        match self.in_time(Settings::of(links).boxed()).await {
             Ok(settings) => {
                 made::keep(topology, &settings);
                 Some(settings)
@@ -337,25 +347,26 @@ impl<R: Runtime> Start<'_, R> {
             error,
         };
         let claim = lock(&engine.endpoint, "place", self.deadline, self.observer());
-        let claim = self.or_cancelled(claim).await.map_err(nowhere)?;
+        let claim = self.or_cancelled(claim.boxed()).await.map_err(nowhere)?;
         let observed = self.runtime.observe(&Scope::Everything);
-        let observed = self.in_time(observed).await.map_err(nowhere)?;
-        let machine = self.in_time(machine(&self.runtime, engine, &observed));
+        let observed = self.in_time(observed.boxed()).await.map_err(nowhere)?;
+        let machine = self.in_time(machine(&self.runtime, engine, &observed).boxed());
         let machine = machine.await.map_err(nowhere)?;
-        let network = self.in_time(network(&self.runtime, self.spec));
+        let network = self.in_time(network(&self.runtime, self.spec).boxed());
         let network = network.await.map_err(nowhere)?;
         let network = network.as_ref();
         let images = images.clone();
         if let Some(network) = self.spec.network() {
-            self.in_time(inside(&self.runtime, network, ELSEWHERE))
+            self.in_time(inside(&self.runtime, network, ELSEWHERE).boxed())
                 .await
                 .map_err(nowhere)?;
         }
         let own = self
-            .in_time(self.runtime.own_container())
+            .in_time(self.runtime.own_container().boxed())
             .await
             .map_err(nowhere)?;
-        let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
+        let reach = Reach::measure(engine, &observed.networks, own.as_ref());
+        let reach = reach.boxed().await;
         let learnt = lessons.and(&reach);
         let place = surroundings(self.spec, images, machine, engine, &observed, network, &learnt);
         let place = place.map_err(nowhere)?;
@@ -370,7 +381,7 @@ impl<R: Runtime> Start<'_, R> {
             making: guard.making(),
             ..self.executor(&secrets)
         };
-        match executor.bring_up(&plan, &topology).await {
+        match executor.bring_up(&plan, &topology).boxed().await {
             Ok(outcome) => {
                 for decided in reach.decided(&topology, lessons) {
                     self.observer().observe(&Event::note(decided));

@@ -13,7 +13,7 @@ use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
 use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters as query;
-use futures_util::{Stream, StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
 use super::connect::unreachable;
 use super::find::{Environment, Place, find};
@@ -356,11 +356,11 @@ impl Runtime for Docker {
     }
 
     async fn own_container(&self) -> Result<Option<OwnContainer>> {
-        self.find_own_container().await
+        self.find_own_container().boxed().await
     }
 
     async fn join(&self, container: &str, network: &str, addresses: &[Ipv4Addr]) -> Result<()> {
-        self.connect_guest(container, network, addresses).await
+        self.connect_guest(container, network, addresses).boxed().await
     }
 
     async fn create_volume(&self, request: &VolumeRequest) -> Result<()> {
@@ -444,7 +444,7 @@ impl Runtime for Docker {
                 let Ok(Ok(network)) = seen else {
                     return Err(translate::error(&what, error));
                 };
-                if self.disconnect_guests(&network).await? {
+                if self.disconnect_guests(&network).boxed().await? {
                     return call(&what, QUICK, self.client.remove_network(id)).await;
                 }
                 Err(translate::held(network, error))

@@ -170,3 +170,21 @@ async fn ten_tests_start_ten_clusters_without_a_clash() {
         assert_gone(&name).await;
     }
 }
+
+/// In a debug build, which is what tests are: the frames of futures that wait for others in place add up, and a test's
+/// thread has 2 MB.
+#[test]
+fn a_start_needs_half_of_the_stack_that_a_test_has() {
+    let start = || {
+        block(async {
+            let _turn = turn().await;
+            let cluster = small().await.masters(1).replicas(1).up().await.unwrap();
+            cluster.report().nodes.len()
+        })
+    };
+    let thread = std::thread::Builder::new()
+        .stack_size(1 << 20)
+        .spawn(start)
+        .unwrap();
+    assert_eq!(thread.join().unwrap(), 2);
+}
