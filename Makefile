@@ -48,7 +48,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/ensure-neighbours.sh
 	scripts/ensure-sshd.sh
 	scripts/test-own-engine.sh
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} $(CARGO) test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test --locked
 	$(CARGO) test --locked --test it -- --ignored api::
 
 test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey

@@ -65,8 +65,8 @@ use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many tests use the engine at a time. Clusters compete for two cores, and a test that waits for its turn is
-/// quicker than one that starves; but each also waits for elections and deadlines, and then leaves the cores to others.
-const AT_ONCE: u32 = 3;
+/// quicker than one that starves.
+const AT_ONCE: u32 = 2;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
