@@ -4,13 +4,12 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::time::SystemTime;
 
-use bollard::models::{
-    EndpointIpamConfig, EndpointSettings, EventMessage, NetworkConnectRequest, NetworkDisconnectRequest,
-};
+use bollard::models::{EventMessage, NetworkConnectRequest, NetworkDisconnectRequest};
 use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
 
 use super::client::{Docker, QUICK, SLOW, call};
+use super::translate;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::{Activity, labels};
 use crate::runtime::{Faults, Runtime as _};
@@ -55,13 +54,7 @@ impl Faults for Docker {
     async fn connect(&self, container: &str, network: &str, address: Ipv4Addr) -> Result<()> {
         let request = NetworkConnectRequest {
             container: container.to_owned(),
-            endpoint_config: Some(EndpointSettings {
-                ipam_config: Some(EndpointIpamConfig {
-                    ipv4_address: Some(address.to_string()),
-                    ..EndpointIpamConfig::default()
-                }),
-                ..EndpointSettings::default()
-            }),
+            endpoint_config: Some(translate::endpoint(address)),
         };
         let what = format!("connect container {container} to network {network}");
         call(&what, QUICK, self.client().connect_network(network, request)).await

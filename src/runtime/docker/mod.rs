@@ -6,7 +6,7 @@ mod details;
 mod faults;
 mod files;
 mod find;
-mod inside;
+mod own_container;
 mod probe;
 mod ssh;
 mod translate;

@@ -1,6 +1,7 @@
 //! Between Docker's words and ours: its errors, its lists, its requests.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use bollard::errors::Error as DockerError;
@@ -175,6 +176,17 @@ pub(super) fn held(network: NetworkInspect, source: DockerError) -> Error {
     error.hint(hint)
 }
 
+/// A container's end on a network, under a fixed address.
+pub(super) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
+    EndpointSettings {
+        ipam_config: Some(EndpointIpamConfig {
+            ipv4_address: Some(address.to_string()),
+            ..EndpointIpamConfig::default()
+        }),
+        ..EndpointSettings::default()
+    }
+}
+
 pub(super) fn network_seen(network: Network) -> NetworkSeen {
     let subnets = network
         .ipam
@@ -260,13 +272,7 @@ pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
     };
     let open_files = request.open_files.and_then(|limit| i64::try_from(limit).ok());
     let memory = request.memory.and_then(|bytes| i64::try_from(bytes).ok());
-    let endpoint = EndpointSettings {
-        ipam_config: Some(EndpointIpamConfig {
-            ipv4_address: Some(request.ip.to_string()),
-            ..EndpointIpamConfig::default()
-        }),
-        ..EndpointSettings::default()
-    };
+    let endpoint = endpoint(request.ip);
     let scratch = request.scratch.iter().map(|target| Mount {
         target: Some(target.clone()),
         typ: Some(MountType::TMPFS),

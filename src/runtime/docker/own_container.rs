@@ -5,15 +5,13 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
-use bollard::models::{
-    ContainerInspectResponse, EndpointIpamConfig, EndpointSettings, NetworkConnectRequest,
-    NetworkDisconnectRequest, NetworkInspect,
-};
+use bollard::models::{ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkInspect};
 use bollard::query_parameters as query;
 
 use super::client::{Docker, QUICK, call, late};
 use super::translate;
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::Faults as _;
 use crate::runtime::seam::OwnContainer;
 
 /// What an endpoint carries that rcup made for the container of its own process. Drivers ignore what they do not know.
@@ -102,12 +100,8 @@ impl Docker {
             let request = NetworkConnectRequest {
                 container: container.to_owned(),
                 endpoint_config: Some(EndpointSettings {
-                    ipam_config: Some(EndpointIpamConfig {
-                        ipv4_address: Some(address.to_string()),
-                        ..EndpointIpamConfig::default()
-                    }),
                     driver_opts: Some(HashMap::from([(GUEST.to_owned(), "true".to_owned())])),
-                    ..EndpointSettings::default()
+                    ..translate::endpoint(*address)
                 }),
             };
             match call(&what, QUICK, self.client.connect_network(network, request)).await {
@@ -141,12 +135,7 @@ impl Docker {
                 others += 1;
                 continue;
             }
-            let request = NetworkDisconnectRequest {
-                container: id.clone(),
-                force: Some(true),
-            };
-            let what = format!("disconnect container {id} from network {name}");
-            call(&what, QUICK, self.client.disconnect_network(name, request)).await?;
+            self.disconnect(id, name).await?;
             guests += 1;
         }
         Ok(guests > 0 && others == 0)
