@@ -24,7 +24,7 @@ pub use wire::{Reply, Wire};
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
 /// How often a running process is asked for its memory.
-const GLANCE: Duration = Duration::from_millis(10);
+const GLANCE: Duration = Duration::from_millis(50);
 
 /// How long any single step may take.
 const PATIENCE: Duration = Duration::from_mins(3);

@@ -9,6 +9,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::awake::Awake;
 use super::form::{form, hand_back};
 use super::guest::join;
 use super::link::{Links, Started, gather};
@@ -230,7 +231,15 @@ impl<R: Runtime> Executor<'_, R> {
     ) -> Result<()> {
         match step {
             Step::AwaitAnswers => {
-                let links = gather(self.runtime, topology, &self.access, started, self.deadline);
+                let awake = Awake::always();
+                let links = gather(
+                    self.runtime,
+                    topology,
+                    &self.access,
+                    started,
+                    &awake,
+                    self.deadline,
+                );
                 outcome.links = Some(links.await?);
                 return Ok(());
             }

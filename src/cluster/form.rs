@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
+use super::awake::Awake;
 use super::link::{Links, Started, gather};
 use super::tell::{announce, is_of_a_teller, tell_while_forming};
 use super::wait::{Seen, pace, until};
@@ -29,7 +30,8 @@ pub(super) async fn form<R: Runtime>(
     deadline: Instant,
     arrived: &(dyn Fn() + Send + Sync),
 ) -> Result<Links> {
-    let links = gather(runtime, topology, access, started, deadline).await?;
+    let awake = Awake::from_dozing(topology);
+    let links = gather(runtime, topology, access, started, &awake, deadline).await?;
     arrived();
     match topology.formation {
         Formation::Seeded => seeded(topology, &links, deadline).await?,

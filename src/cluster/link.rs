@@ -9,7 +9,8 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::wait::{Seen, until};
+use super::awake::Awake;
+use super::wait::{Seen, pace, until};
 use crate::check::Answer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Activity;
@@ -17,14 +18,11 @@ use crate::redis::{Access, Address, NodeConnection};
 use crate::runtime::{LogRequest, Runtime};
 use crate::topology::{Node, Topology};
 
-/// How long a node may be silent before its container is asked whether it lives.
+/// How long a node may be silent before its container is asked whether it lives, in a small cluster.
 const SILENCE: Duration = Duration::from_millis(300);
 
 /// How long the bridge has the last word after a node has answered on its published port.
 const WALL: Duration = Duration::from_secs(2);
-
-/// How often an unanswered node is dialled.
-const DIAL: Duration = Duration::from_millis(4);
 
 /// How many lines of a dead node's log go into the error.
 const LOG_LINES: u32 = 15;
@@ -120,7 +118,13 @@ impl Started {
     }
 }
 
-/// Waits until every node answers a PING, each from the moment it is started.
+/// How long each of so many nodes may be silent. Many that are started at the same time keep each other waiting, and every
+/// question costs the engine the time in which it starts the next.
+fn silence(nodes: usize) -> Duration {
+    SILENCE * u32::try_from(nodes / 10).unwrap_or(u32::MAX).clamp(1, 10)
+}
+
+/// Waits until every node answers a PING, each from the moment it is started. `awake` is told of each.
 ///
 /// # Errors
 /// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead;
@@ -130,6 +134,7 @@ pub(super) async fn gather<R: Runtime>(
     topology: &Topology,
     access: &Access,
     started: &Started,
+    awake: &Awake,
     deadline: Instant,
 ) -> Result<Links> {
     let all = try_join_all(topology.nodes.iter().map(|node| async {
@@ -141,7 +146,9 @@ pub(super) async fn gather<R: Runtime>(
             )
             .hint("Give it more time with --timeout; the machine may be overloaded.")
         })?;
-        answer(runtime, topology, access, node, deadline).await
+        let link = answer(runtime, topology, access, node, deadline).await?;
+        awake.answers(topology, node, &link, deadline).await?;
+        Ok::<_, Error>(link)
     }))
     .await?;
     let links = Links { all };
@@ -169,6 +176,7 @@ async fn answer<R: Runtime>(
     let (best, others) = addresses
         .split_first()
         .ok_or_else(|| Error::new(ErrorKind::Redis, format!("{} has no address", node.name)))?;
+    let (pace, silence) = (pace(topology.nodes.len()), silence(topology.nodes.len()));
     let begun = Instant::now();
     let mut asked = begun;
     // A published port is taken by Docker's proxy before the node listens, and this machine may yet turn out
@@ -176,8 +184,8 @@ async fn answer<R: Runtime>(
     // while, so that a busy moment is not mistaken for a wall.
     let second: Mutex<Option<(Instant, NodeConnection)>> = Mutex::default();
     let what = format!("{} answers", node.name);
-    until(&what, deadline, DIAL, || {
-        let look = asked.elapsed() >= SILENCE;
+    until(&what, deadline, pace, || {
+        let look = asked.elapsed() >= silence;
         if look {
             asked = Instant::now();
         }
@@ -188,7 +196,7 @@ async fn answer<R: Runtime>(
                 Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
                 Err(error) => cause(&error),
             };
-            if begun.elapsed() < SILENCE {
+            if begun.elapsed() < silence {
                 return Ok(Seen::NotYet(last));
             }
             let known = second.lock().ok().and_then(|known| known.clone());
@@ -287,7 +295,7 @@ pub(super) async fn reachable(
         .filter(|node| running.contains(&node.index))
         .map(|node| async move {
             let addresses = addresses(topology, node);
-            let link = until("the node answers", deadline, DIAL, || async {
+            let link = until("the node answers", deadline, pace(running.len()), || async {
                 let mut last = String::new();
                 for address in &addresses {
                     match dial(address, access).await {

@@ -3,6 +3,7 @@
 mod ahead;
 mod aside;
 mod attached;
+mod awake;
 pub mod blocking;
 mod builder;
 mod certificates;

@@ -166,6 +166,30 @@ mod tests {
     }
 
     #[test]
+    fn the_nodes_of_a_large_cluster_doze_but_the_last() {
+        let clock = |node: usize, set: &[&str]| {
+            let mut spec = ClusterSpec::builder().masters(30).replicas(1);
+            for directive in set {
+                spec = spec.set(directive.parse().unwrap());
+            }
+            let place = crate::topology::surroundings(Engine::Redis, "8.0.2");
+            let topology = Topology::new(&spec.build().unwrap(), &place).unwrap();
+            let node = topology.node(node).unwrap();
+            let settled = temporary(&topology, node)
+                .into_iter()
+                .find(|each| each.name == "hz")
+                .map(|each| each.settled);
+            (value(&redis_conf(&topology, node), "hz").join(","), settled)
+        };
+        let settled = |value: &str| Some(value.to_owned());
+        assert_eq!(clock(1, &[]), ("1".to_owned(), settled("10")));
+        assert_eq!(clock(1, &["hz=50"]), ("1".to_owned(), settled("50")));
+        assert_eq!(clock(60, &[]), (String::new(), None));
+        assert_eq!(clock(60, &["hz=50"]), ("50".to_owned(), None));
+        assert_eq!(clock(1, &["hz=1"]), ("1".to_owned(), None), "nothing to wake");
+    }
+
+    #[test]
     fn the_forming_timeout_always_differs_from_the_users() {
         for ms in [500, 1000, 5000, 60_000] {
             for choice in ["seeded", "commands"] {

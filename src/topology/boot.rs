@@ -40,12 +40,22 @@ impl Topology {
     /// Whether this shard boots with its roles swapped, and needs a promotion: not where so many nodes are started after
     /// its master that this one has served its two seconds when the last of them is there.
     pub(crate) fn is_swapped(&self, shard: &Shard) -> bool {
-        let cores = self.surroundings.machine.cores;
-        let starts = cores
-            .and_then(|cores| usize::try_from(cores).ok())
-            .map_or(STARTS, |cores| cores.saturating_mul(STARTS_OF_A_CORE).min(STARTS));
-        let meanwhile = starts * WRITABLE_DELAY / 1000;
+        let meanwhile = self.starts_in_a_second() * WRITABLE_DELAY / 1000;
         shard.master + meanwhile > self.nodes.len()
+    }
+
+    /// How many nodes this engine starts in a second at most.
+    fn starts_in_a_second(&self) -> usize {
+        let cores = self.surroundings.machine.cores;
+        cores
+            .and_then(|cores| usize::try_from(cores).ok())
+            .map_or(STARTS, |cores| cores.saturating_mul(STARTS_OF_A_CORE).min(STARTS))
+    }
+
+    /// Whether a node dozes until the last of a large cluster are on their way: a dozing server's clock ticks once a second.
+    /// The last, as many as come in a second, do not; each of the others has ticked at its own pace when they are there.
+    pub(crate) fn dozes(&self, node: &Node) -> bool {
+        self.is_large() && node.index + self.starts_in_a_second() <= self.nodes.len()
     }
 
     /// Whether `reader` boots with the address of `other`, or learns it when it is called. In a large cluster nobody calls
@@ -85,6 +95,22 @@ mod tests {
         assert_eq!(swapped(30, 1, None), [28, 29, 30]);
         // The last master without a replica is the last node.
         assert_eq!(swapped(60, 0, Some(2)), (39..=60).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn all_of_a_large_cluster_doze_but_as_many_as_come_in_a_second() {
+        let dozing = |masters, cores| {
+            let mut topology = topology(masters, 1, Engine::Redis, "8.0.2");
+            topology.surroundings.machine = Machine { memory: None, cores };
+            let nodes = topology.nodes.iter();
+            nodes
+                .filter(|node| topology.dozes(node))
+                .map(|node| node.index)
+                .max()
+        };
+        assert_eq!([dozing(30, Some(1)), dozing(30, Some(2))], [Some(55), Some(50)]);
+        assert_eq!([dozing(30, Some(64)), dozing(30, None)], [Some(45), Some(45)]);
+        assert_eq!(dozing(16, Some(2)), None);
     }
 
     #[test]
