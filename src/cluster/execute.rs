@@ -9,7 +9,6 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::awake::Awake;
 use super::form::{form, hand_back};
 use super::guest::join;
 use super::link::{Links, Started, gather};
@@ -231,15 +230,7 @@ impl<R: Runtime> Executor<'_, R> {
     ) -> Result<()> {
         match step {
             Step::AwaitAnswers => {
-                let awake = Awake::always();
-                let links = gather(
-                    self.runtime,
-                    topology,
-                    &self.access,
-                    started,
-                    &awake,
-                    self.deadline,
-                );
+                let links = gather(self.runtime, topology, &self.access, started, None, self.deadline);
                 outcome.links = Some(links.await?);
                 return Ok(());
             }

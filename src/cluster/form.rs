@@ -6,10 +6,10 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
-use super::awake::Awake;
 use super::link::{Links, Started, gather};
 use super::tell::{announce, is_of_a_teller, tell_while_forming};
 use super::wait::{Seen, pace, until};
+use super::wake::dozing;
 use crate::check::{Answer, Check, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::{Access, NodeConnection};
@@ -30,8 +30,8 @@ pub(super) async fn form<R: Runtime>(
     deadline: Instant,
     arrived: &(dyn Fn() + Send + Sync),
 ) -> Result<Links> {
-    let awake = Awake::from_dozing(topology);
-    let links = gather(runtime, topology, access, started, &awake, deadline).await?;
+    let dozing = dozing(topology);
+    let links = gather(runtime, topology, access, started, Some(&dozing), deadline).await?;
     arrived();
     match topology.formation {
         Formation::Seeded => seeded(topology, &links, deadline).await?,

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::future::{join_all, try_join_all};
+use tokio::sync::Barrier;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::awake::Awake;
 use super::wait::{Seen, pace, until};
+use super::wake::wake;
 use crate::check::Answer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::plan::Activity;
@@ -124,7 +125,8 @@ fn silence(nodes: usize) -> Duration {
     SILENCE * u32::try_from(nodes / 10).unwrap_or(u32::MAX).clamp(1, 10)
 }
 
-/// Waits until every node answers a PING, each from the moment it is started. `awake` is told of each.
+/// Waits until every node answers a PING, each from the moment it is started. Of a cluster that is to be
+/// formed, those that doze wait for each other at `dozing`, and are awake then.
 ///
 /// # Errors
 /// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead;
@@ -134,7 +136,7 @@ pub(super) async fn gather<R: Runtime>(
     topology: &Topology,
     access: &Access,
     started: &Started,
-    awake: &Awake,
+    dozing: Option<&Barrier>,
     deadline: Instant,
 ) -> Result<Links> {
     let all = try_join_all(topology.nodes.iter().map(|node| async {
@@ -147,7 +149,9 @@ pub(super) async fn gather<R: Runtime>(
             .hint("Give it more time with --timeout; the machine may be overloaded.")
         })?;
         let link = answer(runtime, topology, access, node, deadline).await?;
-        awake.answers(topology, node, &link, deadline).await?;
+        if let Some(dozing) = dozing {
+            wake(topology, node, &link, dozing, deadline).await?;
+        }
         Ok::<_, Error>(link)
     }))
     .await?;

@@ -3,7 +3,6 @@
 mod ahead;
 mod aside;
 mod attached;
-mod awake;
 pub mod blocking;
 mod builder;
 mod certificates;
@@ -45,6 +44,7 @@ mod using;
 mod validate;
 mod verify;
 mod wait;
+mod wake;
 mod warn;
 
 pub use attached::Attached;

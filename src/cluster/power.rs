@@ -7,7 +7,6 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
 use super::attached::Attached;
-use super::awake::Awake;
 use super::form::hand_back;
 use super::link::{Links, Started, gather};
 use super::prove::prove;
@@ -188,15 +187,7 @@ impl<R: Faults> Attached<R> {
     async fn gather(&self, deadline: Instant) -> Result<Links> {
         let started = Started::default();
         let access = self.access().await?;
-        gather(
-            self.runtime(),
-            self.topology(),
-            &access,
-            &started,
-            &Awake::always(),
-            deadline,
-        )
-        .await
+        gather(self.runtime(), self.topology(), &access, &started, None, deadline).await
     }
 }
 

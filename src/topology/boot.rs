@@ -73,9 +73,14 @@ mod tests {
     use crate::spec::Engine;
     use crate::topology::{Machine, topology};
 
-    fn swapped(masters: usize, replicas: usize, cores: Option<u64>) -> Vec<usize> {
+    fn on_cores(masters: usize, replicas: usize, cores: Option<u64>) -> Topology {
         let mut topology = topology(masters, replicas, Engine::Redis, "8.0.2");
         topology.surroundings.machine = Machine { memory: None, cores };
+        topology
+    }
+
+    fn swapped(masters: usize, replicas: usize, cores: Option<u64>) -> Vec<usize> {
+        let topology = on_cores(masters, replicas, cores);
         let shards = topology.shards.iter();
         shards
             .filter(|shard| topology.is_swapped(shard))
@@ -100,13 +105,9 @@ mod tests {
     #[test]
     fn all_of_a_large_cluster_doze_but_as_many_as_come_in_a_second() {
         let dozing = |masters, cores| {
-            let mut topology = topology(masters, 1, Engine::Redis, "8.0.2");
-            topology.surroundings.machine = Machine { memory: None, cores };
-            let nodes = topology.nodes.iter();
-            nodes
-                .filter(|node| topology.dozes(node))
-                .map(|node| node.index)
-                .max()
+            let topology = on_cores(masters, 1, cores);
+            let dozing = topology.nodes.iter().filter(|node| topology.dozes(node));
+            dozing.map(|node| node.index).max()
         };
         assert_eq!([dozing(30, Some(1)), dozing(30, Some(2))], [Some(55), Some(50)]);
         assert_eq!([dozing(30, Some(64)), dozing(30, None)], [Some(45), Some(45)]);

@@ -1,0 +1,64 @@
+//! Waking the nodes of a large cluster, which doze while most of them are yet to be started.
+
+use tokio::sync::Barrier;
+use tokio::time::Instant;
+
+use super::wait::{Seen, pace, until};
+use crate::error::Result;
+use crate::redis::NodeConnection;
+use crate::render::{TICKS, temporary};
+use crate::topology::{Node, Topology};
+
+/// Where the nodes that doze wait until all of them answer.
+pub(super) fn dozing(topology: &Topology) -> Barrier {
+    Barrier::new(topology.nodes.iter().filter(|node| topology.dozes(node)).count())
+}
+
+/// Gives a node that answers the lasting pace of its clock, once all that doze answer. It takes effect on the next tick of
+/// the slow one, while the last nodes are started.
+pub(super) async fn wake(
+    topology: &Topology,
+    node: &Node,
+    link: &NodeConnection,
+    dozing: &Barrier,
+    deadline: Instant,
+) -> Result<()> {
+    if !topology.dozes(node) {
+        return Ok(());
+    }
+    dozing.wait().await;
+    let settings = temporary(topology, node);
+    let Some(setting) = settings.iter().find(|setting| setting.name == TICKS) else {
+        return Ok(());
+    };
+    let what = format!("{} is awake", node.name);
+    until(&what, deadline, pace(topology.nodes.len()), || async {
+        link.set(TICKS, &setting.settled).await.map(Seen::Done)
+    })
+    .await
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+    use crate::spec::Engine;
+    use crate::topology::{Machine, topology};
+
+    #[test]
+    fn all_doze_until_the_last_of_them_answers() {
+        let mut large = topology(30, 1, Engine::Redis, "8.0.2");
+        large.surroundings.machine = Machine {
+            memory: None,
+            cores: Some(2),
+        };
+        let dozing = dozing(&large);
+        let mut first: Vec<_> = (1..50).map(|_| Box::pin(dozing.wait())).collect();
+        for each in &mut first {
+            assert!(each.as_mut().now_or_never().is_none(), "some are missing");
+        }
+        assert!(dozing.wait().now_or_never().is_some(), "the last of fifty");
+        assert!(first.into_iter().all(|each| each.now_or_never().is_some()), "all");
+    }
+}
