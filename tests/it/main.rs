@@ -15,6 +15,7 @@ mod guest;
 mod guide;
 mod kubernetes;
 mod pins;
+mod ports;
 mod proofs;
 mod prune;
 mod retry;

@@ -14,6 +14,8 @@ use rcup::spec::ClusterSpecBuilder;
 use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};
 use tokio::net::TcpSocket;
 
+use crate::ports;
+
 /// How many ports are kept silent: two clusters of six nodes.
 const SILENT: u16 = 12;
 
@@ -28,10 +30,7 @@ static BLOCK: LazyLock<(u16, Vec<TcpSocket>)> = LazyLock::new(|| {
         socket.bind(([127, 0, 0, 1], port).into())?;
         Ok(socket)
     };
-    let first = 20_000 + u16::try_from(std::process::id() % 10_000).unwrap();
-    (first..32_768 - SILENT)
-        .chain(10_000..first)
-        .step_by(usize::from(SILENT))
+    ports::silent(SILENT)
         .find_map(|first| {
             let all: std::io::Result<Vec<TcpSocket>> = (first..first + SILENT).map(bind).collect();
             Some((first, all.ok()?))

@@ -11,6 +11,8 @@ use rcup::spec::Pull;
 use rcup::{Cluster, ClusterSpec, Error};
 use tokio_util::sync::CancellationToken;
 
+use crate::ports;
+
 use super::{Name, Told, any_image, docker, options, turn, up};
 
 fn engine() -> bollard::Docker {
@@ -28,8 +30,7 @@ async fn fails(spec: &ClusterSpec) -> Error {
 async fn a_port_that_is_taken_is_named_with_its_holder() {
     let _turn = turn().await;
     let name = Name::new("port");
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = listener.local_addr().unwrap().port();
+    let (_listener, port) = ports::held();
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
         .image(any_image().await)

@@ -14,6 +14,8 @@ use rcup::topology::Topology;
 use rcup::{Cluster, ClusterSpec};
 
 use super::project::{Generation, Project, Seen, rcup, seen};
+use crate::ports;
+
 use super::{Name, docker, images, options, turn, up};
 
 /// The servers, as [`images`] has them.
@@ -87,15 +89,15 @@ impl Cell {
     /// Its specification, with a subnet and ports that no other test takes while the cluster is down for a moment.
     fn spec(self, name: &Name, image: &str) -> ClusterSpec {
         static COUNT: AtomicU16 = AtomicU16::new(0);
-        let nth = COUNT.fetch_add(1, Ordering::Relaxed) % 8;
-        let own = u16::try_from(std::process::id() % 100).unwrap();
+        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = std::process::id() % 100;
         let spec = ClusterSpec::builder()
             .name(name.0.clone())
             .image(image)
             .masters(self.shape.0)
             .replicas(self.shape.1)
-            .subnet(format!("10.230.{own}.{}/27", nth * 32).parse().unwrap())
-            .port(12_000 + own * 120 + nth * 15)
+            .subnet(format!("10.230.{own}.{}/27", nth % 8 * 32).parse().unwrap())
+            .port(ports::coming_back(nth).start)
             .memory(64 << 20);
         let user = || User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap();
         match self.mode {

@@ -9,6 +9,8 @@ use rcup::check::host::{Diagnosis, Finding, Severity};
 use rcup::cluster::{Look, Reading, examine};
 use rcup::spec::{Profile, Pull};
 
+use crate::ports;
+
 use super::{Name, alone, any_image, docker, turn, up};
 
 async fn look(look: Look) -> Diagnosis {
@@ -120,10 +122,7 @@ async fn an_image_without_a_shell_shows_the_kernel_through_its_server() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_start_would_stumble_over_is_a_finding() {
-    let taken = (21_000..22_000)
-        .find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok())
-        .unwrap();
-    let port = taken.local_addr().unwrap().port();
+    let (_taken, port) = ports::held();
     let spec = ClusterSpec::builder()
         .image("rcup-it/nowhere:1")
         .pull(Pull::Never)
