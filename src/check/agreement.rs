@@ -142,7 +142,7 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
                 .iter()
                 .copied()
                 .flatten()
-                .any(|link| link.outgoing == outgoing && link.node == *id)
+                .any(|link| link.outgoing == outgoing && link.node == *id && link.carries)
         };
         let missing = |outgoing: bool| -> Vec<String> {
             view.nodes
@@ -220,6 +220,7 @@ mod tests {
                     [true, false].map(|outgoing| BusLink {
                         outgoing,
                         node: node.id.clone(),
+                        carries: true,
                     })
                 };
                 others(at).flat_map(both).collect()
@@ -249,6 +250,14 @@ mod tests {
             assert_eq!(check.detail, [format!("{}: {words} {at}", plan.nodes[0].name)]);
             assert!(check.hint.is_some());
         }
+        // One that is still being made counts for none.
+        let mut made = links(&plan);
+        let to = made[0]
+            .iter_mut()
+            .find(|link| link.outgoing && link.node == plan.nodes[1].id);
+        to.unwrap().carries = false;
+        let missing = format!("{}: no bus link to {at}", plan.nodes[0].name);
+        assert_eq!(judged(&made).detail, [missing]);
         // A server that does not know CLUSTER LINKS is judged by what CLUSTER NODES says.
         let mut without: Vec<Option<&[BusLink]>> = vec![Some(&[]); 6];
         without[2] = None;

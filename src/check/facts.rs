@@ -25,7 +25,8 @@ pub struct NodeLine {
     /// When the ping that it has not answered yet was sent to it, in milliseconds of the asked node's clock; 0 if it has
     /// answered all.
     pub ping: u64,
-    /// When it last answered a ping of the asked node, in milliseconds of that node's clock; 0 if never.
+    /// When it last answered a ping, in milliseconds of the asked node's clock; 0 if never. It need not have been a ping of
+    /// the asked node's own: see [`NodeLine::is_hearsay`].
     pub pong: u64,
     /// Its configuration epoch, as the asked node knows it.
     pub epoch: u64,
@@ -46,6 +47,13 @@ impl NodeLine {
     /// Whether it is a master.
     pub fn is_master(&self) -> bool {
         self.has("master")
+    }
+
+    /// Whether its last answer may have been another node's, or there was none. Nodes tell each other when they had an
+    /// answer, in whole seconds, and who waits for none takes that for its own if it is later
+    /// (`clusterProcessGossipSection` in Redis's and Valkey's sources). One of a thousand true answers looks like that too.
+    pub fn is_hearsay(&self) -> bool {
+        self.pong.is_multiple_of(1000)
     }
 
     /// The flags with which a node is not in order.
@@ -127,6 +135,9 @@ pub struct BusLink {
     pub outgoing: bool,
     /// The node at its other end.
     pub node: NodeId,
+    /// Whether messages can pass. A link that the asked node opens is told before the connection stands, and
+    /// `CLUSTER NODES` calls it `connected`.
+    pub carries: bool,
 }
 
 /// How a node's clock stands to that of this machine.

@@ -10,7 +10,7 @@ use super::link::{Links, Started, gather};
 use super::tell::{announce, is_of_a_teller, tell_while_forming};
 use super::wait::{Seen, pace, until};
 use super::wake::dozing;
-use crate::check::{Answer, Check, Roles, all_passed, judge};
+use crate::check::{Answer, Check, NodeLine, Roles, all_passed, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::{Access, NodeConnection};
 use crate::render::{NODE_TIMEOUT, Temporary, ghosts, temporary};
@@ -88,6 +88,10 @@ async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadli
                 let stands = line.connected && (line.pong > 0 || line.has("myself"));
                 !stands && !ghosts.contains(&line.id)
             });
+            let cut = match cut {
+                Some(line) => Some(line.clone()),
+                None => unheard(link, &nodes, ghosts).await?,
+            };
             if let Some(line) = cut {
                 return Ok(Seen::NotYet(format!(
                     "{}:{} has not answered it",
@@ -108,6 +112,26 @@ async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadli
         .await
     });
     try_join_all(each).await.map(drop)
+}
+
+/// A node of which the asked one has only heard from others. Whose answers may be hearsay shows by the links, and once
+/// these stand by the ping that goes over each of them at once.
+async fn unheard(link: &NodeConnection, nodes: &[NodeLine], ghosts: &[NodeId]) -> Result<Option<NodeLine>> {
+    let doubtful = |line: &&NodeLine| line.is_hearsay() && !line.has("myself") && !ghosts.contains(&line.id);
+    if !nodes.iter().any(|line| doubtful(&line)) {
+        return Ok(None);
+    }
+    let Some(links) = link.bus_links().await else {
+        return Ok(None);
+    };
+    let carries = |id: &NodeId| {
+        links
+            .iter()
+            .any(|link| link.outgoing && link.carries && link.node == *id)
+    };
+    let later = link.cluster_nodes().await?;
+    let mut later = later.into_iter().filter(|line| doubtful(&line));
+    Ok(later.find(|line| line.ping > 0 || !carries(&line.id)))
 }
 
 /// Waits until every node fulfils the readiness contract. The settings are not part of it.

@@ -87,7 +87,8 @@ async fn tell(
     told
 }
 
-/// Who has heard the news of a node, by what the node itself says of the others.
+/// Who has heard the news of a node, by what the node itself says of the others. An answer that it may have only by
+/// hearsay is none; a true one that looks like that is followed by another.
 #[derive(Debug)]
 struct News {
     /// When its role had changed, in milliseconds of its clock.
@@ -136,7 +137,7 @@ impl News {
             if matches!(told, Told::NotBy(ping) if *ping != line.ping) {
                 *told = Told::After(line.pong.max(self.changed));
             }
-            if !matches!(told, Told::After(moment) if line.pong > *moment) {
+            if !matches!(told, Told::After(moment) if line.pong > *moment && !line.is_hearsay()) {
                 untold += 1;
                 unasked += usize::from(line.ping == 0);
             }
@@ -193,6 +194,15 @@ mod tests {
         let mut news = News::new(&[line("a", 95, 40)], 100);
         assert_eq!(news.left(&[line("a", 130, 120)]), left(1, 0));
         assert_eq!(news.left(&[line("a", 0, 131)]), left(0, 0));
+    }
+
+    #[test]
+    fn what_others_say_of_a_node_is_not_its_answer() {
+        let mut news = News::new(&[line("a", 0, 1_990)], 1_995);
+        // Another node had an answer of it in the second that has just begun, and said so.
+        assert_eq!(news.left(&[line("a", 0, 2_000)]), left(1, 1));
+        assert_eq!(news.left(&[line("a", 2_040, 2_000)]), left(1, 0));
+        assert_eq!(news.left(&[line("a", 0, 2_041)]), left(0, 0));
     }
 
     #[test]

@@ -136,6 +136,8 @@ fn link(entry: &Value) -> Option<BusLink> {
     Some(BusLink {
         outgoing: field("direction")? == "to",
         node: NodeId(field("node")?),
+        // What the server listens for on it: `r`, or `rw` with something to send. Until it is connected, nothing.
+        carries: field("events").is_none_or(|events| events.contains('r')),
     })
 }
 
@@ -156,15 +158,21 @@ mod tests {
             bulk("abc"),
             bulk("create-time"),
             Value::Int(1),
+            bulk("events"),
+            bulk("rw"),
         ]);
-        let map = Value::Map(vec![(bulk("direction"), bulk("to")), (bulk("node"), bulk("def"))]);
+        let map = Value::Map(vec![
+            (bulk("direction"), bulk("to")),
+            (bulk("node"), bulk("def")),
+            (bulk("events"), bulk("")),
+        ]);
         let links = parse_links(&Value::Array(vec![list, map])).unwrap();
         assert_eq!(
             links
                 .iter()
-                .map(|link| (link.outgoing, link.node.0.as_str()))
+                .map(|link| (link.outgoing, link.node.0.as_str(), link.carries))
                 .collect::<Vec<_>>(),
-            [(false, "abc"), (true, "def")]
+            [(false, "abc", true), (true, "def", false)]
         );
         assert!(parse_links(&Value::Array(vec![Value::Int(1)])).is_none());
     }
