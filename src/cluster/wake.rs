@@ -1,4 +1,4 @@
-//! Waking the nodes of a large cluster, which doze while most of them are yet to be started.
+//! Waking the nodes of many, which doze while most of them are yet to be started.
 
 use tokio::sync::Barrier;
 use tokio::time::Instant;
@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use super::wait::{Seen, pace, until};
 use crate::error::Result;
 use crate::redis::NodeConnection;
-use crate::render::{TICKS, temporary};
+use crate::render::waking;
 use crate::topology::{Node, Topology};
 
 /// Where the nodes that doze wait until all of them answer.
@@ -14,7 +14,7 @@ pub(super) fn dozing(topology: &Topology) -> Barrier {
     Barrier::new(topology.nodes.iter().filter(|node| topology.dozes(node)).count())
 }
 
-/// Gives a node that answers the lasting pace of its clock, once all that doze answer. It takes effect on the next tick of
+/// Gives a node that answers a clock that ticks at its pace, once all that doze answer. It takes effect on the next tick of
 /// the slow one, while the last nodes are started.
 pub(super) async fn wake(
     topology: &Topology,
@@ -27,13 +27,12 @@ pub(super) async fn wake(
         return Ok(());
     }
     dozing.wait().await;
-    let settings = temporary(topology, node);
-    let Some(setting) = settings.iter().find(|setting| setting.name == TICKS) else {
+    let Some((directive, value)) = waking(topology, node) else {
         return Ok(());
     };
     let what = format!("{} is awake", node.name);
     until(&what, deadline, pace(topology.nodes.len()), || async {
-        link.set(TICKS, &setting.settled).await.map(Seen::Done)
+        link.set(directive, &value).await.map(Seen::Done)
     })
     .await
 }

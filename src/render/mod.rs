@@ -27,6 +27,6 @@ pub use kubernetes::{kubernetes, kubernetes_secrets};
 pub use nodes_conf::{ghosts, nodes_conf, settled_nodes_conf};
 pub use redis_conf::{HOME, conf_path, directory, redis_conf, settled_redis_conf};
 pub use secrets::{secret_lines, secrets_path, users_acl, users_path};
-pub use settings::{NODE_TIMEOUT, Origin, Setting, TICKS, Temporary, settings, temporary};
+pub use settings::{NODE_TIMEOUT, Origin, Setting, Temporary, settings, temporary, waking};
 pub use swarm::{STACK_FILE, swarm};
 pub use tls::{authority_path, certificate_files, certificate_path};

@@ -57,7 +57,7 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::render::Origin;
+    use crate::render::{Origin, waking};
     use crate::spec::{AnnounceChoice, ClusterSpec, Engine, NodeWish};
     use crate::topology::topology;
 
@@ -166,27 +166,41 @@ mod tests {
     }
 
     #[test]
-    fn the_nodes_of_a_large_cluster_doze_but_the_last() {
-        let clock = |node: usize, set: &[&str]| {
-            let mut spec = ClusterSpec::builder().masters(30).replicas(1);
+    fn the_first_of_many_nodes_doze_and_are_given_the_clock_of_the_last() {
+        let of = |masters: usize, node: usize, set: &[&str]| {
+            let mut spec = ClusterSpec::builder().masters(masters).replicas(1);
             for directive in set {
                 spec = spec.set(directive.parse().unwrap());
             }
-            let place = crate::topology::surroundings(Engine::Redis, "8.0.2");
+            let mut place = crate::topology::surroundings(Engine::Redis, "8.0.2");
+            place.machine.cores = Some(2);
             let topology = Topology::new(&spec.build().unwrap(), &place).unwrap();
             let node = topology.node(node).unwrap();
             let settled = temporary(&topology, node)
                 .into_iter()
                 .find(|each| each.name == "hz")
                 .map(|each| each.settled);
-            (value(&redis_conf(&topology, node), "hz").join(","), settled)
+            let awake = waking(&topology, node).map(|(name, value)| format!("{name} {value}"));
+            (
+                value(&redis_conf(&topology, node), "hz").join(","),
+                awake,
+                settled,
+            )
         };
-        let settled = |value: &str| Some(value.to_owned());
-        assert_eq!(clock(1, &[]), ("1".to_owned(), settled("10")));
-        assert_eq!(clock(1, &["hz=50"]), ("1".to_owned(), settled("50")));
-        assert_eq!(clock(60, &[]), (String::new(), None));
-        assert_eq!(clock(60, &["hz=50"]), ("50".to_owned(), None));
-        assert_eq!(clock(1, &["hz=1"]), ("1".to_owned(), None), "nothing to wake");
+        let clock = |booted: &str, awake: Option<&str>, settled: Option<&str>| {
+            let owned = |value: &str| value.to_owned();
+            (owned(booted), awake.map(owned), settled.map(owned))
+        };
+        assert_eq!(of(30, 1, &[]), clock("1", Some("hz 10"), Some("10")));
+        assert_eq!(of(30, 1, &["hz=50"]), clock("1", Some("hz 50"), Some("50")));
+        assert_eq!(of(30, 60, &[]), clock("", None, None));
+        assert_eq!(of(30, 60, &["hz=50"]), clock("50", None, None));
+        // A cluster that is not large is formed with a quick clock.
+        assert_eq!(of(15, 1, &[]), clock("1", Some("hz 19"), Some("10")));
+        assert_eq!(of(15, 1, &["hz=50"]), clock("1", Some("hz 19"), Some("50")));
+        assert_eq!(of(15, 30, &[]), clock("19", None, Some("10")));
+        assert_eq!(of(8, 1, &[]), clock("19", None, Some("10")));
+        assert_eq!(of(15, 1, &["hz=1"]), clock("1", None, None), "nothing to wake");
     }
 
     #[test]

@@ -15,14 +15,14 @@ pub const NODE_TIMEOUT: &str = "cluster-node-timeout";
 const SYNC_DELAY: &str = "repl-diskless-sync-delay";
 
 /// The directive that says how often a second a server looks after its cluster, among other things.
-pub const TICKS: &str = "hz";
+const TICKS: &str = "hz";
 
 /// Its value while the cluster is formed. The bus makes links and tells news on the ticks of `clusterCron`,
 /// which a server calls every `100 / (1000 / hz)` rounds of its clock, in whole numbers: every 100 ms with
 /// most values, and every round, that is every 52 ms, with this one.
 const FAST_TICKS: &str = "19";
 
-/// Its value while most nodes of a large cluster are yet to be started. A server that does nothing uses half a percent of a
+/// Its value while most nodes of many are yet to be started. A server that does nothing uses half a percent of a
 /// processor with its own value, and looks after each of its links on every tick.
 const DOZING_TICKS: &str = "1";
 
@@ -73,7 +73,8 @@ pub struct Temporary {
 }
 
 /// What differs on a node while the cluster is formed: the clock is quick in either way, unless the cluster is so large
-/// that the rounds themselves keep the processors from starting it. There it is slow, until the last nodes are on their way.
+/// that the rounds themselves keep the processors from starting it. Where nodes are many for the processors, it is slow at
+/// first: see [`waking`].
 ///
 /// The seeded way must not take a node that starts late for a failed one, so its node timeout is long;
 /// the plain way waits for the rejoin delay, which Redis derives from the node timeout, so there it is
@@ -119,4 +120,21 @@ pub fn temporary(topology: &Topology, node: &Node) -> Vec<Temporary> {
         differs(TICKS, FAST_TICKS, lasting);
     }
     all
+}
+
+/// What a node that dozes is given when it shall wake: the clock with which the cluster is formed. Nothing for one that does
+/// not doze, or that keeps its slow clock, because the user wants it so.
+pub fn waking(topology: &Topology, node: &Node) -> Option<(&'static str, String)> {
+    if !topology.dozes(node) {
+        return None;
+    }
+    let clock = temporary(topology, node)
+        .into_iter()
+        .find(|each| each.name == TICKS)?;
+    let awake = if topology.is_large() {
+        clock.settled
+    } else {
+        FAST_TICKS.to_owned()
+    };
+    Some((TICKS, awake))
 }

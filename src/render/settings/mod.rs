@@ -8,5 +8,5 @@ mod place;
 mod setting;
 mod tuning;
 
-pub use effective::{NODE_TIMEOUT, TICKS, Temporary, settings, temporary};
+pub use effective::{NODE_TIMEOUT, Temporary, settings, temporary, waking};
 pub use setting::{Origin, Setting};
