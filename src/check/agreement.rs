@@ -137,13 +137,7 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
     }
     let mut detail = std::mem::take(&mut check.detail);
     for ((name, view), links) in seen.iter().zip(links) {
-        let has = |outgoing: bool, id: &NodeId| {
-            links
-                .iter()
-                .copied()
-                .flatten()
-                .any(|link| link.outgoing == outgoing && link.node == *id && link.carries)
-        };
+        let has = |outgoing: bool, id: &NodeId| links.is_some_and(|links| stands(links, outgoing, id));
         let missing = |outgoing: bool| -> Vec<String> {
             view.nodes
                 .iter()
@@ -163,6 +157,33 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
         &format!("all {pairs} bus links stand, in both directions"),
         detail,
     )
+}
+
+/// Whether messages can pass over a link to a node, or from it.
+fn stands(links: &[BusLink], outgoing: bool, id: &NodeId) -> bool {
+    let mut links = links.iter();
+    links.any(|link| link.outgoing == outgoing && link.node == *id && link.carries)
+}
+
+/// The nodes that may not have answered the asked one, other than `ghosts`.
+pub(crate) fn doubtful<'a>(
+    nodes: &'a [NodeLine],
+    ghosts: &'a [NodeId],
+) -> impl Iterator<Item = &'a NodeLine> {
+    let others = nodes
+        .iter()
+        .filter(|line| !line.has("myself") && !ghosts.contains(&line.id));
+    others.filter(|line| line.is_hearsay())
+}
+
+/// The first node that has not answered the asked one, but is known from others. `nodes` were asked for after `links`: a
+/// ping goes over each link as soon as it stands.
+pub(crate) fn only_heard_of<'a>(
+    nodes: &'a [NodeLine],
+    links: &[BusLink],
+    ghosts: &'a [NodeId],
+) -> Option<&'a NodeLine> {
+    doubtful(nodes, ghosts).find(|line| line.ping > 0 || !stands(links, true, &line.id))
 }
 
 /// Two nodes with one identity, as after copying a `nodes.conf`: each would take the other's messages for
@@ -271,6 +292,45 @@ mod tests {
         assert_eq!(
             check.detail,
             [format!("{}: no bus link to {at}", plan.nodes[0].name)]
+        );
+    }
+
+    #[test]
+    fn a_node_is_only_heard_of_until_it_answers_over_a_link_that_stands() {
+        let plan = plan();
+        let answers = perfect(&plan);
+        let mut nodes = answers[0].as_ref().unwrap().nodes.clone();
+        for line in &mut nodes {
+            (line.ping, line.pong) = (0, 1_426_238_317_239);
+        }
+        let mut links = links(&plan)[0].clone();
+        let id = nodes[1].id.clone();
+        links.retain(|link| link.node != id);
+        let found = |nodes: &[NodeLine], links: &[BusLink], ghosts: &[NodeId]| {
+            only_heard_of(nodes, links, ghosts).map(|line| line.id.clone())
+        };
+        assert_eq!(found(&nodes, &links, &[]), None, "an answer of its own");
+        nodes[1].pong = 1_426_238_317_000;
+        assert_eq!(found(&nodes, &links, &[]).as_ref(), Some(&id), "no link");
+        assert_eq!(found(&nodes, &links, std::slice::from_ref(&id)), None, "a ghost");
+        let link = |outgoing, carries| BusLink {
+            outgoing,
+            node: id.clone(),
+            carries,
+        };
+        links.extend([link(false, true), link(true, false)]);
+        assert_eq!(
+            found(&nodes, &links, &[]).as_ref(),
+            Some(&id),
+            "its own is being made"
+        );
+        links.push(link(true, true));
+        assert_eq!(found(&nodes, &links, &[]), None);
+        nodes[1].ping = 1_426_238_317_300;
+        assert_eq!(
+            found(&nodes, &links, &[]).as_ref(),
+            Some(&id),
+            "the first ping is out"
         );
     }
 

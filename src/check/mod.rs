@@ -21,6 +21,7 @@ mod trial;
 mod validation;
 
 pub use agreement::{bus_both_ways, identities};
+pub(crate) use agreement::{doubtful, only_heard_of};
 #[cfg(test)]
 pub(crate) use cluster::tests::{named, perfect};
 pub use cluster::{Roles, judge, judge_found};

@@ -10,7 +10,7 @@ use super::link::{Links, Started, gather};
 use super::tell::{announce, is_of_a_teller, tell_while_forming};
 use super::wait::{Seen, pace, until};
 use super::wake::dozing;
-use crate::check::{Answer, Check, NodeLine, Roles, all_passed, judge};
+use crate::check::{Answer, Check, NodeLine, Roles, all_passed, doubtful, judge, only_heard_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::redis::{Access, NodeConnection};
 use crate::render::{NODE_TIMEOUT, Temporary, ghosts, temporary};
@@ -117,21 +117,15 @@ async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadli
 /// A node of which the asked one has only heard from others. Whose answers may be hearsay shows by the links, and once
 /// these stand by the ping that goes over each of them at once.
 async fn unheard(link: &NodeConnection, nodes: &[NodeLine], ghosts: &[NodeId]) -> Result<Option<NodeLine>> {
-    let doubtful = |line: &&NodeLine| line.is_hearsay() && !line.has("myself") && !ghosts.contains(&line.id);
-    if !nodes.iter().any(|line| doubtful(&line)) {
+    if doubtful(nodes, ghosts).next().is_none() {
         return Ok(None);
     }
     let Some(links) = link.bus_links().await else {
         return Ok(None);
     };
-    let carries = |id: &NodeId| {
-        links
-            .iter()
-            .any(|link| link.outgoing && link.carries && link.node == *id)
-    };
+    // Asked after the links: who has answered over one that stands has no ping of it left.
     let later = link.cluster_nodes().await?;
-    let mut later = later.into_iter().filter(|line| doubtful(&line));
-    Ok(later.find(|line| line.ping > 0 || !carries(&line.id)))
+    Ok(only_heard_of(&later, &links, ghosts).cloned())
 }
 
 /// Waits until every node fulfils the readiness contract. The settings are not part of it.

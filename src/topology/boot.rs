@@ -8,8 +8,8 @@ use crate::spec::{Capability, Server};
 const SMALL: usize = 32;
 
 /// How many nodes that wait for the others each processor carries without the start of these being slower for it. Measured
-/// with two processors: 30 nodes were there 2 % sooner when most of them dozed, the median of 22 pairs of starts; of 18
-/// nodes, which are as many as come in two seconds, it makes no difference that could be seen.
+/// with two processors: 30 nodes were there 2 % sooner when most of them dozed, the median of 22 pairs of starts; with 18
+/// nodes, of which 8 doze, no difference could be seen.
 const AWAKE_OF_A_CORE: usize = 8;
 
 /// How many nodes an engine starts in a second at most, for each of its processors. Measured: a start takes a third of a

@@ -17,9 +17,10 @@ const SILENT: Range<u16> = 24_000..32_000;
 /// Held by the test itself, to be found taken.
 const HELD: Range<u16> = 32_000..32_700;
 
-/// How many nodes a cluster that comes back may have, and how many such clusters one process may have at a time.
+/// How many nodes a cluster that comes back may have.
 const NODES: u16 = 15;
-const CLUSTERS: u16 = 8;
+/// How many such clusters one process may have at a time.
+pub const CLUSTERS: u16 = 8;
 
 /// The block of the `nth` cluster that comes back.
 pub fn coming_back(nth: u16) -> Range<u16> {

@@ -114,12 +114,19 @@ pub fn temporary(topology: &Topology, node: &Node) -> Vec<Temporary> {
         value(SYNC_DELAY).unwrap_or_else(|| "0".to_owned()),
     );
     let lasting = value(TICKS).unwrap_or_else(|| OWN_TICKS.to_owned());
-    if topology.dozes(node) {
-        differs(TICKS, DOZING_TICKS, lasting);
-    } else if !topology.is_large() {
-        differs(TICKS, FAST_TICKS, lasting);
-    }
+    let awake = awake(topology, &lasting);
+    let booting = if topology.dozes(node) {
+        DOZING_TICKS
+    } else {
+        &awake
+    };
+    differs(TICKS, booting, lasting);
     all
+}
+
+/// The clock with which a node that does not doze takes part in the formation.
+fn awake(topology: &Topology, lasting: &str) -> String {
+    if topology.is_large() { lasting } else { FAST_TICKS }.to_owned()
 }
 
 /// What a node that dozes is given when it shall wake: the clock with which the cluster is formed. Nothing for one that does
@@ -131,10 +138,5 @@ pub fn waking(topology: &Topology, node: &Node) -> Option<(&'static str, String)
     let clock = temporary(topology, node)
         .into_iter()
         .find(|each| each.name == TICKS)?;
-    let awake = if topology.is_large() {
-        clock.settled
-    } else {
-        FAST_TICKS.to_owned()
-    };
-    Some((TICKS, awake))
+    Some((TICKS, awake(topology, &clock.settled)))
 }

@@ -13,9 +13,9 @@ use rcup::spec::{Life, Login, Password, Profile, Secret, Secrets, User};
 use rcup::topology::Topology;
 use rcup::{Cluster, ClusterSpec};
 
-use super::project::{Generation, Project, Seen, rcup, seen};
 use crate::ports;
 
+use super::project::{Generation, Project, Seen, rcup, seen};
 use super::{Name, docker, images, options, turn, up};
 
 /// The servers, as [`images`] has them.
@@ -96,7 +96,11 @@ impl Cell {
             .image(image)
             .masters(self.shape.0)
             .replicas(self.shape.1)
-            .subnet(format!("10.230.{own}.{}/27", nth % 8 * 32).parse().unwrap())
+            .subnet(
+                format!("10.230.{own}.{}/27", nth % ports::CLUSTERS * 32)
+                    .parse()
+                    .unwrap(),
+            )
             .port(ports::coming_back(nth).start)
             .memory(64 << 20);
         let user = || User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap();
