@@ -47,8 +47,7 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
 	scripts/ensure-sshd.sh
-	scripts/test-own-engine.sh
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} $(CARGO) test --locked
+	scripts/test-all.sh
 	$(CARGO) test --locked --test it -- --ignored api::
 
 test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey

@@ -66,7 +66,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// How many tests use the engine at a time. Clusters compete for two cores, and a test that waits for its turn is
 /// quicker than one that starves.
-const AT_ONCE: u32 = 2;
+const AT_ONCE: u32 = 3;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
