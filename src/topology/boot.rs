@@ -62,7 +62,7 @@ impl Topology {
 
     /// Whether a node dozes until the last of many are on their way: a dozing server's clock ticks once a second. The last,
     /// as many as come in a second after those that are started at that time, do not: whoever dozes has ticked at its own
-    /// pace when they are there. (Measured where as many dozed as came before the last second: one in four starts of
+    /// pace when they are there. (Measured where as many dozed as came before the last second: one in five starts of
     /// 30 nodes waited for such a tick, for up to a second.)
     pub(crate) fn dozes(&self, node: &Node) -> bool {
         let nodes = self.nodes.len();
