@@ -25,5 +25,6 @@ mod schemas;
 mod scripts;
 mod shell;
 mod snippets;
+mod source;
 mod spans;
 mod workflows;
