@@ -27,4 +27,5 @@ mod shell;
 mod snippets;
 mod source;
 mod spans;
+mod wording;
 mod workflows;

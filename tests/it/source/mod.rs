@@ -246,9 +246,6 @@ impl Tree {
 
     fn lookup(&self, at: &[String], name: &str, leads_on: bool, seen: &mut Seen) -> Option<Target> {
         let module = self.modules.get(at)?;
-        if !seen.insert((at.to_vec(), name.to_owned(), leads_on)) {
-            return None;
-        }
         let mut child = at.to_vec();
         child.push(name.to_owned());
         let child = self.modules.contains_key(&child).then(|| of_module(&child));
@@ -261,17 +258,20 @@ impl Tree {
                 item: Some(name.to_owned()),
             });
         }
+        let key = (at.to_vec(), name.to_owned(), leads_on);
+        if !seen.insert(key.clone()) {
+            return None;
+        }
         let named = module.imports.iter().filter(|import| import.name == name);
         let named: Vec<Target> = named
             .filter_map(|import| self.walk(at, &import.path, seen))
             .collect();
         // A name may be a module and an item at once, as in `pub use run::run`.
         let wanted = named.iter().find(|target| target.item.is_none() == leads_on);
-        wanted
-            .or(named.first())
-            .cloned()
-            .or(child)
-            .or_else(|| self.glob(at, name, leads_on, seen))
+        let found = wanted.or(named.first()).cloned().or(child);
+        let found = found.or_else(|| self.glob(at, name, leads_on, seen));
+        seen.remove(&key);
+        found
     }
 
     fn glob(&self, at: &[String], name: &str, leads_on: bool, seen: &mut Seen) -> Option<Target> {
