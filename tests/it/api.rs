@@ -134,9 +134,8 @@ impl Reader<'_> {
     fn module(&mut self, path: &[String], shown: &str) {
         let tree = self.tree;
         for item in &tree.modules[path].items {
-            match source::declared(item) {
-                Some((name, Visibility::Public(_))) => self.item(path, item, &format!("{shown}::{name}")),
-                _ => {}
+            if let Some((name, Visibility::Public(_))) = source::declared(item) {
+                self.item(path, item, &format!("{shown}::{name}"));
             }
         }
         for import in tree.modules[path].imports.iter().filter(|import| import.public) {
