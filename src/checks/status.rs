@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use crate::checks::answers::Roles;
 use crate::checks::finding::all_passed;
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::readiness::judge;
 use crate::connect::attached::Attached;
 use crate::error::Error;
 use crate::event::Timings;

@@ -6,9 +6,9 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::answers::Roles;
 use crate::checks::failover::hand_back::hand_back;
 use crate::checks::finding::Check;
-use crate::checks::readiness::Roles;
 use crate::connect::host_container::join;
 use crate::connect::links::{Links, Started, gather};
 use crate::error::{Error, ErrorKind, Result};

@@ -3,7 +3,8 @@
 use crate::runtime::labels;
 use crate::runtime::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
 use crate::server::conf::nodes_conf::nodes_conf;
-use crate::server::conf::redis_conf::{HOME, conf_path, directory, redis_conf};
+use crate::server::conf::paths::{HOME, conf_path, directory};
+use crate::server::conf::redis_conf::redis_conf;
 use crate::server::conf::secrets::{secret_lines, secrets_path, users_acl, users_path};
 use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;

@@ -8,6 +8,7 @@ use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
 use tokio::net::TcpStream;
 
+use crate::checks::catalogue::{CATALOGUE, Selection, Suite, Touch};
 use crate::checks::diagnose::bus::cut;
 use crate::checks::diagnose::finding::Diagnosis;
 use crate::checks::diagnose::judge::diagnose;
@@ -16,9 +17,9 @@ use crate::checks::diagnose::observed::{
 };
 use crate::checks::diagnose::slots::doubtful;
 use crate::checks::diagnose::{certificate, inside};
-use crate::checks::suite::catalogue::{CATALOGUE, Selection, Suite, Touch};
+use crate::checks::options::SuiteOptions;
 use crate::checks::suite::clients::astray;
-use crate::checks::suite::run::{SuiteOptions, run};
+use crate::checks::suite::run::run;
 use crate::checks::suite::survey::survey;
 use crate::connect::attached::Attached;
 use crate::connect::endpoint::Endpoint;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::checks::answers::Roles;
 use crate::checks::finding::{all_passed, complaint};
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::readiness::judge;
 use crate::connect::links::Links;
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::wire::gossip::announce;

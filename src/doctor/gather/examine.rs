@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::doctor::facts::{
-    ClockFacts, Disk, EngineFacts, EngineTrouble, Fact, HostFacts, KernelFacts, Kind, LimitFacts,
-    MachineFacts, PlaceFacts,
+    ClockFacts, Disk, EngineFacts, EngineTrouble, HostFacts, KernelFacts, Kind, LimitFacts, MachineFacts,
+    PlaceFacts,
 };
 use crate::doctor::finding::Diagnosis;
+use crate::doctor::finding::Fact;
 use crate::doctor::fix::Seat;
 use crate::doctor::gather::engine::{ahead, bridge, disk, kind, own_kernel};
 use crate::doctor::gather::inside::running_nodes;

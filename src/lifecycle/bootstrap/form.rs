@@ -7,8 +7,9 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use crate::checks::agreement::{doubtful, only_heard_of};
+use crate::checks::answers::Roles;
 use crate::checks::finding::{all_passed, complaint};
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::readiness::judge;
 use crate::connect::links::{Links, Started, gather};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::interface::Runtime;

@@ -7,10 +7,11 @@ use futures_util::future::{join_all, try_join_all};
 use serde::Serialize;
 use tokio::time::Instant;
 
+use crate::checks::answers::Roles;
 use crate::checks::failover::hand_back::follows_any;
 use crate::checks::finding::complaint;
 use crate::checks::finding::{Check, all_passed};
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::readiness::judge;
 use crate::connect::links::{Links, all_reachable, reachable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::bootstrap::form::number;

@@ -16,8 +16,8 @@ use bollard::query_parameters as query;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::docker::connect::unreachable;
 use crate::runtime::docker::find::{Environment, Place, find};
+use crate::runtime::docker::unreachable::unreachable;
 use crate::runtime::docker::{details, translate};
 use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
