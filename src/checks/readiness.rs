@@ -143,6 +143,7 @@ impl Target<'_> {
 pub(crate) mod tests {
     use super::*;
     use crate::checks::finding::{Status, all_passed};
+    use crate::server::wire::reply::NodeView;
     use crate::server::wire::reply::{NodeLine, Replication};
     use crate::spec::server::Engine;
     use crate::topology::layout::Role;

@@ -6,6 +6,7 @@ pub mod commands;
 pub mod config;
 pub mod exit;
 pub mod interrupt;
+pub mod signals;
 pub mod terminal;
 
 use std::process::ExitCode;

@@ -8,7 +8,6 @@ use tracing::Instrument as _;
 
 use crate::checks::finding::Check;
 use crate::checks::status::{Report, State};
-use crate::cluster::pool::reuse;
 use crate::connect::attached::Attached;
 use crate::connect::credentials;
 use crate::error::Result;
@@ -24,7 +23,6 @@ use crate::ownership::lock::{Held, lock};
 use crate::ownership::rollback::{Clearing, Guard, Removed, clear};
 use crate::plan::step::Plan;
 use crate::runtime::docker::client::Docker;
-use crate::runtime::faults::Faults;
 use crate::runtime::interface::{Runtime, Scope};
 use crate::runtime::labels;
 use crate::runtime::observed::{Activity, ContainerSeen};
@@ -60,21 +58,6 @@ impl<R: Runtime> std::fmt::Debug for Cluster<R> {
         f.debug_struct("Cluster")
             .field("name", self.name())
             .finish_non_exhaustive()
-    }
-}
-
-impl<R: Faults> Cluster<R> {
-    /// A cluster of this specification that an earlier user has left, as new after a reset, or else a new one. Its name
-    /// follows from the specification; that of `spec` counts for nothing. It is this handle's alone, and the option's
-    /// owner's as long as that lives; then it stays for the next, for an hour after it was made where the options say
-    /// nothing else.
-    ///
-    /// # Errors
-    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a specification that keeps keys,
-    /// [`ErrorKind::Timeout`](crate::error::ErrorKind::Timeout) when too many are in use.
-    pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
-        let span = tracing::info_span!("reuse");
-        reuse(runtime, spec, options).instrument(span).boxed().await
     }
 }
 

@@ -26,6 +26,8 @@ use crate::runtime::faults::Faults;
 use crate::runtime::labels;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::name::ClusterName;
+use futures_util::FutureExt as _;
+use tracing::Instrument as _;
 
 /// How long a cluster lives for others where nothing else is asked for.
 const TTL: Duration = Duration::from_hours(1);
@@ -33,13 +35,24 @@ const TTL: Duration = Duration::from_hours(1);
 /// How many clusters of one specification there may be, each with a user of its own.
 const MOST: usize = 16;
 
+impl<R: Faults> Cluster<R> {
+    /// A cluster of this specification that an earlier user has left, as new after a reset, or else a new one. Its name
+    /// follows from the specification; that of `spec` counts for nothing. It is this handle's alone, and the option's
+    /// owner's as long as that lives; then it stays for the next, for an hour after it was made where the options say
+    /// nothing else.
+    ///
+    /// # Errors
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a specification that keeps keys,
+    /// [`ErrorKind::Timeout`](crate::error::ErrorKind::Timeout) when too many are in use.
+    pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
+        let span = tracing::info_span!("reuse");
+        reuse(runtime, spec, options).instrument(span).boxed().await
+    }
+}
+
 /// A cluster of this specification that nobody uses, as new, or else a new one. It stays for the next when the handle
 /// is dropped.
-pub(crate) async fn reuse<R: Faults>(
-    runtime: R,
-    spec: &ClusterSpec,
-    options: &UpOptions,
-) -> Result<Cluster<R>> {
+async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Cluster<R>> {
     if spec.persist() {
         return Err(
             Error::new(ErrorKind::Usage, "a cluster that keeps its keys cannot be reused")

@@ -7,5 +7,6 @@ pub mod kubernetes;
 pub mod scheduled_conf;
 pub mod secret_files;
 pub mod shared_settings;
+pub mod spread;
 pub mod swarm;
 pub mod yaml;

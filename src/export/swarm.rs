@@ -11,9 +11,9 @@
 use std::fmt::Write as _;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::export::bare_metal::placement::host_of;
 use crate::export::scheduled_conf::{placeless_conf, refuse_overrides};
 use crate::export::shared_settings::unproven;
+use crate::export::spread::host_of;
 use crate::export::yaml::{block, quoted};
 use crate::plan;
 use crate::server::conf::document::{Document, PASSWORD_FILE};

@@ -1,7 +1,7 @@
 //! Bitnami's images of a Redis or Valkey Cluster, which variables set up. One of the nodes makes the cluster of the
 //! others and lives on.
 
-use crate::import::member::{Member, Place};
+use crate::import::node::{Member, Place};
 use crate::import::service::{copies, variable};
 use crate::import::tree::Tree;
 

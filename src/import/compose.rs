@@ -6,7 +6,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::import::bitnami;
 use crate::import::command::Command;
 use crate::import::imported::{Imported, Note, YES};
-use crate::import::member::{Found, Member, look};
+use crate::import::member::{Found, look};
+use crate::import::node::Member;
 use crate::import::service::ports;
 use crate::import::tree::Tree;
 

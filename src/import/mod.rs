@@ -8,6 +8,7 @@ pub mod compose;
 pub mod conf;
 pub mod imported;
 pub mod member;
+pub mod node;
 pub mod service;
 pub mod settings;
 pub mod tree;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::import::bitnami;
 use crate::import::compose::Reading;
 use crate::import::imported::YES;
-use crate::import::member::{Member, Place};
+use crate::import::node::{Member, Place};
 use crate::import::service::{Mount, mounts};
 use crate::import::tree::Tree;
 use crate::spec::directive::Directive;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::checks::failover::judge::{Failover, seconds};
+use crate::checks::failover::measured::{Failover, seconds};
 use crate::checks::failover::statistics::FailoverTimes;
 use crate::checks::finding::{Check, Status};
 use crate::checks::latency::judge::micros;

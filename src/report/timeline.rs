@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::checks::failover::judge::{Failover, WAYS, Way, seconds};
+use crate::checks::failover::measured::{Failover, WAYS, Way, seconds};
 
 /// The least width of the drawn part.
 const NARROWEST: usize = 20;
@@ -162,7 +162,7 @@ impl Scale {
 pub(crate) mod tests {
     use super::*;
     use crate::checks::catalogue::Suite;
-    use crate::checks::failover::judge::Noticed;
+    use crate::checks::failover::measured::Noticed;
     use crate::checks::failover::statistics::failover_times;
     use crate::checks::finding::{Check, Status};
     use crate::checks::latency::judge::NodeLatency;

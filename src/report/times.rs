@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::checks::failover::judge::seconds;
+use crate::checks::failover::measured::seconds;
 use crate::checks::failover::statistics::{FailoverTimes, PhaseTimes};
 
 /// One row, in words.

@@ -18,7 +18,7 @@ use crate::scene::{LONG, Scene, count, reached, removes};
 use rcup::event::Silent;
 use rcup::plan::request::container;
 use rcup::runtime::fake::Fake;
-use rcup::runtime::fake::injected::{Call, Stall};
+use rcup::runtime::fake::calls::{Call, Stall};
 use rcup::runtime::interface::Runtime as _;
 use rcup::runtime::labels;
 use rcup::runtime::observed::Activity;

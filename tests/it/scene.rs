@@ -13,7 +13,7 @@ use rcup::cluster::handle::down;
 use rcup::event::Silent;
 use rcup::ownership::rollback::Removed;
 use rcup::runtime::fake::Fake;
-use rcup::runtime::fake::injected::{Call, Stall};
+use rcup::runtime::fake::calls::{Call, Stall};
 use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 use rcup::spec::cluster::ClusterSpecBuilder;
 use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};

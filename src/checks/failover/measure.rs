@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::checks::failover::hand_back::hand_back;
-use crate::checks::failover::judge::{Failover, Noticed, WAYS, Way};
+use crate::checks::failover::measured::{Failover, Noticed, WAYS, Way};
 use crate::checks::failover::witness::{Watch, Writer};
 use crate::checks::finding::all_passed;
 use crate::checks::finding::complaint;

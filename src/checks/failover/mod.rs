@@ -3,5 +3,6 @@
 pub mod hand_back;
 pub mod judge;
 pub mod measure;
+pub mod measured;
 pub mod statistics;
 pub mod witness;

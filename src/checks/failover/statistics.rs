@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::checks::failover::judge::{Failover, WAYS, Way};
+use crate::checks::failover::measured::{Failover, WAYS, Way};
 
 /// The middle and the worst of several values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-
 use crate::checks::agreement::{bus_both_ways, identities};
 use crate::checks::catalogue::{Selection, Suite};
 use crate::checks::config::{drift, full_coverage, persistence};
-use crate::checks::failover::judge::{WAYS, judge as judge_failovers};
+use crate::checks::failover::judge::judge as judge_failovers;
 use crate::checks::failover::measure as failover;
+use crate::checks::failover::measured::WAYS;
 use crate::checks::finding::{Check, Status};
 use crate::checks::latency::judge::latency as judge_latency;
 use crate::checks::latency::measure as latency;
@@ -102,7 +102,7 @@ pub(crate) async fn run<R: Faults>(
 struct Measured {
     latency: Vec<crate::checks::latency::judge::NodeLatency>,
     throughput: Vec<Throughput>,
-    failovers: Vec<crate::checks::failover::judge::Failover>,
+    failovers: Vec<crate::checks::failover::measured::Failover>,
 }
 
 /// A future's outcome and its time; nothing where it is not wanted.
@@ -279,7 +279,7 @@ async fn disturb<R: Faults>(
     let ids = ["ask", "throughput"];
     let wanted: Vec<&'static str> = ids
         .into_iter()
-        .chain(WAYS.map(crate::checks::failover::judge::Way::id))
+        .chain(WAYS.map(crate::checks::failover::measured::Way::id))
         .filter(|id| options.wants(id))
         .collect();
     let unfit = if options.write {

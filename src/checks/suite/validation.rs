@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use serde::Serialize;
 
 use crate::checks::catalogue::{CATALOGUE, Suite};
-use crate::checks::failover::judge;
-use crate::checks::failover::judge::Failover;
+use crate::checks::failover::judge::judge;
+use crate::checks::failover::measured::Failover;
+use crate::checks::failover::measured::WAYS;
 use crate::checks::failover::statistics::{FailoverTimes, failover_times};
 use crate::checks::finding::{Check, Status};
 use crate::checks::latency::judge::{NodeLatency, micros};
@@ -182,12 +183,12 @@ impl Validation {
             }
         }
         self.failovers.extend(next.failovers);
-        for way in judge::WAYS {
+        for way in WAYS {
             let rounds: Vec<&Failover> = self.failovers.iter().filter(|one| one.way == way).collect();
             if let Some(check) = self.checks.iter_mut().find(|check| check.id == way.id())
                 && !rounds.is_empty()
             {
-                *check = judge::judge(way, &rounds).took(check.ms);
+                *check = judge(way, &rounds).took(check.ms);
             }
         }
         let mut latency = self.latency;

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::args::Doctor;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::interrupt::Signals;
+use crate::cli::signals::Signals;
 use crate::cli::terminal::{Terminal, columns, count, findings, json};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::gather::apply::{Mended, mend};

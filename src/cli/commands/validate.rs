@@ -13,7 +13,7 @@ use crate::checks::suite::validation::Validation;
 use crate::cli::args::validate::{Report, ReportForm, Validate};
 use crate::cli::commands::{engine, entry};
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::interrupt::Signals;
+use crate::cli::signals::Signals;
 use crate::cli::terminal::{Terminal, checks, columns, count, json};
 use crate::cluster::handle::Cluster;
 use crate::connect::attached::Attached;

@@ -10,7 +10,7 @@ use crate::checks::reach::judge::Verification;
 use crate::cli::args::verify::Verify;
 use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::interrupt::Signals;
+use crate::cli::signals::Signals;
 use crate::cli::terminal::{Terminal, columns, json, reach};
 use crate::cluster::handle::Cluster;
 

@@ -7,7 +7,7 @@ use futures_util::StreamExt as _;
 use tokio::io::AsyncWriteExt as _;
 
 use crate::cli::exit::Failure;
-use crate::cli::interrupt::Signals;
+use crate::cli::signals::Signals;
 use crate::cli::terminal::pass_on;
 use crate::error::{Error, ErrorKind};
 use crate::runtime::interface::{ExecRequest, Output, Runtime};

@@ -6,8 +6,9 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::export::spread::host_of;
 use crate::spec::cluster::BUS_OFFSET;
-use crate::topology::layout::{Node, Role, Topology};
+use crate::topology::layout::Topology;
 
 /// The port of a host's first node where the user names none: the one that Redis has by default.
 const FIRST_PORT: u16 = 6379;
@@ -19,19 +20,6 @@ pub struct BareMetal {
     pub hosts: Vec<Ipv4Addr>,
     /// From where clients come; the hosts themselves are always let in.
     pub clients: Vec<Ipv4Net>,
-}
-
-/// On which of so many hosts, counted from 0, a node runs: masters in turn, and every replica a further host on.
-pub fn host_of(topology: &Topology, node: &Node, hosts: usize) -> usize {
-    let home = node.shard - 1;
-    let at = match node.role {
-        Role::Replica if hosts > 1 => {
-            let nth = (node.index - 1) / topology.shards.len();
-            home + 1 + (nth - 1) % (hosts - 1)
-        }
-        Role::Master | Role::Replica => home,
-    };
-    at % hosts
 }
 
 /// The same topology with the nodes on the machines, under their addresses and ports.

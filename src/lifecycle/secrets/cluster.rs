@@ -7,7 +7,7 @@ use rand::distr::Alphanumeric;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::lifecycle::secrets::certificates;
-use crate::lifecycle::secrets::certificates::Place;
+use crate::lifecycle::secrets::subject::Place;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::secret::Secret;
 use crate::spec::security::{Certificates, Password, Secrets};

@@ -8,7 +8,7 @@ use rcgen::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::secrets::certificates::Place;
+use crate::lifecycle::secrets::subject::Place;
 use crate::spec::secret::Secret;
 use crate::spec::security::{Certificates, ClientCertificate};
 use crate::topology::layout::Topology;

@@ -4,3 +4,4 @@ pub mod certificates;
 pub mod cluster;
 pub mod generated;
 pub mod provided;
+pub mod subject;

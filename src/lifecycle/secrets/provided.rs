@@ -16,7 +16,7 @@ use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, RootCertStore};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::secrets::certificates::Place;
+use crate::lifecycle::secrets::subject::Place;
 use crate::spec::security::Certificates;
 use crate::topology::layout::Topology;
 

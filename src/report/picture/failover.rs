@@ -1,6 +1,6 @@
 //! A failover: the client, the master that was taken away, and every other node on a line of its own.
 
-use crate::checks::failover::judge::{Failover, Way, seconds};
+use crate::checks::failover::measured::{Failover, Way, seconds};
 use crate::report::picture::draw::{Drawing, WIDTH};
 
 /// Where the lines begin, after the names.

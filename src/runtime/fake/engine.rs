@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::fake::injected::{Call, Injection, Trouble};
+use crate::runtime::fake::calls::{Call, Injection, Trouble};
 use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 use crate::runtime::labels;
 use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};

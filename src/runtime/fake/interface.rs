@@ -8,8 +8,9 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::fake::Fake;
+use crate::runtime::fake::calls::held;
 use crate::runtime::fake::engine::{Container, State, refused, unknown};
-use crate::runtime::fake::{Fake, held};
 use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState,
     OwnContainer, Runtime, Scope,

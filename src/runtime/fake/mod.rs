@@ -1,6 +1,7 @@
 //! An engine in memory, for tests: it refuses what a real engine refuses, and fails, hangs or lags where a
 //! test tells it to. Nothing listens behind its containers.
 
+pub mod calls;
 pub mod engine;
 pub mod faults;
 pub mod injected;
@@ -8,12 +9,13 @@ pub mod interface;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use ipnet::Ipv4Net;
 
+use crate::runtime::fake::calls::Call;
+use crate::runtime::fake::calls::held;
 use crate::runtime::fake::engine::{Container, State};
-use crate::runtime::fake::injected::Call;
 use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 use crate::runtime::observed::{Activity, NetworkSeen, Observed};
 use crate::runtime::request::File;
@@ -176,11 +178,6 @@ impl Fake {
     pub fn files(&self) -> Vec<File> {
         held(&self.state).files.clone()
     }
-}
-
-/// The lock of a test that has panicked is as good as any.
-fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

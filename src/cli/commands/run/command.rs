@@ -9,7 +9,7 @@ use std::process::ExitStatus;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
-use crate::cli::interrupt::Passed;
+use crate::cli::signals::Passed;
 use crate::error::{Error, ErrorKind};
 
 /// How the command ended.

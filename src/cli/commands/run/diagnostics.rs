@@ -6,9 +6,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::cli::commands::run::cannot;
 use crate::cluster::handle::Cluster;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::Event;
 
 pub struct Folder(PathBuf);
@@ -79,4 +78,9 @@ fn lines(events: &[(Duration, Event)]) -> String {
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
+}
+
+/// So that an error of the folder is told as any other.
+pub(crate) fn cannot(path: &std::path::Path, error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).because(error)
 }

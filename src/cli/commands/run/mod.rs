@@ -17,7 +17,7 @@ use crate::cli::commands::env;
 use crate::cli::commands::run::command::find;
 use crate::cli::commands::run::diagnostics::Folder;
 use crate::cli::exit::{Exit, Outcome};
-use crate::cli::interrupt::Passed;
+use crate::cli::signals::Passed;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, error};
 use crate::cluster::handle::Cluster;
@@ -220,11 +220,6 @@ impl Observer for Events {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         all.push((since, event.clone()));
     }
-}
-
-/// So that an error of the folder is told as any other.
-fn cannot(path: &std::path::Path, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).because(error)
 }
 
 #[cfg(test)]

@@ -1,0 +1,16 @@
+//! Spreads the nodes of a cluster over hosts.
+
+use crate::topology::layout::{Node, Role, Topology};
+
+/// On which of so many hosts, counted from 0, a node runs: masters in turn, and every replica a further host on.
+pub fn host_of(topology: &Topology, node: &Node, hosts: usize) -> usize {
+    let home = node.shard - 1;
+    let at = match node.role {
+        Role::Replica if hosts > 1 => {
+            let nth = (node.index - 1) / topology.shards.len();
+            home + 1 + (nth - 1) % (hosts - 1)
+        }
+        Role::Master | Role::Replica => home,
+    };
+    at % hosts
+}
