@@ -1,9 +1,5 @@
-//! The command line of rcup.
+//! The `rcup` program: the library's command line.
 
-mod cli;
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    cli::run()
+fn main() -> std::process::ExitCode {
+    rcup::cli::run()
 }

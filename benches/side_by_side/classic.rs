@@ -4,13 +4,14 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use futures_util::future::try_join_all;
-use rcup::plan::{self, labels};
-use rcup::topology::Topology;
 use serde_json::{Map, Value, json};
 use tokio::time::sleep;
 
 use super::raw::{address, answered, command};
 use crate::subject::{Outcome, Reply, Wire, run};
+use rcup::plan;
+use rcup::runtime::labels;
+use rcup::topology::layout::Topology;
 
 /// How long the nodes may take to agree after redis-cli has done its work.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -122,7 +123,7 @@ async fn well(topology: &Topology, index: usize) -> Outcome<()> {
 fn document(topology: &Topology) -> Value {
     let mut services = Map::new();
     for node in &topology.nodes {
-        let request = plan::container(topology, node);
+        let request = plan::request::container(topology, node);
         let command = command(topology, node);
         let mut service = json!({
             "image": request.image,
@@ -152,7 +153,7 @@ fn document(topology: &Topology) -> Value {
         }
         services.insert(format!("node{}", node.index), service);
     }
-    let network = plan::network(topology);
+    let network = plan::request::network(topology);
     json!({
         "version": "2.4",
         "services": services,

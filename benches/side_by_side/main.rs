@@ -24,18 +24,18 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
-use futures_util::FutureExt as _;
-use rcup::spec::Profile;
-use rcup::topology::Topology;
-use rcup::{Cluster, Docker};
-use tokio::signal::unix::{SignalKind, signal};
-
 use classic::Compose;
+use futures_util::FutureExt as _;
 use raw::{Order, Way};
 use report::Size;
 use stats::{Samples, median};
 use subject::{Engine, Outcome, Subject, Up, Wanted, run_to};
 use target::{Machine, Target};
+use tokio::signal::unix::{SignalKind, signal};
+
+use rcup::spec::profile::Profile;
+use rcup::topology::layout::Topology;
+use rcup::{Cluster, Docker};
 
 /// All clusters of this program begin so.
 const PREFIX: &str = "bench-";

@@ -15,15 +15,16 @@ use bollard::models::{
 };
 use bollard::query_parameters as query;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use rcup::Docker;
-use rcup::plan::{self, ContainerRequest};
-use rcup::runtime::{Runtime as _, Scope};
-use rcup::topology::{
-    Machine, Node, Surroundings, TakenPort, TakenSubnet, Topology, choose_ports, choose_subnet,
-};
 use serde_json::{Value, json};
 
 use crate::subject::{Engine, Outcome, Reply, Wire};
+use rcup::Docker;
+use rcup::plan;
+use rcup::plan::request::ContainerRequest;
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subnet};
+use rcup::topology::hardware::Machine;
+use rcup::topology::layout::{Node, Surroundings, Topology};
 
 /// How long a server may take from its container's start to its first answer.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -77,7 +78,7 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("{name}-{}-{number}", std::process::id());
     let image = like.surroundings.image.reference.clone();
-    let spec = rcup::ClusterSpec::builder()
+    let spec = rcup::spec::cluster::ClusterSpec::builder()
         .name(name.parse()?)
         .masters(masters)
         .replicas(replicas)
@@ -249,7 +250,7 @@ pub fn command(topology: &Topology, node: &Node) -> Vec<String> {
 }
 
 fn network(topology: &Topology) -> NetworkCreateRequest {
-    let request = plan::network(topology);
+    let request = plan::request::network(topology);
     NetworkCreateRequest {
         name: request.name,
         driver: Some("bridge".to_owned()),
@@ -268,7 +269,7 @@ fn network(topology: &Topology) -> NetworkCreateRequest {
 
 /// The same words that rcup uses; [`same_make`] sees to it that they stay the same.
 fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
-    let request: ContainerRequest = plan::container(topology, node);
+    let request: ContainerRequest = plan::request::container(topology, node);
     let command = command(topology, node);
     let port = format!("{}/tcp", request.port);
     let binding = PortBinding {

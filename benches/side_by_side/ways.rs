@@ -5,11 +5,10 @@
 //! help; for 30, chained without a limit took 5.5 s, staged between 6.2 s (4 at once) and 7.4 s (16). Making the
 //! containers beside their network won nothing. Removing was fastest 8 at once.
 
-use rcup::topology::Topology;
-
 use super::raw::{self, Order, Way};
 use super::stats::Samples;
 use crate::subject::{Engine, Outcome};
+use rcup::topology::layout::Topology;
 
 /// Measures all ways at each size, alternating, and prints a table.
 pub async fn compare(engine: &Engine, like: &Topology, sizes: &[usize], rounds: usize) -> Outcome<()> {

@@ -4,12 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use futures_util::future::{try_join, try_join_all};
-use rcup::topology::{SLOTS, slot_of};
 use redis::cluster::ClusterClientBuilder;
 use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::subject::{Outcome, Reply, Wire};
+use rcup::topology::slots::{SLOTS, slot_of};
 
 /// One key for each so many slots: 2048 keys in all.
 const STEP: u16 = 8;

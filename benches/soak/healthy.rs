@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rcup::spec::Profile;
-use rcup::topology::slot_of;
 use redis::cluster::ClusterClientBuilder;
 use serde_json::Value;
 
 use crate::subject::{Outcome, Subject, Wanted};
 use crate::{PREFIX, Soaked};
+use rcup::spec::profile::Profile;
+use rcup::topology::slots::slot_of;
 
 /// How many keys the client in the background writes over, of its own.
 const KEYS: usize = 64;

@@ -18,16 +18,17 @@ use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use burst::Keys;
 use clap::Parser;
 use futures_util::{FutureExt as _, TryStreamExt as _};
-use rcup::Docker;
-use rcup::plan::labels::CLUSTER;
-use rcup::runtime::{LogRequest, Runtime as _};
-use rcup::spec::{Profile, Server};
+use subject::{Engine, Outcome, Subject, Wanted};
 use tokio::signal::unix::{SignalKind, signal};
 
-use burst::Keys;
-use subject::{Engine, Outcome, Subject, Wanted};
+use rcup::Docker;
+use rcup::runtime::interface::{LogRequest, Runtime as _};
+use rcup::runtime::labels::CLUSTER;
+use rcup::spec::profile::Profile;
+use rcup::spec::server::Server;
 
 /// All clusters of this program begin so.
 const PREFIX: &str = "soak-";

@@ -8,11 +8,11 @@ use bollard::models::Network;
 use bollard::query_parameters as query;
 use futures_util::future::try_join_all;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use rcup::Docker;
-use rcup::plan::labels::CLUSTER;
-use rcup::runtime::Runtime as _;
 
 use super::Outcome;
+use rcup::Docker;
+use rcup::runtime::interface::Runtime as _;
+use rcup::runtime::labels::CLUSTER;
 
 /// How many containers are swept away at a time.
 const SWEEP: usize = 8;

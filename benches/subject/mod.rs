@@ -8,16 +8,20 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use rcup::check::{Selection, Suite};
-use rcup::cluster::{SuiteOptions, down};
-use rcup::event::Silent;
-use rcup::spec::{FormationChoice, Profile};
-use rcup::{Cluster, ClusterName, ClusterSpec, Docker, UpOptions};
 use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::spec::modes::FormationChoice;
+use rcup::spec::profile::Profile;
+use rcup::{Cluster, ClusterName, ClusterSpec, Docker, UpOptions};
+
 pub use engine::Engine;
+
 pub use wire::{Reply, Wire};
 
 /// Any failure, in its own words.

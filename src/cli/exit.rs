@@ -3,7 +3,7 @@
 use std::io;
 use std::process::ExitCode;
 
-use rcup::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// The code with which the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

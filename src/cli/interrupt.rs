@@ -1,9 +1,9 @@
 //! Ctrl-C and SIGTERM during a start: the first asks for an orderly end, the second leaves at once.
 
-use rcup::ClusterName;
 use tokio_util::sync::CancellationToken;
 
-use super::terminal::Terminal;
+use crate::cli::terminal::Terminal;
+use crate::spec::name::ClusterName;
 
 /// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process.
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {

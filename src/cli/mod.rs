@@ -1,26 +1,26 @@
 //! The command line. It reads flags, calls the library, draws what comes back, and chooses the exit code;
 //! everything else is the library's work.
 
-mod args;
-mod commands;
-mod config;
-mod exit;
-mod interrupt;
-mod terminal;
+pub mod args;
+pub mod commands;
+pub mod config;
+pub mod exit;
+pub mod interrupt;
+pub mod terminal;
 
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser as _};
 
-use args::Cli;
-use exit::{Exit, Failure};
-use terminal::{Terminal, error};
+use crate::cli::args::Cli;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::terminal::{Terminal, error};
 
 /// Runs the program.
 pub fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let json = args::wants_json(&arguments);
-    let (arguments, given) = match config::layered(&Cli::command(), arguments) {
+    let (arguments, given) = match config::layers::layered(&Cli::command(), arguments) {
         Ok(layered) => layered,
         Err(failure) => {
             error::tell(&failure, json);

@@ -5,21 +5,22 @@
 
 use std::thread;
 
-use super::builder::Builder;
-use super::guard::Removed;
-use super::handle::Cluster as Inner;
-use super::node::NodeHandle;
-use super::report::Report;
-use super::reset::Reset;
-use super::using::NodeLog;
-use super::{Attached as AttachedInner, client};
-use crate::check::Check;
+use crate::checks::finding::Check;
+use crate::checks::status::Report;
+use crate::cluster::actions::NodeLog;
+use crate::cluster::builder::Builder;
+use crate::cluster::client;
+use crate::cluster::handle::Cluster as Inner;
+use crate::cluster::node::NodeHandle;
+use crate::connect::attached::Attached as AttachedInner;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::Docker;
-use crate::spec::ClusterName;
+use crate::lifecycle::reset::run::Reset;
+use crate::ownership::rollback::Removed;
+use crate::runtime::docker::client::Docker;
+use crate::spec::name::ClusterName;
 
 /// Sees a future to its end, wherever this is called.
-pub(super) fn wait<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
+pub(crate) fn wait<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let run = || {
         tokio::runtime::Builder::new_current_thread()
             .enable_all()

@@ -5,12 +5,17 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::handle::Cluster;
-use super::options::UpOptions;
+use crate::cluster::handle::Cluster;
 use crate::error::Result;
 use crate::event::Observer;
-use crate::runtime::{Docker, Runtime};
-use crate::spec::{ClusterName, ClusterSpec, ClusterSpecBuilder, Directive, Engine, Owner};
+use crate::lifecycle::options::UpOptions;
+use crate::runtime::docker::client::Docker;
+use crate::runtime::interface::Runtime;
+use crate::spec::cluster::{ClusterSpec, ClusterSpecBuilder};
+use crate::spec::directive::Directive;
+use crate::spec::expiry::Owner;
+use crate::spec::name::ClusterName;
+use crate::spec::server::Engine;
 
 /// Collects what a cluster shall be and starts it: [`Cluster::builder`].
 ///
@@ -150,7 +155,7 @@ impl Builder {
     }
 
     /// The specification and the options, checked.
-    pub(super) fn parts(self) -> Result<(ClusterSpec, UpOptions)> {
+    pub(crate) fn parts(self) -> Result<(ClusterSpec, UpOptions)> {
         let name: ClusterName = match &self.name {
             Some(name) => name.parse()?,
             None => made_up("test"),
@@ -189,6 +194,6 @@ mod tests {
         assert!(one.as_str().starts_with("test-"));
         assert_eq!(name(Cluster::builder().name("orders")).as_str(), "orders");
         let error = Cluster::builder().name("Orders").parts().err().unwrap();
-        assert_eq!(error.kind(), crate::ErrorKind::Usage);
+        assert_eq!(error.kind(), crate::error::ErrorKind::Usage);
     }
 }

@@ -6,7 +6,8 @@ use ::redis::cluster::{ClusterClient, ClusterConnection as BlockingConnection};
 use ::redis::cluster_async::ClusterConnection;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::redis::{Access, trust};
+use crate::server::wire::access::Access;
+use crate::server::wire::connection::trust;
 
 /// How long an answer may take. The client's own default of half a second is too short for a busy machine.
 const ANSWER: Duration = Duration::from_secs(10);
@@ -26,12 +27,12 @@ fn client(urls: Vec<String>, access: &Access) -> Result<ClusterClient> {
 }
 
 /// An open connection to the whole cluster.
-pub(super) async fn connection(urls: Vec<String>, access: &Access) -> Result<ClusterConnection> {
+pub(crate) async fn connection(urls: Vec<String>, access: &Access) -> Result<ClusterConnection> {
     client(urls, access)?.get_async_connection().await.map_err(failed)
 }
 
 /// The same for whoever cannot await.
-pub(super) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingConnection> {
+pub(crate) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingConnection> {
     client(urls, access)?.get_connection().map_err(failed)
 }
 

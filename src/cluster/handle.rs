@@ -6,28 +6,36 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use super::ahead::{lay_out, plan_only};
-use super::attached::Attached;
-use super::execute::Outcome;
-use super::guard::{Clearing, Guard, Removed, clear};
-use super::keep::keep;
-use super::lock::{Held, lock};
-use super::made;
-use super::options::UpOptions;
-use super::phases::Timings;
-use super::pool::reuse;
-use super::report::{Report, State};
-use super::secrets;
-use super::settings::Settings;
-use super::up::up;
-use crate::check::{Answer, Check};
+use crate::checks::finding::Check;
+use crate::checks::status::{Report, State};
+use crate::cluster::pool::reuse;
+use crate::connect::attached::Attached;
 use crate::error::Result;
 use crate::event::{Event, Observer, Phase};
-use crate::plan::{Activity, ContainerSeen, Plan, labels};
-use crate::redis::{Access, Credentials, url};
-use crate::runtime::{Docker, Faults, Runtime, Scope};
-use crate::spec::{Certificates, ClusterName, ClusterSpec, OwnUser, Secrets};
-use crate::topology::Topology;
+use crate::lifecycle::dry_run::{lay_out, plan_only};
+use crate::lifecycle::execute::Outcome;
+use crate::lifecycle::keep::keep;
+use crate::lifecycle::options::UpOptions;
+use crate::lifecycle::phases::Timings;
+use crate::lifecycle::reset::initial_settings;
+use crate::lifecycle::reset::settings::Settings;
+use crate::lifecycle::secrets::cluster;
+use crate::lifecycle::up::up;
+use crate::ownership::lock::{Held, lock};
+use crate::ownership::rollback::{Clearing, Guard, Removed, clear};
+use crate::plan::step::Plan;
+use crate::runtime::docker::client::Docker;
+use crate::runtime::faults::Faults;
+use crate::runtime::interface::{Runtime, Scope};
+use crate::runtime::labels;
+use crate::runtime::observed::{Activity, ContainerSeen};
+use crate::server::wire::access::{Access, Credentials, url};
+use crate::server::wire::reply::Answer;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::name::ClusterName;
+use crate::spec::security::{Certificates, Secrets};
+use crate::spec::service_user::OwnUser;
+use crate::topology::layout::Topology;
 
 /// A running cluster.
 ///
@@ -63,8 +71,8 @@ impl<R: Faults> Cluster<R> {
     /// nothing else.
     ///
     /// # Errors
-    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::ErrorKind::Usage) for a specification that keeps keys,
-    /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) when too many are in use.
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a specification that keeps keys,
+    /// [`ErrorKind::Timeout`](crate::error::ErrorKind::Timeout) when too many are in use.
     pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("reuse");
         reuse(runtime, spec, options).instrument(span).boxed().await
@@ -102,13 +110,13 @@ impl<R: Runtime> Cluster<R> {
     /// Takes an existing cluster into the hand, whatever its state. Dropping the handle leaves it alone.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none of that name.
+    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) when there is none of that name.
     pub async fn attach(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
         let span = tracing::info_span!("attach", cluster = %name);
         Attached::to(runtime, name).instrument(span).await
     }
 
-    pub(super) fn new(
+    pub(crate) fn new(
         runtime: R,
         topology: Topology,
         secrets: Secrets,
@@ -118,7 +126,7 @@ impl<R: Runtime> Cluster<R> {
     ) -> Self {
         let settings = outcome.settings;
         Self {
-            settings: settings.unwrap_or_else(|| made::of(&topology, &secrets)),
+            settings: settings.unwrap_or_else(|| initial_settings::of(&topology, &secrets)),
             runtime,
             topology,
             secrets,
@@ -133,15 +141,15 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// Others have it when this handle is gone.
-    pub(super) fn use_alone(&mut self, claim: Held) {
+    pub(crate) fn use_alone(&mut self, claim: Held) {
         self.used = Some(claim);
     }
 
-    pub(super) fn took(&mut self, total: Duration) {
+    pub(crate) fn took(&mut self, total: Duration) {
         self.total = total;
     }
 
-    pub(super) fn timed(&mut self, phase: Phase, took: Duration, total: Duration) {
+    pub(crate) fn timed(&mut self, phase: Phase, took: Duration, total: Duration) {
         self.timings.insert(phase, took);
         self.total = total;
     }
@@ -161,8 +169,8 @@ impl<R: Runtime> Cluster<R> {
         &self.runtime
     }
 
-    pub(super) fn access(&self) -> Access {
-        secrets::access(&self.secrets)
+    pub(crate) fn access(&self) -> Access {
+        cluster::access(&self.secrets)
     }
 
     /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
@@ -174,7 +182,7 @@ impl<R: Runtime> Cluster<R> {
     /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`] on this handle.
     ///
     /// # Errors
-    /// [`ErrorKind::Unhealthy`](crate::ErrorKind::Unhealthy) when a node does not answer.
+    /// [`ErrorKind::Unhealthy`](crate::error::ErrorKind::Unhealthy) when a node does not answer.
     pub async fn remember(&mut self) -> Result<()> {
         self.settings = Settings::read(&self.topology, &self.access()).await?;
         Ok(())
@@ -219,12 +227,12 @@ impl<R: Runtime> Cluster<R> {
 
     /// With what a client logs in, where the nodes ask for it.
     pub fn credentials(&self) -> Option<Credentials> {
-        secrets::of_clients(&self.secrets)
+        cluster::of_clients(&self.secrets)
     }
 
     /// With what a user of rcup's own logs in, where the nodes have such users.
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
-        secrets::of_own(&self.secrets, user)
+        cluster::of_own(&self.secrets, user)
     }
 
     /// What a client needs that speaks TLS, where the nodes do.

@@ -1,10 +1,11 @@
 //! The clusters on an engine.
 
 use crate::error::Result;
-use crate::plan::{Activity, labels};
-use crate::runtime::{Runtime, Scope};
-use crate::spec::ClusterName;
-use crate::topology::Topology;
+use crate::runtime::interface::{Runtime, Scope};
+use crate::runtime::labels;
+use crate::runtime::observed::Activity;
+use crate::spec::name::ClusterName;
+use crate::topology::layout::Topology;
 
 /// The clusters on an engine, in the order of their names, each as far as its labels can be read.
 ///

@@ -3,8 +3,10 @@
 use futures_util::TryStreamExt as _;
 
 use crate::error::Result;
-use crate::runtime::{Docker, Faults, LogRequest, Runtime};
-use crate::topology::{Node, Topology};
+use crate::runtime::docker::client::Docker;
+use crate::runtime::faults::Faults;
+use crate::runtime::interface::{LogRequest, Runtime};
+use crate::topology::layout::{Node, Topology};
 
 /// How many seconds a node has to end by itself before it is killed.
 const GRACE: u32 = 10;
@@ -18,7 +20,7 @@ pub struct NodeHandle<R: Runtime = Docker> {
 }
 
 impl<R: Runtime> NodeHandle<R> {
-    pub(super) fn new(runtime: &R, topology: &Topology, node: &Node) -> Self {
+    pub(crate) fn new(runtime: &R, topology: &Topology, node: &Node) -> Self {
         Self {
             runtime: runtime.clone(),
             node: node.clone(),

@@ -14,19 +14,22 @@ use std::time::{Duration, SystemTime};
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::execute::Outcome;
-use super::guard::Guard;
-use super::handle::{Cluster, down};
-use super::lock::{Held, directory};
-use super::options::UpOptions;
-use super::owner::presence;
-use super::reset::proven;
-use super::{made, secrets};
+use crate::cluster::handle::{Cluster, down};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::plan::labels;
-use crate::runtime::Faults;
-use crate::spec::{ClusterName, ClusterSpec, Owner, Presence};
+use crate::lifecycle::execute::Outcome;
+use crate::lifecycle::options::UpOptions;
+use crate::lifecycle::reset::initial_settings;
+use crate::lifecycle::reset::run::proven;
+use crate::lifecycle::secrets::cluster;
+use crate::ownership::lock::{Held, directory};
+use crate::ownership::owner::presence;
+use crate::ownership::rollback::Guard;
+use crate::runtime::faults::Faults;
+use crate::runtime::labels;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::expiry::{Owner, Presence};
+use crate::spec::name::ClusterName;
 
 /// How long a cluster lives for others where nothing else is asked for.
 const TTL: Duration = Duration::from_hours(1);
@@ -36,7 +39,7 @@ const MOST: usize = 16;
 
 /// A cluster of this specification that nobody uses, as new, or else a new one. It stays for the next when the handle
 /// is dropped.
-pub(super) async fn reuse<R: Faults>(
+pub(crate) async fn reuse<R: Faults>(
     runtime: R,
     spec: &ClusterSpec,
     options: &UpOptions,
@@ -111,9 +114,9 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
         return Err(Error::new(ErrorKind::NotFound, "its time has passed"));
     }
     let (topology, secrets) = (attached.topology().clone(), attached.secrets().await?.clone());
-    secrets::same(spec, &secrets)?;
-    let access = secrets::access(&secrets);
-    let settings = made::of(&topology, &secrets);
+    cluster::same(spec, &secrets)?;
+    let access = cluster::access(&secrets);
+    let settings = initial_settings::of(&topology, &secrets);
     let (_, (checks, answers)) = proven(runtime, &topology, &access, &settings).await?;
     let outcome = Outcome {
         checks,
@@ -188,11 +191,11 @@ fn lives(owner: &Owner) -> bool {
 
 /// Somebody uses a cluster.
 #[derive(Debug)]
-pub(super) struct InUse;
+pub(crate) struct InUse;
 
 /// Whether a cluster may be swept: somebody may be using it although its time has passed. The file that is returned, if
 /// there is one, keeps others from beginning to, as long as it is held.
-pub(super) fn unused(name: &ClusterName) -> Result<Option<Held>, InUse> {
+pub(crate) fn unused(name: &ClusterName) -> Result<Option<Held>, InUse> {
     let Ok(file) = File::options().read(true).write(true).open(path(name)) else {
         return Ok(None);
     };
@@ -227,7 +230,7 @@ mod tests {
 
     #[test]
     fn a_claim_is_one_users_until_he_has_ended() {
-        let name = super::super::builder::made_up("claim");
+        let name = crate::cluster::builder::made_up("claim");
         let held = claim(&name, None).unwrap().unwrap();
         assert!(claim(&name, None).unwrap().is_none());
         assert!(unused(&name).is_err(), "it is in use");

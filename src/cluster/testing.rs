@@ -19,21 +19,23 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use super::aside::aside;
-use super::attached::Attached;
-use super::blocking::wait;
-use super::builder::Builder;
-use super::handle::Cluster;
-use super::lock::{Held, directory};
-use super::options::UpOptions;
-use super::owner::parent_that_runs_tests;
-use super::reset::Reset;
-use super::settings::Settings;
-use super::wait::{Seen, until};
+use crate::cluster::blocking::wait;
+use crate::cluster::builder::Builder;
+use crate::cluster::handle::Cluster;
+use crate::connect::attached::Attached;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::Activity;
-use crate::runtime::Docker;
-use crate::spec::{ClusterName, ClusterSpec, Owner};
+use crate::lifecycle::options::UpOptions;
+use crate::lifecycle::reset::run::Reset;
+use crate::lifecycle::reset::settings::Settings;
+use crate::ownership::background::aside;
+use crate::ownership::lock::{Held, directory};
+use crate::ownership::owner::parent_that_runs_tests;
+use crate::runtime::docker::client::Docker;
+use crate::runtime::observed::Activity;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::expiry::Owner;
+use crate::spec::name::ClusterName;
+use crate::wait::{Seen, until};
 
 /// How long a test waits for others that use the cluster alone.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -324,7 +326,7 @@ impl Files {
 }
 
 /// Removes the files of a shared cluster that is gone.
-pub(super) fn forget(name: &ClusterName) {
+pub(crate) fn forget(name: &ClusterName) {
     let files = Files {
         directory: directory(),
         name: name.clone(),

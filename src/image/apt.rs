@@ -10,12 +10,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::error::{Error, ErrorKind, Result};
-
-use super::archive::temporary;
-use super::machine::Distribution;
-use super::mirrors::{self, Mirror};
-use super::packages::{self, Package};
-use super::process;
+use crate::image::archive::temporary;
+use crate::image::machine::Distribution;
+use crate::image::mirrors::Mirror;
+use crate::image::packages::Package;
+use crate::image::{mirrors, packages, process};
 
 const QUERY: Duration = Duration::from_mins(1);
 const UPDATE: Duration = Duration::from_mins(2);
@@ -26,7 +25,7 @@ const DEPTH: usize = 12;
 
 /// A directory with a state of apt for one suite.
 #[derive(Debug)]
-pub(super) struct Apt {
+pub(crate) struct Apt {
     workspace: TempDir,
     /// The directory as the loader will print it: without links.
     top: PathBuf,
@@ -34,7 +33,7 @@ pub(super) struct Apt {
 }
 
 /// Asks the machine's own apt where its packages come from.
-pub(super) async fn mirrors() -> Result<Vec<Mirror>> {
+pub(crate) async fn mirrors() -> Result<Vec<Mirror>> {
     let mut command = Command::new("apt-get");
     command.args(["update", "--print-uris"]);
     let said = process::run(&mut command, "asking apt for its mirrors", QUERY).await?;
@@ -42,7 +41,7 @@ pub(super) async fn mirrors() -> Result<Vec<Mirror>> {
 }
 
 /// The architecture whose packages run here, as the distribution calls it.
-pub(super) async fn architecture() -> Result<String> {
+pub(crate) async fn architecture() -> Result<String> {
     let mut command = Command::new("dpkg");
     command.arg("--print-architecture");
     let said = process::run(&mut command, "asking dpkg for its architecture", QUERY).await?;
@@ -51,7 +50,7 @@ pub(super) async fn architecture() -> Result<String> {
 
 impl Apt {
     /// Lays out the directory. Nothing is fetched yet.
-    pub(super) fn new(suite: &str) -> Result<Self> {
+    pub(crate) fn new(suite: &str) -> Result<Self> {
         let workspace = temporary("rcup-packages-")?;
         let top =
             fs::canonicalize(workspace.path()).map_err(|error| failed("use", workspace.path(), error))?;
@@ -77,7 +76,7 @@ impl Apt {
     }
 
     /// Fetches the index of what `sources` names.
-    pub(super) async fn update(&self, sources: &str) -> Result<()> {
+    pub(crate) async fn update(&self, sources: &str) -> Result<()> {
         self.write("sources.list", sources)?;
         let what = format!("reading the package index of {}", self.suite);
         let mut command = self.command("apt-get");
@@ -86,7 +85,7 @@ impl Apt {
     }
 
     /// Whether the suite itself, and not one beneath it, offers the package.
-    pub(super) async fn offers(&self, package: &str) -> Result<bool> {
+    pub(crate) async fn offers(&self, package: &str) -> Result<bool> {
         let mut command = self.command("apt-cache");
         command.args(["madison", package]);
         let said = process::run(&mut command, "searching the package index", QUERY).await?;
@@ -95,7 +94,7 @@ impl Apt {
 
     /// The packages named, and the library packages that they need. Names that nothing carries are left
     /// out: whether something is really missing, the closure of the programs will tell.
-    pub(super) async fn closure(&self, names: &[&str]) -> Result<BTreeMap<String, Package>> {
+    pub(crate) async fn closure(&self, names: &[&str]) -> Result<BTreeMap<String, Package>> {
         let mut known = BTreeMap::new();
         let mut wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
         for _ in 0..DEPTH {
@@ -121,7 +120,7 @@ impl Apt {
     }
 
     /// Downloads the packages in the versions known, and unpacks them. No script of theirs runs.
-    pub(super) async fn unpack(&self, packages: &BTreeMap<String, Package>) -> Result<PathBuf> {
+    pub(crate) async fn unpack(&self, packages: &BTreeMap<String, Package>) -> Result<PathBuf> {
         let directory = self.top.join("packages");
         let mut command = self.command("apt-get");
         command
@@ -150,7 +149,7 @@ impl Apt {
     }
 
     /// The directory, for whoever must keep what was unpacked.
-    pub(super) fn into_workspace(self) -> TempDir {
+    pub(crate) fn into_workspace(self) -> TempDir {
         self.workspace
     }
 
@@ -174,7 +173,7 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
 }
 
 /// The options of one source: nothing but packages of this architecture, signed by the archive's key.
-pub(super) fn source_options(distribution: &Distribution, architecture: &str) -> String {
+pub(crate) fn source_options(distribution: &Distribution, architecture: &str) -> String {
     let mut options = format!("arch={architecture} target=Packages");
     if let Some(keyring) = distribution.family.keyring() {
         options.push_str(" signed-by=");

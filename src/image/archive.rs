@@ -8,15 +8,14 @@ use tar::{Builder, EntryType, Header};
 use tempfile::TempDir;
 
 use crate::error::{Error, ErrorKind, Result};
-
-use super::artifact::Archive;
-use super::layout::{Entry, Layout};
+use crate::image::artifact::Archive;
+use crate::image::layout::{Entry, Layout};
 
 /// Writes the archive into a directory of its own, and returns it with its size.
 ///
 /// Owners come from the layout and not from the files, so that no root is needed, and times are zero, so
 /// that the same packages make the same image.
-pub(super) async fn write(layout: Layout) -> Result<(Archive, u64)> {
+pub(crate) async fn write(layout: Layout) -> Result<(Archive, u64)> {
     let directory = temporary("rcup-image-")?;
     let path = directory.path().join("rootfs.tar");
     let written = tokio::task::spawn_blocking({
@@ -40,7 +39,7 @@ pub(super) async fn write(layout: Layout) -> Result<(Archive, u64)> {
 }
 
 /// A temporary directory whose name starts with `prefix`.
-pub(super) fn temporary(prefix: &str) -> Result<TempDir> {
+pub(crate) fn temporary(prefix: &str) -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix(prefix)
         .tempdir()
@@ -106,7 +105,7 @@ fn header(kind: EntryType, mode: u32, owner: u64) -> Header {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Engine;
+    use crate::spec::server::Engine;
 
     #[tokio::test]
     async fn the_same_layout_makes_the_same_archive() {

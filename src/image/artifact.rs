@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::spec::{Engine, Server};
+use crate::spec::server::{Engine, Server};
 
 /// Where programs are found in the image. An engine gives an import no default.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -38,7 +38,7 @@ pub struct Archive {
 }
 
 impl Archive {
-    pub(super) fn new(guard: TempDir, path: PathBuf) -> Self {
+    pub(crate) fn new(guard: TempDir, path: PathBuf) -> Self {
         Self { path, _guard: guard }
     }
 
@@ -49,7 +49,7 @@ impl Archive {
 }
 
 impl Artifact {
-    pub(super) fn new(server: Server, origin: String, archive: Archive, bytes: u64) -> Self {
+    pub(crate) fn new(server: Server, origin: String, archive: Archive, bytes: u64) -> Self {
         let reference = reference(server);
         let labels = labels(server, &reference, &origin);
         Self {
@@ -141,7 +141,7 @@ fn architecture() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Version;
+    use crate::spec::server::Version;
 
     #[test]
     fn a_label_survives_the_dockerfile() {

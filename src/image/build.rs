@@ -4,13 +4,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{Engine, Server};
-
-use super::layout::Layout;
-use super::programs::{Programs, Root};
-use super::recipe::{Recipe, Source};
-use super::suite::{Refusal, Suites, too_old};
-use super::{Artifact, archive, closure, host};
+use crate::image::artifact::Artifact;
+use crate::image::layout::Layout;
+use crate::image::programs::{Programs, Root};
+use crate::image::recipe::{Recipe, Source};
+use crate::image::suite::{Refusal, Suites, too_old};
+use crate::image::{archive, closure, host};
+use crate::spec::server::{Engine, Server};
 
 /// How long the mirror may take for what is only a comfort.
 const BUSYBOX_PATIENCE: Duration = Duration::from_mins(1);
@@ -125,7 +125,7 @@ mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::spec::Version;
+    use crate::spec::server::Version;
 
     #[test]
     fn a_server_under_another_name_is_refused() {

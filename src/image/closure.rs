@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-
-use super::process;
-use super::programs::Root;
+use crate::image::process;
+use crate::image::programs::Root;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -26,7 +25,7 @@ struct Dependency {
 ///
 /// All libraries go into the directory of the C library, which is one that the loader searches by itself:
 /// in the image there is no cache, and no path of the building machine.
-pub(super) async fn of(root: &Root, programs: &[&Path]) -> Result<BTreeMap<String, PathBuf>> {
+pub(crate) async fn of(root: &Root, programs: &[&Path]) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
     for program in programs {
         let Some(loader) = root.loader(program)? else {

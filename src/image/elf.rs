@@ -5,7 +5,7 @@
 
 /// What kind of file a program is.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Program {
+pub(crate) enum Program {
     /// Loaded by the loader at this path.
     Dynamic(String),
     /// Needs no loader.
@@ -18,7 +18,7 @@ pub(super) enum Program {
 const INTERPRETER: u64 = 3;
 
 /// Reads a program's header. A truncated or odd one counts as [`Program::Foreign`].
-pub(super) fn inspect(bytes: &[u8]) -> Program {
+pub(crate) fn inspect(bytes: &[u8]) -> Program {
     if !bytes.starts_with(b"\x7fELF") {
         return Program::Foreign;
     }

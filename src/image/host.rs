@@ -5,18 +5,18 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::Engine;
-
-use super::elf::{self, Program};
-use super::programs::{self, Programs, Root};
+use crate::image::elf::Program;
+use crate::image::programs::{Programs, Root};
+use crate::image::{elf, programs};
+use crate::spec::server::Engine;
 
 /// Whether the server of `engine` is installed here.
-pub(super) fn has(engine: Engine) -> bool {
+pub(crate) fn has(engine: Engine) -> bool {
     on_path(engine.server()).is_some()
 }
 
 /// Finds the programs of `engine`.
-pub(super) fn programs(engine: Engine) -> Result<Programs> {
+pub(crate) fn programs(engine: Engine) -> Result<Programs> {
     let mut files = Vec::new();
     for name in programs::names(engine) {
         let file = on_path(name).ok_or_else(|| {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::spec::Engine;
+use crate::spec::server::Engine;
 
 /// The user and group of the server, the same number as in the official images.
-pub(super) const SERVER_ID: u64 = 999;
+pub(crate) const SERVER_ID: u64 = 999;
 
 /// What the tools of busybox are called. An export to Docker Compose starts its containers with some of
 /// them, and people look for the others when they debug a network.
@@ -17,7 +17,7 @@ const TOOLS: [&str; 18] = [
 
 /// One thing in the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Entry {
+pub(crate) enum Entry {
     Directory {
         mode: u32,
         owner: u64,
@@ -35,11 +35,11 @@ pub(super) enum Entry {
 /// A root file system: entries by their path, without a leading slash. The order of a `BTreeMap` puts a
 /// directory before what it holds, and makes the same build the same archive.
 #[derive(Clone, Debug)]
-pub(super) struct Layout(BTreeMap<String, Entry>);
+pub(crate) struct Layout(BTreeMap<String, Entry>);
 
 impl Layout {
     /// The directories, links and user tables that every image has.
-    pub(super) fn base(engine: Engine) -> Self {
+    pub(crate) fn base(engine: Engine) -> Self {
         let mut layout = Self(BTreeMap::new());
         let name = engine.as_str();
         for (path, mode, owner) in [
@@ -88,18 +88,18 @@ impl Layout {
     }
 
     /// Puts a program on the `PATH`.
-    pub(super) fn program(&mut self, name: &str, from: PathBuf) {
+    pub(crate) fn program(&mut self, name: &str, from: PathBuf) {
         self.insert(&format!("usr/bin/{name}"), Entry::Copy { from, mode: 0o755 });
     }
 
     /// Puts a library, or the loader, where programs look for it.
-    pub(super) fn library(&mut self, path: &str, from: PathBuf) {
+    pub(crate) fn library(&mut self, path: &str, from: PathBuf) {
         // The loader must be executable; for libraries it does no harm.
         self.insert(&merged(path), Entry::Copy { from, mode: 0o755 });
     }
 
     /// Adds busybox and the names of its tools.
-    pub(super) fn tools(&mut self, busybox: PathBuf) {
+    pub(crate) fn tools(&mut self, busybox: PathBuf) {
         self.program("busybox", busybox);
         for tool in TOOLS {
             self.insert(&format!("usr/bin/{tool}"), Entry::Link("busybox".to_owned()));
@@ -107,7 +107,7 @@ impl Layout {
     }
 
     /// All entries, each directory before what it holds.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.0.iter().map(|(path, entry)| (&**path, entry))
     }
 
@@ -123,7 +123,7 @@ impl Layout {
 }
 
 /// A path as it lies in a merged root file system: below `usr`, without dots, without a leading slash.
-pub(super) fn merged(path: &str) -> String {
+pub(crate) fn merged(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {
         match part {

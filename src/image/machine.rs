@@ -4,21 +4,21 @@ use std::path::{Path, PathBuf};
 
 /// The distribution of this machine, or the one that it derives from.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Distribution {
-    pub(super) family: Family,
+pub(crate) struct Distribution {
+    pub(crate) family: Family,
     /// The suite that this machine was installed from, where the distribution names one.
-    pub(super) codename: Option<String>,
+    pub(crate) codename: Option<String>,
 }
 
 /// Whose packages apt fetches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
+pub(crate) enum Family {
     Debian,
     Ubuntu,
 }
 
 impl Family {
-    pub(super) fn as_str(self) -> &'static str {
+    pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Debian => "Debian",
             Self::Ubuntu => "Ubuntu",
@@ -26,7 +26,7 @@ impl Family {
     }
 
     /// The name of the archive's directory on a mirror, and of its keyring.
-    pub(super) fn directory(self) -> &'static str {
+    pub(crate) fn directory(self) -> &'static str {
         match self {
             Self::Debian => "debian",
             Self::Ubuntu => "ubuntu",
@@ -34,7 +34,7 @@ impl Family {
     }
 
     /// Ubuntu keeps both servers in `universe`; in Debian everything needed is in `main`.
-    pub(super) fn components(self) -> &'static str {
+    pub(crate) fn components(self) -> &'static str {
         match self {
             Self::Debian => "main",
             Self::Ubuntu => "main universe",
@@ -42,7 +42,7 @@ impl Family {
     }
 
     /// The archive's keyring. Newer releases changed the file's ending.
-    pub(super) fn keyring(self) -> Option<PathBuf> {
+    pub(crate) fn keyring(self) -> Option<PathBuf> {
         ["gpg", "pgp"]
             .iter()
             .map(|ending| {
@@ -58,7 +58,7 @@ impl Family {
 impl Distribution {
     /// Reads what `/etc/os-release` says. `None` where the machine is neither Debian nor Ubuntu nor derived
     /// from them.
-    pub(super) fn of_this_machine() -> Option<Self> {
+    pub(crate) fn of_this_machine() -> Option<Self> {
         ["/etc/os-release", "/usr/lib/os-release"]
             .iter()
             .find_map(|path| std::fs::read_to_string(Path::new(path)).ok())
@@ -92,7 +92,7 @@ impl Distribution {
     }
 
     /// The suites to try for [`Source::Auto`](super::Source::Auto), nearest first.
-    pub(super) fn candidates(&self) -> Vec<String> {
+    pub(crate) fn candidates(&self) -> Vec<String> {
         let mut suites: Vec<String> = Vec::new();
         if let Some(codename) = &self.codename {
             suites.push(codename.clone());

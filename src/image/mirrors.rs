@@ -1,20 +1,20 @@
 //! Which mirror carries which suite, read from what apt prints, and the sources to give to another apt.
 
-use super::machine::{Distribution, Family};
+use crate::image::machine::{Distribution, Family};
 
 /// One source that the machine's own apt reads.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mirror {
-    pub(super) site: String,
-    pub(super) suite: String,
-    pub(super) component: String,
+pub(crate) struct Mirror {
+    pub(crate) site: String,
+    pub(crate) suite: String,
+    pub(crate) component: String,
 }
 
 /// Reads `apt-get update --print-uris`.
 ///
 /// `apt-get indextargets` is the official question, but it names only indices that were downloaded already,
 /// and a fresh container or cloud image has none. This one answers from the configuration alone.
-pub(super) fn parse(text: &str) -> Vec<Mirror> {
+pub(crate) fn parse(text: &str) -> Vec<Mirror> {
     text.lines()
         .filter_map(|line| {
             let uri = line.strip_prefix('\'')?.split('\'').next()?;
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Vec<Mirror> {
 ///
 /// Third parties serve suites of the same name, so the site that also serves the suite's updates wins, then
 /// the one in a directory of the distribution's name.
-pub(super) fn main_site<'a>(mirrors: &'a [Mirror], distribution: &Distribution) -> Option<&'a str> {
+pub(crate) fn main_site<'a>(mirrors: &'a [Mirror], distribution: &Distribution) -> Option<&'a str> {
     let own = distribution.codename.as_deref();
     let score = |mirror: &Mirror| {
         let updates = format!("{}-updates", mirror.suite);
@@ -64,14 +64,14 @@ fn is_extra(suite: &str) -> bool {
 }
 
 /// The stable suite under a suite: `bookworm` for `bookworm-backports`.
-pub(super) fn base(suite: &str) -> &str {
+pub(crate) fn base(suite: &str) -> &str {
     suite.strip_suffix("-backports").unwrap_or(suite)
 }
 
 /// The lines of a `sources.list` for `suite`: it alone, or with what the machine's own suite gets as well.
 ///
 /// Backports hold few libraries, so their stable suite comes with them.
-pub(super) fn sources(
+pub(crate) fn sources(
     suite: &str,
     address: &str,
     extras: &[Mirror],
@@ -93,7 +93,7 @@ pub(super) fn sources(
 /// The security and stable updates for `suite`, on the sites where the machine gets them for its own.
 ///
 /// Rolling suites have none.
-pub(super) fn extras(suite: &str, mirrors: &[Mirror], own: Option<&str>) -> Vec<Mirror> {
+pub(crate) fn extras(suite: &str, mirrors: &[Mirror], own: Option<&str>) -> Vec<Mirror> {
     let Some(own) = own else { return Vec::new() };
     if ["sid", "unstable", "testing", "experimental", "devel"].contains(&suite) {
         return Vec::new();

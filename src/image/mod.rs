@@ -8,22 +8,18 @@
 //! `recipe` says what is wanted and `build` follows it. `host` and `suite` fetch the programs, `closure`
 //! finds what they load, `layout` decides what lies where, and `archive` writes it down.
 
-mod apt;
-mod archive;
-mod artifact;
-mod build;
-mod closure;
-mod elf;
-mod host;
-mod layout;
-mod machine;
-mod mirrors;
-mod packages;
-mod process;
-mod programs;
-mod recipe;
-mod suite;
-
-pub use artifact::{Archive, Artifact};
-pub use build::build;
-pub use recipe::{Recipe, Source};
+pub mod apt;
+pub mod archive;
+pub mod artifact;
+pub mod build;
+pub mod closure;
+pub mod elf;
+pub mod host;
+pub mod layout;
+pub mod machine;
+pub mod mirrors;
+pub mod packages;
+pub mod process;
+pub mod programs;
+pub mod recipe;
+pub mod suite;

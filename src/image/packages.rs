@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 /// What is to be known about one package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Package {
-    pub(super) name: String,
-    pub(super) version: String,
-    pub(super) needs: Vec<String>,
+pub(crate) struct Package {
+    pub(crate) name: String,
+    pub(crate) version: String,
+    pub(crate) needs: Vec<String>,
 }
 
 /// Whether `apt-cache madison` lists a version from `suite` itself, or from its updates.
-pub(super) fn is_offered(madison: &str, suite: &str) -> bool {
+pub(crate) fn is_offered(madison: &str, suite: &str) -> bool {
     madison.lines().any(|line| {
         let origin = line.rsplit('|').next().unwrap_or_default();
         let Some(listed) = origin.split_whitespace().nth(1) else {
@@ -25,7 +25,7 @@ pub(super) fn is_offered(madison: &str, suite: &str) -> bool {
 }
 
 /// Reads the stanzas of `apt-cache show`.
-pub(super) fn stanzas(text: &str) -> Vec<Package> {
+pub(crate) fn stanzas(text: &str) -> Vec<Package> {
     let mut packages: Vec<Package> = Vec::new();
     for line in text.lines() {
         let Some((key, value)) = line.split_once(": ") else {
@@ -61,14 +61,14 @@ fn depends(field: &str) -> impl Iterator<Item = String> + '_ {
 /// Whether a package may hold a shared library. The others (init helpers, debconf, user management) would
 /// only be weight: no maintainer script ever runs. Debian names a library after its soname, but for zlib and
 /// for the Lua modules that the servers of older suites link.
-pub(super) fn is_library(name: &str) -> bool {
+pub(crate) fn is_library(name: &str) -> bool {
     ["lib", "zlib1g", "lua-"]
         .iter()
         .any(|start| name.starts_with(start))
 }
 
 /// What the known packages need that is not known yet.
-pub(super) fn missing(known: &BTreeMap<String, Package>) -> Vec<String> {
+pub(crate) fn missing(known: &BTreeMap<String, Package>) -> Vec<String> {
     let mut names: Vec<String> = known
         .values()
         .flat_map(|package| &package.needs)
@@ -81,7 +81,7 @@ pub(super) fn missing(known: &BTreeMap<String, Package>) -> Vec<String> {
 }
 
 /// The upstream part of a package's version: `7.0.15` of `5:7.0.15-1~deb12u6`.
-pub(super) fn upstream(version: &str) -> &str {
+pub(crate) fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     version.rsplit_once('-').map_or(version, |(start, _)| start)
 }

@@ -15,7 +15,7 @@ const LAST_LINES: usize = 8;
 ///
 /// `what` names the work as a fragment ("reading the package index"). The process dies when the deadline
 /// passes or the caller is dropped, because nobody would be left to take its result.
-pub(super) async fn run(command: &mut Command, what: &str, deadline: Duration) -> Result<String> {
+pub(crate) async fn run(command: &mut Command, what: &str, deadline: Duration) -> Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     command
         .env("LC_ALL", "C")

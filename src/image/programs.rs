@@ -8,31 +8,30 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{Engine, Server};
-
-use super::elf::{self, Program};
-use super::process;
+use crate::image::elf::Program;
+use crate::image::{elf, process};
+use crate::spec::server::{Engine, Server};
 
 const VERSION_DEADLINE: Duration = Duration::from_secs(20);
 
 /// What a source found.
 #[derive(Debug)]
-pub(super) struct Programs {
+pub(crate) struct Programs {
     /// Their names in the image, and their files. The server is the first.
-    pub(super) files: Vec<(&'static str, PathBuf)>,
+    pub(crate) files: Vec<(&'static str, PathBuf)>,
     /// A static busybox, where one could be had.
-    pub(super) busybox: Option<PathBuf>,
+    pub(crate) busybox: Option<PathBuf>,
     /// Where their libraries are.
-    pub(super) root: Root,
+    pub(crate) root: Root,
     /// Where they came from, in one line.
-    pub(super) origin: String,
+    pub(crate) origin: String,
     /// Directories that must outlive the packing.
-    pub(super) kept: Vec<TempDir>,
+    pub(crate) kept: Vec<TempDir>,
 }
 
 /// Where the paths that programs name are to be looked up.
 #[derive(Debug)]
-pub(super) enum Root {
+pub(crate) enum Root {
     /// In this machine's own file system.
     Host,
     /// Below a directory into which packages were unpacked, with the directories of its libraries.
@@ -41,21 +40,21 @@ pub(super) enum Root {
 
 /// How a program is started: directly, or through the loader that lies beside it.
 #[derive(Debug)]
-pub(super) struct Loader {
+pub(crate) struct Loader {
     /// The path that the program names.
-    pub(super) named: String,
+    pub(crate) named: String,
     /// The file behind it.
-    pub(super) file: PathBuf,
+    pub(crate) file: PathBuf,
 }
 
 /// The names of an engine's programs, the server first.
-pub(super) fn names(engine: Engine) -> [&'static str; 3] {
+pub(crate) fn names(engine: Engine) -> [&'static str; 3] {
     [engine.server(), engine.client(), engine.benchmark()]
 }
 
 impl Root {
     /// The tree below `top`.
-    pub(super) fn tree(top: PathBuf) -> Self {
+    pub(crate) fn tree(top: PathBuf) -> Self {
         let mut libraries = Vec::new();
         for outer in ["lib", "usr/lib", "lib64", "usr/lib64"] {
             let outer = top.join(outer);
@@ -75,7 +74,7 @@ impl Root {
     }
 
     /// The file that a program calls `path`. Links that name an absolute path stay inside the tree.
-    pub(super) fn locate(&self, path: &str) -> Option<PathBuf> {
+    pub(crate) fn locate(&self, path: &str) -> Option<PathBuf> {
         match self {
             Self::Host => std::fs::canonicalize(path).ok(),
             Self::Tree { top, .. } => locate_below(top, path),
@@ -83,7 +82,7 @@ impl Root {
     }
 
     /// The path of `file` in the image, or nothing when it lies outside.
-    pub(super) fn inside(&self, file: &Path) -> Option<String> {
+    pub(crate) fn inside(&self, file: &Path) -> Option<String> {
         let path = match self {
             Self::Host => file,
             Self::Tree { top, .. } => file.strip_prefix(top).ok()?,
@@ -92,7 +91,7 @@ impl Root {
     }
 
     /// The loader of a program, or nothing when the program needs none.
-    pub(super) fn loader(&self, program: &Path) -> Result<Option<Loader>> {
+    pub(crate) fn loader(&self, program: &Path) -> Result<Option<Loader>> {
         let unusable = || Error::new(ErrorKind::Image, format!("cannot use {}", program.display()));
         let bytes = std::fs::read(program).map_err(|error| unusable().because(error))?;
         match elf::inspect(&bytes) {
@@ -108,7 +107,7 @@ impl Root {
     }
 
     /// A command that starts `program` with the libraries of this root, and the loader's own `options`.
-    pub(super) fn command(&self, loader: Option<&Loader>, options: &[&str], program: &Path) -> Command {
+    pub(crate) fn command(&self, loader: Option<&Loader>, options: &[&str], program: &Path) -> Command {
         let Some(loader) = loader else {
             return Command::new(program);
         };
@@ -131,7 +130,7 @@ impl Root {
 
 impl Programs {
     /// Asks the server itself what it is. Names of packages and files may promise anything.
-    pub(super) async fn server(&self) -> Result<Server> {
+    pub(crate) async fn server(&self) -> Result<Server> {
         let Some((name, file)) = self.files.first() else {
             return Err(Error::new(ErrorKind::Image, "no server was found"));
         };
@@ -164,7 +163,7 @@ fn parse_version(said: &str) -> Option<Server> {
 
 /// Follows `path` below `top` as if `top` were the root, in a merged file system and in an older one.
 fn locate_below(top: &Path, path: &str) -> Option<PathBuf> {
-    let mut path = super::layout::merged(path);
+    let mut path = crate::image::layout::merged(path);
     for _ in 0..16 {
         let unmerged = path.strip_prefix("usr/").unwrap_or(&path);
         let file = [&*path, unmerged]
@@ -181,7 +180,7 @@ fn locate_below(top: &Path, path: &str) -> Option<PathBuf> {
                 .join(file.strip_prefix(top).ok()?.parent()?)
                 .join(target)
         };
-        path = super::layout::merged(target.to_str()?);
+        path = crate::image::layout::merged(target.to_str()?);
     }
     None
 }
@@ -189,7 +188,7 @@ fn locate_below(top: &Path, path: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Version;
+    use crate::spec::server::Version;
 
     #[test]
     fn a_server_tells_what_it_is() {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind};
-use crate::spec::Engine;
+use crate::spec::server::Engine;
 
 /// What [`build`](super::build) shall make.
 #[derive(Clone, Debug, PartialEq, Eq)]

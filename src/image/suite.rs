@@ -1,27 +1,26 @@
 //! Takes the programs from the packages of a suite.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{Engine, Server, Version};
-
-use super::apt::{self, Apt};
-use super::machine::Distribution;
-use super::mirrors::{self, Mirror};
-use super::packages;
-use super::programs::{self, Programs, Root};
+use crate::image::apt::Apt;
+use crate::image::machine::Distribution;
+use crate::image::mirrors::Mirror;
+use crate::image::programs::{Programs, Root};
+use crate::image::{apt, mirrors, packages, programs};
+use crate::spec::server::{Engine, Server, Version};
 
 const BUSYBOX: &str = "busybox-static";
 
 /// What is the same for every suite of this machine.
 #[derive(Debug)]
-pub(super) struct Suites {
-    pub(super) distribution: Distribution,
+pub(crate) struct Suites {
+    pub(crate) distribution: Distribution,
     mirrors: Vec<Mirror>,
     architecture: String,
 }
 
 /// Why a suite gave nothing.
 #[derive(Debug)]
-pub(super) enum Refusal {
+pub(crate) enum Refusal {
     /// The suite does not exist, or has no such package. Another may.
     NotOffered(Error),
     /// Something is broken that another suite would meet as well.
@@ -46,7 +45,7 @@ type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 impl Suites {
     /// Learns what machine this is and where its packages come from.
-    pub(super) async fn of_this_machine() -> Result<Self> {
+    pub(crate) async fn of_this_machine() -> Result<Self> {
         let Some(distribution) = Distribution::of_this_machine() else {
             return Err(Error::new(
                 ErrorKind::Image,
@@ -68,7 +67,7 @@ impl Suites {
     }
 
     /// Fetches and unpacks the programs of `engine`.
-    pub(super) async fn programs(
+    pub(crate) async fn programs(
         &self,
         suite: &str,
         engine: Engine,
@@ -125,7 +124,7 @@ impl Suites {
     }
 
     /// Fetches busybox alone, from the machine's own suite.
-    pub(super) async fn busybox(&self, progress: Progress<'_>) -> Result<Programs, Refusal> {
+    pub(crate) async fn busybox(&self, progress: Progress<'_>) -> Result<Programs, Refusal> {
         let suite = self.distribution.codename.as_deref().unwrap_or("stable");
         let apt = self.open(suite, progress).await?;
         let packages = apt.closure(&[BUSYBOX]).await?;
@@ -243,7 +242,7 @@ fn is_too_old(engine: Engine, version: &str) -> bool {
 }
 
 /// The refusal of a server with which rcup cannot work.
-pub(super) fn too_old(what: &str) -> Error {
+pub(crate) fn too_old(what: &str) -> Error {
     Error::new(ErrorKind::Image, format!("{what} is too old"))
         .because("rcup needs Redis 7.0 or newer, or Valkey")
         .hint("Choose a newer suite, such as `--from trixie`.")

@@ -1,15 +1,15 @@
 //! Bitnami's images of a Redis or Valkey Cluster, which variables set up. One of the nodes makes the cluster of the
 //! others and lives on.
 
-use super::member::{Member, Place};
-use super::service::{copies, variable};
-use super::tree::Tree;
+use crate::import::member::{Member, Place};
+use crate::import::service::{copies, variable};
+use crate::import::tree::Tree;
 
 /// The beginnings of the variables' names.
 const ENGINES: [&str; 2] = ["REDIS", "VALKEY"];
 
 /// Whether the service's image is one of them.
-pub(super) fn is_node(service: &Tree) -> bool {
+pub(crate) fn is_node(service: &Tree) -> bool {
     let image = image(service);
     image.contains("bitnami") && (image.contains("redis-cluster") || image.contains("valkey-cluster"))
 }
@@ -19,7 +19,7 @@ fn image(service: &Tree) -> &str {
 }
 
 /// A variable by the end of its name.
-pub(super) fn own<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
+pub(crate) fn own<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
     ENGINES
         .iter()
         .find_map(|engine| variable(service, &format!("{engine}_{name}")))
@@ -31,7 +31,7 @@ fn is_yes(service: &Tree, name: &str) -> bool {
 }
 
 /// The node.
-pub(super) fn member<'a>(name: &'a str, service: &'a Tree) -> Member<'a> {
+pub(crate) fn member<'a>(name: &'a str, service: &'a Tree) -> Member<'a> {
     let mut directives = Vec::new();
     if let Some((_, port)) = own(service, "PORT_NUMBER") {
         directives.push(("port".to_owned(), port.to_owned()));
@@ -61,7 +61,7 @@ pub(super) fn member<'a>(name: &'a str, service: &'a Tree) -> Member<'a> {
 
 /// How many replicas each master gets, and on which line that stands, if the service is the one that makes the cluster.
 /// Without a number it is one.
-pub(super) fn creation(service: &Tree) -> Option<(usize, usize)> {
+pub(crate) fn creation(service: &Tree) -> Option<(usize, usize)> {
     if !is_yes(service, "CLUSTER_CREATOR") {
         return None;
     }
@@ -72,7 +72,7 @@ pub(super) fn creation(service: &Tree) -> Option<(usize, usize)> {
 }
 
 /// The engine and the version that stand in the image's name.
-pub(super) fn server(service: &Tree) -> (&'static str, Option<String>) {
+pub(crate) fn server(service: &Tree) -> (&'static str, Option<String>) {
     let image = image(service);
     let engine = if image.contains("valkey-cluster") {
         "valkey"

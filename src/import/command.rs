@@ -2,23 +2,23 @@
 
 use std::path::Path;
 
-use super::tree::Tree;
+use crate::import::tree::Tree;
 
 /// What ends a command in a shell.
 const ENDS: [&str; 6] = ["&&", "||", ";", "|", "&", ">"];
 
 /// A service's command line.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Command {
+pub(crate) struct Command {
     /// As one text, line breaks kept.
-    pub(super) text: String,
+    pub(crate) text: String,
     /// The words, quotes and line breaks taken away.
     words: Vec<String>,
 }
 
 impl Command {
     /// Of `entrypoint` and `command` together.
-    pub(super) fn of(service: &Tree) -> Self {
+    pub(crate) fn of(service: &Tree) -> Self {
         let mut text = String::new();
         let mut words = Vec::new();
         for part in ["entrypoint", "command"]
@@ -46,13 +46,13 @@ impl Command {
     }
 
     /// Whether it names a server's program.
-    pub(super) fn is_server(&self) -> bool {
+    pub(crate) fn is_server(&self) -> bool {
         let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
         self.words.iter().any(is_server) || self.file().is_some()
     }
 
     /// The file of settings that the server is started with.
-    pub(super) fn file(&self) -> Option<&str> {
+    pub(crate) fn file(&self) -> Option<&str> {
         self.arguments()
             .first()
             .filter(|word| Path::new(word).extension().is_some_and(|end| end == "conf"))
@@ -60,7 +60,7 @@ impl Command {
     }
 
     /// The directives that a server is started with: `--name value…`.
-    pub(super) fn directives(&self) -> Vec<(String, String)> {
+    pub(crate) fn directives(&self) -> Vec<(String, String)> {
         let mut directives: Vec<(String, Vec<String>)> = Vec::new();
         for word in self.arguments() {
             if let Some(name) = word.strip_prefix("--") {
@@ -76,14 +76,14 @@ impl Command {
     }
 
     /// Whether it makes a cluster of nodes.
-    pub(super) fn is_creation(&self) -> bool {
+    pub(crate) fn is_creation(&self) -> bool {
         self.words
             .windows(2)
             .any(|pair| pair[0] == "--cluster" && pair[1] == "create")
     }
 
     /// The word after `name`.
-    pub(super) fn after(&self, name: &str) -> Option<&str> {
+    pub(crate) fn after(&self, name: &str) -> Option<&str> {
         let at = self.words.iter().position(|word| word == name)?;
         self.words.get(at + 1).map(String::as_str)
     }

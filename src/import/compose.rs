@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::bitnami;
-use super::command::Command;
-use super::imported::{Imported, Note, YES};
-use super::member::{Found, Member, look};
-use super::service::ports;
-use super::tree::Tree;
 use crate::error::{Error, ErrorKind, Result};
+use crate::import::bitnami;
+use crate::import::command::Command;
+use crate::import::imported::{Imported, Note, YES};
+use crate::import::member::{Found, Member, look};
+use crate::import::service::ports;
+use crate::import::tree::Tree;
 
 /// Reads a Compose file. `files` gives the text of a file that it names, by the path that stands there: a node's
 /// settings may lie in one.
@@ -66,15 +66,15 @@ pub fn compose(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Imp
     Ok(reading.finish(&tree))
 }
 
-pub(super) struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     source: &'a str,
-    pub(super) nodes: Vec<Member<'a>>,
+    pub(crate) nodes: Vec<Member<'a>>,
     creation: Option<(&'a String, &'a Tree, Command)>,
     notes: Vec<Note>,
 }
 
 impl Reading<'_> {
-    pub(super) fn note(&mut self, line: usize, fault: bool, text: impl Into<String>) {
+    pub(crate) fn note(&mut self, line: usize, fault: bool, text: impl Into<String>) {
         self.notes.push(Note {
             line,
             fault,

@@ -4,7 +4,7 @@
 const ADDED_UP: [&str; 2] = ["save", "client-output-buffer-limit"];
 
 /// The directives of a file, in its order.
-pub(super) fn lines(text: &str) -> Vec<(String, String)> {
+pub(crate) fn lines(text: &str) -> Vec<(String, String)> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -16,7 +16,7 @@ pub(super) fn lines(text: &str) -> Vec<(String, String)> {
 }
 
 /// Each directive once, with what the server makes of all its lines: a later one wins, or is added.
-pub(super) fn joined(all: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
+pub(crate) fn joined(all: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let mut once: Vec<(String, String)> = Vec::new();
     for (name, value) in all {
         let value = if value == "\"\"" || value == "''" {

@@ -32,7 +32,7 @@ pub struct Note {
 }
 
 /// What a setting without a value of its own has.
-pub(super) const YES: &str = "true";
+pub(crate) const YES: &str = "true";
 
 impl Imported {
     /// The settings as `rcup.toml` has them: the flags of `rcup up` by their names.

@@ -1,17 +1,17 @@
 //! A service that runs a node of a cluster, however it says so.
 
-use super::bitnami;
-use super::command::Command;
-use super::conf::{joined, lines};
-use super::service::{copies, mounts};
-use super::tree::Tree;
+use crate::import::bitnami;
+use crate::import::command::Command;
+use crate::import::conf::{joined, lines};
+use crate::import::service::{copies, mounts};
+use crate::import::tree::Tree;
 
 /// Gives the text of a file that a Compose file names, by the path that stands there.
-pub(super) type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub(crate) type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Where a password stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Command,
     Environment,
     File,
@@ -19,25 +19,25 @@ pub(super) enum Place {
 
 /// A service with a node.
 #[derive(Clone, Debug)]
-pub(super) struct Member<'a> {
-    pub(super) name: &'a str,
-    pub(super) service: &'a Tree,
+pub(crate) struct Member<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) service: &'a Tree,
     /// What the server is told, by its command and by its file.
-    pub(super) directives: Vec<(String, String)>,
+    pub(crate) directives: Vec<(String, String)>,
     /// Where the server keeps its files.
-    pub(super) home: String,
+    pub(crate) home: String,
     /// How many containers there are of it.
-    pub(super) copies: usize,
+    pub(crate) copies: usize,
     /// Whether its image is one of Bitnami's, which variables set up.
-    pub(super) is_bitnami: bool,
+    pub(crate) is_bitnami: bool,
     /// Where its password stands, and on which line.
-    pub(super) password: Option<(usize, Place)>,
+    pub(crate) password: Option<(usize, Place)>,
     /// Whether it speaks TLS.
-    pub(super) tls: bool,
+    pub(crate) tls: bool,
 }
 
 /// What a service is.
-pub(super) enum Found<'a> {
+pub(crate) enum Found<'a> {
     Node(Box<Member<'a>>),
     /// It makes a cluster of the nodes and ends.
     Creation(Command),
@@ -53,26 +53,26 @@ pub(super) enum Found<'a> {
 
 impl Member<'_> {
     /// A directive's value.
-    pub(super) fn value(&self, name: &str) -> Option<&str> {
+    pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let found = self.directives.iter().find(|(own, _)| own == name)?;
         Some(&found.1)
     }
 
     /// The port at which clients find it, in the container.
-    pub(super) fn port(&self) -> u16 {
+    pub(crate) fn port(&self) -> u16 {
         let port = self.value("tls-port").or_else(|| self.value("port"));
         port.and_then(|port| port.parse().ok()).unwrap_or(6379)
     }
 
     /// The line of its command, or its own.
-    pub(super) fn command_line(&self) -> usize {
+    pub(crate) fn command_line(&self) -> usize {
         let command = self.service.get("command");
         command.map_or(self.service.line, |command| command.line)
     }
 }
 
 /// What the service is.
-pub(super) fn look<'a>(name: &'a str, service: &'a Tree, files: Files<'_>) -> Found<'a> {
+pub(crate) fn look<'a>(name: &'a str, service: &'a Tree, files: Files<'_>) -> Found<'a> {
     let command = Command::of(service);
     if command.is_creation() {
         return Found::Creation(command);

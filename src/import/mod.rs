@@ -2,15 +2,12 @@
 //! note on everything that is wrong in it, and the line. Text in, text out; whoever calls gives the files that the text
 //! names.
 
-mod bitnami;
-mod command;
-mod compose;
-mod conf;
-mod imported;
-mod member;
-mod service;
-mod tree;
-mod wishes;
-
-pub use compose::compose;
-pub use imported::{Imported, Note};
+pub mod bitnami;
+pub mod command;
+pub mod compose;
+pub mod conf;
+pub mod imported;
+pub mod member;
+pub mod service;
+pub mod settings;
+pub mod tree;

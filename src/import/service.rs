@@ -1,9 +1,9 @@
 //! What a service of a Compose file says besides its command: its variables, its mounts, its ports.
 
-use super::tree::{Tree, Value};
+use crate::import::tree::{Tree, Value};
 
 /// A variable of the container's, and the line on which it stands.
-pub(super) fn variable<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
+pub(crate) fn variable<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
     let all = service.get("environment")?;
     match &all.value {
         Value::Map(_) => all.get(name).map(|value| (value.line, value.text())),
@@ -15,7 +15,7 @@ pub(super) fn variable<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a 
 }
 
 /// How many containers the service has.
-pub(super) fn copies(service: &Tree) -> usize {
+pub(crate) fn copies(service: &Tree) -> usize {
     let of_deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     let said = of_deploy.or_else(|| service.get("scale"));
     said.and_then(|number| number.text().parse().ok()).unwrap_or(1)
@@ -23,37 +23,37 @@ pub(super) fn copies(service: &Tree) -> usize {
 
 /// Something that is mounted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Mount {
-    pub(super) line: usize,
+pub(crate) struct Mount {
+    pub(crate) line: usize,
     /// A volume's name or a path; nothing for a volume without a name.
-    pub(super) source: Option<String>,
+    pub(crate) source: Option<String>,
     /// Where the container sees it.
-    pub(super) target: String,
+    pub(crate) target: String,
     /// Whether it is gone with the container.
-    pub(super) is_fleeting: bool,
+    pub(crate) is_fleeting: bool,
 }
 
 impl Mount {
     /// Whether its source is a path of the host.
-    pub(super) fn is_path(&self) -> bool {
+    pub(crate) fn is_path(&self) -> bool {
         let source = self.source.as_deref().unwrap_or_default();
         source.starts_with(['.', '/', '~'])
     }
 
     /// Whether what lies at `path` lies on it.
-    pub(super) fn holds(&self, path: &str) -> bool {
+    pub(crate) fn holds(&self, path: &str) -> bool {
         self.below(path).is_some()
     }
 
     /// The rest of `path` below the target.
-    pub(super) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
+    pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.target.trim_end_matches('/'))?;
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 }
 
 /// All mounts, in the short form and in the long one.
-pub(super) fn mounts(service: &Tree) -> Vec<Mount> {
+pub(crate) fn mounts(service: &Tree) -> Vec<Mount> {
     let all = service.get("volumes").map(Tree::items).unwrap_or_default();
     all.iter()
         .filter_map(|item| match &item.value {
@@ -87,18 +87,18 @@ pub(super) fn mounts(service: &Tree) -> Vec<Mount> {
 
 /// A published port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Port {
-    pub(super) line: usize,
+pub(crate) struct Port {
+    pub(crate) line: usize,
     /// The address of the host, if one is named.
-    pub(super) host: Option<String>,
+    pub(crate) host: Option<String>,
     /// The host's port; nothing where the engine takes any.
-    pub(super) published: Option<u16>,
+    pub(crate) published: Option<u16>,
     /// The container's port.
-    pub(super) inside: u16,
+    pub(crate) inside: u16,
 }
 
 /// All ports, in the short form and in the long one. Ranges are left out.
-pub(super) fn ports(service: &Tree) -> Vec<Port> {
+pub(crate) fn ports(service: &Tree) -> Vec<Port> {
     let all = service.get("ports").map(Tree::items).unwrap_or_default();
     all.iter().filter_map(port).collect()
 }

@@ -6,14 +6,14 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A value and the line, from 1, on which it begins.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Tree {
-    pub(super) line: usize,
-    pub(super) value: Value,
+pub(crate) struct Tree {
+    pub(crate) line: usize,
+    pub(crate) value: Value,
 }
 
 /// What a value is. Numbers and the like are read as they are written.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Text(String),
     List(Vec<Tree>),
     Map(Vec<(String, Tree)>),
@@ -21,7 +21,7 @@ pub(super) enum Value {
 
 impl Tree {
     /// Reads the first document, with its aliases and merge keys resolved.
-    pub(super) fn read(text: &str) -> Result<Self> {
+    pub(crate) fn read(text: &str) -> Result<Self> {
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
             let line = error.marker().line();
             Error::new(
@@ -79,7 +79,7 @@ impl Tree {
     }
 
     /// The value under `name`.
-    pub(super) fn get(&self, name: &str) -> Option<&Self> {
+    pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.entries()
             .iter()
             .find(|(key, _)| key == name)
@@ -87,7 +87,7 @@ impl Tree {
     }
 
     /// The entries of a map; nothing else has any.
-    pub(super) fn entries(&self) -> &[(String, Self)] {
+    pub(crate) fn entries(&self) -> &[(String, Self)] {
         match &self.value {
             Value::Map(map) => map,
             _ => &[],
@@ -95,7 +95,7 @@ impl Tree {
     }
 
     /// The items of a list; a text is a list of itself.
-    pub(super) fn items(&self) -> &[Self] {
+    pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(list) => list,
             Value::Text(_) => std::slice::from_ref(self),
@@ -104,7 +104,7 @@ impl Tree {
     }
 
     /// The text, or nothing.
-    pub(super) fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         match &self.value {
             Value::Text(text) => text,
             _ => "",

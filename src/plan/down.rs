@@ -1,8 +1,8 @@
 //! What `down` and every undo do: remove what was seen, containers before the network they hold.
 
-use super::labels;
-use super::observed::Observed;
-use super::step::{Plan, Step};
+use crate::plan::step::{Plan, Step};
+use crate::runtime::labels;
+use crate::runtime::observed::Observed;
 
 /// The plan that removes everything in `observed`, for the given reason. Volumes with a node's data stay
 /// when `keep_volumes`; the one with the nodes' configuration has no use without them.
@@ -38,7 +38,7 @@ pub fn remove(observed: &Observed, keep_volumes: bool, cause: &str) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::observed::{ContainerSeen, NetworkSeen, VolumeSeen};
+    use crate::runtime::observed::{ContainerSeen, NetworkSeen, VolumeSeen};
 
     #[test]
     fn the_network_goes_last() {

@@ -5,9 +5,11 @@ use std::time::SystemTime;
 
 use serde::Serialize;
 
-use super::labels::{self, Labels};
-use super::observed::Observed;
-use crate::spec::{ClusterName, Owner, Presence};
+use crate::runtime::labels;
+use crate::runtime::labels::Labels;
+use crate::runtime::observed::Observed;
+use crate::spec::expiry::{Owner, Presence};
+use crate::spec::name::ClusterName;
 
 /// Why a cluster is nobody's any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -94,9 +96,10 @@ mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use super::*;
-    use crate::plan::observed::{ContainerSeen, VolumeSeen};
-    use crate::spec::{Engine, Life};
-    use crate::topology::topology;
+    use crate::runtime::observed::{ContainerSeen, VolumeSeen};
+    use crate::spec::expiry::Life;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::topology;
 
     fn owner(pid: u32) -> Owner {
         Owner {

@@ -4,13 +4,14 @@ use std::net::Ipv4Addr;
 
 use ipnet::Ipv4Net;
 
-use super::labels::{self, Labels};
-use crate::render::{
-    HOME, certificate_files, conf_path, directory, nodes_conf, redis_conf, secret_lines, secrets_path,
-    users_acl, users_path,
-};
-use crate::spec::Secrets;
-use crate::topology::{Formation, Node, Topology};
+use crate::runtime::labels;
+use crate::runtime::labels::Labels;
+use crate::server::conf::nodes_conf::nodes_conf;
+use crate::server::conf::redis_conf::{HOME, conf_path, directory, redis_conf};
+use crate::server::conf::secrets::{secret_lines, secrets_path, users_acl, users_path};
+use crate::server::conf::tls::certificate_files;
+use crate::spec::security::Secrets;
+use crate::topology::layout::{Formation, Node, Topology};
 
 /// The user and group under which every node runs, and to whom its files belong. The number is the one of
 /// the official images; an image need not know it by name.
@@ -255,8 +256,8 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::Engine;
-    use crate::topology::{mixed, topology};
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::{mixed, topology};
 
     #[test]
     fn a_node_is_asked_for_with_everything_it_needs() {

@@ -4,10 +4,10 @@ use std::fmt;
 
 use serde::Serialize;
 
-use super::labels;
-use super::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::event::Phase;
-use crate::topology::Formation;
+use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
+use crate::runtime::labels;
+use crate::topology::layout::Formation;
 
 /// One effect. The executor carries it out and decides nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,8 +257,11 @@ impl Serialize for Plan {
 mod tests {
     use super::*;
     use crate::plan;
-    use crate::spec::{ClusterSpec, Engine, Secrets};
-    use crate::topology::{Topology, surroundings, topology};
+    use crate::spec::cluster::ClusterSpec;
+    use crate::spec::security::Secrets;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::Topology;
+    use crate::topology::layout::tests::{surroundings, topology};
 
     /// The words of the steps that each step waits for, by its own.
     fn needs(plan: &Plan) -> Vec<String> {
@@ -278,7 +281,7 @@ mod tests {
 
     #[test]
     fn a_start_waits_for_its_container_and_the_files_and_a_container_for_its_place() {
-        let plan = plan::create(&topology(1, 1, Engine::Redis, "8.0.2"), &Secrets::default());
+        let plan = plan::up::create(&topology(1, 1, Engine::Redis, "8.0.2"), &Secrets::default());
         assert_eq!(
             needs(&plan),
             [
@@ -299,7 +302,7 @@ mod tests {
     fn where_data_lasts_no_container_is_made_before_its_files_are_there() {
         let spec = ClusterSpec::builder().masters(1).persist(true).build().unwrap();
         let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
-        let needs = needs(&plan::create(&topology, &Secrets::default()));
+        let needs = needs(&plan::up::create(&topology, &Secrets::default()));
         assert!(
             needs.contains(&"create 7001: create-volume, create-network, put-files".to_owned()),
             "{needs:?}"

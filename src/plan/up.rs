@@ -2,13 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::labels;
-use super::observed::{Activity, ContainerSeen, Observed};
-use super::request;
-use super::step::{Plan, Step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ClusterName, ClusterSpec, Secrets};
-use crate::topology::{Formation, Node, Topology, size};
+use crate::plan::request;
+use crate::plan::step::{Plan, Step};
+use crate::runtime::labels;
+use crate::runtime::observed::{Activity, ContainerSeen, Observed};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::name::ClusterName;
+use crate::spec::security::Secrets;
+use crate::spec::size::size;
+use crate::topology::layout::{Formation, Node, Topology};
 
 /// The way `up` takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -435,10 +438,12 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::observed::{NetworkSeen, VolumeSeen};
     use crate::plan::request::VolumeRequest;
-    use crate::spec::{Engine, NodeWish, Selector};
-    use crate::topology::{mixed, topology};
+    use crate::runtime::observed::{NetworkSeen, VolumeSeen};
+    use crate::spec::node_override::NodeWish;
+    use crate::spec::selector::Selector;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::{mixed, topology};
 
     fn running(topology: &Topology) -> Observed {
         Observed {
@@ -599,7 +604,11 @@ mod tests {
     #[test]
     fn volumes_with_data_are_never_replaced_whatever_is_left_around_them() {
         let spec = ClusterSpec::builder().persist(true).build().unwrap();
-        let topology = Topology::new(&spec, &crate::topology::surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(
+            &spec,
+            &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+        )
+        .unwrap();
         let mut observed = running(&topology);
         observed.volumes = request::volumes(&topology)
             .into_iter()

@@ -2,9 +2,9 @@
 
 use std::net::Ipv4Addr;
 
-use super::Runtime;
 use crate::error::Result;
-use crate::spec::ClusterName;
+use crate::runtime::interface::Runtime;
+use crate::spec::name::ClusterName;
 
 /// An engine that can trouble its containers. [`Runtime::start`] and [`Runtime::resume`] heal.
 pub trait Faults: Runtime {

@@ -3,15 +3,11 @@
 //! The words are kept few and small so that the fake stays small too: what can be decided without an
 //! engine is decided in `plan`, and tested there.
 
-mod docker;
+pub mod docker;
+pub mod exec;
 pub mod fake;
-mod faults;
-mod seam;
-
-pub use docker::Docker;
-pub use faults::Faults;
-use seam::host_of;
-pub use seam::{
-    EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
-    OwnContainer, Runtime, Scope,
-};
+pub mod faults;
+pub mod interface;
+pub mod labels;
+pub mod network;
+pub mod observed;

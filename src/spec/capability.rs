@@ -1,8 +1,8 @@
 //! What servers can do, by engine and version: the one place where versions are compared, beside the
 //! directives that they know.
 
-use super::span::{ALWAYS, Span, between, since};
-use super::{Engine, Server};
+use crate::spec::server::{Engine, Server};
+use crate::spec::version_range::{ALWAYS, Span, between, since};
 
 /// Something that some servers can do and others cannot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +44,18 @@ const TABLE: [(Capability, Span, Span); 8] = [
     (
         Capability::LearntAddresses,
         between((7, 0), (9, 0)),
-        super::span::NEVER,
+        crate::spec::version_range::NEVER,
     ),
-    (Capability::ClientAddress, super::span::NEVER, since(8, 0)),
-    (Capability::BusSecret, since(8, 0), super::span::NEVER),
+    (
+        Capability::ClientAddress,
+        crate::spec::version_range::NEVER,
+        since(8, 0),
+    ),
+    (
+        Capability::BusSecret,
+        since(8, 0),
+        crate::spec::version_range::NEVER,
+    ),
     (Capability::ThreadedReads, since(8, 0), since(8, 0)),
     (Capability::ClientInfo, since(7, 2), ALWAYS),
 ];
@@ -131,7 +139,8 @@ const RDB_VERSIONS: [(Engine, u16, u16, u16); 6] = [
 
 #[cfg(test)]
 mod tests {
-    use super::super::Version;
+    use crate::spec::server::Version;
+
     use super::*;
 
     fn server(engine: Engine, major: u16, minor: u16) -> Server {

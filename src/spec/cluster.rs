@@ -7,12 +7,17 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use super::choice::{AnnounceChoice, FormationChoice, Pull};
-use super::{
-    Certificates, ClusterName, Directive, Engine, NodeWish, Password, Profile, Selector, Server, User,
-    VersionWish, node_wish, shape,
-};
 use crate::error::Result;
+use crate::spec::directive::Directive;
+use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
+use crate::spec::name::ClusterName;
+use crate::spec::node_override::NodeWish;
+use crate::spec::profile::Profile;
+use crate::spec::security::{Certificates, Password};
+use crate::spec::selector::Selector;
+use crate::spec::server::{Engine, Server, VersionWish};
+use crate::spec::user::User;
+use crate::spec::{limits, node_override};
 
 /// The most nodes in a cluster, which the Redis Cluster specification gives as its design goal:
 /// "high performance and linear scalability up to 1000 nodes".
@@ -67,7 +72,7 @@ pub struct ClusterSpec {
     users: Vec<User>,
     /// By the nodes' indices; none of them is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(super) overrides: BTreeMap<usize, NodeWish>,
+    pub(crate) overrides: BTreeMap<usize, NodeWish>,
 }
 
 impl ClusterSpec {
@@ -448,15 +453,15 @@ impl ClusterSpecBuilder {
     /// Checks what was collected.
     ///
     /// # Errors
-    /// [`Usage`](crate::ErrorKind::Usage) names what cannot be and what could.
+    /// [`Usage`](crate::error::ErrorKind::Usage) names what cannot be and what could.
     pub fn build(self) -> Result<ClusterSpec> {
         let mut spec = self.spec;
         let timeout = self.node_timeout.unwrap_or(spec.profile.node_timeout());
         spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         spec.persist = self.persist.unwrap_or(spec.profile.persists());
-        shape::check(&spec)?;
-        spec.overrides = node_wish::resolve(&spec, &self.overrides)?;
-        shape::check_overrides(&spec)?;
+        limits::check(&spec)?;
+        spec.overrides = node_override::resolve(&spec, &self.overrides)?;
+        limits::check_overrides(&spec)?;
         spec.password.as_ref().map_or(Ok(()), Password::check)?;
         Ok(spec)
     }

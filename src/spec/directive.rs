@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::directives;
 use crate::error::{Error, ErrorKind};
+use crate::spec::directives;
 
 /// A directive and its value, such as `maxmemory` and `64mb`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,7 +48,7 @@ impl FromStr for Directive {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let directive = Self::shaped(text)?;
-        directives::check(&directive.name, &directive.value)?;
+        directives::lookup::check(&directive.name, &directive.value)?;
         Ok(directive)
     }
 }

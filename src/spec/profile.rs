@@ -111,7 +111,7 @@ impl Profile {
     }
 
     /// The rules that keep these commands from a user, each after a space.
-    pub(super) fn restrictions(self) -> String {
+    pub(crate) fn restrictions(self) -> String {
         self.disabled_commands()
             .iter()
             .fold(String::new(), |rules, command| {

@@ -5,8 +5,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{ClusterSpec, OwnUser, Secret};
 use crate::error::{Error, ErrorKind, Result};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::secret::Secret;
+use crate::spec::service_user::OwnUser;
 
 /// The longest password that a server accepts from its file (`CONFIG_AUTHPASS_MAX_LEN` in Redis's sources).
 const LONGEST_PASSWORD: usize = 512;
@@ -49,7 +51,7 @@ impl Password {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] when it is empty, too long, or not one line of text.
-    pub(super) fn check(&self) -> Result<()> {
+    pub(crate) fn check(&self) -> Result<()> {
         let Self::Given(secret) = self else { return Ok(()) };
         let refuse = |message: &str, hint: &str| {
             Err(Error::new(ErrorKind::Usage, format!("the password {message}")).hint(hint.to_owned()))

@@ -7,8 +7,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use super::Secret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::spec::secret::Secret;
 
 /// What the names of rcup's own users begin with.
 const OWN: &str = "rcup";

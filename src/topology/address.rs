@@ -9,7 +9,8 @@ use std::net::Ipv4Addr;
 use ipnet::Ipv4Net;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{BUS_OFFSET, ClusterSpec, room, smallest_prefix};
+use crate::spec::cluster::{BUS_OFFSET, ClusterSpec};
+use crate::spec::limits::{room, smallest_prefix};
 
 /// Where rcup looks for a free subnet, in this order. Docker's own default pools (172.17 to 172.31 and
 /// 192.168) are left to Docker; the ranges here are rarely routed by companies or VPNs.

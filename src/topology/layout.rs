@@ -8,11 +8,15 @@ use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::address::{gateway, node_address};
-use super::machine::Machine;
-use super::slots::{SlotRange, split};
 use crate::error::{Error, ErrorKind};
-use crate::spec::{AnnounceChoice, BUS_OFFSET, ClusterName, ClusterSpec, FormationChoice, Life, Server};
+use crate::spec::cluster::{BUS_OFFSET, ClusterSpec};
+use crate::spec::expiry::Life;
+use crate::spec::modes::{AnnounceChoice, FormationChoice};
+use crate::spec::name::ClusterName;
+use crate::spec::server::Server;
+use crate::topology::address::{gateway, node_address};
+use crate::topology::hardware::Machine;
+use crate::topology::slots::{SlotRange, split};
 
 /// How many addresses are tried for a container beside the nodes.
 const GUESTS: usize = 8;
@@ -420,7 +424,9 @@ pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::spec::{Engine, NodeWish, Selector, Version};
+    use crate::spec::node_override::NodeWish;
+    use crate::spec::selector::Selector;
+    use crate::spec::server::{Engine, Version};
 
     /// Surroundings for tests: a given server, nothing random.
     pub(crate) fn surroundings(engine: Engine, version: &str) -> Surroundings {

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use sha2::{Digest as _, Sha256};
 
-use super::address::{choose_ports, choose_subnet};
-use super::layout::{Image, Surroundings};
-use super::machine::Machine;
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ClusterSpec, Engine, Server, Version};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::server::{Engine, Server, Version};
+use crate::topology::address::{choose_ports, choose_subnet};
+use crate::topology::hardware::Machine;
+use crate::topology::layout::{Image, Surroundings};
 
 /// What an export without an engine assumes. The same specification always gives the same, and the same name and
 /// shape the same ids, so that an export can be kept under version control. `bridge_reachable` is whether clients of the host

@@ -1,9 +1,9 @@
 //! The servers of a cluster, which may be different ones: whether they get along, and what all of them can.
 
-use super::layout::Node;
-use super::layout::{Image, Surroundings, Topology};
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::{ClusterSpec, Server};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::server::Server;
+use crate::topology::layout::{Image, Node, Surroundings, Topology};
 
 impl Surroundings {
     /// The image of the node with this index.
@@ -71,7 +71,7 @@ impl Surroundings {
     }
 
     /// The servers of each shard, its master's first.
-    pub(super) fn shards(&self, spec: &ClusterSpec) -> Vec<Vec<Server>> {
+    pub(crate) fn shards(&self, spec: &ClusterSpec) -> Vec<Vec<Server>> {
         let of = |index: usize| self.image_of(index).server;
         (1..=spec.masters())
             .map(|master| {
@@ -131,8 +131,10 @@ impl Topology {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::{Engine, FormationChoice};
-    use crate::topology::{Announce, Formation, mixed};
+    use crate::spec::modes::FormationChoice;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::mixed;
+    use crate::topology::layout::{Announce, Formation};
 
     #[test]
     fn a_replica_that_cannot_copy_its_master_is_refused() {
@@ -193,7 +195,8 @@ mod tests {
             &[(9, Engine::Valkey, "7.2.0"), (3, Engine::Valkey, "7.2.0")],
         );
         assert_eq!(unproven.formation, Formation::Commands);
-        let server = |version: &str| crate::spec::Server::new(Engine::Redis, version.parse().unwrap());
+        let server =
+            |version: &str| crate::spec::server::Server::new(Engine::Redis, version.parse().unwrap());
         let shards = [vec![server("7.0.15"), server("8.0.2")]];
         let refused = Formation::decide(FormationChoice::Seeded, &shards).unwrap_err();
         assert!(

@@ -8,15 +8,15 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
-use rcup::cluster::down;
-use rcup::event::Silent;
-use rcup::plan::{Activity, Observed};
-use rcup::{Cluster, ErrorKind, Event, UpOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{
     Scene, foreign_container, foreign_network, foreign_volume, reached, removes, silent_port, spec,
 };
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::runtime::observed::{Activity, Observed};
+use rcup::{Cluster, ErrorKind, Event, UpOptions};
 
 const SOON: Duration = Duration::from_millis(1500);
 

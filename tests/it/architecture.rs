@@ -376,7 +376,7 @@ fn imports_that_point_up_are_found() {
         "fn f() -> crate::cluster::Timings { todo!() }",
         "use super::super::cluster::Cluster;",
         "use super::super::{cluster::Cluster, error};",
-        "pub(in crate::cluster) fn f() {}",
+        "pub(crate) fn f() {}",
         "use crate :: cluster :: Cluster;",
     ] {
         assert_eq!(wrong("src/plan/up.rs", source), [up], "{source}");

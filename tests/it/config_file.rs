@@ -250,7 +250,9 @@ fn users_and_the_passwords_file_come_from_the_environment_too() {
         let first = acl.lines().next().unwrap_or_default();
         ["s3cret-one", "s3cret-two", "s3cret-three", "yes"]
             .into_iter()
-            .find(|text| first.contains(rcup::spec::hashed(&rcup::spec::Secret::new(*text)).expose()))
+            .find(|text| {
+                first.contains(rcup::spec::user::hashed(&rcup::spec::secret::Secret::new(*text)).expose())
+            })
             .map_or_else(|| format!("another of {}", first.len()), str::to_owned)
     };
     let (one, two) = (path("one"), path("two"));

@@ -4,13 +4,17 @@
 use std::collections::BTreeSet;
 
 use proptest::prelude::*;
-use rcup::plan::labels::{self, Labels};
-use rcup::plan::{
-    Activity, ContainerSeen, Decision, NetworkSeen, Observed, Step, VolumeSeen, adopt, create, decide,
-    remove, restore,
-};
-use rcup::spec::{Engine, Secrets, Server, Version};
-use rcup::topology::{Image, Machine, Surroundings, Topology};
+
+use rcup::plan::down::remove;
+use rcup::plan::step::Step;
+use rcup::plan::up::{Decision, adopt, create, decide, restore};
+use rcup::runtime::labels;
+use rcup::runtime::labels::Labels;
+use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
+use rcup::spec::security::Secrets;
+use rcup::spec::server::{Engine, Server, Version};
+use rcup::topology::hardware::Machine;
+use rcup::topology::layout::{Image, Surroundings, Topology};
 use rcup::{ClusterSpec, ErrorKind};
 
 fn surroundings(seed: u8) -> Surroundings {
@@ -274,7 +278,7 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
     }
     for step in plans
         .iter()
-        .flat_map(rcup::plan::Plan::steps)
+        .flat_map(rcup::plan::step::Plan::steps)
         .map(|planned| &planned.step)
     {
         let own = is_own(observed, step).unwrap_or(true);

@@ -3,11 +3,18 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
 use proptest::prelude::*;
-use rcup::render::{self, BareMetal, Document};
-use rcup::spec::{
-    Certificates, ClientCertificate, Engine, Login, OwnUser, Password, Profile, Secret, Secrets, User, hashed,
-};
-use rcup::topology::{Topology, without_engine};
+
+use rcup::export;
+use rcup::export::bare_metal::placement::BareMetal;
+use rcup::server::conf::document::Document;
+use rcup::spec::profile::Profile;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::{Certificates, ClientCertificate, Password, Secrets};
+use rcup::spec::server::Engine;
+use rcup::spec::service_user::OwnUser;
+use rcup::spec::user::{Login, User, hashed};
+use rcup::topology::layout::Topology;
+use rcup::topology::offline::without_engine;
 use rcup::{ClusterSpec, Error, ErrorKind};
 
 /// What the cluster shall be.
@@ -133,16 +140,22 @@ impl Wish {
 /// Everything that is exported of it, in all formats that take it.
 fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
     let (topology, secrets) = (wish.topology()?, wish.secrets());
-    let mut all: Vec<(&str, Document)> = vec![("compose", render::compose(&topology)?)];
+    let mut all: Vec<(&str, Document)> = vec![("compose", export::compose::compose(&topology)?)];
     let mut add = |format, files: Vec<Document>| all.extend(files.into_iter().map(|file| (format, file)));
-    add("compose", render::beside(&topology, &secrets));
-    add("conf", render::conf(&topology, &secrets));
+    add("compose", export::secret_files::beside(&topology, &secrets));
+    add("conf", rcup::server::conf::files::conf(&topology, &secrets));
     for monitored in [false, true] {
-        add("kubernetes", render::kubernetes(&topology, monitored).unwrap());
-        add("kubernetes", render::kubernetes_secrets(&secrets, monitored));
+        add(
+            "kubernetes",
+            export::kubernetes::kubernetes(&topology, monitored).unwrap(),
+        );
+        add(
+            "kubernetes",
+            export::kubernetes::kubernetes_secrets(&secrets, monitored),
+        );
     }
     if !wish.tls {
-        add("swarm", vec![render::swarm(&topology, &[])?]);
+        add("swarm", vec![export::swarm::swarm(&topology, &[])?]);
     }
     let place = BareMetal {
         hosts: (1..=wish.masters + wish.replicas)
@@ -150,10 +163,10 @@ fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
             .collect(),
         clients: vec!["10.0.0.0/8".parse().unwrap()],
     };
-    match render::bare_metal(&topology, &place) {
+    match export::bare_metal::bare_metal(&topology, &place) {
         Ok(files) => {
             add("bare-metal", files);
-            add("bare-metal", render::bare_metal_secrets(&secrets));
+            add("bare-metal", export::bare_metal::bare_metal_secrets(&secrets));
         }
         // It brings no users, and says so.
         Err(error) if error.kind() == ErrorKind::Usage => {}

@@ -1,10 +1,9 @@
 //! Running in a container of the engine that is used. On an engine in memory.
 
-use rcup::event::Event;
-use rcup::runtime::OwnContainer;
-use rcup::{Cluster, ErrorKind, UpOptions};
-
 use super::scene::{Scene, count};
+use rcup::event::Event;
+use rcup::runtime::interface::OwnContainer;
+use rcup::{Cluster, ErrorKind, UpOptions};
 
 /// A scene in a container that is on these networks.
 fn scene(networks: &[&str]) -> Scene {

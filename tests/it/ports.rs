@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::process;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use rcup::topology::FIRST_PORT;
+use rcup::topology::address::FIRST_PORT;
 
 /// Of clusters that are down for a moment and come back with the same ports.
 const COMING_BACK: Range<u16> = 12_000..24_000;

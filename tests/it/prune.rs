@@ -4,17 +4,17 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use rcup::cluster::{prunable, prune};
-use rcup::event::{Event, Silent};
-use rcup::plan::{ContainerSeen, NetworkSeen, Observed, VolumeSeen, labels};
-use rcup::runtime::fake::Fake;
-use rcup::spec::{Life, Owner};
-use rcup::topology::{Surroundings, Topology};
-use rcup::{ClusterSpec, UpOptions};
-
 use tokio::time::Instant;
 
 use super::scene::{Scene, reached};
+use rcup::event::{Event, Silent};
+use rcup::lifecycle::prune::{prunable, prune};
+use rcup::runtime::fake::Fake;
+use rcup::runtime::labels;
+use rcup::runtime::observed::{ContainerSeen, NetworkSeen, Observed, VolumeSeen};
+use rcup::spec::expiry::{Life, Owner};
+use rcup::topology::layout::{Surroundings, Topology};
+use rcup::{ClusterSpec, UpOptions};
 
 /// This process, when its id still was another's.
 fn dead() -> Owner {
@@ -139,7 +139,11 @@ async fn a_start_replaces_what_a_dead_owner_left_under_its_name() {
     let name = scene.spec.name().to_string();
     scene.engine.add(cluster(&name, 3, owned(dead())));
     let error = scene.up(&scene.options()).await.unwrap_err();
-    assert_eq!(error.kind(), rcup::ErrorKind::NodeFailed, "it was not adopted");
+    assert_eq!(
+        error.kind(),
+        rcup::error::ErrorKind::NodeFailed,
+        "it was not adopted"
+    );
     scene.assert_untouched("all of both is gone");
 }
 

@@ -3,11 +3,11 @@
 
 use std::sync::Arc;
 
-use rcup::plan::{Observed, labels};
-use rcup::topology::Topology;
-use rcup::{ClusterSpec, Error, ErrorKind, Event, UpOptions};
-
 use crate::scene::{Scene, foreign_container, foreign_network, silent_port, spec};
+use rcup::runtime::labels;
+use rcup::runtime::observed::Observed;
+use rcup::topology::layout::Topology;
+use rcup::{ClusterSpec, Error, ErrorKind, Event, UpOptions};
 
 /// Options under which the second attempt fails before any node is dialled, and what it has made is kept.
 fn second_attempt_only(scene: &Scene) -> UpOptions {

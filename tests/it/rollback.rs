@@ -12,14 +12,17 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{Either, select};
-use rcup::event::Silent;
-use rcup::plan::{Activity, container, labels};
-use rcup::runtime::Runtime as _;
-use rcup::runtime::fake::{Call, Fake, Stall};
-use rcup::{Cluster, ErrorKind, Event, Result, UpOptions};
 use tokio_util::sync::CancellationToken;
 
 use crate::scene::{LONG, Scene, count, reached, removes};
+use rcup::event::Silent;
+use rcup::plan::request::container;
+use rcup::runtime::fake::Fake;
+use rcup::runtime::fake::injected::{Call, Stall};
+use rcup::runtime::interface::Runtime as _;
+use rcup::runtime::labels;
+use rcup::runtime::observed::Activity;
+use rcup::{Cluster, ErrorKind, Event, Result, UpOptions};
 
 /// A kind of failure that a start does not react to by trying again.
 const FATAL: ErrorKind = ErrorKind::EngineUnavailable;
@@ -528,8 +531,8 @@ fn every_operation_can_be_sent_to_another_thread() {
     sent(Cluster::up(engine.clone(), spec, &options));
     sent(Cluster::plan(engine, spec, &Silent));
     sent(Cluster::attach(engine.clone(), spec.name()));
-    sent(rcup::cluster::down(engine, spec.name(), false, &Silent));
-    sent(rcup::cluster::list(engine));
+    sent(rcup::cluster::handle::down(engine, spec.name(), false, &Silent));
+    sent(rcup::cluster::list::list(engine));
     sent(async {
         let cluster = Cluster::up(engine.clone(), spec, &options).await?;
         cluster.down().await
@@ -538,7 +541,7 @@ fn every_operation_can_be_sent_to_another_thread() {
         let attached = Cluster::attach(engine.clone(), spec.name()).await?;
         attached.validate().await;
         attached
-            .validate_with(&rcup::cluster::SuiteOptions::default())
+            .validate_with(&rcup::checks::suite::run::SuiteOptions::default())
             .await;
         attached.report().await;
         Ok::<_, rcup::Error>(())

@@ -6,15 +6,17 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
-use rcup::cluster::{Removed, down};
-use rcup::event::Silent;
-use rcup::plan::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
-use rcup::runtime::fake::{Call, Fake, Stall};
-use rcup::spec::ClusterSpecBuilder;
-use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};
 use tokio::net::TcpSocket;
 
 use crate::ports;
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::ownership::rollback::Removed;
+use rcup::runtime::fake::Fake;
+use rcup::runtime::fake::injected::{Call, Stall};
+use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
+use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};
 
 /// How many ports are kept silent: two clusters of six nodes.
 const SILENT: u16 = 12;

@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-use rcup::render::clients::{Endpoint, Library, Wiring};
+use rcup::export::clients::Library;
+use rcup::export::clients::wiring::{Endpoint, Wiring};
 
 fn endpoint(host: &str, port: u16) -> Endpoint {
     Endpoint {

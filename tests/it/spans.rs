@@ -2,11 +2,11 @@
 
 use std::sync::{Arc, Mutex};
 
-use rcup::Cluster;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use crate::scene::{LONG, Scene};
+use rcup::Cluster;
 
 /// Remembers the spans of the library.
 #[derive(Clone, Default)]

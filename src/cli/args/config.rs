@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use rcup::ClusterName;
-use rcup::spec::Selector;
 
-use super::Spec;
+use crate::cli::args::spec::Spec;
+use crate::spec::name::ClusterName;
+use crate::spec::selector::Selector;
 
 /// What to do with configurations.
 #[derive(Debug, Subcommand)]

@@ -1,9 +1,9 @@
 //! The flags of `rcup diagnose`.
 
 use clap::Args;
-use rcup::ClusterName;
 
-use super::validate::Entry;
+use crate::cli::args::validate::Entry;
+use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(

@@ -1,10 +1,11 @@
 //! The flags of `rcup env`.
 
 use clap::{Args, ValueEnum};
-use rcup::ClusterName;
-use rcup::render::clients::{Library, Vantage};
 
-use super::LoginAs;
+use crate::cli::args::security::LoginAs;
+use crate::export::clients::Library;
+use crate::export::clients::wiring::Vantage;
+use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(

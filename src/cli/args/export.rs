@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand, parser::ValueSource};
 use ipnet::Ipv4Net;
-use rcup::{ClusterName, Error, ErrorKind};
 
-use super::Spec;
+use crate::cli::args::spec::Spec;
+use crate::error::{Error, ErrorKind};
+use crate::spec::name::ClusterName;
 
 /// In which format, and what belongs to it.
 #[derive(Debug, Subcommand)]

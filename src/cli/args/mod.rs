@@ -1,34 +1,34 @@
 //! The flags and their texts.
 
-mod config;
-mod diagnose;
-mod env;
-mod export;
-mod import;
-mod nodes;
-mod security;
-mod spec;
-mod validate;
-mod verify;
+pub mod config;
+pub mod diagnose;
+pub mod env;
+pub mod export;
+pub mod import;
+pub mod overrides;
+pub mod security;
+pub mod spec;
+pub mod validate;
+pub mod verify;
 
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use rcup::ClusterName;
-use rcup::image::Source;
-use rcup::spec::{Engine, Selector};
 
-pub use config::{ConfigVerb, Init as ConfigInit, Show as ConfigShow};
-pub use diagnose::Diagnose;
-pub use env::{Env, EnvFormat};
-pub use export::{Export, ExportVerb};
-pub use import::{Import, ImportVerb};
-pub use security::{BARE, LoginAs, check_user, user};
-pub use spec::{Spec, Start};
-use spec::{duration, engines};
-pub use validate::{Entry, Report, ReportForm, Validate};
-pub use verify::Verify;
+use crate::cli::args::config::ConfigVerb;
+use crate::cli::args::diagnose::Diagnose;
+use crate::cli::args::env::Env;
+use crate::cli::args::export::ExportVerb;
+use crate::cli::args::import::ImportVerb;
+use crate::cli::args::security::LoginAs;
+use crate::cli::args::spec::{Spec, Start, duration, engines};
+use crate::cli::args::validate::Validate;
+use crate::cli::args::verify::Verify;
+use crate::image::recipe::Source;
+use crate::spec::name::ClusterName;
+use crate::spec::selector::Selector;
+use crate::spec::server::Engine;
 
 /// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
 #[derive(Debug, Parser)]

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::FalseyValueParser;
-use rcup::cluster::Attached;
-use rcup::redis::Credentials;
-use rcup::runtime::Runtime;
-use rcup::spec::{Certificates, OwnUser, Password, Secret, User, hashed, split_rules};
-use rcup::{Error, ErrorKind};
+
+use crate::connect::attached::Attached;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::interface::Runtime;
+use crate::server::wire::access::Credentials;
+use crate::spec::secret::Secret;
+use crate::spec::security::{Certificates, Password};
+use crate::spec::service_user::OwnUser;
+use crate::spec::user::{User, hashed, split_rules};
 
 /// What a bare `--password` stands for. No argument and no variable can hold this character, so that nothing
 /// else reads as it.
@@ -240,7 +244,10 @@ mod tests {
         std::fs::write(&path, "s3cret\n").unwrap();
         let app = user(&format!("app password-file={} ~app:* +@read", path.display())).unwrap();
         assert_eq!((app.name(), app.rules()), ("app", "~app:* +@read"));
-        assert_eq!(*app.login(), rcup::spec::Login::with(&Secret::new("s3cret")));
+        assert_eq!(
+            *app.login(),
+            crate::spec::user::Login::with(&Secret::new("s3cret"))
+        );
         let error = user("app password-env=RCUP_TEST_NOT_SET +@read").unwrap_err();
         assert!(error.to_string().contains("RCUP_TEST_NOT_SET"), "{error}");
         std::fs::write(&path, "\n").unwrap();

@@ -6,11 +6,17 @@ use std::time::Duration;
 use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 use ipnet::{IpNet, Ipv4Net};
-use rcup::spec::{AnnounceChoice, Directive, Engine, FormationChoice, Profile, Pull, VersionWish, bytes};
-use rcup::{ClusterName, ClusterSpec, Error, ErrorKind};
 
-use super::nodes::Nodes;
-use super::security::Security;
+use crate::cli::args::overrides::Nodes;
+use crate::cli::args::security::Security;
+use crate::error::{Error, ErrorKind};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::directive::Directive;
+use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
+use crate::spec::name::ClusterName;
+use crate::spec::profile::Profile;
+use crate::spec::server::{Engine, VersionWish};
+use crate::spec::size::bytes;
 
 /// What the cluster shall be.
 #[derive(Args, Clone, Debug)]
@@ -178,7 +184,7 @@ impl Spec {
         spec = self.nodes.add(spec);
         self.set
             .into_iter()
-            .fold(spec, rcup::spec::ClusterSpecBuilder::set)
+            .fold(spec, crate::spec::cluster::ClusterSpecBuilder::set)
             .build()
     }
 }
@@ -302,14 +308,14 @@ fn subnet(text: &str) -> Result<Ipv4Net, Error> {
     })
 }
 
-pub(super) fn duration(text: &str) -> Result<Duration, Error> {
+pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
     humantime::parse_duration(text).map_err(|_| {
         Error::new(ErrorKind::Usage, format!("`{text}` is not a duration"))
             .hint("Give a number and a unit, such as `500ms`, `5s` or `2m`.")
     })
 }
 
-pub(super) fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
+pub(crate) fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
     use clap::builder::{PossibleValuesParser, TypedValueParser as _};
     PossibleValuesParser::new(["redis", "valkey"]).try_map(|text| text.parse::<Engine>())
 }

@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use rcup::check::{Suite, Threshold};
-use rcup::{ClusterName, Error, ErrorKind};
 
-use super::spec::duration;
+use crate::checks::latency::judge::Threshold;
+use crate::checks::suite::catalogue::Suite;
+use crate::cli::args::spec::duration;
+use crate::error::{Error, ErrorKind};
+use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(

@@ -1,8 +1,9 @@
 //! The flags of `rcup verify`.
 
 use clap::{Args, ValueEnum};
-use rcup::ClusterName;
-use rcup::check::reach::Place;
+
+use crate::checks::reach::advertised::Place;
+use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use rcup::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 
 /// Writes the files, each under the folder's name, readable by the user alone.
 pub fn write(path: &Path, folder: &str, files: &[(String, String)]) -> Result<(), Error> {

@@ -4,13 +4,13 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-use rcup::spec::Certificates;
-use rcup::{Cluster, Error, ErrorKind};
-
-use super::engine;
 use crate::cli::args::CertsVerb;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, json};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::spec::security::Certificates;
 
 pub async fn run(verb: CertsVerb, terminal: &Terminal) -> Outcome {
     let CertsVerb::Export { directory, name } = verb;
@@ -99,7 +99,7 @@ fn cannot(what: &str, error: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use rcup::spec::Secret;
+    use crate::spec::secret::Secret;
 
     use super::*;
 
@@ -111,7 +111,7 @@ mod tests {
             authority: "authority".to_owned(),
             node: "node".to_owned(),
             node_key: Secret::new("node-key"),
-            client: Some(rcup::spec::ClientCertificate {
+            client: Some(crate::spec::security::ClientCertificate {
                 certificate: "client".to_owned(),
                 key: Secret::new("client-key"),
             }),

@@ -1,13 +1,15 @@
 //! The nodes at which a selector points.
 
-use rcup::cluster::Attached;
-use rcup::plan::Activity;
-use rcup::spec::Selector;
-use rcup::topology::{Node, Role};
-use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind};
-
-use super::engine;
+use crate::cli::commands::engine;
 use crate::cli::exit::Failure;
+use crate::cluster::handle::Cluster;
+use crate::connect::attached::Attached;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::docker::client::Docker;
+use crate::runtime::observed::Activity;
+use crate::spec::name::ClusterName;
+use crate::spec::selector::Selector;
+use crate::topology::layout::{Node, Role};
 
 /// A cluster and some of its nodes, in the order of their indices.
 pub struct Chosen {
@@ -22,7 +24,7 @@ impl Chosen {
         let by_role = !matches!(selector, Selector::All | Selector::Node(_));
         let roles: Vec<(usize, bool)> = if by_role {
             let report = attached.report().await;
-            let of_node = |node: &rcup::cluster::NodeReport| (node.index, node.role == Role::Master);
+            let of_node = |node: &crate::checks::status::NodeReport| (node.index, node.role == Role::Master);
             report.nodes.iter().map(of_node).collect()
         } else {
             let of_node = |node: &Node| (node.index, node.role == Role::Master);

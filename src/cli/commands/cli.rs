@@ -3,19 +3,18 @@
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
 
-use rcup::redis::Credentials;
-use rcup::render::authority_path;
-use rcup::runtime::Output;
-use rcup::spec::Secret;
-use rcup::topology::{Announce, Node, Topology};
-use rcup::{Error, ErrorKind};
-
-use super::chosen::Chosen;
-use super::exec;
 use crate::cli::args::CliArgs;
+use crate::cli::commands::chosen::Chosen;
+use crate::cli::commands::exec;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::session::Run;
 use crate::cli::terminal::{Terminal, pass_on};
+use crate::error::{Error, ErrorKind};
+use crate::runtime::interface::Output;
+use crate::server::conf::tls::authority_path;
+use crate::server::wire::access::Credentials;
+use crate::spec::secret::Secret;
+use crate::topology::layout::{Announce, Node, Topology};
 
 /// How often a command is sent on before that is an error.
 const MOST_REDIRECTIONS: usize = 8;

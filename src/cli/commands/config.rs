@@ -3,19 +3,26 @@
 use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
-use rcup::render::{Origin, Setting, settings};
-use rcup::spec::directives::canonical;
-use rcup::spec::{DEFAULT_USER, Login, OwnUser, User};
-use rcup::topology::{Node, Role, Topology, without_engine};
-use rcup::{Cluster, ClusterSpec, Error, ErrorKind};
 use serde::Serialize;
 
-use super::{engine, wait};
-use crate::cli::args::{ConfigInit, ConfigShow, ConfigVerb};
-use crate::cli::config::{Given, Source, TEMPLATE, schema};
+use crate::cli::args::config::{ConfigVerb, Init, Show};
+use crate::cli::commands::{engine, wait};
+use crate::cli::config::keys::schema;
+use crate::cli::config::layers::{Given, Source};
+use crate::cli::config::template::TEMPLATE;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::{Terminal, columns, json};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::server::conf::settings::effective::settings;
+use crate::server::conf::settings::setting::{Origin, Setting};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::directives::lookup::canonical;
+use crate::spec::service_user::OwnUser;
+use crate::spec::user::{DEFAULT_USER, Login, User};
+use crate::topology::layout::{Node, Role, Topology};
+use crate::topology::offline::without_engine;
 
 pub fn run(verb: ConfigVerb, given: &Given, terminal: &Terminal) -> Outcome {
     match verb {
@@ -170,7 +177,7 @@ struct Shown {
     users: Vec<ShownUser>,
 }
 
-fn show(args: ConfigShow, given: &Given, terminal: &Terminal) -> Outcome {
+fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
     let spec = args.spec.build(args.name)?;
     let topology = topology(&spec)?;
     let all: Vec<(usize, bool)> = topology
@@ -238,8 +245,8 @@ fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     if (spec.image().is_some() || spec.engine_version().is_some())
         && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
     {
-        let place = rcup::topology::Surroundings {
-            machine: rcup::cluster::this_machine(),
+        let place = crate::topology::layout::Surroundings {
+            machine: crate::doctor::gather::this_machine::this_machine(),
             ..place
         };
         place.check(spec)?;
@@ -247,7 +254,7 @@ fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     }
     let mut found = None;
     wait(async {
-        found = Some(Cluster::lay_out(&engine().await?, spec, &rcup::event::Silent).await?);
+        found = Some(Cluster::lay_out(&engine().await?, spec, &crate::event::Silent).await?);
         Ok(Exit::DONE)
     })?;
     found.ok_or(crate::cli::exit::Failure::ReaderGone)
@@ -331,7 +338,7 @@ fn table(lines: &[Line]) -> Table {
     table
 }
 
-fn init(args: &ConfigInit, terminal: &Terminal) -> Outcome {
+fn init(args: &Init, terminal: &Terminal) -> Outcome {
     let path = args.out.display();
     let mut options = std::fs::OpenOptions::new();
     options.write(true);

@@ -2,16 +2,18 @@
 
 use std::io::{IsTerminal as _, Write as _};
 
-use rcup::check::Status;
-use rcup::check::diagnose::{Action, Diagnosis, Finding};
-use rcup::cluster::{Attached, Endpoint};
-use rcup::{Cluster, Error, ErrorKind};
 use serde::Serialize;
 
-use super::{archive, engine, entry};
-use crate::cli::args::Diagnose;
+use crate::checks::diagnose::finding::{Action, Diagnosis, Finding};
+use crate::checks::finding::Status;
+use crate::cli::args::diagnose::Diagnose;
+use crate::cli::commands::{archive, engine, entry};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, columns, count, diagnosis, json};
+use crate::cluster::handle::Cluster;
+use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind};
 
 /// How often is looked again at what is left, at most: one remedy may show the need of another.
 const ROUNDS: usize = 8;

@@ -3,15 +3,19 @@
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use futures_util::FutureExt as _;
-use rcup::check::host::{Diagnosis, Finding, Severity, script};
-use rcup::cluster::{Look, Mended, examine, mend};
-use rcup::{ClusterSpec, Docker, Error, ErrorKind};
 use serde::Serialize;
 
 use crate::cli::args::Doctor;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Signals;
 use crate::cli::terminal::{Terminal, columns, count, findings, json};
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
+use crate::doctor::gather::apply::{Mended, mend};
+use crate::doctor::gather::examine::{Look, examine};
+use crate::doctor::script::script;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::docker::client::Docker;
+use crate::spec::cluster::ClusterSpec;
 
 /// What is printed in JSON.
 #[derive(Serialize)]

@@ -2,16 +2,20 @@
 
 use std::io::Write as _;
 
-use rcup::cluster::{self, Removed};
-use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind};
 use serde::Serialize;
 
-use super::engine;
-use super::power::holds;
 use crate::cli::args::Down;
+use crate::cli::commands::engine;
+use crate::cli::commands::power::holds;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, error, json};
+use crate::cluster;
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::ownership::rollback::Removed;
+use crate::runtime::docker::client::Docker;
+use crate::spec::name::ClusterName;
 
 /// What was removed of one cluster.
 #[derive(Serialize)]
@@ -24,7 +28,7 @@ struct Gone {
 pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     let engine = engine().await?;
     let names = if args.all {
-        cluster::list(&engine)
+        cluster::list::list(&engine)
             .await?
             .into_iter()
             .map(|listed| listed.name)
@@ -45,7 +49,7 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
             consent(&engine, &name, terminal).await
         };
         let removed = match allowed {
-            Ok(()) => cluster::down(&engine, &name, args.keep_volumes, &*progress).await,
+            Ok(()) => cluster::handle::down(&engine, &name, args.keep_volumes, &*progress).await,
             Err(error) => Err(error),
         };
         progress.stop();

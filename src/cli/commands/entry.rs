@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use rcup::redis::{Access, Address, Credentials};
-use rcup::spec::Secret;
-use rcup::{Error, ErrorKind};
-
-use crate::cli::args::Entry;
+use crate::cli::args::validate::Entry;
+use crate::error::{Error, ErrorKind};
+use crate::server::wire::access::{Access, Credentials};
+use crate::server::wire::connection::Address;
+use crate::spec::secret::Secret;
 
 /// How long an attempt to connect may take: a first packet that is lost on its way is sent again after a second.
 const PATIENCE: Duration = Duration::from_secs(3);

@@ -3,17 +3,17 @@
 use std::io::Write as _;
 
 use futures_util::{StreamExt as _, stream};
-use rcup::Error;
-use rcup::runtime::{ExecRequest, Output, Runtime as _};
-use rcup::topology::Node;
 use serde::Serialize;
 
-use super::chosen::Chosen;
 use crate::cli::args::Exec;
+use crate::cli::commands::chosen::Chosen;
 use crate::cli::exit::{Exit, Failure, Outcome};
-use crate::cli::terminal::prefix::{self, Lines};
-use crate::cli::terminal::session::{self, Ended, Run, looks_refused};
-use crate::cli::terminal::{Terminal, error, json};
+use crate::cli::terminal::prefix::Lines;
+use crate::cli::terminal::session::{Ended, Run, looks_refused};
+use crate::cli::terminal::{Terminal, error, json, prefix, session};
+use crate::error::Error;
+use crate::runtime::interface::{ExecRequest, Output, Runtime as _};
+use crate::topology::layout::Node;
 
 /// In how many nodes the command runs at the same time.
 const SIDE_BY_SIDE: usize = 16;

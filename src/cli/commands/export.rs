@@ -6,17 +6,23 @@ use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use ipnet::Ipv4Net;
-use rcup::cluster::{make_secrets, make_secrets_for_machines};
-use rcup::render::{self, BareMetal, Document};
-use rcup::spec::{Certificates, ClientCertificate, Secret, Secrets};
-use rcup::topology::{Topology, without_engine};
-use rcup::{Cluster, ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
-use super::{engine, wait};
-use crate::cli::args::{Export, ExportVerb};
+use crate::cli::args::export::{Export, ExportVerb};
+use crate::cli::commands::{engine, wait};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, json};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::export;
+use crate::export::bare_metal::placement::BareMetal;
+use crate::lifecycle::secrets::cluster as secrets;
+use crate::server::conf::document::Document;
+use crate::spec::name::ClusterName;
+use crate::spec::secret::Secret;
+use crate::spec::security::{Certificates, ClientCertificate, Secrets};
+use crate::topology::layout::Topology;
+use crate::topology::offline::without_engine;
 
 pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     let (format, export) = (verb.format(), verb.export());
@@ -49,19 +55,21 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         ));
     }
     let mut documents = match &verb {
-        ExportVerb::Compose(_) => vec![render::compose(&topology)?],
-        ExportVerb::Conf(_) => render::conf(&topology, &secrets),
-        ExportVerb::Kubernetes { service_monitor, .. } => render::kubernetes(&topology, *service_monitor)?,
-        ExportVerb::Swarm { machines, .. } => vec![render::swarm(&topology, machines)?],
+        ExportVerb::Compose(_) => vec![export::compose::compose(&topology)?],
+        ExportVerb::Conf(_) => crate::server::conf::files::conf(&topology, &secrets),
+        ExportVerb::Kubernetes { service_monitor, .. } => {
+            export::kubernetes::kubernetes(&topology, *service_monitor)?
+        }
+        ExportVerb::Swarm { machines, .. } => vec![export::swarm::swarm(&topology, machines)?],
         ExportVerb::BareMetal { hosts, clients, .. } => {
-            render::bare_metal(&topology, &place(hosts, clients))?
+            export::bare_metal::bare_metal(&topology, &place(hosts, clients))?
         }
     };
     match (&verb, &export.out) {
-        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(render::bare_metal_secrets(&secrets)),
-        (ExportVerb::Compose(_), Some(_)) => documents.extend(render::beside(&topology, &secrets)),
+        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(export::bare_metal::bare_metal_secrets(&secrets)),
+        (ExportVerb::Compose(_), Some(_)) => documents.extend(export::secret_files::beside(&topology, &secrets)),
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
-            documents.extend(render::kubernetes_secrets(&secrets, *service_monitor));
+            documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
         }
         (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
         (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
@@ -111,8 +119,8 @@ fn source(
             let Some(machines) = machines else {
                 return Ok((topology, secrets));
             };
-            let topology = render::on_machines(&topology, machines)?;
-            secrets.certificates = make_secrets_for_machines(&topology, so_far)?.certificates;
+            let topology = export::bare_metal::placement::on_machines(&topology, machines)?;
+            secrets.certificates = secrets::make_for_machines(&topology, so_far)?.certificates;
             Ok((topology, secrets))
         }
         name => {
@@ -126,11 +134,11 @@ fn source(
             place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
             let Some(machines) = machines else {
-                let secrets = make_secrets(&topology)?;
+                let secrets = secrets::make(&topology)?;
                 return Ok((topology, secrets));
             };
-            let topology = render::on_machines(&topology, machines)?;
-            let secrets = make_secrets_for_machines(&topology, so_far)?;
+            let topology = export::bare_metal::placement::on_machines(&topology, machines)?;
+            let secrets = secrets::make_for_machines(&topology, so_far)?;
             Ok((topology, secrets))
         }
     }

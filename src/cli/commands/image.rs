@@ -3,18 +3,21 @@
 use std::io::Write as _;
 
 use owo_colors::Style;
-use rcup::image::{Artifact, Recipe, Source, build};
-use rcup::runtime::{ImageSeen, Runtime as _};
-use rcup::spec::Engine;
-use rcup::{Docker, Error};
 use serde::Serialize;
 
-use super::engine;
 use crate::cli::args::ImageVerb;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::table::{Cell, Table};
 use crate::cli::terminal::{Terminal, columns, json, size};
+use crate::error::Error;
+use crate::image::artifact::Artifact;
+use crate::image::build::build;
+use crate::image::recipe::{Recipe, Source};
+use crate::runtime::docker::client::Docker;
+use crate::runtime::interface::{ImageSeen, Runtime as _};
+use crate::spec::server::Engine;
 
 pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
     // Whoever has no engine learns it before anything is fetched.

@@ -3,15 +3,16 @@
 use std::io::{Read as _, Write as _};
 use std::path::Path;
 
-use rcup::import::{self, Imported};
-use rcup::render::Document;
-use rcup::{Error, ErrorKind};
 use serde::Serialize;
 
-use super::export;
-use crate::cli::args::{Import, ImportVerb};
+use crate::cli::args::import::{Import, ImportVerb};
+use crate::cli::commands::export;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, json};
+use crate::error::{Error, ErrorKind};
+use crate::import;
+use crate::import::imported::Imported;
+use crate::server::conf::document::Document;
 
 /// The most bytes that a `redis.conf` has: the one with every comment that Redis comes with has a tenth of it.
 const LARGEST: u64 = 1 << 20;
@@ -28,7 +29,7 @@ struct Printed<'a> {
 pub fn run(verb: ImportVerb, terminal: &Terminal) -> Outcome {
     let ImportVerb::Compose(args) = verb;
     let text = read(&args.file)?;
-    let imported = import::compose(&text, &|path| beside(&args.file, path))?;
+    let imported = import::compose::compose(&text, &|path| beside(&args.file, path))?;
     let toml = imported.toml(&args.file.display().to_string());
     if !terminal.is_json() {
         tell(&imported, &args, terminal);

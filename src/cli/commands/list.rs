@@ -3,13 +3,14 @@
 use std::io::Write as _;
 
 use owo_colors::Style;
-use rcup::cluster::{self, Listed};
 use serde::Serialize;
 
-use super::engine;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::table::{Cell, Table};
 use crate::cli::terminal::{Terminal, columns, json};
+use crate::cluster;
+use crate::cluster::list::Listed;
 
 /// A cluster in the list. What another version of rcup has written in its labels may be unreadable.
 #[derive(Serialize)]
@@ -36,7 +37,7 @@ fn is_none(number: &usize) -> bool {
 
 pub async fn run(terminal: &Terminal) -> Outcome {
     let engine = engine().await?;
-    let entries: Vec<Entry> = cluster::list(&engine).await?.iter().map(entry).collect();
+    let entries: Vec<Entry> = cluster::list::list(&engine).await?.iter().map(entry).collect();
     if terminal.is_json() {
         json::print_named(terminal, "clusters", &entries)?;
     } else if entries.is_empty() {

@@ -4,14 +4,15 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::{StreamExt as _, TryStreamExt, stream};
-use rcup::runtime::{LogRequest, Runtime as _};
-use rcup::{Docker, Error};
 use serde::Serialize;
 
-use super::chosen::Chosen;
 use crate::cli::args::Logs;
+use crate::cli::commands::chosen::Chosen;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, json, prefix};
+use crate::error::Error;
+use crate::runtime::docker::client::Docker;
+use crate::runtime::interface::{LogRequest, Runtime as _};
 
 /// From how many nodes logs are read at the same time, when they are not followed.
 const SIDE_BY_SIDE: usize = 16;

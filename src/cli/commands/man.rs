@@ -3,11 +3,11 @@
 use std::io::Write as _;
 
 use clap::CommandFactory as _;
-use rcup::{Error, ErrorKind};
 
 use crate::cli::args::Cli;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::Terminal;
+use crate::error::{Error, ErrorKind};
 
 pub fn run(verb: Option<&str>, terminal: &Terminal) -> Outcome {
     let mut whole = Cli::command();

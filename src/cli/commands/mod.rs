@@ -1,39 +1,39 @@
 //! The verbs, a file each.
 
-mod archive;
-mod certs;
-mod chosen;
-mod cli;
-mod completions;
-mod config;
-mod diagnose;
-mod doctor;
-mod down;
-mod entry;
-mod env;
-mod exec;
-mod export;
-mod image;
-mod import;
-mod list;
-mod logs;
-mod man;
-mod power;
-mod prune;
-mod reset;
-mod run;
-mod status;
-mod up;
-mod validate;
-mod verify;
+pub mod archive;
+pub mod certs;
+pub mod chosen;
+pub mod cli;
+pub mod completions;
+pub mod config;
+pub mod diagnose;
+pub mod doctor;
+pub mod down;
+pub mod entry;
+pub mod env;
+pub mod exec;
+pub mod export;
+pub mod image;
+pub mod import;
+pub mod list;
+pub mod logs;
+pub mod man;
+pub mod power;
+pub mod prune;
+pub mod reset;
+pub mod run;
+pub mod status;
+pub mod up;
+pub mod validate;
+pub mod verify;
 
-use rcup::runtime::Runtime as _;
-use rcup::{Docker, Error, ErrorKind};
-
-use super::args::{Output, Verb};
-use super::config::Given;
-use super::exit::{Failure, Outcome};
-use super::terminal::Terminal;
+use crate::cli::args::{Output, Verb};
+use crate::cli::config::layers::Given;
+use crate::cli::exit::{Failure, Outcome};
+use crate::cli::terminal::Terminal;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::docker::client::Docker;
+use crate::runtime::interface::Runtime as _;
 
 /// Does what was asked for.
 pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {

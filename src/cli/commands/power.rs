@@ -4,17 +4,21 @@
 use std::collections::BTreeSet;
 use std::io::Write as _;
 
-use rcup::cluster::Data;
-use rcup::{Cluster, ClusterName, Docker, Error, ErrorKind, UpOptions};
 use serde_json::json;
 
-use super::chosen::Chosen;
-use super::engine;
 use crate::cli::args::{Restart, StartArgs, Stop};
+use crate::cli::commands::chosen::Chosen;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, json};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::options::UpOptions;
+use crate::lifecycle::power::Data;
+use crate::runtime::docker::client::Docker;
+use crate::spec::name::ClusterName;
 
 pub async fn stop(args: Stop, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;

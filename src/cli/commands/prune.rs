@@ -2,11 +2,10 @@
 
 use std::io::Write as _;
 
-use rcup::cluster;
 use serde::Serialize;
 
-use super::engine;
 use crate::cli::args::Prune;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, json};
@@ -14,18 +13,18 @@ use crate::cli::terminal::{Terminal, count, json};
 pub async fn run(args: Prune, terminal: &Terminal) -> Outcome {
     let engine = engine().await?;
     if let Some(name) = &args.when_gone {
-        cluster::prune_when_gone(&engine, name).await?;
+        crate::lifecycle::prune::prune_when_gone(&engine, name).await?;
         return Ok(Exit::DONE);
     }
     if args.dry_run {
-        let found = cluster::prunable(&engine).await?;
+        let found = crate::lifecycle::prune::prunable(&engine).await?;
         let lines = found
             .iter()
             .map(|one| format!("would remove cluster {}: {}", one.name, one.cause));
         return tell(terminal, "prunable", &found, lines.collect());
     }
     let progress = Progress::without_notes(terminal);
-    let swept = cluster::prune(&engine, &*progress).await;
+    let swept = crate::lifecycle::prune::prune(&engine, &*progress).await;
     progress.stop();
     let swept = swept?;
     let lines = swept.iter().map(|one| {

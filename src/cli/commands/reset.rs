@@ -3,15 +3,17 @@
 use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
-use rcup::cluster::Reset;
-use rcup::{Cluster, ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
-use super::engine;
-use super::power::holds;
 use crate::cli::args;
+use crate::cli::commands::engine;
+use crate::cli::commands::power::holds;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, duration, json};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::lifecycle::reset::run::Reset;
+use crate::spec::name::ClusterName;
 
 /// What was reset, and how.
 #[derive(Serialize)]

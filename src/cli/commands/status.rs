@@ -3,13 +3,13 @@
 use std::io::Write as _;
 
 use owo_colors::{OwoColorize as _, Style};
-use rcup::Cluster;
-use rcup::cluster::State;
 
-use super::engine;
+use crate::checks::status::State;
 use crate::cli::args::Named;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, columns, json, nodes};
+use crate::cluster::handle::Cluster;
 
 pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;

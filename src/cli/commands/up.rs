@@ -3,18 +3,22 @@
 use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
-use rcup::cluster::Report;
-use rcup::spec::Owner;
-use rcup::{Cluster, ClusterSpec, Docker, UpOptions};
 use serde::Serialize;
 
-use super::engine;
-use crate::cli::args::{Output, Start, Up};
+use crate::checks::status::Report;
+use crate::cli::args::spec::Start;
+use crate::cli::args::{Output, Up};
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::table::wrap;
 use crate::cli::terminal::{Terminal, checks, columns, duration, json, nodes};
+use crate::cluster::handle::Cluster;
+use crate::lifecycle::options::UpOptions;
+use crate::runtime::docker::client::Docker;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::expiry::Owner;
 
 /// The phases in the order in which they happen, which is not that of the alphabet.
 const PHASES: [&str; 7] = ["engine", "image", "network", "create", "start", "form", "prove"];

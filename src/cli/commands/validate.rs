@@ -4,17 +4,27 @@ use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcup::check::{Selection, Status, Validation};
-use rcup::cluster::{Attached, Endpoint, SuiteOptions};
-use rcup::render::report::{failover_table, html, junit, markdown, timeline, told_apart};
-use rcup::{Cluster, Error, ErrorKind, Event};
 use tokio_util::sync::CancellationToken;
 
-use super::{engine, entry};
-use crate::cli::args::{Report, ReportForm, Validate};
+use crate::checks::finding::Status;
+use crate::checks::suite::catalogue::Selection;
+use crate::checks::suite::run::SuiteOptions;
+use crate::checks::suite::validation::Validation;
+use crate::cli::args::validate::{Report, ReportForm, Validate};
+use crate::cli::commands::{engine, entry};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Signals;
 use crate::cli::terminal::{Terminal, checks, columns, count, json};
+use crate::cluster::handle::Cluster;
+use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
+use crate::error::{Error, ErrorKind};
+use crate::event::Event;
+use crate::report::html::html;
+use crate::report::junit::junit;
+use crate::report::markdown::markdown;
+use crate::report::timeline::{timeline, told_apart};
+use crate::report::times::failover_table;
 
 /// What is validated.
 enum Subject {

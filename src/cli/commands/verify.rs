@@ -3,15 +3,16 @@
 use std::io::Write as _;
 
 use owo_colors::OwoColorize as _;
-use rcup::Cluster;
-use rcup::check::Status;
-use rcup::check::reach::{Place, Verification};
 
-use super::engine;
-use crate::cli::args::Verify;
+use crate::checks::finding::Status;
+use crate::checks::reach::advertised::Place;
+use crate::checks::reach::judge::Verification;
+use crate::cli::args::verify::Verify;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt::Signals;
 use crate::cli::terminal::{Terminal, columns, json, reach};
+use crate::cluster::handle::Cluster;
 
 pub async fn run(args: Verify, terminal: &Terminal) -> Outcome {
     let mut signals = Signals::new()?;

@@ -1,11 +1,12 @@
 //! The file as it was read: keys and values with the places where they stand.
 
-use rcup::spec::{Secret, hashed};
-use rcup::{Error, ErrorKind};
 use toml::de::{DeTable, DeValue};
 
-use super::nodes;
-use crate::cli::args::BARE;
+use crate::cli::args::security::BARE;
+use crate::cli::config::nodes;
+use crate::error::{Error, ErrorKind};
+use crate::spec::secret::Secret;
+use crate::spec::user::hashed;
 
 /// A key of the file with its values, as the flag of that name takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -214,7 +215,7 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-pub(super) fn scalar(value: &DeValue<'_>) -> Option<String> {
+pub(crate) fn scalar(value: &DeValue<'_>) -> Option<String> {
     match value {
         DeValue::String(text) => Some(text.to_string()),
         DeValue::Integer(number) => Some(number.to_string()),

@@ -1,11 +1,11 @@
 //! Which keys the file may have: the flags of `rcup up`, without those that belong to a single call.
 
 use clap::{Arg, ArgAction, Command};
-use rcup::spec::directives;
 use serde_json::{Value, json};
 
-use super::document::Entry;
-use super::nodes;
+use crate::cli::config::document::Entry;
+use crate::cli::config::nodes;
+use crate::spec::directives;
 
 /// Flags that say something about one call, not about a cluster.
 const OF_A_CALL: [&str; 9] = [
@@ -33,7 +33,7 @@ pub fn is_open(entry: &Entry) -> bool {
             let name = value.split('=').next().unwrap_or_default();
             // That of a single node stands behind the node.
             let name = name.rsplit(':').next().unwrap_or_default().trim().to_lowercase();
-            directives::find(&name).is_some() && !SECRET_DIRECTIVES.contains(&name.as_str())
+            directives::lookup::find(&name).is_some() && !SECRET_DIRECTIVES.contains(&name.as_str())
         });
     }
     !SECRET.contains(&entry.key.replace('_', "-").as_str())
@@ -41,7 +41,7 @@ pub fn is_open(entry: &Entry) -> bool {
 
 /// Whether a word is a key of the file, which is no secret itself.
 pub fn is_key(up: &Command, word: &str) -> bool {
-    OF_TABLES.contains(&word) || flag(up, word).is_some() || directives::find(word).is_some()
+    OF_TABLES.contains(&word) || flag(up, word).is_some() || directives::lookup::find(word).is_some()
 }
 
 /// Keys that are no flags.

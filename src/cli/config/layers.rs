@@ -7,14 +7,16 @@ use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use rcup::spec::Secret;
-use rcup::{ClusterName, Error, ErrorKind};
 use serde::Serialize;
 
-use super::document::{Entry, JOINED, Wrong, entries, error};
-use super::keys::{allowed, flag, is_key, is_open};
-use super::nodes::{self, NODE_FLAGS};
-use crate::cli::args::{BARE, check_user, user};
+use crate::cli::args::security::{BARE, check_user, user};
+use crate::cli::config::document::{Entry, JOINED, Wrong, entries, error};
+use crate::cli::config::keys::{allowed, flag, is_key, is_open};
+use crate::cli::config::nodes;
+use crate::cli::config::nodes::NODE_FLAGS;
+use crate::error::{Error, ErrorKind};
+use crate::spec::name::ClusterName;
+use crate::spec::secret::Secret;
 
 /// The file that is taken without being named.
 const FOUND: &str = "rcup.toml";

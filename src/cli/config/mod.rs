@@ -4,12 +4,8 @@
 //! what can be given on the command line can stand in the file, is checked by the same rules, and loses
 //! against a flag and against the environment.
 
-mod document;
-mod keys;
-mod layers;
-mod nodes;
-mod template;
-
-pub use keys::schema;
-pub use layers::{Given, Source, layered};
-pub use template::TEMPLATE;
+pub mod document;
+pub mod keys;
+pub mod layers;
+pub mod nodes;
+pub mod template;

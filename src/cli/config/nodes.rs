@@ -1,12 +1,12 @@
 //! The tables `[node.SELECTOR]`, which say what the flags `--node-image`, `--node-memory` and `--node-set` say.
 
 use clap::ArgMatches;
-use rcup::spec::Selector;
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use super::document::{Entry, Wrong, scalar};
-use super::layers::Source;
+use crate::cli::config::document::{Entry, Wrong, scalar};
+use crate::cli::config::layers::Source;
+use crate::spec::selector::Selector;
 
 /// What a node's table may have.
 const KEYS: &str = "A node has `image`, `memory` and a table `set` of directives.";
@@ -32,7 +32,7 @@ pub fn entries(at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
         let (at, name) = (name.span().start, name.get_ref());
         let selector: Selector = name
             .parse()
-            .map_err(|error: rcup::Error| wrong(error.to_string(), at))?;
+            .map_err(|error: crate::error::Error| wrong(error.to_string(), at))?;
         let DeValue::Table(keys) = keys.get_ref() else {
             return Err(wrong(format!("`node.{name}` is not a table"), at));
         };
@@ -191,7 +191,7 @@ pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
         return Ok(());
     };
     let total = replicas.checked_add(1).and_then(|each| each.checked_mul(masters));
-    let Some(total) = total.filter(|total| (1..=rcup::spec::MOST_NODES).contains(total)) else {
+    let Some(total) = total.filter(|total| (1..=crate::spec::cluster::MOST_NODES).contains(total)) else {
         // Refused for another reason.
         return Ok(());
     };

@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use owo_colors::{OwoColorize as _, Style};
-use rcup::check::{Check, Status};
 
-use super::duration;
-use super::table::{Cell, Table};
+use crate::checks::finding::{Check, Status};
+use crate::cli::terminal::duration;
+use crate::cli::terminal::table::{Cell, Table};
 
 /// A line for each check; the evidence and the advice under those that did not pass. With `times`, how long
 /// each took; of several rounds, in how many of them it did not pass.

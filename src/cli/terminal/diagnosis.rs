@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 
 use owo_colors::OwoColorize as _;
 
-use rcup::check::diagnose::{Diagnosis, Finding};
-
-use super::checks::mark;
-use super::table::{Cell, Table, wrap};
+use crate::checks::diagnose::finding::{Diagnosis, Finding};
+use crate::cli::terminal::checks::mark;
+use crate::cli::terminal::table::{Cell, Table, wrap};
 
 /// All of it; nothing where nothing is wrong.
 pub fn text(diagnosis: &Diagnosis, columns: Option<usize>) -> String {
@@ -50,7 +49,7 @@ fn explained(text: &mut String, finding: &Finding, columns: Option<usize>) {
 
 #[cfg(test)]
 mod tests {
-    use rcup::check::Status;
+    use crate::checks::finding::Status;
 
     use super::*;
 
@@ -64,7 +63,7 @@ mod tests {
             why: "Nobody serves them.".to_owned(),
             evidence: vec!["1 of 16384 slots".to_owned()],
             remedy: vec!["redis-cli CLUSTER ADDSLOTS 7".to_owned()],
-            actions: vec![rcup::check::diagnose::Action::Start { node: "a".to_owned() }],
+            actions: vec![crate::checks::diagnose::finding::Action::Start { node: "a".to_owned() }],
         };
         let diagnosis = Diagnosis {
             healthy: false,

@@ -6,11 +6,11 @@ use std::io::IsTerminal as _;
 
 use clap::error::ErrorKind as ClapKind;
 use owo_colors::OwoColorize as _;
-use rcup::Error;
 use serde::Serialize;
 
-use super::{flow, line, width};
 use crate::cli::exit::Exit;
+use crate::cli::terminal::{flow, line, width};
+use crate::error::Error;
 
 /// Tells an error on standard error.
 pub fn tell(error: &Error, json: bool) {
@@ -61,7 +61,7 @@ fn of_clap(refused: &clap::Error) -> Error {
     let tips: Vec<String> = parts
         .filter_map(|part| part.trim().strip_prefix("tip: ").map(str::to_owned))
         .collect();
-    let error = Error::new(rcup::ErrorKind::Usage, words.join(" "));
+    let error = Error::new(crate::error::ErrorKind::Usage, words.join(" "));
     if tips.is_empty() {
         error.hint("See `rcup --help`, and `rcup VERB --help`.")
     } else {
@@ -120,8 +120,8 @@ fn as_text(error: &Error, columns: Option<usize>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
     use clap::Parser as _;
-    use rcup::ErrorKind;
 
     fn plain(error: &Error) -> String {
         anstream::adapter::strip_str(&as_text(error, None)).to_string()

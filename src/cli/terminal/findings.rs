@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use owo_colors::{OwoColorize as _, Style};
-use rcup::check::host::{Diagnosis, Finding, Severity};
 
-use super::table::{Cell, Table, wrap};
+use crate::cli::terminal::table::{Cell, Table, wrap};
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
 
 /// A line for each finding; under them what mends those that are not in order. What could not be looked at is only
 /// told with `all`.
@@ -66,7 +66,7 @@ fn mark(severity: Severity) -> (&'static str, Style) {
 
 #[cfg(test)]
 mod tests {
-    use rcup::check::host::Skipped;
+    use crate::doctor::finding::Skipped;
 
     use super::*;
 

@@ -2,11 +2,11 @@
 
 use std::io::Write as _;
 
-use rcup::{Error, ErrorKind};
 use serde::Serialize;
 
-use super::Terminal;
 use crate::cli::exit::Failure;
+use crate::cli::terminal::Terminal;
+use crate::error::{Error, ErrorKind};
 
 /// One value over several lines, as the only field of an object.
 pub fn print_named(terminal: &Terminal, name: &'static str, value: &impl Serialize) -> Result<(), Failure> {

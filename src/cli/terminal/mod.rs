@@ -16,7 +16,8 @@ use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use owo_colors::OwoColorize as _;
 
-use super::args::{Global, Output};
+use crate::cli::args::{Global, Output};
+use crate::runtime::interface::Output::{Stderr, Stdout};
 
 /// How to talk to whoever has called.
 #[derive(Clone, Debug)]
@@ -96,8 +97,7 @@ impl Terminal {
 }
 
 /// Writes bytes of somebody else's to standard output or standard error, as they are.
-pub fn pass_on(piece: &rcup::runtime::Output) -> io::Result<()> {
-    use rcup::runtime::Output::{Stderr, Stdout};
+pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     match piece {
         Stdout(bytes) => {
             let mut out = io::stdout().lock();

@@ -1,11 +1,11 @@
 //! The nodes of a cluster as a table.
 
 use owo_colors::Style;
-use rcup::cluster::{NodeReport, Report, State};
-use rcup::topology::Role;
 
-use super::count;
-use super::table::{Cell, Table};
+use crate::checks::status::{NodeReport, Report, State};
+use crate::cli::terminal::count;
+use crate::cli::terminal::table::{Cell, Table};
+use crate::topology::layout::Role;
 
 /// The shape in words: `3 masters, 3 replicas, Redis 8.0.2`.
 pub fn shape(report: &Report) -> String {

@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
-use rcup::{Event, Observer, Phase};
 
-use super::{Terminal, count, duration, json, line, paragraph};
 use crate::cli::args::Output;
+use crate::cli::terminal::{Terminal, count, duration, json, line, paragraph};
+use crate::event::{Event, Observer, Phase};
 
 /// Draws events. It clears up behind itself when it is stopped or dropped.
 pub struct Progress {

@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use owo_colors::{OwoColorize as _, Style};
-use rcup::check::Status;
-use rcup::check::reach::{ClientVerdict, Family, Outcome, Place, Verification};
 
-use super::table::{Cell, Table};
+use crate::checks::finding::Status;
+use crate::checks::reach::advertised::Place;
+use crate::checks::reach::clients::{ClientVerdict, Family};
+use crate::checks::reach::judge::{Outcome, Verification};
+use crate::cli::terminal::table::{Cell, Table};
 
 /// A line for each family of clients; under them, what stands in the way of those that do not work, and what to
 /// set. With `all`, every address too.

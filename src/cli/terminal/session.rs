@@ -4,14 +4,14 @@ use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use rcup::runtime::{ExecRequest, Output, Runtime};
-use rcup::spec::Secret;
-use rcup::{Error, ErrorKind};
 use tokio::io::AsyncWriteExt as _;
 
-use super::pass_on;
 use crate::cli::exit::Failure;
 use crate::cli::interrupt::Signals;
+use crate::cli::terminal::pass_on;
+use crate::error::{Error, ErrorKind};
+use crate::runtime::interface::{ExecRequest, Output, Runtime};
+use crate::spec::secret::Secret;
 
 /// With this the engine begins what it prints in the place of a program that cannot be run.
 const REFUSAL: &[u8] = b"OCI runtime exec failed";

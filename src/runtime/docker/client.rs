@@ -15,36 +15,34 @@ use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
 use bollard::query_parameters as query;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
-use super::connect::unreachable;
-use super::find::{Environment, Place, find};
-use super::{details, translate};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::labels;
-use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, FilesRequest, NetworkDetails, NetworkRequest, Observed,
-    ProbeRequest, VolumeRequest,
-};
-use crate::runtime::host_of;
-use crate::runtime::seam::{
+use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
+use crate::runtime::docker::connect::unreachable;
+use crate::runtime::docker::find::{Environment, Place, find};
+use crate::runtime::docker::{details, translate};
+use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
-    OwnContainer, Runtime, Scope,
+    OwnContainer, Runtime, Scope, host_of,
 };
-use crate::spec::Secret;
+use crate::runtime::labels;
+use crate::runtime::network::NetworkDetails;
+use crate::runtime::observed::{Activity, ContainerSeen, Observed};
+use crate::spec::secret::Secret;
 
 /// The oldest API that rcup speaks: Docker Engine 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
 
 /// How long a call may take that only reads or writes the engine's records.
-pub(super) const QUICK: Duration = Duration::from_secs(30);
+pub(crate) const QUICK: Duration = Duration::from_secs(30);
 
 /// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
-pub(super) const SLOW: Duration = Duration::from_mins(2);
+pub(crate) const SLOW: Duration = Duration::from_mins(2);
 
 /// A Docker engine, or one that speaks its API.
 #[derive(Clone, Debug)]
 pub struct Docker {
-    pub(super) client: Client,
-    pub(super) place: Place,
+    pub(crate) client: Client,
+    pub(crate) place: Place,
 }
 
 impl Docker {
@@ -65,7 +63,7 @@ impl Docker {
         Ok(call(&format!("create container {name}"), SLOW, created).await?.id)
     }
 
-    pub(super) fn client(&self) -> &Client {
+    pub(crate) fn client(&self) -> &Client {
         &self.client
     }
 
@@ -85,7 +83,7 @@ fn is_here(endpoint: &str) -> bool {
 }
 
 /// Runs one call under its deadline and translates its error.
-pub(super) async fn call<T>(
+pub(crate) async fn call<T>(
     what: &str,
     deadline: Duration,
     call: impl Future<Output = Result<T, DockerError>> + Send,
@@ -96,7 +94,7 @@ pub(super) async fn call<T>(
     }
 }
 
-pub(super) fn late(what: &str, deadline: Duration) -> Error {
+pub(crate) fn late(what: &str, deadline: Duration) -> Error {
     Error::new(
         ErrorKind::EngineUnavailable,
         format!(

@@ -3,17 +3,18 @@
 use bollard::errors::Error as DockerError;
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
-use super::client::Docker;
-use super::find::Place;
-use super::ssh::{self, SCHEME};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::docker::client::Docker;
+use crate::runtime::docker::find::Place;
+use crate::runtime::docker::ssh;
+use crate::runtime::docker::ssh::SCHEME;
 
 /// How long the engine may take to begin an answer, where no call has a deadline of its own.
 const RESPONSE: u64 = 120;
 
 impl Docker {
     /// Nothing is sent yet.
-    pub(super) fn connect(place: Place) -> Result<Self> {
+    pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
             Some(directory) => {
@@ -36,7 +37,7 @@ impl Docker {
 }
 
 /// The error for an engine that cannot be spoken to.
-pub(super) fn unreachable(place: &Place, source: DockerError) -> Error {
+pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
     let over_ssh = place.endpoint.starts_with(SCHEME);

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 use bollard::models::{NetworkInspect, SystemInfo};
 use ipnet::Ipv4Net;
 
-use crate::plan::NetworkDetails;
-use crate::runtime::seam::EngineDetails;
+use crate::runtime::interface::EngineDetails;
+use crate::runtime::network::NetworkDetails;
 
 /// In our words.
-pub(super) fn details(info: SystemInfo) -> EngineDetails {
+pub(crate) fn details(info: SystemInfo) -> EngineDetails {
     let number = |value: Option<i64>| {
         value
             .and_then(|value| u64::try_from(value).ok())
@@ -38,7 +38,7 @@ pub(super) fn details(info: SystemInfo) -> EngineDetails {
 }
 
 /// A network, in our words. Of its address plans the first one for IPv4 counts.
-pub(super) fn network(network: NetworkInspect) -> NetworkDetails {
+pub(crate) fn network(network: NetworkInspect) -> NetworkDetails {
     let plans = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let plan = plans.into_iter().find_map(|plan| {
         let subnet: Ipv4Net = plan.subnet.as_deref()?.parse().ok()?;

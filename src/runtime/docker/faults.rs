@@ -8,12 +8,14 @@ use bollard::models::{EventMessage, NetworkConnectRequest, NetworkDisconnectRequ
 use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
 
-use super::client::{Docker, QUICK, SLOW, call};
-use super::translate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{Activity, labels};
-use crate::runtime::{Faults, Runtime as _};
-use crate::spec::ClusterName;
+use crate::runtime::docker::client::{Docker, QUICK, SLOW, call};
+use crate::runtime::docker::translate;
+use crate::runtime::faults::Faults;
+use crate::runtime::interface::Runtime as _;
+use crate::runtime::labels;
+use crate::runtime::observed::Activity;
+use crate::spec::name::ClusterName;
 
 impl Faults for Docker {
     async fn pause(&self, container: &str) -> Result<()> {

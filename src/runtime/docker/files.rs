@@ -6,16 +6,16 @@ use bollard::body_full;
 use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
 
-use super::client::{Docker, QUICK, SLOW, call, late};
-use super::translate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::File;
+use crate::plan::request::File;
+use crate::runtime::docker::client::{Docker, QUICK, SLOW, call, late};
+use crate::runtime::docker::translate;
 
 /// The most bytes that are read of an archive. What rcup reads back are small files.
 const MOST: usize = 16 * 1024 * 1024;
 
 impl Docker {
-    pub(super) async fn put(&self, container: &str, files: &[File]) -> Result<()> {
+    pub(crate) async fn put(&self, container: &str, files: &[File]) -> Result<()> {
         let what = format!("put files into container {container}");
         let options = query::UploadToContainerOptionsBuilder::default()
             .path("/")
@@ -25,7 +25,7 @@ impl Docker {
         call(&what, SLOW, upload).await
     }
 
-    pub(super) async fn get(&self, container: &str, path: &str) -> Result<Option<String>> {
+    pub(crate) async fn get(&self, container: &str, path: &str) -> Result<Option<String>> {
         let what = format!("read {path} of container {container}");
         let options = query::DownloadFromContainerOptionsBuilder::default()
             .path(path)

@@ -8,13 +8,13 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// A place where an engine may listen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// A URL with one of the schemes unix, tcp, http, https, ssh.
-    pub(super) endpoint: String,
+    pub(crate) endpoint: String,
     /// How it was found, for a person.
-    pub(super) found_by: String,
+    pub(crate) found_by: String,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`, where TLS is to be spoken.
-    pub(super) certificates: Option<PathBuf>,
+    pub(crate) certificates: Option<PathBuf>,
 }
 
 impl Place {
@@ -22,7 +22,7 @@ impl Place {
     ///
     /// # Errors
     /// [`ErrorKind::EngineUnavailable`] names the one that cannot be read.
-    pub(super) fn tls_files(directory: &Path) -> Result<[PathBuf; 3]> {
+    pub(crate) fn tls_files(directory: &Path) -> Result<[PathBuf; 3]> {
         let files = ["ca.pem", "cert.pem", "key.pem"].map(|name| directory.join(name));
         for file in &files {
             std::fs::File::open(file).map_err(|error| {
@@ -42,18 +42,18 @@ impl Place {
 
 /// What the search depends on, so that it can be tested.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Environment {
-    pub(super) docker_host: Option<String>,
-    pub(super) docker_context: Option<String>,
-    pub(super) docker_config: Option<PathBuf>,
-    pub(super) tls_verify: bool,
-    pub(super) cert_path: Option<PathBuf>,
-    pub(super) home: Option<PathBuf>,
-    pub(super) runtime_dir: Option<PathBuf>,
+pub(crate) struct Environment {
+    pub(crate) docker_host: Option<String>,
+    pub(crate) docker_context: Option<String>,
+    pub(crate) docker_config: Option<PathBuf>,
+    pub(crate) tls_verify: bool,
+    pub(crate) cert_path: Option<PathBuf>,
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) runtime_dir: Option<PathBuf>,
 }
 
 impl Environment {
-    pub(super) fn of_this_process() -> Self {
+    pub(crate) fn of_this_process() -> Self {
         let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self {
             docker_host: text("DOCKER_HOST"),
@@ -99,7 +99,7 @@ struct ContextEndpoint {
 /// # Errors
 /// [`ErrorKind::EngineUnavailable`] when nothing is named and no socket exists, or the named context does
 /// not exist.
-pub(super) fn find(environment: &Environment) -> Result<Place> {
+pub(crate) fn find(environment: &Environment) -> Result<Place> {
     let config = environment
         .docker_config
         .clone()

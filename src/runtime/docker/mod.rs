@@ -1,14 +1,12 @@
 //! Docker: the only folder that knows bollard.
 
-mod client;
-mod connect;
-mod details;
-mod faults;
-mod files;
-mod find;
-mod own_container;
-mod probe;
-mod ssh;
-mod translate;
-
-pub use client::Docker;
+pub mod client;
+pub mod connect;
+pub mod details;
+pub mod faults;
+pub mod files;
+pub mod find;
+pub mod own_container;
+pub mod probe;
+pub mod ssh;
+pub mod translate;

@@ -8,11 +8,11 @@ use std::net::Ipv4Addr;
 use bollard::models::{ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkInspect};
 use bollard::query_parameters as query;
 
-use super::client::{Docker, QUICK, call, late};
-use super::translate;
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::Faults as _;
-use crate::runtime::seam::OwnContainer;
+use crate::runtime::docker::client::{Docker, QUICK, call, late};
+use crate::runtime::docker::translate;
+use crate::runtime::faults::Faults as _;
+use crate::runtime::interface::OwnContainer;
 
 /// What an endpoint carries that rcup made for the container of its own process. Drivers ignore what they do not know.
 const GUEST: &str = "rcup.guest";
@@ -51,7 +51,7 @@ fn own(seen: ContainerInspectResponse) -> Option<OwnContainer> {
 }
 
 impl Docker {
-    pub(super) async fn find_own_container(&self) -> Result<Option<OwnContainer>> {
+    pub(crate) async fn find_own_container(&self) -> Result<Option<OwnContainer>> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
         let Some(id) = container_in(&mounts) else {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Docker {
     }
 
     /// Under the first of the addresses that is free.
-    pub(super) async fn connect_guest(
+    pub(crate) async fn connect_guest(
         &self,
         container: &str,
         network: &str,
@@ -119,7 +119,7 @@ impl Docker {
     }
 
     /// Takes those containers off a network that rcup has put there, and says whether there were any and nobody else.
-    pub(super) async fn disconnect_guests(&self, network: &NetworkInspect) -> Result<bool> {
+    pub(crate) async fn disconnect_guests(&self, network: &NetworkInspect) -> Result<bool> {
         let name = network.name.as_deref().unwrap_or_default();
         let on_it = network.containers.iter().flatten();
         let (mut guests, mut others) = (0, 0);

@@ -4,14 +4,14 @@ use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters as query;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
-use super::client::{Docker, QUICK, call, late};
 use crate::error::{Error, Result};
-use crate::plan::{ProbeRequest, USER};
-use crate::runtime::seam::{LogLine, LogRequest, Runtime as _};
+use crate::plan::request::{ProbeRequest, USER};
+use crate::runtime::docker::client::{Docker, QUICK, call, late};
+use crate::runtime::interface::{LogLine, LogRequest, Runtime as _};
 
 impl Docker {
-    /// See [`crate::runtime::Runtime::create_probe`].
-    pub(super) async fn make_probe(&self, request: &ProbeRequest) -> Result<String> {
+    /// See [`crate::runtime::interface::Runtime::create_probe`].
+    pub(crate) async fn make_probe(&self, request: &ProbeRequest) -> Result<String> {
         let what = told(request);
         let body = ContainerCreateBody {
             image: Some(request.image.clone()),
@@ -41,8 +41,8 @@ impl Docker {
         Ok(id)
     }
 
-    /// See [`crate::runtime::Runtime::run_once`].
-    pub(super) async fn probe_once(&self, request: &ProbeRequest) -> Result<String> {
+    /// See [`crate::runtime::interface::Runtime::run_once`].
+    pub(crate) async fn probe_once(&self, request: &ProbeRequest) -> Result<String> {
         let id = self.make_probe(request).await?;
         let output = self.run_to_end(&told(request), &id).await;
         let removed = self.remove_container(&id).await;

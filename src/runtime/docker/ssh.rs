@@ -22,7 +22,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
 /// How an endpoint begins that is reached so.
-pub(super) const SCHEME: &str = "ssh://";
+pub(crate) const SCHEME: &str = "ssh://";
 
 /// How many connections may be on their way to the other machine at a time: its `sshd` turns some away where more than
 /// ten have not logged in yet (`MaxStartups`).
@@ -32,7 +32,7 @@ const AT_ONCE: usize = 4;
 const PATIENCE: &str = "ConnectTimeout=20";
 
 /// Nothing is sent yet.
-pub(super) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
+pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
     let pool = Arc::new(Pool::builder(TokioExecutor::new()).build(Ssh {
         command: command(endpoint).into(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
@@ -50,7 +50,7 @@ pub(super) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerErro
 }
 
 /// What is run for each connection.
-pub(super) fn command(endpoint: &str) -> Vec<String> {
+pub(crate) fn command(endpoint: &str) -> Vec<String> {
     let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
     // The port comes after the brackets of an IPv6 address, which ssh does not want.
     let (host, port) = match authority.rsplit_once(':') {

@@ -13,13 +13,11 @@ use bollard::models::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, USER,
-    VolumeRequest, VolumeSeen,
-};
+use crate::plan::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
+use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, VolumeSeen};
 
 /// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
-pub(super) fn error(what: &str, source: DockerError) -> Error {
+pub(crate) fn error(what: &str, source: DockerError) -> Error {
     let message = match &source {
         DockerError::DockerResponseServerError { message, .. } => message.clone(),
         other => other.to_string(),
@@ -132,7 +130,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
 }
 
 /// Whether the engine answered that the object does not exist.
-pub(super) fn is_missing(error: &DockerError) -> bool {
+pub(crate) fn is_missing(error: &DockerError) -> bool {
     matches!(
         error,
         DockerError::DockerResponseServerError { status_code: 404, .. }
@@ -140,20 +138,20 @@ pub(super) fn is_missing(error: &DockerError) -> bool {
 }
 
 /// Whether the engine answered that the object is being removed already.
-pub(super) fn is_being_removed(error: &DockerError) -> bool {
+pub(crate) fn is_being_removed(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code: 409, message }
         if message.contains("is already in progress"))
 }
 
 /// Whether the engine refused to remove a network because something is on it: Docker's words, and Podman's.
-pub(super) fn is_held(error: &DockerError) -> bool {
+pub(crate) fn is_held(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { message, .. }
         if message.contains("active endpoints") || message.contains("network is being used"))
 }
 
 /// The error for a network that cannot be removed because of what is on it. Docker 20.10 was seen to count an
 /// endpoint long after its container was gone, which ends with the next start of the engine.
-pub(super) fn held(network: NetworkInspect, source: DockerError) -> Error {
+pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     let name = network.name.unwrap_or_default();
     let mut on_it: Vec<String> = network
         .containers
@@ -177,7 +175,7 @@ pub(super) fn held(network: NetworkInspect, source: DockerError) -> Error {
 }
 
 /// A container's end on a network, under a fixed address.
-pub(super) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
+pub(crate) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
     EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
             ipv4_address: Some(address.to_string()),
@@ -187,7 +185,7 @@ pub(super) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
     }
 }
 
-pub(super) fn network_seen(network: Network) -> NetworkSeen {
+pub(crate) fn network_seen(network: Network) -> NetworkSeen {
     let subnets = network
         .ipam
         .and_then(|ipam| ipam.config)
@@ -203,7 +201,7 @@ pub(super) fn network_seen(network: Network) -> NetworkSeen {
     }
 }
 
-pub(super) fn container_seen(container: ContainerSummary) -> ContainerSeen {
+pub(crate) fn container_seen(container: ContainerSummary) -> ContainerSeen {
     let activity = match container.state {
         Some(ContainerSummaryStateEnum::CREATED) => Activity::Created,
         Some(ContainerSummaryStateEnum::RUNNING) => Activity::Running,
@@ -232,14 +230,14 @@ pub(super) fn container_seen(container: ContainerSummary) -> ContainerSeen {
     }
 }
 
-pub(super) fn volume_seen(volume: Volume) -> VolumeSeen {
+pub(crate) fn volume_seen(volume: Volume) -> VolumeSeen {
     VolumeSeen {
         name: volume.name,
         labels: volume.labels.into_iter().collect(),
     }
 }
 
-pub(super) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest {
+pub(crate) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest {
     NetworkCreateRequest {
         name: request.name.clone(),
         driver: Some("bridge".to_owned()),
@@ -256,7 +254,7 @@ pub(super) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest 
     }
 }
 
-pub(super) fn volume_request(request: &VolumeRequest) -> VolumeCreateRequest {
+pub(crate) fn volume_request(request: &VolumeRequest) -> VolumeCreateRequest {
     VolumeCreateRequest {
         name: Some(request.name.clone()),
         labels: Some(request.labels.clone().into_iter().collect()),
@@ -264,7 +262,7 @@ pub(super) fn volume_request(request: &VolumeRequest) -> VolumeCreateRequest {
     }
 }
 
-pub(super) fn container_request(request: &ContainerRequest) -> ContainerCreateBody {
+pub(crate) fn container_request(request: &ContainerRequest) -> ContainerCreateBody {
     let port = format!("{}/tcp", request.port);
     let binding = PortBinding {
         host_ip: Some(request.published.to_string()),
@@ -339,7 +337,7 @@ fn mount(volume: &VolumeRequest, target: &str) -> Mount {
 }
 
 /// A container that never runs, and so needs no network.
-pub(super) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
+pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
     let volumes = request.volumes.iter();
     ContainerCreateBody {
         image: Some(request.image.clone()),
@@ -356,7 +354,7 @@ pub(super) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
 }
 
 /// The files as a tar archive whose entries belong to the nodes' user.
-pub(super) fn archive(files: &[File]) -> Result<Vec<u8>> {
+pub(crate) fn archive(files: &[File]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut append = |file: &File| -> std::io::Result<()> {
         let mut header = tar::Header::new_gnu();

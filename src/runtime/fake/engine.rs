@@ -4,54 +4,55 @@ use std::collections::BTreeMap;
 
 use ipnet::Ipv4Net;
 
-use super::trouble::{Call, Injection, Trouble};
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::{
-    Activity, ContainerRequest, ContainerSeen, File, FilesRequest, NetworkRequest, NetworkSeen, Observed,
-    ProbeRequest, VolumeRequest, VolumeSeen, labels,
+use crate::plan::request::{
+    ContainerRequest, File, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest,
 };
-use crate::runtime::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
+use crate::runtime::fake::injected::{Call, Injection, Trouble};
+use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
+use crate::runtime::labels;
+use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 
-pub(super) type Effect = Box<dyn FnOnce(&mut State) + Send>;
+pub(crate) type Effect = Box<dyn FnOnce(&mut State) + Send>;
 
 #[derive(Default)]
-pub(super) struct Container {
-    pub(super) seen: ContainerSeen,
-    pub(super) network: String,
-    pub(super) volumes: Vec<String>,
-    pub(super) port: u16,
-    pub(super) open_files: Option<u64>,
-    pub(super) sysctls: usize,
-    pub(super) log: Vec<String>,
-    pub(super) exit_code: i64,
+pub(crate) struct Container {
+    pub(crate) seen: ContainerSeen,
+    pub(crate) network: String,
+    pub(crate) volumes: Vec<String>,
+    pub(crate) port: u16,
+    pub(crate) open_files: Option<u64>,
+    pub(crate) sysctls: usize,
+    pub(crate) log: Vec<String>,
+    pub(crate) exit_code: i64,
 }
 
-pub(super) struct State {
-    pub(super) info: EngineInfo,
-    pub(super) details: EngineDetails,
-    pub(super) networks: Vec<NetworkSeen>,
-    pub(super) containers: Vec<Container>,
-    pub(super) volumes: Vec<VolumeSeen>,
-    pub(super) files: Vec<File>,
-    pub(super) images: Vec<ImageSeen>,
-    pub(super) held_subnets: Vec<Ipv4Net>,
-    pub(super) held_ports: Vec<u16>,
-    pub(super) most_open_files: u64,
-    pub(super) refuses_sysctls: bool,
-    pub(super) doomed: BTreeMap<String, Vec<String>>,
-    pub(super) made: usize,
-    pub(super) calls: Vec<Call>,
-    pub(super) injections: Vec<Injection>,
-    pub(super) late: Vec<(usize, Effect)>,
+pub(crate) struct State {
+    pub(crate) info: EngineInfo,
+    pub(crate) details: EngineDetails,
+    pub(crate) networks: Vec<NetworkSeen>,
+    pub(crate) containers: Vec<Container>,
+    pub(crate) volumes: Vec<VolumeSeen>,
+    pub(crate) files: Vec<File>,
+    pub(crate) images: Vec<ImageSeen>,
+    pub(crate) held_subnets: Vec<Ipv4Net>,
+    pub(crate) held_ports: Vec<u16>,
+    pub(crate) most_open_files: u64,
+    pub(crate) refuses_sysctls: bool,
+    pub(crate) doomed: BTreeMap<String, Vec<String>>,
+    pub(crate) made: usize,
+    pub(crate) calls: Vec<Call>,
+    pub(crate) injections: Vec<Injection>,
+    pub(crate) late: Vec<(usize, Effect)>,
     /// The container in which this process runs.
-    pub(super) own: Option<OwnContainer>,
+    pub(crate) own: Option<OwnContainer>,
 }
 
-pub(super) fn refused<T>(kind: ErrorKind, message: String) -> Result<T> {
+pub(crate) fn refused<T>(kind: ErrorKind, message: String) -> Result<T> {
     Err(Error::new(kind, message))
 }
 
-pub(super) fn unknown<T>(what: &str, name: &str) -> Result<T> {
+pub(crate) fn unknown<T>(what: &str, name: &str) -> Result<T> {
     refused(ErrorKind::Engine, format!("there is no {what} {name}"))
 }
 
@@ -62,7 +63,7 @@ impl Container {
 }
 
 impl State {
-    pub(super) fn enter(&mut self, name: &'static str, on: &str) -> Option<Trouble> {
+    pub(crate) fn enter(&mut self, name: &'static str, on: &str) -> Option<Trouble> {
         let on = on.to_owned();
         self.calls.push(Call { name, on });
         let nth = self.count(name);
@@ -71,11 +72,11 @@ impl State {
             .find_map(|injection| injection.hits(name, nth))
     }
 
-    pub(super) fn count(&self, name: &str) -> usize {
+    pub(crate) fn count(&self, name: &str) -> usize {
         self.calls.iter().filter(|call| call.name == name).count()
     }
 
-    pub(super) fn seen(&self) -> Observed {
+    pub(crate) fn seen(&self) -> Observed {
         let all = self.containers.iter().map(|one| one.seen.clone());
         let (probes, containers) =
             all.partition(|one: &ContainerSeen| one.labels.contains_key(labels::PROBE));
@@ -88,7 +89,7 @@ impl State {
     }
 
     /// Lets what is late take effect after so many looks more.
-    pub(super) fn catch_up(&mut self, looks: usize) {
+    pub(crate) fn catch_up(&mut self, looks: usize) {
         for (left, _) in &mut self.late {
             *left = left.saturating_sub(looks);
         }
@@ -106,17 +107,17 @@ impl State {
         format!("{kind}{}", self.made)
     }
 
-    pub(super) fn find(&mut self, container: &str) -> Option<&mut Container> {
+    pub(crate) fn find(&mut self, container: &str) -> Option<&mut Container> {
         self.containers
             .iter_mut()
             .find(|one| one.seen.id == container || one.seen.name == container)
     }
 
-    pub(super) fn container(&mut self, name: &str) -> Result<&mut Container> {
+    pub(crate) fn container(&mut self, name: &str) -> Result<&mut Container> {
         self.find(name).map_or_else(|| unknown("container", name), Ok)
     }
 
-    pub(super) fn create_network(&mut self, request: NetworkRequest) -> Result<()> {
+    pub(crate) fn create_network(&mut self, request: NetworkRequest) -> Result<()> {
         let taken = self.networks.iter().flat_map(|network| &network.subnets);
         let overlaps = |other: &Ipv4Net| {
             other.contains(&request.subnet.network()) || request.subnet.contains(&other.network())
@@ -139,7 +140,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn create_volume(&mut self, request: VolumeRequest) -> Result<()> {
+    pub(crate) fn create_volume(&mut self, request: VolumeRequest) -> Result<()> {
         match self.volumes.iter().find(|one| one.name == request.name) {
             None => self.volumes.push(VolumeSeen {
                 name: request.name,
@@ -154,7 +155,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn create_container(&mut self, request: ContainerRequest) -> Result<String> {
+    pub(crate) fn create_container(&mut self, request: ContainerRequest) -> Result<String> {
         if !self.images.iter().any(|image| image.reference == request.image) {
             return unknown("image", &request.image);
         }
@@ -199,7 +200,7 @@ impl State {
         }
     }
 
-    pub(super) fn put_files(&mut self, request: FilesRequest) -> Result<()> {
+    pub(crate) fn put_files(&mut self, request: FilesRequest) -> Result<()> {
         if !self.images.iter().any(|image| image.reference == request.image) {
             return unknown("image", &request.image);
         }
@@ -229,7 +230,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn create_probe(&mut self, request: ProbeRequest) -> String {
+    pub(crate) fn create_probe(&mut self, request: ProbeRequest) -> String {
         let id = self.id("c");
         self.containers.push(Container {
             seen: ContainerSeen {
@@ -244,7 +245,7 @@ impl State {
         id
     }
 
-    pub(super) fn start(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn start(&mut self, name: &str) -> Result<()> {
         let container = self.container(name)?;
         if container.runs() {
             return Ok(());
@@ -280,13 +281,13 @@ impl State {
     }
 
     /// What was put on the volumes, through whichever container: all files of rcup lie there.
-    pub(super) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
+    pub(crate) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
         self.container(container)?;
         let mut matching = self.files.iter().filter(|file| file.path == path);
         Ok(matching.next_back().and_then(|file| file.contents.clone()))
     }
 
-    pub(super) fn remove_network(&mut self, id: &str) -> Result<()> {
+    pub(crate) fn remove_network(&mut self, id: &str) -> Result<()> {
         let network = self.networks.iter().find(|one| one.id == id || one.name == id);
         let Some((id, name)) = network.map(|one| (one.id.clone(), one.name.clone())) else {
             return Ok(());
@@ -301,7 +302,7 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn remove_volume(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn remove_volume(&mut self, name: &str) -> Result<()> {
         if self
             .containers
             .iter()

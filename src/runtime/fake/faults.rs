@@ -2,11 +2,11 @@
 
 use std::net::Ipv4Addr;
 
-use super::Fake;
 use crate::error::Result;
-use crate::plan::Activity;
-use crate::runtime::Faults;
-use crate::spec::ClusterName;
+use crate::runtime::fake::Fake;
+use crate::runtime::faults::Faults;
+use crate::runtime::observed::Activity;
+use crate::spec::name::ClusterName;
 
 impl Fake {
     async fn becomes(&self, call: &'static str, container: &str, activity: Activity) -> Result<()> {

@@ -1,10 +1,10 @@
 //! An engine in memory, for tests: it refuses what a real engine refuses, and fails, hangs or lags where a
 //! test tells it to. Nothing listens behind its containers.
 
-mod engine;
-mod faults;
-mod seam;
-mod trouble;
+pub mod engine;
+pub mod faults;
+pub mod injected;
+pub mod interface;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,12 +12,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
 
-use engine::{Container, State};
-pub use trouble::{Call, Stall};
-
-use super::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
-use crate::plan::{Activity, File, NetworkSeen, Observed};
-use crate::spec::Engine;
+use crate::plan::request::File;
+use crate::runtime::fake::engine::{Container, State};
+use crate::runtime::fake::injected::Call;
+use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
+use crate::runtime::observed::{Activity, NetworkSeen, Observed};
+use crate::spec::server::Engine;
 
 /// An engine in memory, for tests. Clones are handles to the same engine.
 #[derive(Clone)]
@@ -187,9 +187,9 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::plan::{ContainerRequest, NetworkRequest, container, network};
-    use crate::runtime::{Runtime as _, Scope};
-    use crate::topology::topology;
+    use crate::plan::request::{ContainerRequest, NetworkRequest, container, network};
+    use crate::runtime::interface::{Runtime as _, Scope};
+    use crate::topology::layout::tests::topology;
 
     fn requests() -> (NetworkRequest, Vec<ContainerRequest>) {
         let topology = topology(2, 0, Engine::Redis, "8.0.2");
@@ -208,7 +208,7 @@ mod tests {
     async fn it_refuses_what_an_engine_refuses() {
         let engine = Fake::new();
         let (net, nodes) = requests();
-        let kind = |error: crate::Error| error.kind();
+        let kind = |error: crate::error::Error| error.kind();
         let unknown = engine.create_container(&nodes[0]).await.unwrap_err();
         assert_eq!(unknown.to_string(), format!("there is no network {}", net.name));
         engine.create_network(&net).await.unwrap();

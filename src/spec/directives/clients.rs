@@ -1,11 +1,11 @@
 //! Directives: clients and threads.
 
-use super::super::span::{NEVER, between, since, until};
-use super::row::Kind::{Bool, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, between, since, until};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("bio-cpulist", Text)
         .redis(since(7, 4))
         .valkey(since(8, 0)),

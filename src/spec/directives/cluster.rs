@@ -1,11 +1,11 @@
 //! Directives: the cluster itself.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Choice, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("availability-zone", Text)
         .redis(NEVER)
         .valkey(since(8, 0)),

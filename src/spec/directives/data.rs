@@ -1,11 +1,11 @@
 //! Directives: how data types are kept, and scripts.
 
-use super::super::span::{NEVER, since, until};
-use super::row::Kind::{Bool, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since, until};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("array-slice-size", Number)
         .redis(since(8, 8))
         .valkey(NEVER),

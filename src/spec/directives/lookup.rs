@@ -1,11 +1,11 @@
 //! Finding a directive by its name, and refusing what no server would take.
 
-use super::super::{Engine, Server};
-use super::row::Row;
-use super::{
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::directives::row::Row;
+use crate::spec::directives::{
     clients, cluster, data, memory, monitoring, network, persistence, process, replication, security, tls,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::spec::server::{Engine, Server};
 
 /// How alike two names must be for the one to be offered in the place of the other. `maxmemmory` and
 /// `maxmemory` come to 0.98, `max-memory` and `maxmemory` to 0.97, two unrelated names to 0.6 or less.

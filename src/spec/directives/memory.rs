@@ -1,11 +1,11 @@
 //! Directives: memory: limits, eviction, defragmentation.
 
-use super::super::span::{NEVER, since, until};
-use super::row::Kind::{Bool, Choice, Memory, MemoryOrPercent, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Memory, MemoryOrPercent, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since, until};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("active-defrag-cycle-max", Number),
     Row::new("active-defrag-cycle-min", Number),
     Row::new("active-defrag-cycle-us", Number)

@@ -4,19 +4,16 @@
 //! 8.0 and of Valkey 7.2 and 8.0, and of what Redis 8.0, Valkey 8.1 and Valkey 9.1 answer to `CONFIG GET *`;
 //! those that are newer stand in the servers' release notes. A file a family; a row a name.
 
-mod clients;
-mod cluster;
-mod data;
-mod lookup;
-mod memory;
-mod monitoring;
-mod network;
-mod persistence;
-mod process;
-mod replication;
-mod row;
-mod security;
-mod tls;
-
-pub use lookup::{all, canonical, check, find, nearest, refusal};
-pub use row::{Kind, Row};
+pub mod clients;
+pub mod cluster;
+pub mod data;
+pub mod lookup;
+pub mod memory;
+pub mod monitoring;
+pub mod network;
+pub mod persistence;
+pub mod process;
+pub mod replication;
+pub mod row;
+pub mod security;
+pub mod tls;

@@ -1,11 +1,11 @@
 //! Directives: what a server tells: logs, latency, events.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Choice, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("commandlog-large-reply-max-len", Number)
         .redis(NEVER)
         .valkey(since(8, 1)),

@@ -1,11 +1,11 @@
 //! Directives: where a server listens.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("bind", Text)
         .owned("The nodes listen on every interface of their own container; use --publish for where the ports are published."),
     Row::new("bind-source-addr", Text).redis(since(7, 0)),

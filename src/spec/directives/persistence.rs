@@ -1,11 +1,11 @@
 //! Directives: what a server keeps on disk.
 
-use super::super::span::{NEVER, since, until};
-use super::row::Kind::{Bool, Choice, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since, until};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("aof-disable-auto-gc", Bool).redis(since(7, 0)),
     Row::new("aof-load-corrupt-tail-max-size", Memory)
         .redis(since(8, 4))

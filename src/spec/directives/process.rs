@@ -1,11 +1,11 @@
 //! Directives: the process itself.
 
-use super::super::span::{NEVER, since, until};
-use super::row::Kind::{Bool, Choice, Choices, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Choices, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since, until};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("always-show-logo", Bool),
     Row::new("bgsave-cpulist", Text)
         .redis(since(7, 4))

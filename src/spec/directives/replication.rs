@@ -1,14 +1,14 @@
 //! Directives: between a master and its replicas.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Choice, Memory, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 const REPLICA: &str =
     "Replicas log in as a user of rcup's own, who can do nothing else. The clients' password is --password.";
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("dual-channel-replication-enabled", Bool)
         .redis(NEVER)
         .valkey(since(8, 0)),

@@ -1,7 +1,7 @@
 //! What is known of one directive.
 
-use super::super::span::{ALWAYS, Span};
-use super::super::{Engine, Server};
+use crate::spec::server::{Engine, Server};
+use crate::spec::version_range::{ALWAYS, Span};
 
 /// What a directive's value looks like. Whether a number is in range, the server judges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub struct Row {
 
 impl Row {
     /// One that every version of both engines knows.
-    pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
+    pub(crate) const fn new(name: &'static str, kind: Kind) -> Self {
         Self {
             name,
             kind,
@@ -84,27 +84,27 @@ impl Row {
         }
     }
 
-    pub(super) const fn redis(mut self, span: Span) -> Self {
+    pub(crate) const fn redis(mut self, span: Span) -> Self {
         self.redis = span;
         self
     }
 
-    pub(super) const fn valkey(mut self, span: Span) -> Self {
+    pub(crate) const fn valkey(mut self, span: Span) -> Self {
         self.valkey = span;
         self
     }
 
-    pub(super) const fn same_as(mut self, name: &'static str) -> Self {
+    pub(crate) const fn same_as(mut self, name: &'static str) -> Self {
         self.same_as = Some(name);
         self
     }
 
-    pub(super) const fn owned(mut self, hint: &'static str) -> Self {
+    pub(crate) const fn owned(mut self, hint: &'static str) -> Self {
         self.owned = Some(hint);
         self
     }
 
-    pub(super) const fn instead(mut self, hint: &'static str) -> Self {
+    pub(crate) const fn instead(mut self, hint: &'static str) -> Self {
         self.instead = Some(hint);
         self
     }
@@ -163,7 +163,8 @@ impl Row {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::span::{NEVER, since, until};
+    use crate::spec::version_range::{NEVER, since, until};
+
     use super::*;
 
     #[test]

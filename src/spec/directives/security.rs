@@ -1,11 +1,11 @@
 //! Directives: who may do what.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Choice, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("acl-pubsub-default", Choice(&["allchannels", "resetchannels"])),
     Row::new("aclfile", Text).owned("rcup writes it: use --user, or `[users.NAME]` in rcup.toml."),
     Row::new("acllog-max-len", Number),

@@ -1,8 +1,8 @@
 //! Directives: encryption of the connections.
 
-use super::super::span::{NEVER, since};
-use super::row::Kind::{Bool, Choice, Number, Text};
-use super::row::Row;
+use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
+use crate::spec::directives::row::Row;
+use crate::spec::version_range::{NEVER, since};
 
 const FLAG: &str = "Use --tls: clients, replicas and the cluster bus then speak TLS, and nothing else.";
 
@@ -15,7 +15,7 @@ const ONE_FOR_BOTH: &str =
 const IN_THE_CLEAR: &str = "A key lies unencrypted where only its node can read it: give --tls-key what `openssl pkey` has decrypted.";
 
 /// See [`super::all`].
-pub(super) const ROWS: &[Row] = &[
+pub(crate) const ROWS: &[Row] = &[
     Row::new("tls-auth-clients", Choice(&["no", "yes", "optional"])),
     Row::new("tls-auth-clients-user", Text)
         .redis(since(8, 6))

@@ -208,7 +208,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
     );
     // The settings open the cluster.
     let client = redis::cluster::ClusterClient::builder(vec![env["REDIS_CLUSTER_URL"].clone()])
-        .certs(rcup::redis::trust(
+        .certs(rcup::server::wire::connection::trust(
             &std::fs::read_to_string(&env["REDIS_TLS_CA_CERT"]).unwrap(),
         ))
         .build()
@@ -225,7 +225,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
         .remains()
         .await
         .all_labels()
-        .find_map(|labels| rcup::plan::labels::life(labels).owner)
+        .find_map(|labels| rcup::runtime::labels::life(labels).owner)
         .unwrap();
     assert_eq!(owner.pid, std::process::id());
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bollard::query_parameters as query;
-use rcup::cluster::State;
-use rcup::error::ErrorKind;
-use rcup::event::{Event, Phase};
-use rcup::topology::Role;
-use rcup::{Cluster, ClusterSpec};
 use tokio_util::sync::CancellationToken;
 
 use super::{Name, Told, assert_ready, connect, docker, options, turn, up};
+use rcup::checks::status::State;
+use rcup::error::ErrorKind;
+use rcup::event::{Event, Phase};
+use rcup::topology::layout::Role;
+use rcup::{Cluster, ClusterSpec};
 
 fn engine() -> bollard::Docker {
     bollard::Docker::connect_with_defaults().expect("an engine")

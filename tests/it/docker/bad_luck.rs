@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, HostConfig, Ipam, IpamConfig, NetworkCreateRequest};
 use bollard::query_parameters as query;
-use rcup::error::ErrorKind;
-use rcup::spec::Pull;
-use rcup::{Cluster, ClusterSpec, Error};
 use tokio_util::sync::CancellationToken;
 
-use crate::ports;
-
 use super::{Name, Told, any_image, docker, options, turn, up};
+use crate::ports;
+use rcup::error::ErrorKind;
+use rcup::spec::modes::Pull;
+use rcup::{Cluster, ClusterSpec, Error};
 
 fn engine() -> bollard::Docker {
     bollard::Docker::connect_with_defaults().expect("an engine")
@@ -230,7 +229,7 @@ async fn an_image_that_is_missing_or_empty_is_told_apart() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), archive.into_inner().unwrap()).unwrap();
     let reference = format!("rcup-test/{}:1", name.0);
-    rcup::runtime::Runtime::import(&docker(), file.path(), &reference, &[])
+    rcup::runtime::interface::Runtime::import(&docker(), file.path(), &reference, &[])
         .await
         .unwrap();
     let empty = fails(&spec(&reference, Pull::Missing)).await;

@@ -5,11 +5,10 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use rcup::check::Status::{Fail, Skip, Warn};
-
 use super::patient::Patient;
 use super::surgery::{self, Wall, directory, engine, kill, on_this_machine, start};
 use super::{connect, turn, waiting};
+use rcup::checks::finding::Status::{Fail, Skip, Warn};
 
 /// A breach that is made once, however often it is asked for.
 async fn once(done: &Cell<bool>, breach: impl AsyncFnOnce()) {

@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::Command;
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, SanType, date_time_ymd};
-use rcup::error::ErrorKind;
-use rcup::spec::{Certificates, Secret};
-use rcup::{Cluster, ClusterSpec};
 
 use super::{Name, any_image, assert_ready, docker, images, options, turn, up};
+use rcup::error::ErrorKind;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::Certificates;
+use rcup::{Cluster, ClusterSpec};
 
 /// An authority, and what it signs for one certificate.
 struct Authority {

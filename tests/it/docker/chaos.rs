@@ -1,19 +1,20 @@
 //! Chaos for the cleaner: runs that are ended at any moment, beside clusters that live. One sweep afterwards
 //! leaves exactly the living. `RCUP_CHAOS=200` makes it a soak.
 
-use redis::AsyncCommands as _;
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rand::RngExt as _;
-use rcup::cluster::{down, prune};
-use rcup::event::Silent;
-use rcup::plan::labels;
-use rcup::runtime::{Runtime as _, Scope};
-use rcup::{Cluster, UpOptions};
+use redis::AsyncCommands as _;
 
 use super::{alone, any_image, docker, options, turn};
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::lifecycle::prune::prune;
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::runtime::labels;
+use rcup::{Cluster, UpOptions};
 
 /// The most that a run is given before it is ended: some are still looking, some run their command.
 const LONGEST: u64 = 4000;
@@ -98,7 +99,7 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
     let builder = || Cluster::builder().image(image.clone()).masters(1).replicas(1);
     // One that this process owns, one that nobody owns, and one whose owner has let it go on.
     let owned = builder().name(format!("{prefix}-owned")).up().await.unwrap();
-    let plain = rcup::ClusterSpec::builder()
+    let plain = rcup::spec::cluster::ClusterSpec::builder()
         .name(format!("{prefix}-plain").parse().unwrap())
         .image(image.clone())
         .masters(1)
@@ -160,7 +161,7 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
 async fn a_cluster_of_up_goes_with_the_owner_that_it_is_given() {
     let _turn = turn().await;
     let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
-    let name = rcup::cluster::made_up("it-owned");
+    let name = rcup::cluster::builder::made_up("it-owned");
     let image = any_image().await;
     let up = Command::new(env!("CARGO_BIN_EXE_rcup"))
         .args([
@@ -199,7 +200,8 @@ async fn what_is_past_its_time_goes_and_what_is_not_stays() {
     let _turn = turn().await;
     let start = |ttl: u64| async move {
         let options: UpOptions = options().ttl(Duration::from_secs(ttl));
-        let spec = rcup::ClusterSpec::builder().name(rcup::cluster::made_up("it-ttl"));
+        let spec =
+            rcup::spec::cluster::ClusterSpec::builder().name(rcup::cluster::builder::made_up("it-ttl"));
         let spec = spec
             .image(any_image().await)
             .masters(1)

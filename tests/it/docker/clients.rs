@@ -11,14 +11,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rcup::spec::{AnnounceChoice, Password};
-use rcup::topology::{Announce, slot_of};
-use rcup::{Cluster, ClusterSpec};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 use super::wiring::Env;
 use super::{Name, Told, alone, connect_as_client, docker, images, options, python};
+use rcup::spec::modes::AnnounceChoice;
+use rcup::spec::security::Password;
+use rcup::topology::layout::Announce;
+use rcup::topology::slots::slot_of;
+use rcup::{Cluster, ClusterSpec};
 
 /// The clients, whose names are in their keys.
 const CLIENTS: [&str; 4] = ["python", "rust", "cli", "inside"];
@@ -345,7 +347,7 @@ impl Cli {
 async fn in_rust(cluster: &Cluster) -> redis::cluster_async::ClusterConnection {
     let mut client = redis::cluster::ClusterClient::builder(cluster.urls());
     if let Some(certificates) = cluster.certificates() {
-        client = client.certs(rcup::redis::trust(&certificates.authority));
+        client = client.certs(rcup::server::wire::connection::trust(&certificates.authority));
     }
     let client = client.build().unwrap();
     client.get_async_connection().await.unwrap()

@@ -6,17 +6,20 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use assert_cmd::cargo::cargo_bin;
-use rcup::check::all_passed;
-use rcup::cluster::State;
-use rcup::runtime::Docker;
-use rcup::spec::{Life, Login, Password, Profile, Secret, Secrets, User};
-use rcup::topology::Topology;
-use rcup::{Cluster, ClusterSpec};
-
-use crate::ports;
 
 use super::project::{Generation, Project, Seen, rcup, seen};
 use super::{Name, docker, images, options, turn, up};
+use crate::ports;
+use rcup::checks::finding::all_passed;
+use rcup::checks::status::State;
+use rcup::runtime::docker::client::Docker;
+use rcup::spec::expiry::Life;
+use rcup::spec::profile::Profile;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::{Password, Secrets};
+use rcup::spec::user::{Login, User};
+use rcup::topology::layout::Topology;
+use rcup::{Cluster, ClusterSpec};
 
 /// The servers, as [`images`] has them.
 const SERVERS: [&str; 3] = ["redis-7", "redis-8", "valkey-8"];

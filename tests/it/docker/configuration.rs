@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use rcup::spec::{OwnUser, Password, Profile, directives};
-use rcup::{Cluster, ClusterSpec};
-
 use super::{Name, assert_ready, connect_as_client, image, images, turn, up};
+use rcup::runtime::interface::{LogRequest, Runtime as _};
+use rcup::spec::directives;
+use rcup::spec::profile::Profile;
+use rcup::spec::security::Password;
+use rcup::spec::service_user::OwnUser;
+use rcup::{Cluster, ClusterSpec};
 
 /// What a node answers to `CONFIG GET`.
 async fn configured(address: &str, pattern: &str) -> BTreeMap<String, String> {
@@ -29,7 +32,7 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
     let _turn = turn().await;
     for reference in images().await {
         let name = Name::new("table");
-        let spec = rcup::ClusterSpec::builder()
+        let spec = rcup::spec::cluster::ClusterSpec::builder()
             .name(name.0.clone())
             .image(reference)
             .masters(1)
@@ -42,7 +45,8 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
         let told = configured(&address, "*").await;
         assert!(told.len() > 150, "{server} tells {} directives", told.len());
         for (directive, value) in &told {
-            let row = directives::find(directive).unwrap_or_else(|| panic!("{server} knows {directive}"));
+            let row =
+                directives::lookup::find(directive).unwrap_or_else(|| panic!("{server} knows {directive}"));
             assert!(row.is_known_to(server), "{server} knows {directive}");
             // What a server says of itself is of the kind that the table names.
             if !value.is_empty() {
@@ -50,7 +54,7 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
             }
         }
         let mut unknown = Vec::new();
-        for row in directives::all().filter(|row| row.is_known_to(server)) {
+        for row in directives::lookup::all().filter(|row| row.is_known_to(server)) {
             let told = configured(&address, row.name()).await;
             if !UNTOLD.contains(&row.name()) && !told.contains_key(row.name()) {
                 unknown.push(row.name());
@@ -64,17 +68,17 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
 async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() {
     let _turn = turn().await;
     let name = Name::new("lacks");
-    let spec = rcup::ClusterSpec::builder()
+    let spec = rcup::spec::cluster::ClusterSpec::builder()
         .name(name.0.clone())
-        .image(image(rcup::spec::Engine::Redis, 8, 0).await)
+        .image(image(rcup::spec::server::Engine::Redis, 8, 0).await)
         .set("io-threads-do-reads=yes".parse().unwrap())
         .build()
         .unwrap();
-    let error = rcup::Cluster::up(super::docker(), &spec, &super::options())
+    let error = rcup::cluster::handle::Cluster::up(super::docker(), &spec, &super::options())
         .await
         .map(drop)
         .unwrap_err();
-    assert_eq!(error.kind(), rcup::ErrorKind::Usage);
+    assert_eq!(error.kind(), rcup::error::ErrorKind::Usage);
     assert!(
         error
             .to_string()
@@ -111,7 +115,7 @@ const WORDS: [&str; 5] = [
 /// The lines of a node's log that warn of its configuration or of its surroundings.
 async fn warnings(container: &str) -> Vec<String> {
     use futures_util::TryStreamExt as _;
-    use rcup::runtime::{LogRequest, Runtime as _};
+
     let lines: Vec<_> = super::docker()
         .logs(container, LogRequest::default())
         .try_collect()
@@ -170,14 +174,15 @@ async fn assert_as_planned(cluster: &Cluster, who: &str) {
     let operator = cluster.credentials_of(OwnUser::Operator);
     for (node, reported) in topology.nodes.iter().zip(cluster.report().nodes) {
         assert_eq!(warnings(&node.name).await, Vec::<String>::new(), "{who}");
-        let url = rcup::redis::url(&reported.advertised, operator.as_ref(), topology.spec.tls());
+        let url =
+            rcup::server::wire::access::url(&reported.advertised, operator.as_ref(), topology.spec.tls());
         let told = told(&mut connect_as_client(cluster, &url).await, "*").await;
-        let settings = rcup::render::settings(topology, node);
+        let settings = rcup::server::conf::settings::effective::settings(topology, node);
         assert!(settings.len() > 15, "{who}");
         for setting in settings {
             let is = told.get(setting.name.as_ref());
             let is = is.unwrap_or_else(|| panic!("{who}: {} is not told", setting.name));
-            let wanted = match rcup::spec::bytes(&setting.value) {
+            let wanted = match rcup::spec::size::bytes(&setting.value) {
                 Ok(bytes) => bytes.to_string(),
                 Err(_) => setting.value.trim_matches('"').to_owned(),
             };

@@ -3,13 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use rcup::check::diagnose::Action;
-use rcup::cluster::Endpoint;
-use rcup::redis::{Access, Address};
-
 use super::patient::Patient;
 use super::surgery::{self, Wall, directory, engine, obey, on_this_machine};
 use super::{connect, turn, waiting};
+use rcup::checks::diagnose::finding::Action;
+use rcup::connect::endpoint::Endpoint;
+use rcup::server::wire::access::Access;
+use rcup::server::wire::connection::Address;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
@@ -39,7 +39,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
     patient.is_fixed(&["orphan-slots"]).await;
 
     // `{3}` lies in slot 1584, of the first master; its key has moved to the second one already.
-    let slot = rcup::topology::slot_of(b"3").to_string();
+    let slot = rcup::topology::slots::slot_of(b"3").to_string();
     let (from, to) = (patient.id(1).to_owned(), patient.id(2).to_owned());
     patient
         .tell(2, &["CLUSTER", "SETSLOT", &slot, "IMPORTING", &from])
@@ -318,8 +318,9 @@ const OF_EACH_NODE: [&str; 19] = [
 async fn a_bundle_tells_of_every_node_and_of_no_password() {
     let _turn = turn().await;
     let name = super::Name::new("bundle");
-    let password = rcup::spec::Password::Given(rcup::spec::Secret::new("s3cret-of-the-bundle"));
-    let spec = rcup::ClusterSpec::builder()
+    let password =
+        rcup::spec::security::Password::Given(rcup::spec::secret::Secret::new("s3cret-of-the-bundle"));
+    let spec = rcup::spec::cluster::ClusterSpec::builder()
         .name(name.0.clone())
         .image(super::any_image().await)
         .password(password)
@@ -370,10 +371,12 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
     assert!(read(&format!("{}.nodes", name.0.container(1))).contains("myself,master"));
     assert!(read(&format!("{}.nodes", name.0.container(6))).contains("paused"));
     assert!(read("diagnosis.json").contains("node-paused"));
-    let attached = rcup::Cluster::attach(super::docker(), &name.0).await.unwrap();
+    let attached = rcup::cluster::handle::Cluster::attach(super::docker(), &name.0)
+        .await
+        .unwrap();
     let own = &attached.secrets().await.unwrap().own;
     assert!(!own.is_empty());
-    let mut secrets: Vec<&str> = own.values().map(rcup::spec::Secret::expose).collect();
+    let mut secrets: Vec<&str> = own.values().map(rcup::spec::secret::Secret::expose).collect();
     secrets.push("s3cret-of-the-bundle");
     assert_without(&inside, &secrets);
 

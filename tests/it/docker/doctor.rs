@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, Output};
 
-use rcup::ClusterSpec;
-use rcup::check::host::{Diagnosis, Finding, Severity};
-use rcup::cluster::{Look, Reading, examine};
-use rcup::spec::{Profile, Pull};
-
-use crate::ports;
-
 use super::{Name, alone, any_image, docker, turn, up};
+use crate::ports;
+use rcup::ClusterSpec;
+use rcup::doctor::finding::{Diagnosis, Finding, Severity};
+use rcup::doctor::gather::examine::examine;
+use rcup::doctor::gather::examine::{Look, Reading};
+use rcup::spec::modes::Pull;
+use rcup::spec::profile::Profile;
 
 async fn look(look: Look) -> Diagnosis {
     let spec = ClusterSpec::builder().image(any_image().await).build().unwrap();

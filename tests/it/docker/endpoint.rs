@@ -5,15 +5,21 @@ use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
-use rcup::check::{Selection, Status, Suite};
-use rcup::cluster::{Endpoint, SuiteOptions};
-use rcup::redis::{Access, Address};
-use rcup::runtime::{ExecRequest, Faults as _, Runtime as _};
-use rcup::spec::{Login, Password, Secret, User};
-use rcup::{Cluster, ClusterSpec};
 use serde_json::Value;
 
 use super::{Name, any_image, connect, docker, turn, up, waiting};
+use rcup::checks::finding::Status;
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::connect::endpoint::Endpoint;
+use rcup::runtime::faults::Faults as _;
+use rcup::runtime::interface::{ExecRequest, Runtime as _};
+use rcup::server::wire::access::Access;
+use rcup::server::wire::connection::Address;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::Password;
+use rcup::spec::user::{Login, User};
+use rcup::{Cluster, ClusterSpec};
 
 /// What a shell and a URL could trip over.
 const PASSWORD: &str = "o'd $p%a#s:s@/é";
@@ -234,7 +240,7 @@ async fn an_endpoint_is_mended_and_two_servers_with_one_id_are_told() {
 /// Starts a second server on a copy of the first node's table, as after copying a machine.
 async fn twin(cluster: &Cluster) {
     let node = &cluster.topology().nodes[0];
-    let table = rcup::render::conf_path(node).replace("redis.conf", "nodes.conf");
+    let table = rcup::server::conf::redis_conf::conf_path(node).replace("redis.conf", "nodes.conf");
     let server = cluster.topology().surroundings.image.server.engine.server();
     let script = format!(
         "cp {table} /tmp/twin.conf && exec {server} --port 7777 --cluster-enabled yes --cluster-config-file /tmp/twin.conf \
@@ -250,8 +256,9 @@ async fn twin(cluster: &Cluster) {
         .expect("the twin starts");
     let ready = async {
         let mut said = String::new();
-        while let Some(Ok(rcup::runtime::Output::Stdout(bytes) | rcup::runtime::Output::Stderr(bytes))) =
-            session.output.next().await
+        while let Some(Ok(
+            rcup::runtime::interface::Output::Stdout(bytes) | rcup::runtime::interface::Output::Stderr(bytes),
+        )) = session.output.next().await
         {
             said.push_str(&String::from_utf8_lossy(&bytes));
             if said.contains("Ready to accept connections") {

@@ -5,10 +5,9 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcup::plan::labels;
-use rcup::runtime::{Runtime as _, Scope};
-
 use super::{alone, any_image, docker, turn};
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::runtime::labels;
 
 async fn run(example: &str) -> String {
     let _turn = turn().await;

@@ -4,14 +4,15 @@ use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
-use rcup::ClusterSpec;
-use rcup::check::Status::Fail;
-use rcup::cluster::Endpoint;
-use rcup::redis::{Access, Address};
 
 use super::patient::Patient;
 use super::surgery::{self, directory};
 use super::{Name, any_image, connect_as_client, waiting};
+use rcup::ClusterSpec;
+use rcup::checks::finding::Status::Fail;
+use rcup::connect::endpoint::Endpoint;
+use rcup::server::wire::access::Access;
+use rcup::server::wire::connection::Address;
 
 /// An authority of the test's own.
 struct Authority {

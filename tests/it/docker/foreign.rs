@@ -2,18 +2,21 @@
 
 use std::time::Duration;
 
-use rcup::check::Status::{Fail, Warn};
-use rcup::check::diagnose::Diagnosis;
-use rcup::check::{Selection, Suite};
-use rcup::cluster::{Endpoint, SuiteOptions};
-use rcup::redis::{Access, Address, Credentials};
-use rcup::spec::{Engine, Secret};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::patient::{Cause, Patient, Symptom, missing_causes, missing_symptoms};
 use super::surgery::{self, Wall, on_this_machine};
 use super::{connect, image, turn};
+use rcup::checks::diagnose::finding::Diagnosis;
+use rcup::checks::finding::Status::{Fail, Warn};
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::connect::endpoint::Endpoint;
+use rcup::server::wire::access::{Access, Credentials};
+use rcup::server::wire::connection::Address;
+use rcup::spec::secret::Secret;
+use rcup::spec::server::Engine;
 
 fn address(text: &str) -> Address {
     let (host, port) = text.rsplit_once(':').unwrap();

@@ -2,12 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use rcup::check::{Status, all_passed};
-use rcup::spec::{AnnounceChoice, FormationChoice};
-use rcup::topology::Role;
-use rcup::{ClusterSpec, Phase};
-
 use super::{Name, any_image, assert_ready, connect, images, turn, up};
+use rcup::checks::finding::{Status, all_passed};
+use rcup::spec::modes::{AnnounceChoice, FormationChoice};
+use rcup::topology::layout::Role;
+use rcup::{ClusterSpec, Phase};
 
 async fn shape(image: &str, masters: usize, replicas: usize, formation: FormationChoice) {
     let _turn = turn().await;

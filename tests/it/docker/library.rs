@@ -1,17 +1,18 @@
 //! The library as a test uses it: a cluster of its own without any settings, and nothing left behind however
 //! the test ends.
 
-use redis::AsyncCommands as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rcup::cluster::{Builder, down};
-use rcup::event::Silent;
-use rcup::plan::Observed;
-use rcup::runtime::{Runtime as _, Scope};
-use rcup::{Cluster, ClusterName, ErrorKind, Event, blocking};
+use redis::AsyncCommands as _;
 
 use super::{alone, any_image, docker, turn};
+use rcup::cluster::builder::Builder;
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::runtime::observed::Observed;
+use rcup::{Cluster, ClusterName, ErrorKind, Event, blocking};
 
 /// Small clusters: what is shown here does not depend on their size.
 async fn small() -> Builder {
@@ -124,7 +125,7 @@ async fn what_is_kept_outlives_its_handle_and_its_owner() {
     let _turn = turn().await;
     // A process that has ended when the cluster is looked at again.
     let mut owner = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-    let alive = rcup::spec::Owner::process(owner.id()).unwrap();
+    let alive = rcup::spec::expiry::Owner::process(owner.id()).unwrap();
     let mut kept = small().await.owner(alive.clone()).up().await.unwrap();
     kept.keep();
     let mut left = small().await.owner(alive).up().await.unwrap();
@@ -133,7 +134,7 @@ async fn what_is_kept_outlives_its_handle_and_its_owner() {
     owner.kill().unwrap();
     owner.wait().unwrap();
     let prunable = |name: ClusterName| async move {
-        let found = rcup::cluster::prunable(&docker()).await.unwrap();
+        let found = rcup::lifecycle::prune::prunable(&docker()).await.unwrap();
         found.iter().any(|one| one.name == name)
     };
     assert!(prunable(left_name.clone()).await);

@@ -2,16 +2,22 @@
 
 use std::time::{Duration, Instant};
 
-use rcup::check::{Selection, Status, Suite, Validation};
-use rcup::cluster::{Attached, SuiteOptions};
-use rcup::event::Silent;
-use rcup::runtime::Faults as _;
-use rcup::spec::{Engine, Life, NodeWish, Selector};
-use rcup::topology::{Formation, Role};
-use rcup::{Cluster, ClusterSpec, ErrorKind};
-
 use super::project::{Generation, Project};
 use super::{Name, assert_ready, connect, docker, image, options, turn, up};
+use rcup::checks::finding::Status;
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::suite::validation::Validation;
+use rcup::connect::attached::Attached;
+use rcup::event::Silent;
+use rcup::runtime::faults::Faults as _;
+use rcup::runtime::interface::Runtime as _;
+use rcup::spec::expiry::Life;
+use rcup::spec::node_override::NodeWish;
+use rcup::spec::selector::Selector;
+use rcup::spec::server::Engine;
+use rcup::topology::layout::{Formation, Role};
+use rcup::{Cluster, ClusterSpec, ErrorKind};
 
 /// What a node answers to a command.
 async fn said<T: redis::FromRedisValue>(cluster: &Cluster, node: usize, words: &[&str]) -> T {
@@ -208,7 +214,6 @@ async fn assert_stranded_and_reset(cluster: &Cluster, spec: &ClusterSpec, name: 
 }
 
 async fn down_container(name: &Name, index: usize) {
-    use rcup::runtime::Runtime as _;
     let container = format!("rcup-{}-{index}", name.0);
     docker().remove_container(&container).await.unwrap();
 }

@@ -56,13 +56,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
-use rcup::cluster::down;
-use rcup::event::Silent;
-use rcup::plan::Observed;
-use rcup::runtime::{LogRequest, Runtime as _, Scope};
-use rcup::spec::{Engine, Server};
-use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 use tokio::sync::{Semaphore, SemaphorePermit};
+
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::runtime::interface::{LogRequest, Runtime as _, Scope};
+use rcup::runtime::observed::Observed;
+use rcup::spec::server::{Engine, Server};
+use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 
 /// How many tests use the engine at a time. Clusters compete for two cores, and a test that waits for its turn is
 /// quicker than one that starves.
@@ -366,7 +367,9 @@ pub async fn connect(address: &str) -> redis::aio::MultiplexedConnection {
 fn client(url: &str, authority: Option<&str>) -> redis::Client {
     match authority {
         None => redis::Client::open(url),
-        Some(authority) => redis::Client::build_with_tls(url, rcup::redis::trust(authority)),
+        Some(authority) => {
+            redis::Client::build_with_tls(url, rcup::server::wire::connection::trust(authority))
+        }
     }
     .expect("a URL")
 }
@@ -417,7 +420,7 @@ pub async fn assert_ready(cluster: &Cluster) {
         .connection_timeout(Duration::from_secs(10))
         .response_timeout(Duration::from_secs(10));
     if let Some(certificates) = cluster.certificates() {
-        client = client.certs(rcup::redis::trust(&certificates.authority));
+        client = client.certs(rcup::server::wire::connection::trust(&certificates.authority));
     }
     let client = client.build().expect("a client");
     let mut connection = client.get_async_connection().await.expect("the client connects");

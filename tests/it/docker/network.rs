@@ -3,12 +3,11 @@
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
 
-use rcup::cluster::down;
+use super::{Name, any_image, assert_ready, docker, options, turn, up};
+use rcup::cluster::handle::down;
 use rcup::error::ErrorKind;
 use rcup::event::Silent;
 use rcup::{Cluster, ClusterSpec};
-
-use super::{Name, any_image, assert_ready, docker, options, turn, up};
 
 /// A network that is removed when it goes.
 struct Network(String);
@@ -217,7 +216,7 @@ async fn data_comes_back_on_the_users_network() {
     drop(cluster);
     down(&docker(), &name.0, true, &Silent).await.unwrap();
     let mut cluster = up(&spec).await;
-    let addresses = |report: &rcup::cluster::Report| {
+    let addresses = |report: &rcup::checks::status::Report| {
         report
             .nodes
             .iter()

@@ -3,14 +3,18 @@
 use std::time::{Duration, Instant};
 
 use futures_util::TryStreamExt as _;
-use rcup::check::diagnose::{Diagnosis, Finding};
-use rcup::check::{Check, Selection, Status, Suite, Validation};
-use rcup::cluster::{Attached, NodeReport, Report, SuiteOptions};
-use rcup::runtime::{ExecRequest, Output, Runtime as _};
-use rcup::{Cluster, ClusterSpec};
 
 use super::peer::{Complaint, complaints};
 use super::{Name, any_image, connect, docker, up};
+use rcup::checks::diagnose::finding::{Diagnosis, Finding};
+use rcup::checks::finding::{Check, Status};
+use rcup::checks::status::{NodeReport, Report};
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::suite::validation::Validation;
+use rcup::connect::attached::Attached;
+use rcup::runtime::interface::{ExecRequest, Output, Runtime as _};
+use rcup::{Cluster, ClusterSpec};
 
 /// How long views may take to show a breach, or its remedy.
 const PATIENCE: Duration = Duration::from_mins(2);

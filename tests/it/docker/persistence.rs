@@ -4,17 +4,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use redis::AsyncCommands as _;
-
 use assert_cmd::Command;
-use rcup::cluster::{State, down};
-use rcup::event::Silent;
-use rcup::plan::labels;
-use rcup::spec::Engine;
-use rcup::{Cluster, ClusterSpec};
+use redis::AsyncCommands as _;
 use redis::cluster_async::ClusterConnection;
 
 use super::{Name, any_image, docker, image, options, turn};
+use rcup::checks::status::State;
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::runtime::labels;
+use rcup::spec::server::Engine;
+use rcup::{Cluster, ClusterSpec};
 
 const KEYS: usize = 200;
 
@@ -69,7 +69,8 @@ async fn assert_filled(cluster: &Cluster) {
 
 fn shape(cluster: &Cluster) -> Vec<String> {
     let report = cluster.report();
-    let line = |node: &rcup::cluster::NodeReport| format!("{} {} {:?}", node.index, node.id, node.slots);
+    let line =
+        |node: &rcup::checks::status::NodeReport| format!("{} {} {:?}", node.index, node.id, node.slots);
     report.nodes.iter().map(line).collect()
 }
 
@@ -150,7 +151,7 @@ async fn every_acknowledged_write_survives(image: String) {
     .await;
     let engine = docker();
     let kills = cluster.topology().nodes.iter();
-    let kills = kills.map(|node| rcup::runtime::Faults::kill(&engine, &node.name));
+    let kills = kills.map(|node| rcup::runtime::faults::Faults::kill(&engine, &node.name));
     for killed in futures_util::future::join_all(kills).await {
         killed.unwrap();
     }
@@ -263,7 +264,8 @@ async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
     let report = tokio::time::timeout(Duration::from_mins(2), back)
         .await
         .expect("it comes back");
-    let line = |node: &rcup::cluster::NodeReport| format!("{} {} {:?}", node.index, node.id, node.slots);
+    let line =
+        |node: &rcup::checks::status::NodeReport| format!("{} {} {:?}", node.index, node.id, node.slots);
     assert_eq!(report.nodes.iter().map(line).collect::<Vec<_>>(), before);
     assert_filled(&cluster).await;
     name.down().await;

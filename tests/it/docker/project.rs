@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use assert_cmd::cargo::cargo_bin;
 use bollard::models::ContainerInspectResponse;
-use rcup::render::COMPOSE_FILE;
-use rcup::spec::{OwnUser, Secrets};
-use rcup::topology::{Node, Topology};
 use tempfile::TempDir;
+
+use rcup::export::compose::COMPOSE_FILE;
+use rcup::spec::security::Secrets;
+use rcup::spec::service_user::OwnUser;
+use rcup::topology::layout::{Node, Topology};
 
 /// One of the two Composes that are in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::sync::Arc;
 
-use rcup::error::ErrorKind;
-use rcup::spec::{ClusterSpecBuilder, Password};
-use rcup::{Cluster, ClusterSpec};
-
 use super::{Name, Told, assert_ready, docker, images, options, turn};
+use rcup::error::ErrorKind;
+use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::security::Password;
+use rcup::{Cluster, ClusterSpec};
 
 /// An address of this machine that is not its loopback: that of the default bridge is always one.
 pub fn address() -> Ipv4Addr {

@@ -5,12 +5,11 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcup::ClusterName;
-use rcup::cluster::prune;
-use rcup::event::Silent;
-use rcup::runtime::{Runtime as _, Scope};
-
 use super::{any_image, docker, python, turn};
+use rcup::ClusterName;
+use rcup::event::Silent;
+use rcup::lifecycle::prune::prune;
+use rcup::runtime::interface::{Runtime as _, Scope};
 
 /// pytest with the plugin, on small clusters of the local image.
 async fn pytest(arguments: &[&str]) -> Command {

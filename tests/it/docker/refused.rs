@@ -3,12 +3,11 @@
 
 use std::time::Duration;
 
-use rcup::check::Status::Fail;
-use rcup::check::Threshold;
-use rcup::cluster::SuiteOptions;
-
 use super::patient::Patient;
 use super::{connect, turn};
+use rcup::checks::finding::Status::Fail;
+use rcup::checks::latency::judge::Threshold;
+use rcup::checks::suite::run::SuiteOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_refuses_to_do_is_found() {

@@ -5,14 +5,14 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
-use rcup::check::{Selection, Suite};
-use rcup::cluster::SuiteOptions;
-use rcup::runtime::Faults as _;
-use rcup::{Cluster, ClusterSpec};
 use serde_json::Value;
 
 use super::{Name, any_image, docker, turn, up};
 use crate::schemas::assert_valid;
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::runtime::faults::Faults as _;
+use rcup::{Cluster, ClusterSpec};
 
 /// How many rounds of the full suite are made.
 fn rounds() -> usize {

@@ -1,15 +1,17 @@
 //! A reset brings a cluster back to its plan, whatever a test has done to it, and proves it.
 
-use redis::AsyncCommands as _;
+use std::process::Command;
 use std::time::Duration;
 
-use rcup::cluster::Reset;
-use rcup::spec::{Engine, Login, Password, User};
-use rcup::topology::Role;
-use rcup::{Cluster, ClusterSpec, ErrorKind};
-use std::process::Command;
+use redis::AsyncCommands as _;
 
 use super::{Name, assert_ready, connect, connect_as_client, image, images, turn, up};
+use rcup::lifecycle::reset::run::Reset;
+use rcup::spec::security::Password;
+use rcup::spec::server::Engine;
+use rcup::spec::user::{Login, User};
+use rcup::topology::layout::Role;
+use rcup::{Cluster, ClusterSpec, ErrorKind};
 
 async fn start(image: String) -> Cluster {
     let builder = Cluster::builder().image(image).timeout(Duration::from_secs(90));
@@ -360,7 +362,7 @@ async fn a_cluster_without_a_node_cannot_be_reset() {
     let _turn = turn().await;
     let cluster = start(image(Engine::Redis, 8, 0).await).await;
     let name = cluster.node(6).unwrap().plan().name.clone();
-    rcup::runtime::Runtime::remove_container(&super::docker(), &name)
+    rcup::runtime::interface::Runtime::remove_container(&super::docker(), &name)
         .await
         .unwrap();
     let error = cluster.reset().await.unwrap_err();

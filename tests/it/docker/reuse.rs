@@ -4,13 +4,15 @@
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use rcup::cluster::{Builder, down, prune};
-use rcup::event::Silent;
-use rcup::runtime::{Runtime as _, Scope};
-use rcup::{Cluster, ClusterName};
 use redis::AsyncCommands as _;
 
 use super::{any_image, docker, turn};
+use rcup::cluster::builder::Builder;
+use rcup::cluster::handle::down;
+use rcup::event::Silent;
+use rcup::lifecycle::prune::prune;
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::{Cluster, ClusterName};
 
 /// A specification that no other run of these tests has.
 fn memory(nth: u32) -> String {

@@ -6,11 +6,12 @@ use std::process::{Command, Output, Stdio};
 
 use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
-use rcup::Cluster;
-use rcup::runtime::{ExecRequest, LogRequest, Output as Printed, Runtime as _};
-use rcup::spec::{OwnUser, Secret};
 
 use super::{Name, any_image, docker, turn};
+use rcup::Cluster;
+use rcup::runtime::interface::{ExecRequest, LogRequest, Output as Printed, Runtime as _};
+use rcup::spec::secret::Secret;
+use rcup::spec::service_user::OwnUser;
 
 /// What is searched for. It occurs nowhere by chance.
 const SECRET: &str = "Xq7-not-to-be-seen-9Zk";

@@ -4,12 +4,15 @@
 use std::time::Duration;
 
 use bollard::query_parameters as query;
-use rcup::error::ErrorKind;
-use rcup::spec::{ClusterSpecBuilder, FormationChoice, Password, Secret};
-use rcup::topology::Role;
-use rcup::{Cluster, ClusterSpec};
 
 use super::{Name, any_image, assert_ready, connect_url, docker, images, options, turn, up};
+use rcup::error::ErrorKind;
+use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::modes::FormationChoice;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::Password;
+use rcup::topology::layout::Role;
+use rcup::{Cluster, ClusterSpec};
 
 /// With everything in it that a file, a shell or a URL could trip over.
 const ODD: &str = "o'd d $p%a#s:s@/é";
@@ -118,7 +121,7 @@ async fn fails_over_and_comes_back(image: &str) {
     let attached = Cluster::attach(docker(), &name.0).await.unwrap();
     let credentials = attached.credentials().await.unwrap().unwrap();
     assert_eq!(credentials.password.expose(), ODD);
-    assert!(rcup::check::all_passed(&attached.validate().await));
+    assert!(rcup::checks::finding::all_passed(&attached.validate().await));
     name.down().await;
 }
 

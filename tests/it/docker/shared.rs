@@ -1,15 +1,15 @@
 //! One cluster for all tests of a run: started by the first, used by all, in one process and in many, alone
 //! where a test breaks things, and gone when the run has ended.
 
-use redis::AsyncCommands as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rcup::cluster::Builder;
-use rcup::testing::{exclusive_of, shared_of};
-use rcup::{Cluster, ClusterName};
+use redis::AsyncCommands as _;
 
 use super::{any_image, docker, turn};
+use rcup::cluster::builder::Builder;
+use rcup::cluster::testing::{exclusive_of, shared_of};
+use rcup::{Cluster, ClusterName};
 
 /// A shape that no other test has.
 async fn builder() -> Builder {

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use bollard::models::{ContainerCreateBody, EndpointIpamConfig, EndpointSettings, NetworkingConfig};
 use bollard::query_parameters::{CreateContainerOptionsBuilder, RemoveContainerOptionsBuilder};
-use rcup::ClusterSpec;
-use rcup::check::Status::Fail;
-use rcup::check::Threshold;
-use rcup::cluster::SuiteOptions;
 
 use super::patient::Patient;
 use super::surgery::{self, Wall, engine, kill, obey, on_this_machine, process_of, start};
 use super::{Name, any_image, connect, waiting};
+use rcup::ClusterSpec;
+use rcup::checks::finding::Status::Fail;
+use rcup::checks::latency::judge::Threshold;
+use rcup::checks::suite::run::SuiteOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {

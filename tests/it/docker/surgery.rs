@@ -6,7 +6,8 @@ use bollard::models::{
     EndpointIpamConfig, EndpointSettings, NetworkConnectRequest, NetworkDisconnectRequest,
 };
 use bollard::query_parameters::KillContainerOptionsBuilder;
-use rcup::cluster::NodeReport;
+
+use rcup::checks::status::NodeReport;
 
 pub fn engine() -> bollard::Docker {
     bollard::Docker::connect_with_defaults().expect("an engine")

@@ -5,12 +5,16 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use rcup::redis::url;
-use rcup::spec::{Login, OwnUser, Password, Profile, Secret, User};
-use rcup::{Cluster, ClusterSpec};
 use redis::aio::MultiplexedConnection;
 
 use super::{Name, connect_as_client, docker, images, options, turn};
+use rcup::server::wire::access::url;
+use rcup::spec::profile::Profile;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::Password;
+use rcup::spec::service_user::OwnUser;
+use rcup::spec::user::{Login, User};
+use rcup::{Cluster, ClusterSpec};
 
 /// What the cluster's clients share.
 const PASSWORD: &str = "o'd d $p%a#s:s@/é";
@@ -45,7 +49,7 @@ async fn as_user(
     user: Option<&str>,
     password: &str,
 ) -> MultiplexedConnection {
-    let credentials = rcup::redis::Credentials {
+    let credentials = rcup::server::wire::access::Credentials {
         user: user.map(str::to_owned),
         password: Secret::new(password),
     };
@@ -151,8 +155,8 @@ async fn assert_as_planned(cluster: &Cluster) {
             .query_async(&mut operator)
             .await
             .unwrap();
-        for setting in rcup::render::settings(cluster.topology(), node) {
-            let wanted = rcup::spec::bytes(&setting.value).map_or_else(
+        for setting in rcup::server::conf::settings::effective::settings(cluster.topology(), node) {
+            let wanted = rcup::spec::size::bytes(&setting.value).map_or_else(
                 |_| setting.value.trim_matches('"').to_owned(),
                 |bytes| bytes.to_string(),
             );

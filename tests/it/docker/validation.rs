@@ -2,13 +2,16 @@
 
 use std::time::Duration;
 
-use rcup::check::{Selection, Status, Suite, Validation};
-use rcup::cluster::{Endpoint, SuiteOptions};
-use rcup::redis::{Access, Address};
-use rcup::spec::Engine;
-use rcup::{Cluster, ClusterSpec};
-
 use super::{Name, connect, docker, image, turn, up};
+use rcup::checks::finding::Status;
+use rcup::checks::suite::catalogue::{Selection, Suite};
+use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::suite::validation::Validation;
+use rcup::connect::endpoint::Endpoint;
+use rcup::server::wire::access::Access;
+use rcup::server::wire::connection::Address;
+use rcup::spec::server::Engine;
+use rcup::{Cluster, ClusterSpec};
 
 fn suite(suite: Suite) -> SuiteOptions {
     SuiteOptions::default().selection(Selection::of(suite))

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use assert_cmd::Command;
-use rcup::check::Status;
-use rcup::check::reach::{ClientVerdict, Family, Outcome, Place, Source, Verification};
-use rcup::runtime::{Runtime as _, Scope};
-use rcup::spec::AnnounceChoice;
-use rcup::topology::Announce;
-use rcup::{Cluster, ClusterSpec};
 use serde_json::Value;
 
 use super::{Name, connect_as_client, docker, images, turn, up};
 use crate::schemas::assert_valid;
+use rcup::checks::finding::Status;
+use rcup::checks::reach::advertised::{Place, Source};
+use rcup::checks::reach::clients::{ClientVerdict, Family};
+use rcup::checks::reach::judge::{Outcome, Verification};
+use rcup::runtime::interface::{Runtime as _, Scope};
+use rcup::spec::modes::AnnounceChoice;
+use rcup::topology::layout::Announce;
+use rcup::{Cluster, ClusterSpec};
 
 async fn verified(name: &Name, place: Option<Place>) -> Verification {
     let attached = Cluster::attach(docker(), &name.0).await.expect("it is there");
@@ -54,7 +56,7 @@ async fn works(image: &str, announce: AnnounceChoice, locked: bool, expected: An
         .announce(announce)
         .tls(locked);
     if locked {
-        spec = spec.password(rcup::spec::Password::Any);
+        spec = spec.password(rcup::spec::security::Password::Any);
     }
     let cluster = up(&spec.build().unwrap()).await;
     let told = verified(&name, None).await;
@@ -137,7 +139,7 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
         .name(name.0.clone())
         .image(&images().await[1])
         .tls(true)
-        .password(rcup::spec::Password::Any)
+        .password(rcup::spec::security::Password::Any)
         .build()
         .unwrap();
     let cluster = up(&spec).await;
@@ -228,27 +230,27 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
     let image = super::any_image().await;
     // What a process that was killed has left: its owner has ended, or is this one's child that has.
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-    let owner = rcup::spec::Owner::process(child.id()).unwrap();
+    let owner = rcup::spec::expiry::Owner::process(child.id()).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    let life = rcup::spec::Life {
+    let life = rcup::spec::expiry::Life {
         owner: Some(owner),
         expires: None,
     };
     let run = format!("{}-run", name.0);
-    let request = rcup::plan::ProbeRequest {
+    let request = rcup::plan::request::ProbeRequest {
         name: name.0.network(),
         image,
         command: vec!["sleep".to_owned(), "60".to_owned()],
         network: None,
         files: Vec::new(),
-        labels: rcup::plan::labels::of_probe(&name.0, &run, &life),
+        labels: rcup::runtime::labels::of_probe(&name.0, &run, &life),
     };
     // Every start beside this test sweeps as well, and may be the one that takes it.
     let mut ours = false;
     for _ in 0..20 {
         docker().create_probe(&request).await.unwrap();
-        let swept = rcup::cluster::prune(&docker(), &rcup::event::Silent)
+        let swept = rcup::lifecycle::prune::prune(&docker(), &rcup::event::Silent)
             .await
             .unwrap();
         name.assert_gone().await;
@@ -261,8 +263,8 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
     }
     assert!(ours, "no sweep of this test's has told it");
     // And `down` takes one that lives.
-    let request = rcup::plan::ProbeRequest {
-        labels: rcup::plan::labels::of_probe(&name.0, &run, &rcup::spec::Life::default()),
+    let request = rcup::plan::request::ProbeRequest {
+        labels: rcup::runtime::labels::of_probe(&name.0, &run, &rcup::spec::expiry::Life::default()),
         ..request
     };
     docker().create_probe(&request).await.unwrap();

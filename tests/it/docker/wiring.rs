@@ -6,10 +6,12 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use rcup::spec::{AnnounceChoice, ClusterSpecBuilder, Password, Secret};
-use rcup::{Cluster, ClusterSpec};
-
 use super::{Name, any_image, image, python, turn, up};
+use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::modes::AnnounceChoice;
+use rcup::spec::secret::Secret;
+use rcup::spec::security::Password;
+use rcup::{Cluster, ClusterSpec};
 
 /// With everything in it that code, a shell or a URL could trip over.
 const ODD: &str = "o'd d $p%a#s:s@/é";
@@ -214,7 +216,7 @@ fn in_node(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
 }
 
 /// Every node of the report at this kind of address.
-fn at(cluster: &Cluster, field: fn(&rcup::cluster::NodeReport) -> &String) -> BTreeSet<SocketAddrV4> {
+fn at(cluster: &Cluster, field: fn(&rcup::checks::status::NodeReport) -> &String) -> BTreeSet<SocketAddrV4> {
     let report = cluster.report();
     report
         .masters()
@@ -296,7 +298,7 @@ async fn python_rust_and_node_go_by_the_map_on_redis() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn python_rust_and_node_go_by_the_map_on_valkey() {
     mapped(
-        &image(rcup::spec::Engine::Valkey, 8, 1).await,
+        &image(rcup::spec::server::Engine::Valkey, 8, 1).await,
         AnnounceChoice::ClientIpv4,
     )
     .await;

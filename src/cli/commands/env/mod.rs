@@ -1,23 +1,25 @@
 //! `rcup env`: the settings with which a program connects, and the code that does so.
 
-mod forms;
+pub mod forms;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
 use std::path::Path;
 
-use rcup::cluster::{Report, State};
-use rcup::redis::{Credentials, url};
-use rcup::render::clients::{Library, Wiring};
-use rcup::spec::Certificates;
-use rcup::{Cluster, Error, ErrorKind};
 use serde_json::json;
 
-use super::certs::authority_file;
-use super::engine;
-use crate::cli::args::{Env, EnvFormat};
+use crate::checks::status::{Report, State};
+use crate::cli::args::env::{Env, EnvFormat};
+use crate::cli::commands::certs::authority_file;
+use crate::cli::commands::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, json, nodes};
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::export::clients::Library;
+use crate::export::clients::wiring::Wiring;
+use crate::server::wire::access::{Credentials, url};
+use crate::spec::security::Certificates;
 
 /// Names and values.
 type Settings = Vec<(&'static str, String)>;
@@ -126,7 +128,7 @@ fn append(path: &Path, lines: &str) -> Result<(), Failure> {
 }
 
 /// The settings for a client on this host, at the addresses that clients are told.
-pub(super) fn settings(
+pub(crate) fn settings(
     report: &Report,
     credentials: Option<&Credentials>,
     certificates: Option<&Certificates>,

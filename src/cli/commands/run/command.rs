@@ -6,11 +6,11 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
-use rcup::{Error, ErrorKind};
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::Command;
 
 use crate::cli::interrupt::Passed;
+use crate::error::{Error, ErrorKind};
 
 /// How the command ended.
 #[derive(Clone, Copy, Debug)]

@@ -4,10 +4,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rcup::{Cluster, Error, Event};
 use serde_json::{Value, json};
 
-use super::cannot;
+use crate::cli::commands::run::cannot;
+use crate::cluster::handle::Cluster;
+use crate::error::Error;
+use crate::event::Event;
 
 pub struct Folder(PathBuf);
 

@@ -3,27 +3,33 @@
 //! Standard output belongs to the command. What rcup has to say goes to standard error, its events and its
 //! summary in JSON too.
 
-mod command;
-mod diagnostics;
+pub mod command;
+pub mod diagnostics;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rcup::cluster::{Removed, made_up};
-use rcup::spec::Owner;
-use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Error, ErrorKind, Event, Observer, UpOptions};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::env;
 use crate::cli::args::{Output, Run};
+use crate::cli::commands::env;
+use crate::cli::commands::run::command::find;
+use crate::cli::commands::run::diagnostics::Folder;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::interrupt::Passed;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, error};
-
-use command::find;
-use diagnostics::Folder;
+use crate::cluster::builder::made_up;
+use crate::cluster::handle::Cluster;
+use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Observer};
+use crate::lifecycle::options::UpOptions;
+use crate::ownership::rollback::Removed;
+use crate::runtime::docker::client::Docker;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::expiry::Owner;
+use crate::spec::name::ClusterName;
 
 pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     if args.start.dry_run {

@@ -1,0 +1,126 @@
+//! The links of the cluster bus that do not stand, and what keeps them from it.
+
+use std::collections::BTreeMap;
+
+use crate::checks::diagnose::finding::Finding;
+use crate::checks::diagnose::observed::{BusAnswer, BusProbe, NodeFound, Observations};
+use crate::checks::diagnose::server::moment;
+use crate::server::wire::reply::NodeLine;
+
+/// Bus links between nodes that answer and that do not stand: from whom, to whom, and the line that tells of it. A
+/// link that is being dialled in vain shows as connected, so the other node's failure counts too.
+pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
+    let mut cut = Vec::new();
+    // Two with one id take each other's messages, so that links to both come and go; that is told by itself.
+    let twin = |node: &NodeFound| all.nodes.iter().filter(|other| other.id() == node.id()).count() > 1;
+    for (node, view) in all.seen().into_iter().filter(|(node, _)| !twin(node)) {
+        let links = node.server.as_ref().and_then(|server| server.links.as_deref());
+        for line in view
+            .nodes
+            .iter()
+            .filter(|line| !line.has("myself") && !line.has("handshake"))
+        {
+            let linked =
+                links.is_none_or(|links| links.iter().any(|link| link.outgoing && link.node == line.id));
+            let down = !line.connected || !linked || line.troubles().next().is_some();
+            // A node that is silent has a finding of its own.
+            if let Some(other) = all.by_id(&line.id).filter(|other| down && !twin(other)) {
+                cut.push((node, other, line));
+            }
+        }
+    }
+    cut
+}
+
+/// Bus links that do not stand, by the port that cannot be reached.
+pub(crate) fn links(all: &Observations) -> Vec<Finding> {
+    let mut by_port: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (from, to, _) in cut(all) {
+        by_port.entry(&to.name).or_default().push(&from.name);
+    }
+    by_port.into_iter().map(|(to, by)| link(all, to, &by)).collect()
+}
+
+fn link(all: &Observations, to: &str, by: &[&str]) -> Finding {
+    let probes: Vec<&BusProbe> = all.probes.iter().filter(|probe| probe.to == to).collect();
+    let any = |answer: &BusAnswer| probes.iter().any(|probe| probe.answer == *answer);
+    let port = probes
+        .first()
+        .map_or_else(|| "its bus port".to_owned(), |probe| probe.address.clone());
+    let bus = port.rsplit_once(':').map_or("PORT", |(_, port)| port);
+    let (why, remedy) = if any(&BusAnswer::Silent) {
+        (
+            format!("What is sent to {port} is dropped: a firewall closes the bus port."),
+            vec![
+                format!(
+                    "On its machine: sudo ufw allow {bus}/tcp, or sudo firewall-cmd --permanent --add-port={bus}/tcp \
+                     && sudo firewall-cmd --reload, or iptables -I INPUT -p tcp --dport {bus} -j ACCEPT"
+                ),
+                format!("See whether it is open: nc -zv {}", port.replace(':', " ")),
+            ],
+        )
+    } else if any(&BusAnswer::Refused) {
+        (
+            format!("Nobody listens at {port}: the node announces another bus port or address than it has."),
+            vec![
+                "Compare cluster-port, cluster-announce-ip and cluster-announce-bus-port with where it listens: \
+                 ss -ltnp"
+                    .to_owned(),
+            ],
+        )
+    } else if let Some(until) = expired(all) {
+        (
+            format!("The port takes connections, and a certificate has expired: {until}."),
+            vec!["Replace it on every node, then: CONFIG SET tls-cert-file PATH".to_owned()],
+        )
+    } else if any(&BusAnswer::Open) {
+        (
+            format!(
+                "{port} takes connections now: the link is being made anew, or the two sides do not trust each other's \
+             certificate."
+            ),
+            vec!["Look again in a moment; then see both logs.".to_owned()],
+        )
+    } else {
+        (
+            "Its bus port, which is the client port + 10000 unless cluster-port says otherwise, cannot be \
+             reached."
+                .to_owned(),
+            vec![
+                "From each node: nc -zv OTHER-NODE BUS-PORT; open it in the firewall, in both directions."
+                    .to_owned(),
+            ],
+        )
+    };
+    let tried = probes.iter().map(|probe| {
+        let from = probe
+            .from
+            .as_deref()
+            .map_or("from this host".to_owned(), |from| format!("from inside {from}"));
+        let answer = match &probe.answer {
+            BusAnswer::Open => "takes connections".to_owned(),
+            BusAnswer::Refused => "refuses connections".to_owned(),
+            BusAnswer::Silent => "does not answer".to_owned(),
+            BusAnswer::Untried(why) => format!("could not be tried: {why}"),
+        };
+        format!("bus port {} of {to}, {from}: {answer}", probe.address)
+    });
+    Finding::new(
+        "bus-link",
+        format!("{to} is not heard on the bus by {}", by.join(", ")),
+        why,
+    )
+    .on([to])
+    .on(by.iter().copied())
+    .seen(by.iter().map(|node| format!("{node}: no bus link to {to}")))
+    .seen(tried)
+    .mended_by(remedy)
+}
+
+/// A certificate of a node that has ended, by the findings about it.
+fn expired(all: &Observations) -> Option<String> {
+    all.nodes.iter().find_map(|node| {
+        let ends = node.certificate_ends?;
+        (ends < all.looked_at).then(|| format!("{} until {}", node.name, moment(ends)))
+    })
+}

@@ -1,0 +1,372 @@
+//! Slots: without an owner, with an owner that is down, with two, or left half-way.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::diagnose::finding::{Action, Finding, listed};
+use crate::checks::diagnose::observed::{NodeFound, Observations};
+use crate::server::wire::reply::NodeLine;
+use crate::topology::slots::{SLOTS, SlotRange};
+
+/// Who says of itself that it serves a slot.
+pub(crate) struct Claims<'a> {
+    by_slot: BTreeMap<u16, Vec<&'a NodeFound>>,
+}
+
+impl<'a> Claims<'a> {
+    pub(crate) fn of(all: &'a Observations) -> Self {
+        let mut by_slot: BTreeMap<u16, Vec<&NodeFound>> = BTreeMap::new();
+        for node in &all.nodes {
+            let own = node.myself().filter(|line| line.is_master());
+            for slot in own.into_iter().flat_map(|line| expand(&line.slots)) {
+                by_slot.entry(slot).or_default().push(node);
+            }
+        }
+        Self { by_slot }
+    }
+
+    fn owner(&self, slot: u16) -> Option<&'a NodeFound> {
+        match self.by_slot.get(&slot)?.as_slice() {
+            [one] => Some(one),
+            _ => None,
+        }
+    }
+
+    /// The slots that nobody who answers claims.
+    pub(crate) fn missing(&self) -> Vec<u16> {
+        (0..SLOTS)
+            .filter(|slot| !self.by_slot.contains_key(slot))
+            .collect()
+    }
+
+    /// The slots that several claim.
+    pub(crate) fn disputed(&self) -> Vec<u16> {
+        let several = self.by_slot.iter().filter(|(_, nodes)| nodes.len() > 1);
+        several.map(|(slot, _)| *slot).collect()
+    }
+}
+
+fn expand(ranges: &[SlotRange]) -> impl Iterator<Item = u16> {
+    ranges.iter().flat_map(|range| range.first..=range.last)
+}
+
+/// Neighbouring slots as ranges.
+pub(crate) fn ranges(slots: impl IntoIterator<Item = u16>) -> Vec<SlotRange> {
+    let mut ranges: Vec<SlotRange> = Vec::new();
+    for slot in slots {
+        match ranges.last_mut() {
+            Some(range) if u32::from(range.last) + 1 == u32::from(slot) => range.last = slot,
+            _ => ranges.push(SlotRange::new(slot, slot)),
+        }
+    }
+    ranges
+}
+
+/// Whom the nodes that answer take for the owner of each slot that nobody claims.
+fn believed<'a>(all: &'a Observations, missing: &BTreeSet<u16>) -> BTreeMap<u16, &'a NodeLine> {
+    let mut believed = BTreeMap::new();
+    for (_, view) in all.seen() {
+        for line in view.nodes.iter().filter(|line| !line.has("myself")) {
+            for slot in expand(&line.slots).filter(|slot| missing.contains(slot)) {
+                believed.insert(slot, line);
+            }
+        }
+    }
+    believed
+}
+
+/// Slots whose owner is down, and slots that have none.
+pub(crate) fn unserved(all: &Observations) -> Vec<Finding> {
+    let claims = Claims::of(all);
+    let missing: BTreeSet<u16> = claims.missing().into_iter().collect();
+    if missing.is_empty() || all.seen().is_empty() {
+        return Vec::new();
+    }
+    let believed = believed(all, &missing);
+    let mut down: BTreeMap<&str, (&NodeFound, Vec<u16>)> = BTreeMap::new();
+    let mut orphans: Vec<u16> = Vec::new();
+    for slot in missing {
+        let line = believed.get(&slot);
+        match line.and_then(|line| all.meant(line)) {
+            // A node that only does not answer from here serves all the same.
+            Some(node)
+                if node.answer.is_err() && line.is_some_and(|line| line.troubles().next().is_none()) => {}
+            Some(node) if node.answer.is_err() => {
+                down.entry(&node.name).or_insert((node, Vec::new())).1.push(slot);
+            }
+            _ => orphans.push(slot),
+        }
+    }
+    let mut findings: Vec<Finding> = down
+        .into_values()
+        .map(|(node, slots)| master_down(all, node, slots))
+        .collect();
+    if !orphans.is_empty() {
+        findings.push(orphaned(all, &claims, &orphans));
+    }
+    findings
+}
+
+fn master_down(all: &Observations, node: &NodeFound, slots: Vec<u16>) -> Finding {
+    let replicas: Vec<&str> = all
+        .seen()
+        .iter()
+        .filter(|(_, view)| {
+            let id = view
+                .nodes
+                .iter()
+                .find(|line| all.meant(line).is_some_and(|meant| meant.name == node.name));
+            let master = view.myself().and_then(|line| line.master.as_ref());
+            master.is_some() && master == id.map(|line| &line.id)
+        })
+        .map(|(replica, _)| replica.name.as_str())
+        .collect();
+    let why = if replicas.is_empty() {
+        "It has no replica that answers and could take its place.".to_owned()
+    } else {
+        format!(
+            "{} should take its place, which takes the node timeout and a vote of most masters; with \
+             cluster-replica-no-failover, or data that is too old, it never does.",
+            replicas.join(" or ")
+        )
+    };
+    let slots = listed(&ranges(slots));
+    let mut finding = Finding::new(
+        "master-down",
+        format!("slots {slots} have an owner that does not answer"),
+        why,
+    )
+    .on([&node.name])
+    .seen([format!("{}: {}", node.name, node.silence())])
+    .mended_by([format!("Bring {} back: see what keeps it silent.", node.name)]);
+    if let Some(replica) = replicas
+        .first()
+        .and_then(|name| all.nodes.iter().find(|node| node.name == *name))
+    {
+        finding = finding.mended_by([format!(
+            "Or have its replica take over now: {}",
+            all.command(replica, "CLUSTER FAILOVER TAKEOVER")
+        )]);
+    }
+    finding
+}
+
+fn orphaned(all: &Observations, claims: &Claims<'_>, orphans: &[u16]) -> Finding {
+    let told = listed(&ranges(orphans.iter().copied()));
+    let mut to: BTreeMap<&str, (&NodeFound, Vec<u16>)> = BTreeMap::new();
+    for slot in orphans {
+        if let Some(node) = heir(all, claims, *slot) {
+            to.entry(&node.name).or_insert((node, Vec::new())).1.push(*slot);
+        }
+    }
+    let keys: u64 = all
+        .nodes
+        .iter()
+        .flat_map(|node| orphans.iter().filter_map(|slot| node.keys.get(slot)))
+        .sum();
+    let finding = Finding::new(
+        "orphan-slots",
+        format!("slots {told} have no owner"),
+        "With cluster-require-full-coverage yes (the default) the whole cluster then refuses commands with \
+         CLUSTERDOWN; else those that touch these slots.",
+    )
+    .seen([format!(
+        "{} of {SLOTS} slots are claimed by nobody who answers: {told}",
+        orphans.len()
+    )])
+    .seen((keys > 0).then(|| format!("{keys} keys of these slots lie on nodes that do not own them")));
+    to.into_values().fold(finding, |finding, (node, slots)| {
+        let slots = ranges(slots);
+        let words: Vec<String> = slots
+            .iter()
+            .map(|range| format!("{} {}", range.first, range.last))
+            .collect();
+        finding
+            .on([&node.name])
+            .mended_by([all.command(node, &format!("CLUSTER ADDSLOTSRANGE {}", words.join(" ")))])
+            .or_by([Action::Cover {
+                node: node.name.clone(),
+                slots,
+            }])
+    })
+}
+
+/// Who shall have a slot: who holds most of its keys, else the master of the shard it was planned for, else the
+/// owner of the nearest slot below or above it, else any master.
+fn heir<'a>(all: &'a Observations, claims: &Claims<'a>, slot: u16) -> Option<&'a NodeFound> {
+    let masters = || all.nodes.iter().filter(|node| node.is_master());
+    let holder = masters()
+        .filter_map(|node| Some((node.keys.get(&slot).copied().filter(|keys| *keys > 0)?, node)))
+        .max_by_key(|(keys, _)| *keys)
+        .map(|(_, node)| node);
+    holder
+        .or_else(|| {
+            let shard = all.nodes.iter().filter_map(|node| node.place.as_ref());
+            let shard = shard
+                .filter(|place| place.slots.contains(slot))
+                .map(|place| place.shard)
+                .next()?;
+            // The one that serves already, before one that has come to itself as an empty master.
+            masters()
+                .filter(|node| node.place.as_ref().is_some_and(|place| place.shard == shard))
+                .max_by_key(|node| node.myself().map_or(0, |line| line.slots.len()))
+        })
+        .or_else(|| (0..slot).rev().find_map(|below| claims.owner(below)))
+        .or_else(|| (slot..SLOTS).find_map(|above| claims.owner(above)))
+        .or_else(|| masters().next())
+}
+
+/// Slots that two nodes claim. Nodes that hear each other settle it by themselves.
+pub(crate) fn disputed(all: &Observations) -> Vec<Finding> {
+    let claims = Claims::of(all);
+    let mut groups: BTreeMap<Vec<&str>, (Vec<&NodeFound>, Vec<u16>)> = BTreeMap::new();
+    for slot in claims.disputed() {
+        let nodes = &claims.by_slot[&slot];
+        let names = nodes.iter().map(|node| node.name.as_str()).collect();
+        groups
+            .entry(names)
+            .or_insert((nodes.clone(), Vec::new()))
+            .1
+            .push(slot);
+    }
+    groups
+        .into_values()
+        .map(|(nodes, slots)| dispute(all, nodes, &slots))
+        .collect()
+}
+
+fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Finding {
+    let epoch = |node: &NodeFound| node.myself().map_or(0, |line| line.epoch);
+    let keys = |node: &NodeFound| slots.iter().filter_map(|slot| node.keys.get(slot)).sum::<u64>();
+    // Whoever holds the keys shall keep the slots; among equals the servers themselves go by the epoch.
+    nodes.sort_by_key(|node| std::cmp::Reverse((keys(node), epoch(node))));
+    let (owner, others) = (nodes[0], &nodes[1..]);
+    let told = listed(&ranges(slots.iter().copied()));
+    let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+    let free = others.iter().all(|node| keys(node) == 0);
+    let action = Action::Settle {
+        owner: owner.name.clone(),
+        others: others.iter().map(|node| node.name.clone()).collect(),
+        slots: ranges(slots.iter().copied()),
+    };
+    let id = owner.id().map_or("", |id| id.0.as_str());
+    let remedy = slots.first().map(|slot| {
+        let each = if slots.len() > 1 {
+            ", and so for each of them"
+        } else {
+            ""
+        };
+        others
+            .iter()
+            .map(|node| all.command(node, &format!("CLUSTER SETSLOT {slot} NODE {id}")) + each)
+            .chain([all.command(owner, "CLUSTER BUMPEPOCH")])
+            .collect::<Vec<_>>()
+    });
+    Finding::new(
+        "disputed-slots",
+        format!("slots {told} are claimed by {}", names.join(" and ")),
+        "Each takes writes that the other does not see. The claim with the higher configuration epoch wins once the \
+         nodes hear each other; where it does not, they run on different nodes.conf or are cut off.",
+    )
+    .on(names)
+    .seen(nodes.iter().map(|node| {
+        format!("{}: claims them with epoch {}, holds {} of their keys", node.name, epoch(node), keys(node))
+    }))
+    .seen((!free).then(|| "several hold keys: which are right is for a person to say".to_owned()))
+    .mended_by(remedy.into_iter().flatten())
+    .or_by(free.then_some(action))
+}
+
+/// Moves of slots that were begun and not ended.
+pub(crate) fn open(all: &Observations) -> Vec<Finding> {
+    let claims = Claims::of(all);
+    // By slot: who gives it away, who takes it in.
+    let mut moves: BTreeMap<u16, (Vec<&NodeFound>, Vec<&NodeFound>)> = BTreeMap::new();
+    for node in &all.nodes {
+        for text in node.myself().into_iter().flat_map(|line| &line.moving) {
+            let Some((slot, gives)) = moving(text) else {
+                continue;
+            };
+            let (from, to) = moves.entry(slot).or_default();
+            if gives { from.push(node) } else { to.push(node) }
+        }
+    }
+    moves
+        .into_iter()
+        .map(|(slot, (from, to))| half_way(all, &claims, slot, &from, &to))
+        .collect()
+}
+
+/// Slots that are in doubt, whose keys are worth counting on every node.
+pub fn doubtful(all: &Observations) -> BTreeSet<u16> {
+    let claims = Claims::of(all);
+    let lines = all.nodes.iter().filter_map(NodeFound::myself);
+    let moved = lines.flat_map(|line| {
+        line.moving
+            .iter()
+            .filter_map(|text| moving(text).map(|(slot, _)| slot))
+    });
+    claims
+        .missing()
+        .into_iter()
+        .chain(claims.disputed())
+        .chain(moved)
+        .collect()
+}
+
+/// `[93->-ID]` is given away, `[93-<-ID]` is taken in.
+fn moving(text: &str) -> Option<(u16, bool)> {
+    let inside = text.trim_matches(['[', ']']);
+    let gives = inside.contains("->-");
+    let (slot, _) = inside.split_once(if gives { "->-" } else { "-<-" })?;
+    Some((slot.parse().ok()?, gives))
+}
+
+fn half_way(
+    all: &Observations,
+    claims: &Claims<'_>,
+    slot: u16,
+    from: &[&NodeFound],
+    to: &[&NodeFound],
+) -> Finding {
+    let keys = |node: &NodeFound| node.keys.get(&slot).copied().unwrap_or_default();
+    let both = || from.iter().chain(to);
+    let why = match (from, to) {
+        ([_, ..], [_, ..]) => {
+            "A move was begun and not ended: clients are sent on with ASK, and a command with several keys \
+                               gets TRYAGAIN."
+        }
+        ([_, ..], []) => {
+            "The owner gives it away and nobody takes it in: keys that are missing there are asked for in vain."
+        }
+        _ => "A node takes it in that nobody gives it: what has arrived there is not found.",
+    };
+    let finding = Finding::new("open-slots", format!("slot {slot} is half migrated"), why)
+        .on(both().map(|node| &node.name))
+        .seen(
+            from.iter()
+                .map(|node| format!("{}: migrating, {} keys of it", node.name, keys(node))),
+        )
+        .seen(
+            to.iter()
+                .map(|node| format!("{}: importing, {} keys of it", node.name, keys(node))),
+        )
+        .mended_by(["If a move is under way, let it end; nothing is wrong then.".to_owned()]);
+    let arrived = to.iter().any(|node| keys(node) > 0);
+    let finding = if arrived {
+        finding.mended_by([format!(
+            "Bring the keys back to the owner with MIGRATE, or all of them to the new one; then on every node of the \
+             move: CLUSTER SETSLOT {slot} STABLE"
+        )])
+    } else {
+        finding.mended_by(both().map(|node| all.command(node, &format!("CLUSTER SETSLOT {slot} STABLE"))))
+    };
+    let Some(owner) = claims.owner(slot) else {
+        return finding;
+    };
+    let guests = to.iter().map(|node| (node.name.clone(), keys(node))).collect();
+    finding.or_by([Action::Close {
+        slot,
+        owner: owner.name.clone(),
+        guests,
+    }])
+}

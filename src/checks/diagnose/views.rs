@@ -1,0 +1,467 @@
+//! What the nodes know of each other: nodes that are gone or lost, addresses, restarts.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::checks::diagnose::finding::{Action, Finding, short};
+use crate::checks::diagnose::observed::{NodeFound, Observations};
+use crate::checks::finding::Status;
+use crate::server::wire::reply::NodeLine;
+use crate::topology::layout::NodeId;
+
+/// Nodes that do not know each other.
+pub(crate) fn strangers(all: &Observations) -> Vec<Finding> {
+    let seen = all.seen();
+    // Those who do not know each other, each named once.
+    let mut pairs: Vec<(&NodeFound, &NodeFound)> = Vec::new();
+    for (nth, (node, view)) in seen.iter().enumerate() {
+        for (other, _) in &seen[nth + 1..] {
+            let knows = |lines: &[NodeLine], id: Option<&NodeId>| {
+                lines
+                    .iter()
+                    .any(|line| Some(&line.id) == id && !line.has("handshake") && !line.has("noaddr"))
+            };
+            let theirs = other
+                .answer
+                .as_ref()
+                .map(|view| view.nodes.as_slice())
+                .unwrap_or_default();
+            let shared = node.id() == other.id();
+            let mutual = knows(&view.nodes, other.id()) && knows(theirs, node.id());
+            if !shared && !mutual {
+                pairs.push((node, other));
+            }
+        }
+    }
+    if pairs.is_empty() {
+        return Vec::new();
+    }
+    let names: BTreeSet<&str> = pairs
+        .iter()
+        .flat_map(|(one, two)| [one.name.as_str(), two.name.as_str()])
+        .collect();
+    let alone: Vec<&str> = seen
+        .iter()
+        .filter(|(_, view)| view.nodes.len() == 1)
+        .map(|(node, _)| node.name.as_str())
+        .collect();
+    let evidence = seen.iter().filter_map(|(node, _)| {
+        let unknown: Vec<&str> = pairs
+            .iter()
+            .filter_map(
+                |(one, two)| match (one.name == node.name, two.name == node.name) {
+                    (true, _) => Some((one, two)),
+                    (_, true) => Some((two, one)),
+                    _ => None,
+                },
+            )
+            .filter(|(me, other)| {
+                !me.answer
+                    .as_ref()
+                    .is_ok_and(|view| view.nodes.iter().any(|line| Some(&line.id) == other.id()))
+            })
+            .map(|(_, other)| other.name.as_str())
+            .collect();
+        (!unknown.is_empty()).then(|| format!("{}: does not know {}", node.name, unknown.join(", ")))
+    });
+    let why = if alone.is_empty() {
+        "They were never introduced, one was forgotten, or one has lost its nodes.conf and begun anew."
+            .to_owned()
+    } else {
+        format!(
+            "CLUSTER NODES of {} shows itself alone: it was never introduced, or has begun anew with an empty or \
+             another nodes.conf.",
+            alone.join(" and ")
+        )
+    };
+    // One word to each node is enough: gossip tells the rest.
+    let mut told = BTreeSet::new();
+    let meetings: Vec<_> = pairs.iter().filter(|(_, two)| told.insert(&two.name)).collect();
+    let command =
+        |one: &NodeFound, two: &NodeFound| all.command(one, &format!("CLUSTER MEET {} {}", two.ip, two.port));
+    vec![
+        Finding::new("strangers", "nodes do not know each other", why)
+            .on(names)
+            .seen(evidence)
+            .mended_by(meetings.iter().map(|(one, two)| command(one, two)))
+            .or_by(meetings.iter().map(|(one, two)| Action::Meet {
+                node: one.name.clone(),
+                other: two.name.clone(),
+            })),
+    ]
+}
+
+/// Nodes that are known and that are nobody any more.
+pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
+    let seen = all.seen();
+    let mut known: BTreeMap<&NodeId, (&NodeLine, Vec<&str>)> = BTreeMap::new();
+    for (node, view) in &seen {
+        for line in view.nodes.iter().filter(|line| !line.has("myself")) {
+            let (_, by) = known.entry(&line.id).or_insert((line, Vec::new()));
+            by.push(&node.name);
+        }
+    }
+    let mut findings = Vec::new();
+    for (id, (line, by)) in known {
+        let troubled = line.has("fail") || line.has("noaddr") || line.has("fail?");
+        let missing = match all.meant(line) {
+            None => troubled || !line.connected,
+            // One of somebody else's cluster that all give up, and that serves nothing.
+            Some(node) => !all.own && node.answer.is_err() && line.has("fail") && line.slots.is_empty(),
+        };
+        if !missing || line.has("handshake") {
+            continue;
+        }
+        let at = if line.ip.is_empty() {
+            "no address".to_owned()
+        } else {
+            format!("{}:{}", line.ip, line.port)
+        };
+        let again = all
+            .nodes
+            .iter()
+            .find(|node| node.answer.is_ok() && node.port == line.port && (all.own || node.ip == line.ip));
+        let why = match again {
+            Some(node) => format!(
+                "{} answers there under another id: it has lost its nodes.conf, and began anew.",
+                node.name
+            ),
+            None if line.has("noaddr") => {
+                "At its old address a node answers under another id: it has lost its nodes.conf, \
+                                           and began anew."
+                    .to_owned()
+            }
+            None => "It was taken away without CLUSTER FORGET; the others look for it for ever.".to_owned(),
+        };
+        let commands = by.iter().filter_map(|name| {
+            let node = all.nodes.iter().find(|node| node.name == *name)?;
+            Some(all.command(node, &format!("CLUSTER FORGET {id}")))
+        });
+        findings.push(
+            Finding::new(
+                "dead-node",
+                format!("node {} ({at}) is known and is gone", short(id)),
+                why,
+            )
+            .on(by.iter().copied())
+            .seen([format!(
+                "{at} has the flags {} on {}",
+                line.flags.join(","),
+                by.join(", ")
+            )])
+            .mended_by(commands)
+            .or_by([Action::Forget {
+                id: id.clone(),
+                by: by.iter().map(|name| (*name).to_owned()).collect(),
+            }]),
+        );
+    }
+    findings.extend(handshakes(all));
+    findings
+}
+
+/// Nodes that were introduced and never came to know each other.
+fn handshakes(all: &Observations) -> Vec<Finding> {
+    let mut to: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
+    for (node, view) in all.seen() {
+        for line in view.nodes.iter().filter(|line| line.has("handshake")) {
+            to.entry(format!("{}:{}", line.ip, line.port))
+                .or_default()
+                .insert(&node.name);
+        }
+    }
+    let finding = |(at, by): (String, BTreeSet<&str>)| {
+        Finding::new(
+            "handshake",
+            format!("{at} was introduced and does not answer"),
+            "Its bus port cannot be reached, or it is no cluster node; after the node timeout it is given up.",
+        )
+        .warning()
+        .seen(by.iter().map(|node| format!("{node}: {at} is in handshake")))
+        .on(by)
+        .mended_by(["Open its bus port (the client port + 10000), then CLUSTER MEET again.".to_owned()])
+    };
+    to.into_iter().map(finding).collect()
+}
+
+/// A node that runs on a `nodes.conf` of another life: it knows slots and nodes of its own.
+pub(crate) fn stale(all: &Observations) -> Vec<Finding> {
+    let seen = all.seen();
+    let told = |node: &NodeFound| {
+        let server = node.server.as_ref();
+        let setting = |name: &str| server.and_then(|server| server.setting(name));
+        match (setting("dir"), setting("cluster-config-file")) {
+            (Some(dir), Some(file)) => format!("{dir}/{file}"),
+            _ => "nodes.conf in its working directory".to_owned(),
+        }
+    };
+    let mut findings = Vec::new();
+    for (node, view) in &seen {
+        let others = seen.len() - 1;
+        let known = seen
+            .iter()
+            .filter(|(other, _)| other.name != node.name)
+            .filter(|(other, _)| view.nodes.iter().any(|line| Some(&line.id) == other.id()))
+            .count();
+        let foreign: Vec<String> = view
+            .nodes
+            .iter()
+            .filter(|line| !line.has("myself") && !line.has("handshake") && all.meant(line).is_none())
+            .map(|line| format!("{} at {}:{}", short(&line.id), line.ip, line.port))
+            .collect();
+        let own: usize = view
+            .myself()
+            .into_iter()
+            .flat_map(|line| &line.slots)
+            .map(|range| range.len())
+            .sum();
+        let claims = view
+            .nodes
+            .iter()
+            .map(|line| line.slots.iter().map(|range| range.len()).sum::<usize>())
+            .sum::<usize>();
+        // It remembers a cluster, and not the one it is in: fewer than half of its fellows.
+        if others == 0 || known * 2 >= others || claims == 0 {
+            continue;
+        }
+        let place = told(node);
+        findings.push(
+            Finding::new(
+                "stale-nodes-conf",
+                format!("{} runs on the nodes.conf of another cluster", node.name),
+                "Its slots are taken there, so that forming a cluster with it ends with `Slot … is already busy` \
+                 (slot already covered) or `Node … is not empty`.",
+            )
+            .on([&node.name])
+            .seen([format!(
+                "{}: {place} assigns {claims} slots, {own} of them to itself, and knows {known} of {others} \
+                 fellows",
+                node.name
+            )])
+            .seen((!foreign.is_empty()).then(|| format!("{}: knows instead {}", node.name, foreign.join(", "))))
+            .mended_by([
+                format!("If its keys are not needed: {}", all.command(node, "FLUSHALL")),
+                all.command(node, "CLUSTER RESET HARD"),
+                format!("Or stop the server, delete {place} and the data beside it, start it, and join it anew."),
+            ]),
+        );
+    }
+    findings
+}
+
+/// Two nodes that run on copies of one `nodes.conf`.
+pub(crate) fn twins(all: &Observations) -> Vec<Finding> {
+    let mut by_id: BTreeMap<&NodeId, Vec<&NodeFound>> = BTreeMap::new();
+    for node in &all.nodes {
+        if let Some(id) = node.id() {
+            by_id.entry(id).or_default().push(node);
+        }
+    }
+    let twins = by_id.into_iter().filter(|(_, nodes)| nodes.len() > 1);
+    twins
+        .map(|(id, nodes)| {
+            let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
+            Finding::new(
+                "same-id",
+                format!("{} have the same id {}", names.join(" and "), short(id)),
+                "One runs with a copy of the other's nodes.conf; each takes the other's messages for its own.",
+            )
+            .seen(nodes.iter().map(|node| format!("{} at {}: {id}", node.name, node.address())))
+            .mended_by(nodes.iter().skip(1).map(|node| {
+                format!("On the one that is the copy: {}", all.command(node, "CLUSTER RESET HARD"))
+            }))
+            .mended_by(nodes.iter().skip(1).map(|node| {
+                // It has learned the other's address as its own, and tells that one until it starts anew.
+                if all.own {
+                    format!("docker restart {}", node.name)
+                } else {
+                    format!("Then restart it, at {}, and introduce it anew with CLUSTER MEET.", node.address())
+                }
+            }))
+            .on(names)
+        })
+        .collect()
+}
+
+/// Addresses that clients or nodes are told and that lead astray.
+pub(crate) fn announced(all: &Observations) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for mislead in &all.mislead {
+        // Whoever is silent at every address has a finding of its own.
+        if all
+            .nodes
+            .iter()
+            .any(|node| node.name == mislead.node && node.answer.is_ok())
+        {
+            let line = format!(
+                "{} is announced as {}: {}",
+                mislead.node, mislead.told, mislead.outcome
+            );
+            by_node.entry(&mislead.node).or_default().push(line);
+        }
+    }
+    for (name, evidence) in by_node {
+        let Some(node) = all.nodes.iter().find(|node| node.name == name) else {
+            continue;
+        };
+        let set: Vec<String> = [
+            "cluster-announce-ip",
+            "cluster-announce-hostname",
+            "cluster-announce-port",
+            "cluster-announce-tls-port",
+            "cluster-announce-client-ipv4",
+        ]
+        .into_iter()
+        .filter_map(|directive| {
+            let value = node.server.as_ref()?.setting(directive)?;
+            (!value.is_empty() && value != "0").then(|| format!("{name}: {directive} {value}"))
+        })
+        .collect();
+        findings.push(
+            Finding::new(
+                "wrong-announce",
+                format!("{name} announces an address that leads astray"),
+                "Clients are sent there by CLUSTER SLOTS and MOVED, and find nobody, or another node.",
+            )
+            .on([name])
+            .seen(evidence)
+            .seen(set)
+            .mended_by([
+                all.command(node, &format!("CONFIG SET cluster-announce-ip {}", node.ip)),
+                all.command(node, "CONFIG SET cluster-announce-port 0"),
+                "Then CONFIG REWRITE, so that it lasts. Where clients stand elsewhere, announce what they can \
+                 reach."
+                    .to_owned(),
+            ]),
+        );
+    }
+    findings
+}
+
+/// How long after its start a server counts as just started, in seconds.
+const YOUNG: u64 = 30;
+
+/// CLUSTERDOWN after a restart: the nodes look for each other where they were.
+pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
+    let seen = all.seen();
+    let failing: Vec<&NodeFound> = seen
+        .iter()
+        .filter(|(_, view)| view.field("cluster_state") != "ok")
+        .map(|(node, _)| *node)
+        .collect();
+    if failing.is_empty() {
+        return Vec::new();
+    }
+    let age = |node: &NodeFound| node.server.as_ref()?.number("uptime_in_seconds");
+    // A node that answers and is looked for at another address.
+    let mut moved: Vec<String> = Vec::new();
+    for (node, view) in &seen {
+        for line in view
+            .nodes
+            .iter()
+            .filter(|line| !line.has("myself") && !line.connected)
+        {
+            if let Some(other) = all
+                .by_id(&line.id)
+                .filter(|other| !all.own && other.ip != line.ip)
+            {
+                moved.push(format!(
+                    "{}: looks for {} at {}:{}",
+                    node.name, other.name, line.ip, line.port
+                ));
+            }
+        }
+    }
+    let young: Vec<&NodeFound> = failing
+        .iter()
+        .copied()
+        .filter(|node| age(node).is_some_and(|age| age < YOUNG))
+        .collect();
+    if young.is_empty() && moved.is_empty() {
+        return Vec::new();
+    }
+    let ages = young.iter().filter_map(|node| {
+        Some(format!(
+            "{}: up for {} s, cluster_state:fail",
+            node.name,
+            age(node)?
+        ))
+    });
+    let finding = Finding::new(
+        "restarted",
+        "CLUSTERDOWN after a restart",
+        if moved.is_empty() {
+            "A master that starts waits until it sees most masters, and then some seconds more (at most the node \
+             timeout, 5 s), before it serves."
+        } else {
+            "nodes.conf holds the addresses of before, and all nodes have new ones: none finds another."
+        },
+    )
+    .on(failing.iter().map(|node| &node.name))
+    .seen(ages)
+    .seen(moved.iter().cloned());
+    let finding = if moved.is_empty() {
+        finding.warning().mended_by([
+            "Wait some seconds and look again; what keeps it from coming up is told beside this.",
+        ])
+    } else {
+        finding.mended_by([
+            "Introduce them again, from one node to each other: CLUSTER MEET IP PORT",
+            "So that it does not come back: fixed addresses, or cluster-announce-ip set at each start.",
+        ])
+    };
+    vec![finding]
+}
+
+/// State fail, with all that it comes from.
+pub(crate) fn state(all: &Observations, causes: &[Finding]) -> Option<Finding> {
+    let seen = all.seen();
+    let failing: Vec<&str> = seen
+        .iter()
+        .filter(|(_, view)| view.field("cluster_state") != "ok")
+        .map(|(node, _)| node.name.as_str())
+        .collect();
+    if failing.is_empty() {
+        return None;
+    }
+    let because: Vec<&Finding> = causes
+        .iter()
+        .filter(|finding| finding.status == Status::Fail)
+        .collect();
+    let told = because
+        .iter()
+        .map(|finding| format!("{}: {}", finding.id, finding.what));
+    let counts = seen
+        .iter()
+        .filter(|(node, _)| failing.contains(&node.name.as_str()))
+        .map(|(node, view)| {
+            format!(
+                "{}: cluster_state:fail, {} slots assigned, {} ok, {} suspected, {} failed",
+                node.name,
+                view.field("cluster_slots_assigned"),
+                view.field("cluster_slots_ok"),
+                view.field("cluster_slots_pfail"),
+                view.field("cluster_slots_fail")
+            )
+        });
+    let why = if because.is_empty() {
+        "A node says fail while a slot has no owner that serves, or while it does not see most masters."
+            .to_owned()
+    } else {
+        format!("It comes from: {}.", told.collect::<Vec<_>>().join("; "))
+    };
+    Some(
+        Finding::new(
+            "state-fail",
+            format!("cluster_state:fail on {} of {} nodes", failing.len(), seen.len()),
+            why,
+        )
+        .on(failing.iter().copied())
+        .seen(counts)
+        .mended_by([if because.is_empty() {
+            "Look again in a moment; then see the logs of the nodes.".to_owned()
+        } else {
+            "Mend what it comes from; it goes by itself then.".to_owned()
+        }]),
+    )
+}

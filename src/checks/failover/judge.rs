@@ -1,0 +1,338 @@
+//! A failover as it was measured, and what to think of it.
+
+use serde::Serialize;
+
+use crate::checks::failover::statistics::{FailoverTimes, Phase, Spread};
+use crate::checks::finding::{Check, Status};
+
+/// How the master was taken away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Way {
+    /// `CLUSTER FAILOVER` on its replica.
+    Command,
+    /// Its process was frozen, as by a machine that hangs.
+    Pause,
+    /// Its process was killed.
+    Kill,
+}
+
+/// All ways, in the order in which they are tried.
+pub const WAYS: [Way; 3] = [Way::Command, Way::Pause, Way::Kill];
+
+impl Way {
+    /// The id of its check.
+    pub fn id(self) -> &'static str {
+        match self {
+            Self::Command => "failover-command",
+            Self::Pause => "failover-pause",
+            Self::Kill => "failover-kill",
+        }
+    }
+
+    /// What is done to the master.
+    pub fn deed(self) -> &'static str {
+        match self {
+            Self::Command => "handed over",
+            Self::Pause => "frozen",
+            Self::Kill => "killed",
+        }
+    }
+
+    /// Until when writes are expected to work again, in milliseconds. Redis promotes after 1.0 to 1.5 node
+    /// timeouts and the delay of an election, which is 0.5 to 1 s and another second for each replica that
+    /// is behind; by command it takes a moment, and Redis gives up after 5 s.
+    pub fn bound(self, node_timeout: u64) -> u64 {
+        match self {
+            Self::Command => 5_000,
+            Self::Pause | Self::Kill => node_timeout.saturating_mul(2).saturating_add(2_000),
+        }
+    }
+}
+
+/// When one node learned what. Times are milliseconds since the master was taken away.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Noticed {
+    /// The node.
+    pub node: String,
+    /// When it suspected the master (`fail?`).
+    pub suspected: Option<u64>,
+    /// When it held the master for failed (`fail`).
+    pub failed: Option<u64>,
+    /// When it knew the new master.
+    pub followed: Option<u64>,
+}
+
+/// One failover. Times are milliseconds since the master was taken away; `None` is what did not happen before
+/// the measurement was given up.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failover {
+    /// How.
+    pub way: Way,
+    /// Which master was taken away.
+    pub victim: String,
+    /// Which node took over.
+    pub successor: Option<String>,
+    /// The node timeout, in milliseconds.
+    pub node_timeout: u64,
+    /// What the other nodes noticed, and when.
+    pub noticed: Vec<Noticed>,
+    /// When the successor called itself master.
+    pub promoted: Option<u64>,
+    /// When the last write before the gap was acknowledged. After the deed, while it still took effect.
+    pub last_write: u64,
+    /// When a write to the slots was acknowledged again.
+    pub writes_again: Option<u64>,
+    /// When the old master was let go on, or started again.
+    pub revived: Option<u64>,
+    /// When the old master was a replica in sync.
+    pub back: Option<u64>,
+    /// How many writes were acknowledged in all.
+    pub acknowledged: u64,
+    /// How many of them the new master does not have.
+    pub lost: u64,
+    /// Why the measurement could not be finished.
+    pub trouble: Option<String>,
+}
+
+impl Failover {
+    /// When the first node held the master for failed.
+    pub fn first_failed(&self) -> Option<u64> {
+        self.noticed.iter().filter_map(|one| one.failed).min()
+    }
+
+    /// When the first node suspected the master.
+    pub fn first_suspected(&self) -> Option<u64> {
+        self.noticed.iter().filter_map(|one| one.suspected).min()
+    }
+
+    /// For how long no write was acknowledged, in milliseconds.
+    pub fn gap(&self) -> Option<u64> {
+        self.writes_again
+            .map(|again| again.saturating_sub(self.last_write))
+    }
+}
+
+/// What one round did wrong, and what is worth knowing of it.
+fn faults(round: &Failover) -> (Vec<String>, Vec<String>) {
+    let (mut failing, mut warning) = (Vec::new(), Vec::new());
+    let bound = round.way.bound(round.node_timeout);
+    if let Some(trouble) = &round.trouble {
+        failing.push(trouble.clone());
+    } else {
+        match round.writes_again {
+            None => failing.push("writes to its slots did not work again".to_owned()),
+            Some(again) if again > bound => failing.push(format!(
+                "writes worked again after {}, expected within {}",
+                seconds(again),
+                seconds(bound)
+            )),
+            Some(_) => {}
+        }
+        if round.promoted.is_some() && round.back.is_none() {
+            failing.push("did not come back as a replica in sync".to_owned());
+        }
+    }
+    let lost = format!(
+        "{} of {} acknowledged writes are lost",
+        round.lost, round.acknowledged
+    );
+    match (round.lost, round.way) {
+        (0, _) => {}
+        (_, Way::Command) => failing.push(lost),
+        (_, _) => warning.push(format!("{lost}: replication is asynchronous")),
+    }
+    (failing, warning)
+}
+
+/// Judges all rounds of one way. The times are told whatever came of it.
+pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
+    let Some(times) = FailoverTimes::of(way, rounds) else {
+        return Check::skipped(way.id(), "no failover was measured");
+    };
+    let (mut failing, mut warning) = (Vec::new(), Vec::new());
+    let (mut failed, mut warned) = (0, 0);
+    for (nth, round) in rounds.iter().enumerate() {
+        let at = if rounds.len() > 1 {
+            format!("round {}, {}", nth + 1, round.victim)
+        } else {
+            round.victim.clone()
+        };
+        let (bad, doubtful) = faults(round);
+        failed += usize::from(!bad.is_empty());
+        warned += usize::from(!doubtful.is_empty());
+        failing.extend(bad.into_iter().map(|line| format!("{at}: {line}")));
+        warning.extend(doubtful.into_iter().map(|line| format!("{at}: {line}")));
+    }
+    let good = format!("{}; no write of {} lost", told(&times), times.acknowledged);
+    let hint = "See what the nodes logged meanwhile: `rcup logs --timestamps`. A replica that is behind or cut \
+                off cannot be elected.";
+    let mut check = if failing.is_empty() {
+        Check::good(way.id(), good).or_warn(
+            warning,
+            "Use WAIT after writes that must survive, or min-replicas-to-write on the masters.",
+        )
+    } else {
+        failing.extend(warning);
+        Check::of(way.id(), good, "failovers did not go well", failing, hint)
+    };
+    check.rounds_bad = match check.status {
+        Status::Fail => failed,
+        Status::Warn => warned,
+        Status::Pass | Status::Skip => 0,
+    };
+    if check.status != Status::Pass {
+        check.detail.push(told(&times));
+    }
+    // The evidence of a measurement is worth reading also when all is well.
+    check.detail.extend(rounds.iter().map(|round| told_round(round)));
+    check
+}
+
+/// The times in a line: of one round as they are, of several the middle and the worst.
+fn told(times: &FailoverTimes) -> String {
+    let of = |phase: Phase| -> String {
+        let Some(Spread { median, worst }) = times.phase(phase).and_then(|times| times.spread) else {
+            return "never".to_owned();
+        };
+        if times.rounds == 1 {
+            seconds(median)
+        } else {
+            format!("{} (at worst {})", seconds(median), seconds(worst))
+        }
+    };
+    let rounds = match times.rounds {
+        1 => String::new(),
+        several => format!("{several} rounds, in the middle: "),
+    };
+    let noticed = match times.phase(Phase::Failed).and_then(|times| times.spread) {
+        None => String::new(),
+        Some(_) => format!(
+            "suspected after {}, held for failed after {}, ",
+            of(Phase::Suspected),
+            of(Phase::Failed)
+        ),
+    };
+    format!(
+        "{rounds}writes again after {} (bound {}), {noticed}promoted after {}, the old master back in sync in {}",
+        of(Phase::WritesAgain),
+        seconds(times.way.bound(times.node_timeout)),
+        of(Phase::Promoted),
+        of(Phase::Back)
+    )
+}
+
+/// One round in a line: what happened when.
+fn told_round(round: &Failover) -> String {
+    let when = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
+    format!(
+        "{} {}: suspected {}, failed {}, {} promoted {}, writes again {}, back in sync {}",
+        round.victim,
+        round.way.deed(),
+        when(round.first_suspected()),
+        when(round.first_failed()),
+        round.successor.as_deref().unwrap_or("nobody"),
+        when(round.promoted),
+        when(round.writes_again),
+        when(round.back)
+    )
+}
+
+/// Milliseconds for a person.
+pub fn seconds(ms: u64) -> String {
+    match ms {
+        0..1000 => format!("{ms} ms"),
+        _ => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn kill() -> Failover {
+        Failover {
+            way: Way::Kill,
+            victim: "rcup-x-1".to_owned(),
+            successor: Some("rcup-x-4".to_owned()),
+            node_timeout: 1000,
+            noticed: vec![
+                Noticed {
+                    node: "rcup-x-2".to_owned(),
+                    suspected: Some(1100),
+                    failed: Some(1500),
+                    followed: Some(2400),
+                },
+                Noticed {
+                    node: "rcup-x-4".to_owned(),
+                    suspected: Some(1050),
+                    failed: Some(1510),
+                    followed: Some(2300),
+                },
+            ],
+            promoted: Some(2300),
+            last_write: 4,
+            writes_again: Some(2310),
+            revived: Some(2500),
+            back: Some(3100),
+            acknowledged: 800,
+            lost: 0,
+            trouble: None,
+        }
+    }
+
+    #[test]
+    fn a_round_within_the_bound_passes_with_its_times() {
+        let round = kill();
+        let check = judge(Way::Kill, &[&round]);
+        assert_eq!(check.status, Status::Pass);
+        assert_eq!(
+            check.summary,
+            "writes again after 2.3 s (bound 4.0 s), suspected after 1.0 s, held for failed after 1.5 s, promoted \
+             after 2.3 s, the old master back in sync in 600 ms; no write of 800 lost"
+        );
+        assert_eq!(
+            (round.first_suspected(), round.first_failed()),
+            (Some(1050), Some(1500))
+        );
+        assert_eq!(round.gap(), Some(2306));
+    }
+
+    #[test]
+    fn what_takes_too_long_or_never_ends_fails() {
+        let slow = Failover {
+            writes_again: Some(4100),
+            ..kill()
+        };
+        let gone = Failover {
+            back: None,
+            writes_again: None,
+            ..kill()
+        };
+        let check = judge(Way::Kill, &[&slow, &gone]);
+        assert_eq!(check.status, Status::Fail);
+        assert_eq!(check.rounds_bad, 2);
+        assert!(check.detail[0].contains("round 1, rcup-x-1: writes worked again after 4.1 s"));
+        assert_eq!(
+            check.detail[3],
+            "2 rounds, in the middle: writes again after 4.1 s (at worst 4.1 s) (bound 4.0 s), suspected after 1.0 s (at \
+             worst 1.0 s), held for failed after 1.5 s (at worst 1.5 s), promoted after 2.3 s (at worst 2.3 s), the old \
+             master back in sync in 600 ms (at worst 600 ms)"
+        );
+        assert_eq!(check.detail.len(), 3 + 1 + 2, "{check:#?}");
+    }
+
+    #[test]
+    fn lost_writes_are_expected_of_a_crash_and_not_of_a_command() {
+        let lost = Failover { lost: 3, ..kill() };
+        let check = judge(Way::Kill, &[&kill(), &lost]);
+        assert_eq!((check.status, check.rounds_bad), (Status::Warn, 1));
+        assert!(check.detail[1].contains("promoted after 2.3 s"), "{check:#?}");
+        let handed = Failover {
+            way: Way::Command,
+            ..lost
+        };
+        assert_eq!(judge(Way::Command, &[&handed]).status, Status::Fail);
+    }
+}

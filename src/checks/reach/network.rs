@@ -1,0 +1,283 @@
+//! The same question from inside: a container on the cluster's network asks every address who answers there.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use tokio::time::Instant;
+
+use crate::checks::reach::advertised::{Dialled, Place};
+use crate::connect::attached::Attached;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ownership::probe::{AUTHORITY, on_network};
+use crate::runtime::interface::{ExecRequest, Output, Runtime};
+use crate::server::wire::access::Access;
+use crate::topology::layout::NodeId;
+
+/// How long an address may take to answer, when nobody else stands before it.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How many addresses are asked at once: each is a process of its own, and a machine has few cores.
+const AT_ONCE: usize = 16;
+
+/// How often an address is asked that does not answer in time.
+const ATTEMPTS: usize = 3;
+
+/// Asks every address that follows, a few at a time. The first arguments are the client, the authority's certificate,
+/// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at once, and how
+/// many seconds each may take. Each line of an answer begins with `@` and the place of its address; who does not answer
+/// in time has no line. Not every image has `timeout`, so a clock of its own ends the wait for an answer; whoever hangs
+/// goes with the container.
+const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; lanes=$4; patience=$5; shift 5
+lane=0
+while [ $lane -lt $lanes ]; do
+  ( n=0
+    while [ $# -gt 1 ]; do
+      if [ $((n % lanes)) -eq $lane ]; then
+        "$client" -h "$1" -p "$2" $more CLUSTER MYID 2>&1 | while IFS= read -r said; do printf '@%s %s\n' "$n" "$said"; done &
+        reader=$!
+        ( sleep "$patience"; kill $reader ) >/dev/null 2>&1 &
+        clock=$!
+        wait $reader; kill $clock
+      fi
+      n=$((n + 1)); shift 2
+    done ) 2>/dev/null &
+  lane=$((lane + 1))
+done
+wait"#;
+
+/// Tries all addresses from a container on the cluster's network, which is gone afterwards.
+pub(crate) async fn dial<R: Runtime>(
+    attached: &Attached<R>,
+    addresses: &[(String, u16)],
+    access: &Access,
+) -> Result<Vec<Dialled>> {
+    let answers = on_network(
+        attached.runtime(),
+        attached.topology(),
+        access.authority(),
+        async |id| persistently(addresses, async |some| ask(attached, &id, some, access).await).await,
+    )
+    .await?;
+    Ok(addresses
+        .iter()
+        .enumerate()
+        .map(|(nth, (host, port))| Dialled {
+            place: Place::Network,
+            host: host.clone(),
+            port: *port,
+            answer: match answers.get(&nth) {
+                Some(said) => who(said),
+                None => Err(format!("no answer in {ATTEMPTS} times {} s", PATIENCE.as_secs())),
+            },
+        })
+        .collect())
+}
+
+/// Asks all addresses, and those again that have not answered: a silence may be a busy moment.
+async fn persistently(
+    addresses: &[(String, u16)],
+    ask: impl AsyncFn(&[(String, u16)]) -> Result<BTreeMap<usize, String>>,
+) -> Result<BTreeMap<usize, String>> {
+    let mut answers = BTreeMap::new();
+    for _ in 0..ATTEMPTS {
+        let missing: Vec<usize> = (0..addresses.len())
+            .filter(|nth| !answers.contains_key(nth))
+            .collect();
+        if missing.is_empty() {
+            break;
+        }
+        let some: Vec<_> = missing.iter().map(|nth| addresses[*nth].clone()).collect();
+        let said = ask(&some).await?;
+        answers.extend(
+            said.into_iter()
+                .filter_map(|(nth, said)| Some((*missing.get(nth)?, said))),
+        );
+    }
+    Ok(answers)
+}
+
+/// How long so many addresses may take: each lane goes through its own one after the other, and the engine has to
+/// start the program.
+fn patience(addresses: usize) -> Duration {
+    let rounds = addresses.div_ceil(AT_ONCE) + 1;
+    PATIENCE * u32::try_from(rounds).unwrap_or(u32::MAX)
+}
+
+/// What the addresses said, by their places.
+async fn ask<R: Runtime>(
+    attached: &Attached<R>,
+    id: &str,
+    addresses: &[(String, u16)],
+    access: &Access,
+) -> Result<BTreeMap<usize, String>> {
+    let client = attached.topology().surroundings.image.server.engine.client();
+    let authority = access.authority().map_or("", |_| AUTHORITY);
+    let credentials = access.credentials();
+    let user = credentials.and_then(|credentials| credentials.user.as_deref());
+    let mut command = vec!["sh".to_owned(), "-c".to_owned()];
+    command.extend(question(client, authority, user.unwrap_or_default(), PATIENCE));
+    for (host, port) in addresses {
+        command.extend([host.clone(), port.to_string()]);
+    }
+    let request = ExecRequest {
+        command,
+        env: credentials
+            .map(|credentials| ("REDISCLI_AUTH".to_owned(), credentials.password.clone()))
+            .into_iter()
+            .collect(),
+        ..ExecRequest::default()
+    };
+    let mut session = attached.runtime().exec(id, &request).await?;
+    let deadline = Instant::now() + patience(addresses.len());
+    let mut text = Vec::new();
+    // What has not answered by then is told so; the container and its clients go.
+    while let Ok(Some(piece)) = tokio::time::timeout_at(deadline, session.output.next()).await {
+        match piece? {
+            Output::Stdout(bytes) | Output::Stderr(bytes) => text.extend(bytes),
+        }
+    }
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let answers = answers(&text);
+    if answers.is_empty() && !text.trim().is_empty() {
+        return Err(Error::new(
+            ErrorKind::Image,
+            format!(
+                "image {} has no shell to ask with",
+                attached.topology().surroundings.image.reference
+            ),
+        )
+        .because(text.trim().to_owned())
+        .hint("Verify from this host alone, with `--from host`."));
+    }
+    Ok(answers)
+}
+
+/// What `sh -c` is given before the addresses.
+fn question(client: &str, authority: &str, user: &str, patience: Duration) -> [String; 7] {
+    let (lanes, seconds) = (AT_ONCE.to_string(), patience.as_secs().to_string());
+    [ASK, "sh", client, authority, user, &lanes, &seconds].map(str::to_owned)
+}
+
+/// The lines `@PLACE ANSWER`. An answer may have several, between which those of others may stand.
+fn answers(text: &str) -> BTreeMap<usize, String> {
+    let mut all: BTreeMap<usize, String> = BTreeMap::new();
+    let lines = text
+        .lines()
+        .filter_map(|line| line.strip_prefix('@')?.split_once(' '))
+        .filter_map(|(nth, said)| Some((nth.parse::<usize>().ok()?, said)));
+    for (nth, said) in lines {
+        all.entry(nth)
+            .and_modify(|before| {
+                before.push_str("; ");
+                before.push_str(said);
+            })
+            .or_insert_with(|| said.to_owned());
+    }
+    all
+}
+
+/// A node's id, or why there is none.
+fn who(said: &str) -> Result<NodeId, String> {
+    let said = said.trim();
+    if said.len() == 40 && said.chars().all(|letter| letter.is_ascii_hexdigit()) {
+        return Ok(NodeId(said.to_owned()));
+    }
+    // `Could not connect to Redis at 127.0.0.1:7001: Connection refused`
+    let why = said
+        .strip_prefix("Could not connect to ")
+        .and_then(|rest| rest.split_once(": "))
+        .map_or(said, |(_, why)| why);
+    Err(why.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    fn addresses(count: u16) -> Vec<(String, u16)> {
+        (0..count)
+            .map(|nth| ("10.0.0.1".to_owned(), 7001 + nth))
+            .collect()
+    }
+
+    #[tokio::test]
+    async fn who_has_not_answered_is_asked_again_and_nobody_else() {
+        let asked = AtomicUsize::new(0);
+        // The first address of every question answers, so it takes one question for each.
+        let three = addresses(3);
+        let answers = persistently(&three, async |some| {
+            let nth = asked.fetch_add(1, Ordering::Relaxed);
+            assert_eq!(some.len(), 3 - nth);
+            Ok(BTreeMap::from([(0, some[0].1.to_string())]))
+        });
+        let answers = answers.await.unwrap();
+        assert_eq!(
+            answers.into_values().collect::<Vec<_>>(),
+            ["7001", "7002", "7003"]
+        );
+        let asked = AtomicUsize::new(0);
+        let silent = persistently(&three, async |_| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            Ok(BTreeMap::new())
+        });
+        assert!(silent.await.unwrap().is_empty());
+        assert_eq!(asked.into_inner(), ATTEMPTS);
+        assert_eq!(patience(2), PATIENCE * 2);
+        assert_eq!(patience(AT_ONCE * 4), PATIENCE * 5);
+    }
+
+    /// Says its port, together with how many of its kind are at work; port 7005 hangs.
+    #[cfg(unix)]
+    const CLIENT: &str = r#"#!/bin/sh
+mkdir "$0.$$"; set -- "$4" "$0".*; sleep 0.1
+[ "$1" = 7005 ] && sleep 5
+echo "$1 $(($# - 1))"
+rmdir "$0.$$"
+"#;
+
+    #[cfg(unix)]
+    #[test]
+    fn a_few_are_asked_at_a_time_and_one_that_hangs_stops_nobody() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let home = tempfile::tempdir().unwrap();
+        let client = home.path().join("client");
+        std::fs::write(&client, CLIENT).unwrap();
+        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c");
+        command.args(question(client.to_str().unwrap(), "", "", Duration::from_secs(2)));
+        for (host, port) in addresses(50) {
+            command.args([host, port.to_string()]);
+        }
+        let output = command.output().unwrap();
+        let answers = super::answers(&String::from_utf8(output.stdout).unwrap());
+        assert_eq!(answers.len(), 49, "{answers:?}");
+        let at_once = answers.iter().map(|(nth, said)| {
+            let (port, at_once) = said.split_once(' ').unwrap();
+            assert_eq!(port, (7001 + nth).to_string());
+            at_once.parse::<usize>().unwrap()
+        });
+        let most = at_once.max().unwrap();
+        assert!((2..=AT_ONCE).contains(&most), "{most}");
+    }
+
+    #[test]
+    fn answers_come_in_any_order_and_may_have_several_lines() {
+        let id = "07c37dfeb235213a872192d90877d0cd55635b91";
+        let text = format!(
+            "@1 AUTH failed: WRONGPASS\n@2 Could not connect to Redis at 127.0.0.1:7001: Connection refused\n@0 {id}\n\
+             @1 NOAUTH Authentication required.\n"
+        );
+        let answers = answers(&text);
+        assert_eq!(who(&answers[&0]), Ok(NodeId(id.to_owned())));
+        assert_eq!(
+            who(&answers[&1]),
+            Err("AUTH failed: WRONGPASS; NOAUTH Authentication required.".to_owned())
+        );
+        assert_eq!(who(&answers[&2]), Err("Connection refused".to_owned()));
+        assert!(super::answers("sh: not found\n").is_empty());
+    }
+}

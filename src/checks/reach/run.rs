@@ -1,0 +1,166 @@
+//! Collects every address that a client could be told, tries each from this host and from the cluster's network,
+//! and has it judged.
+
+use std::collections::BTreeSet;
+
+use futures_util::future::join_all;
+
+use crate::checks::reach::advertised::{Dialled, Member, Place};
+use crate::checks::reach::collect::{Collected, collect};
+use crate::checks::reach::judge::{Evidence, Unasked, Verification, judge_reach};
+use crate::connect::attached::Attached;
+use crate::error::{Error, Result};
+use crate::runtime::interface::Runtime;
+use crate::server::wire::access::Access;
+use crate::server::wire::connection::{Address, NodeConnection};
+use crate::spec::service_user::OwnUser;
+use crate::topology::layout::{NodeId, Topology};
+
+/// How often an address is tried from here that does not answer in time.
+const ATTEMPTS: usize = 4;
+
+impl<R: Runtime> Attached<R> {
+    /// Whether clients reach every node, from `place`, or from wherever it can be tried. Writes nothing; an empty
+    /// slot is half-migrated for a moment, so that its owner tells where it asks clients to go.
+    ///
+    /// # Errors
+    /// When there is no way to log in, or `place` cannot be tried from.
+    pub async fn verify(&self, place: Option<Place>) -> Result<Verification> {
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(self.prove(place)).await
+    }
+
+    async fn prove(&self, place: Option<Place>) -> Result<Verification> {
+        let access = self.access_as(OwnUser::Validator).await?;
+        let target = self.target(OwnUser::Validator).await;
+        let Collected {
+            members,
+            told,
+            mut unasked,
+        } = collect(&target, self.topology()).await;
+        let named = told
+            .iter()
+            .map(|told| (told.endpoint.host.clone(), told.endpoint.port))
+            .filter(|(host, _)| !host.is_empty())
+            .collect::<BTreeSet<_>>();
+        let addresses = |place: Place| -> Vec<(String, u16)> {
+            let ways = members.iter().flat_map(|member| member.ways(place));
+            named
+                .iter()
+                .cloned()
+                .chain(ways)
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect()
+        };
+        let (here, there) = tokio::join!(
+            async {
+                match place {
+                    Some(Place::Network) => None,
+                    _ => Some(from_here(addresses(Place::Host), &access).await),
+                }
+            },
+            async {
+                match place {
+                    Some(Place::Host) => None,
+                    _ => Some(
+                        crate::checks::reach::network::dial(self, &addresses(Place::Network), &access).await,
+                    ),
+                }
+            }
+        );
+        let mut places = Vec::new();
+        let mut dialled = Vec::new();
+        if let Some(here) = here {
+            places.push(Place::Host);
+            dialled.extend(here);
+        }
+        match there {
+            None => {}
+            Some(Ok(there)) => {
+                places.push(Place::Network);
+                dialled.extend(there);
+            }
+            Some(Err(error)) if place.is_some() => return Err(error),
+            Some(Err(error)) => unasked.push(Unasked {
+                node: self.topology().network(),
+                why: format!("nothing could be tried from this network: {}", whole(&error)),
+            }),
+        }
+        Ok(judge_reach(&Evidence {
+            name: self.topology().name().to_string(),
+            announce: self.topology().announce,
+            places,
+            insisted: place.is_some(),
+            members,
+            told,
+            dialled,
+            unasked,
+        }))
+    }
+}
+
+/// An error with its causes.
+pub(crate) fn whole(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.causes() {
+        text.push_str(": ");
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// What comes from something that is no server of ours may have several lines.
+fn in_a_line(why: &str) -> String {
+    let lines: Vec<&str> = why
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.join("; ")
+}
+
+/// Tries all addresses from this host, side by side.
+async fn from_here(addresses: Vec<(String, u16)>, access: &Access) -> Vec<Dialled> {
+    join_all(addresses.into_iter().map(|(host, port)| async move {
+        let address = Address::new(&host, port);
+        let mut answer = Err(String::new());
+        for _ in 0..ATTEMPTS {
+            answer = ask(&address, access).await.map_err(|why| in_a_line(&why));
+            // A refusal is final; a silence may be a busy moment.
+            if !answer.as_ref().is_err_and(|why| why.contains("timed out")) {
+                break;
+            }
+        }
+        Dialled {
+            place: Place::Host,
+            host,
+            port,
+            answer,
+        }
+    }))
+    .await
+}
+
+async fn ask(address: &Address, access: &Access) -> Result<NodeId, String> {
+    let told = |error: Error| error.causes().join(": ");
+    let link = NodeConnection::open(address, access).await.map_err(told)?;
+    link.my_id().await.map_err(told)
+}
+
+/// The nodes as planned, with the ids that they have.
+pub(crate) fn members(topology: &Topology, ids: &[Option<NodeId>]) -> Vec<Member> {
+    topology
+        .nodes
+        .iter()
+        .zip(ids)
+        .map(|(node, id)| Member {
+            index: node.index,
+            name: node.name.clone(),
+            id: id.clone().unwrap_or_else(|| node.id.clone()),
+            ip: node.ip,
+            published: *node.host_address().ip(),
+            port: node.port,
+        })
+        .collect()
+}

@@ -1,0 +1,378 @@
+//! The readiness contract, judged from what every node says.
+//!
+//! A cluster is ready when every node, asked by itself, calls the state `ok`, has all 16384 slots assigned
+//! and in order, knows every node and none besides, sees no node in handshake or failing, and when all
+//! nodes tell the same story: the same roles, the same slots, the same masters' epochs. `redis-cli --cluster
+//! check` compares the slots alone, which is why it says OK while clients still see CLUSTERDOWN.
+
+use std::collections::BTreeSet;
+
+use crate::checks::finding::Check;
+use crate::checks::{agreement, replication, roles, slots};
+use crate::server::wire::reply::{Answer, NodeView};
+use crate::topology::layout::{NodeId, Topology};
+
+/// How strictly roles are compared with the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Roles {
+    /// Every node has the role that was planned.
+    AsPlanned,
+    /// Every shard has one master, whichever of its nodes that is: so after a failover.
+    WithinShards,
+}
+
+/// The nodes that answered, each with its name.
+pub(crate) type Seen<'a> = [(&'a str, &'a NodeView)];
+
+/// The checks that need an answer of at least one node.
+const OF_ANSWERS: [&str; 9] = [
+    "cluster-state",
+    "slot-coverage",
+    "node-count",
+    "agreement",
+    "slot-owners",
+    "open-slots",
+    "epochs",
+    "bus-links",
+    "roles",
+];
+
+/// Judges the answers of a cluster that was planned. They stand in the order of the topology's nodes.
+pub fn judge(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Vec<Check> {
+    let names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
+    contract(&names, answers, topology.nodes.len(), || {
+        roles::planned(topology, strictness, answers)
+    })
+}
+
+/// Judges the answers of a cluster that somebody else has made: what it consists of is what its nodes know
+/// of each other. `names` and `answers` stand in the same order.
+pub fn judge_found(names: &[&str], answers: &[Answer]) -> Vec<Check> {
+    let known: BTreeSet<&NodeId> = answers
+        .iter()
+        .flatten()
+        .flat_map(|view| view.nodes.iter().map(|line| &line.id))
+        .collect();
+    contract(names, answers, known.len().max(names.len()), || {
+        roles::found(&seen(names, answers))
+    })
+}
+
+fn contract(
+    names: &[&str],
+    answers: &[Answer],
+    expected: usize,
+    roles: impl FnOnce() -> Check,
+) -> Vec<Check> {
+    let seen = seen(names, answers);
+    if seen.is_empty() {
+        return std::iter::once(reachable(names, answers))
+            .chain(OF_ANSWERS.map(|id| Check::skipped(id, "no node answers")))
+            .chain([Check::skipped("replication", "no node answers")])
+            .collect();
+    }
+    vec![
+        reachable(names, answers),
+        state(&seen),
+        slots::coverage(&seen),
+        count(expected, &seen),
+        agreement::views(&seen),
+        slots::owners(&seen),
+        slots::open(&seen),
+        agreement::epochs(&seen),
+        agreement::bus(&seen),
+        roles(),
+        replication::links(&seen),
+    ]
+}
+
+fn seen<'a>(names: &[&'a str], answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+    names
+        .iter()
+        .zip(answers)
+        .filter_map(|(name, answer)| answer.as_ref().ok().map(|view| (*name, view)))
+        .collect()
+}
+
+/// One line of evidence for every node for which `wrong` says something.
+pub(crate) fn each(seen: &Seen<'_>, wrong: impl Fn(&NodeView) -> Option<String>) -> Vec<String> {
+    seen.iter()
+        .filter_map(|(name, view)| wrong(view).map(|what| format!("{name}: {what}")))
+        .collect()
+}
+
+fn reachable(names: &[&str], answers: &[Answer]) -> Check {
+    let detail = names
+        .iter()
+        .zip(answers)
+        .filter_map(|(name, answer)| answer.as_ref().err().map(|why| format!("{name}: {why}")))
+        .collect();
+    Check::of(
+        "reachable",
+        format!("all {} nodes answer", names.len()),
+        "nodes do not answer",
+        detail,
+        "See why with `rcup logs`, and start stopped nodes with `rcup up`.",
+    )
+}
+
+fn state(seen: &Seen<'_>) -> Check {
+    Check::of(
+        "cluster-state",
+        format!("cluster_state:ok on {} nodes", seen.len()),
+        "cluster_state is not ok everywhere",
+        each(seen, |view| {
+            let state = view.field("cluster_state");
+            (state != "ok").then(|| format!("cluster_state:{state}"))
+        }),
+        "A node says fail while a slot has no owner or it sees no majority of the masters.",
+    )
+}
+
+fn count(wanted: usize, seen: &Seen<'_>) -> Check {
+    Check::of(
+        "node-count",
+        format!("every node knows all {wanted} nodes, none of them failing or in handshake"),
+        "nodes are missing, failing or strange",
+        each(seen, |view| {
+            let known = view.number("cluster_known_nodes");
+            if known != wanted as u64 || view.nodes.len() != wanted {
+                return Some(format!("knows {known} nodes instead of {wanted}"));
+            }
+            let troubled: Vec<String> = view
+                .nodes
+                .iter()
+                .filter_map(|line| {
+                    let troubles: Vec<&str> = line.troubles().collect();
+                    (!troubles.is_empty())
+                        .then(|| format!("{}:{} {}", line.ip, line.port, troubles.join(",")))
+                })
+                .collect();
+            (!troubled.is_empty()).then(|| format!("sees {}", troubled.join("; ")))
+        }),
+        "A node that stays in handshake or fail? cannot be reached on its bus port.",
+    )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::checks::finding::{Status, all_passed};
+    use crate::server::wire::reply::{NodeLine, Replication};
+    use crate::spec::server::Engine;
+    use crate::topology::layout::Role;
+    use crate::topology::layout::tests::topology;
+    use crate::topology::slots::SLOTS;
+
+    /// The views of those who answered, each with its node's name.
+    pub(crate) fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
+        let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
+        seen(&names, answers)
+    }
+
+    /// The answers of a perfect cluster.
+    pub(crate) fn perfect(topology: &Topology) -> Vec<Answer> {
+        let lines: Vec<NodeLine> = topology
+            .nodes
+            .iter()
+            .map(|node| {
+                let shard = topology.shard_of(node);
+                let master = node.role == Role::Master;
+                NodeLine {
+                    id: node.id.clone(),
+                    ip: node.ip.to_string(),
+                    port: node.port,
+                    bus: node.port + crate::spec::cluster::BUS_OFFSET,
+                    hostname: None,
+                    flags: vec![if master { "master" } else { "slave" }.to_owned()],
+                    master: (!master).then(|| topology.master_of(shard).id.clone()),
+                    ping: 0,
+                    pong: 0,
+                    epoch: shard.number as u64,
+                    connected: true,
+                    slots: if master { vec![shard.slots] } else { Vec::new() },
+                    moving: Vec::new(),
+                }
+            })
+            .collect();
+        topology
+            .nodes
+            .iter()
+            .enumerate()
+            .map(|(at, node)| {
+                let mut nodes = lines.clone();
+                nodes[at].flags.insert(0, "myself".to_owned());
+                let info = [
+                    ("cluster_state", "ok".to_owned()),
+                    ("cluster_slots_assigned", SLOTS.to_string()),
+                    ("cluster_slots_ok", SLOTS.to_string()),
+                    ("cluster_known_nodes", topology.nodes.len().to_string()),
+                ];
+                Ok(NodeView {
+                    info: info
+                        .into_iter()
+                        .map(|(name, value)| (name.to_owned(), value))
+                        .collect(),
+                    nodes,
+                    replication: Replication {
+                        replica: node.role == Role::Replica,
+                        link_up: node.role == Role::Replica,
+                        offset: 0,
+                    },
+                })
+            })
+            .collect()
+    }
+
+    fn failing(topology: &Topology, break_it: impl Fn(&mut Vec<Answer>)) -> Vec<&'static str> {
+        let mut answers = perfect(topology);
+        break_it(&mut answers);
+        judge(topology, Roles::AsPlanned, &answers)
+            .into_iter()
+            .filter(|check| check.status == Status::Fail)
+            .map(|check| check.id)
+            .collect()
+    }
+
+    fn view(answers: &mut [Answer], at: usize) -> &mut NodeView {
+        answers[at].as_mut().unwrap()
+    }
+
+    #[test]
+    fn a_perfect_cluster_passes() {
+        for (masters, replicas) in [(1, 0), (3, 0), (3, 1), (3, 2), (30, 1)] {
+            let topology = topology(masters, replicas, Engine::Redis, "7.0.15");
+            let checks = judge(&topology, Roles::AsPlanned, &perfect(&topology));
+            assert!(all_passed(&checks), "{checks:#?}");
+        }
+    }
+
+    #[test]
+    fn every_break_of_the_contract_is_found_by_its_check() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let found = |break_it: &dyn Fn(&mut Vec<Answer>)| failing(&topology, break_it);
+        assert_eq!(
+            found(&|all| all[2] = Err("connection refused".to_owned())),
+            ["reachable"]
+        );
+        assert_eq!(
+            found(&|all| {
+                view(all, 4)
+                    .info
+                    .insert("cluster_state".to_owned(), "fail".to_owned());
+            }),
+            ["cluster-state"]
+        );
+        assert_eq!(
+            found(&|all| {
+                view(all, 1)
+                    .info
+                    .insert("cluster_slots_ok".to_owned(), "16383".to_owned());
+            }),
+            ["slot-coverage"]
+        );
+        assert_eq!(
+            found(&|all| view(all, 5).nodes[0].flags.push("fail?".to_owned())),
+            ["node-count"]
+        );
+        assert_eq!(
+            found(&|all| {
+                view(all, 5).nodes.pop();
+            }),
+            ["node-count", "agreement", "roles"]
+        );
+        assert_eq!(found(&|all| view(all, 3).nodes[1].epoch = 9), ["agreement"]);
+        assert_eq!(
+            found(&|all| view(all, 3).nodes[1].connected = false),
+            ["bus-links"]
+        );
+        assert_eq!(
+            found(&|all| {
+                for answer in all.iter_mut() {
+                    answer.as_mut().unwrap().nodes[1].epoch = 1;
+                }
+            }),
+            ["epochs"]
+        );
+        assert_eq!(
+            found(&|all| view(all, 3).nodes[1].moving.push("[5-<-x]".to_owned())),
+            ["open-slots"]
+        );
+        assert_eq!(
+            found(&|all| view(all, 4).replication.link_up = false),
+            ["replication"]
+        );
+    }
+
+    #[test]
+    fn a_cluster_of_somebody_else_is_what_its_nodes_know() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let names = ["a", "b", "c", "d", "e", "f"];
+        let failed = |names: &[&str], answers: &[Answer]| -> Vec<&'static str> {
+            let checks = judge_found(names, answers);
+            checks
+                .iter()
+                .filter(|check| !check.passed())
+                .map(|check| check.id)
+                .collect()
+        };
+        let mut answers = perfect(&topology);
+        assert!(failed(&names, &answers).is_empty());
+        // One that was not asked counts all the same, because the others know it.
+        assert!(failed(&names[..5], &answers[..5]).is_empty());
+        // One that nobody else knows makes one more than all of them know.
+        let mut alone = answers.clone();
+        let line = alone[5].as_mut().unwrap().nodes.remove(5);
+        alone[5].as_mut().unwrap().nodes = vec![NodeLine {
+            id: NodeId("x".to_owned()),
+            ..line
+        }];
+        assert_eq!(failed(&names, &alone), ["node-count", "agreement", "roles"]);
+        answers[5].as_mut().unwrap().nodes[5].master = None;
+        assert_eq!(failed(&names, &answers), ["agreement", "roles"]);
+        answers[0] = Err("refused".to_owned());
+        assert!(failed(&names, &answers).contains(&"reachable"));
+    }
+
+    #[test]
+    fn where_nobody_answers_nothing_passes() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let answers: Vec<Answer> = topology.nodes.iter().map(|_| Err("refused".to_owned())).collect();
+        let checks = judge(&topology, Roles::AsPlanned, &answers);
+        assert_eq!(checks[0].status, Status::Fail);
+        assert!(checks[1..].iter().all(|check| check.status == Status::Skip));
+    }
+
+    #[test]
+    fn a_failover_breaks_the_plan_but_not_the_shard() {
+        let topology = topology(3, 1, Engine::Redis, "7.0.15");
+        let mut answers = perfect(&topology);
+        for answer in &mut answers {
+            let nodes = &mut answer.as_mut().unwrap().nodes;
+            let (old, new) = (nodes[0].id.clone(), nodes[3].id.clone());
+            assert_eq!(nodes[3].master.as_ref(), Some(&old));
+            let slots = std::mem::take(&mut nodes[0].slots);
+            nodes[3].slots = slots;
+            nodes[3].master = None;
+            nodes[0].master = Some(new);
+            for (at, from, to) in [(0, "master", "slave"), (3, "slave", "master")] {
+                for flag in &mut nodes[at].flags {
+                    if flag == from {
+                        to.clone_into(flag);
+                    }
+                }
+            }
+            nodes[3].epoch = 7;
+        }
+        let failed = |roles| -> Vec<&str> {
+            judge(&topology, roles, &answers)
+                .into_iter()
+                .filter(|check| !check.passed())
+                .map(|check| check.id)
+                .collect()
+        };
+        assert_eq!(failed(Roles::AsPlanned), ["roles"]);
+        assert!(failed(Roles::WithinShards).is_empty());
+    }
+}

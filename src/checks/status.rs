@@ -1,0 +1,229 @@
+//! A cluster as it is, in the form that people and programs are told.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use crate::lifecycle::phases::Timings;
+use crate::runtime::observed::{Activity, ContainerSeen};
+use crate::server::wire::reply::{Answer, NodeLine};
+use crate::topology::layout::{Announce, Node, NodeId, Role, Topology};
+use crate::topology::slots::SlotRange;
+
+/// How a cluster is, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum State {
+    /// Every node fulfils the readiness contract.
+    Ok,
+    /// All slots are served, but something is not as planned.
+    Degraded,
+    /// Some slots are not served.
+    Fail,
+    /// No node runs.
+    Stopped,
+}
+
+impl State {
+    /// The lower-case word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Degraded => "degraded",
+            Self::Fail => "fail",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// The network of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetworkReport {
+    /// Its name.
+    pub name: String,
+    /// Its subnet.
+    pub subnet: String,
+    /// The bridge's own address.
+    pub gateway: String,
+}
+
+/// A node of a cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NodeReport {
+    /// Its index, from 1.
+    pub index: usize,
+    /// Its container's name.
+    pub name: String,
+    /// Its id, as it says; as planned while it does not answer.
+    pub id: NodeId,
+    /// Its role now; as planned while it does not answer.
+    pub role: Role,
+    /// Its shard, from 1.
+    pub shard: usize,
+    /// The slots it owns.
+    pub slots: Vec<SlotRange>,
+    /// The index of the master it copies.
+    pub replica_of: Option<usize>,
+    /// Its address on the bridge network.
+    pub address: String,
+    /// Its address on this host.
+    pub host_address: String,
+    /// Where clients are told to find it.
+    pub advertised: String,
+    /// The replication link (replicas only): `up` or `down`.
+    pub link: Option<&'static str>,
+    /// What its container is doing; `silent` when it runs without answering.
+    pub state: String,
+    /// The server and the image of a node that has others than the cluster.
+    #[serde(flatten)]
+    pub own: Option<OwnServer>,
+}
+
+/// What runs on a node that has an image of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OwnServer {
+    /// `redis` or `valkey`.
+    pub engine: &'static str,
+    /// The server's version.
+    pub version: String,
+    /// The image.
+    pub image: String,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Its name.
+    pub name: String,
+    /// How it is.
+    pub state: State,
+    /// `redis` or `valkey`. This, the version and the image are those of all nodes that name none of their own.
+    pub engine: &'static str,
+    /// The server's version.
+    pub version: String,
+    /// The image.
+    pub image: String,
+    /// How nodes announce themselves.
+    pub announce: Announce,
+    /// The network.
+    pub network: NetworkReport,
+    /// The nodes, in the order of their indices.
+    pub nodes: Vec<NodeReport>,
+    /// How long each phase took, in milliseconds, and `total` (only after `up`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timings: Option<BTreeMap<String, u64>>,
+}
+
+impl Report {
+    /// Puts together what was planned, what the engine shows and what the nodes say. `answers` stand in
+    /// the order of the nodes.
+    pub(crate) fn new(
+        topology: &Topology,
+        state: State,
+        containers: &[ContainerSeen],
+        answers: &[Answer],
+    ) -> Self {
+        let common = &topology.surroundings.image;
+        let nodes = topology
+            .nodes
+            .iter()
+            .zip(answers)
+            .map(|(node, answer)| node_report(topology, node, containers, answer))
+            .collect();
+        Self {
+            name: topology.name().to_string(),
+            state,
+            engine: common.server.engine.as_str(),
+            version: common.server.version.to_string(),
+            image: common.reference.clone(),
+            announce: topology.announce,
+            network: NetworkReport {
+                name: topology.network(),
+                subnet: topology.surroundings.subnet.to_string(),
+                gateway: topology.gateway().to_string(),
+            },
+            nodes,
+            timings: None,
+        }
+    }
+
+    pub(crate) fn with_timings(mut self, timings: &Timings, total: std::time::Duration) -> Self {
+        let ms = |duration: &std::time::Duration| u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let mut all: BTreeMap<String, u64> = timings
+            .iter()
+            .map(|(phase, took)| (phase.as_str().to_owned(), ms(took)))
+            .collect();
+        all.insert("total".to_owned(), ms(&total));
+        self.timings = Some(all);
+        self
+    }
+
+    /// The masters, in the order of their indices.
+    pub fn masters(&self) -> impl Iterator<Item = &NodeReport> {
+        self.nodes.iter().filter(|node| node.role == Role::Master)
+    }
+}
+
+fn node_report(
+    topology: &Topology,
+    node: &Node,
+    containers: &[ContainerSeen],
+    answer: &Answer,
+) -> NodeReport {
+    let view = answer.as_ref().ok();
+    let myself: Option<&NodeLine> = view.and_then(|view| view.myself());
+    let container = containers
+        .iter()
+        .find(|container| container.index() == Some(node.index));
+    let state = match (container.map(|container| &container.activity), view) {
+        (None, _) => "missing".to_owned(),
+        (Some(Activity::Running), None) => "silent".to_owned(),
+        (Some(activity), _) => activity.as_str().to_owned(),
+    };
+    let role = match myself {
+        Some(line) if line.is_master() => Role::Master,
+        Some(_) => Role::Replica,
+        None => node.role,
+    };
+    let master = myself.and_then(|line| line.master.as_ref());
+    let replica_of = match (view, master) {
+        (Some(view), Some(master)) => view
+            .nodes
+            .iter()
+            .find(|line| line.id == *master)
+            .and_then(|line| topology.nodes.iter().find(|node| node.port == line.port))
+            .map(|node| node.index),
+        (None, _) if role == Role::Replica => Some(topology.shard_of(node).master),
+        _ => None,
+    };
+    let host = match topology.announce {
+        Announce::Ip => node.ip.to_string(),
+        Announce::Hostname | Announce::ClientIpv4 => node.host_address().ip().to_string(),
+    };
+    NodeReport {
+        index: node.index,
+        name: node.name.clone(),
+        id: myself.map_or_else(|| node.id.clone(), |line| line.id.clone()),
+        role,
+        shard: node.shard,
+        slots: myself.map(|line| line.slots.clone()).unwrap_or_default(),
+        replica_of,
+        address: node.address().to_string(),
+        host_address: node.host_address().to_string(),
+        advertised: format!("{host}:{}", node.port),
+        link: view
+            .filter(|view| view.replication.replica)
+            .map(|view| if view.replication.link_up { "up" } else { "down" }),
+        state,
+        own: topology
+            .surroundings
+            .images
+            .get(&node.index)
+            .map(|image| OwnServer {
+                engine: image.server.engine.as_str(),
+                version: image.server.version.to_string(),
+                image: image.reference.clone(),
+            }),
+    }
+}

@@ -1,0 +1,222 @@
+//! Load from inside of the cluster's network: the server's own benchmark, in a container beside the nodes, one for each
+//! master, so that every key has rcup's beginning, a time to live, and a name by which it is deleted.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::checks::latency::judge::NodeLatency;
+use crate::checks::suite::masters::{Master, key};
+use crate::checks::suite::validation::{LoadFrom, Throughput};
+use crate::ownership::probe::{AUTHORITY, on_network};
+use crate::runtime::exec::printed;
+use crate::runtime::interface::{ExecRequest, Runtime};
+use crate::server::wire::benchmark::{Benchmark, benchmark as read, last_words};
+use crate::topology::layout::Topology;
+
+/// How many clients there are in all, at least one for each master.
+const CLIENTS: usize = 50;
+
+/// How many commands there are in all: about a second's.
+const COMMANDS: usize = 30_000;
+
+/// The fewest for a single master.
+const FEWEST: usize = 1000;
+
+/// How many keys a master gets.
+const KEYS: usize = 100;
+
+/// How long a key lives at most, in milliseconds: longer than both commands are measured.
+const KEY_LIFE: &str = "60000";
+
+/// The size of a value, in bytes.
+const VALUE: usize = 64;
+
+/// How long a run may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Why there are no figures.
+pub(crate) enum Trouble {
+    /// It cannot be done so, for this reason.
+    Unable(String),
+    /// It was done, and failed.
+    Failed(String),
+}
+
+/// SET, then GET, on all masters at once. No key is left.
+pub(crate) async fn load<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    masters: &[Master<'_>],
+) -> Result<Vec<Throughput>, Trouble> {
+    let Some(first) = masters.first() else {
+        return Ok(Vec::new());
+    };
+    let access = first.link.access();
+    if access.credentials().is_some() {
+        // The program takes a password as an argument only, which everybody on the machine could read.
+        return Err(Trouble::Unable(
+            "the benchmark would show the password in its arguments".to_owned(),
+        ));
+    }
+    let program = topology.surroundings.image.server.engine.benchmark();
+    let authority = access.authority();
+    let measured = on_network(runtime, topology, authority, async |id: String| {
+        let version = ExecRequest {
+            command: vec![program.to_owned(), "--version".to_owned()],
+            ..ExecRequest::default()
+        };
+        let version = printed(runtime, &id, &version, PATIENCE).await?;
+        if !version.starts_with(program) {
+            return Ok(Err(Trouble::Unable(format!("the image has no {program}"))));
+        }
+        let mut all = Vec::new();
+        for command in ["SET", "GET"] {
+            let runs = join_all(masters.iter().map(|master| async {
+                let request = request(
+                    program,
+                    command,
+                    topology,
+                    master,
+                    masters.len(),
+                    authority.is_some(),
+                );
+                let said = printed(runtime, &id, &request, PATIENCE).await;
+                let said = said.unwrap_or_else(|error| error.to_string());
+                read(&said).ok_or_else(|| why(master.name, command, &said))
+            }))
+            .await;
+            match runs.into_iter().collect::<Result<Vec<Benchmark>, Trouble>>() {
+                Ok(runs) => all.push(together(command, program, &runs, masters.len())),
+                Err(trouble) => return Ok(Err(trouble)),
+            }
+        }
+        Ok(Ok(all))
+    })
+    .await;
+    join_all(masters.iter().map(|master| async {
+        let keys: Vec<String> = (0..KEYS)
+            .map(|nth| key(master.tag(), &format!("load:{nth:012}")))
+            .collect();
+        let words: Vec<&str> = ["DEL"]
+            .into_iter()
+            .chain(keys.iter().map(String::as_str))
+            .collect();
+        master.link.said(&words).await;
+    }))
+    .await;
+    match measured {
+        Ok(outcome) => outcome,
+        Err(error) => {
+            let why = error.reason();
+            Err(Trouble::Unable(format!("{error}: {why}")))
+        }
+    }
+}
+
+/// How many clients one of so many masters gets.
+fn clients(masters: usize) -> usize {
+    (CLIENTS / masters.max(1)).max(1)
+}
+
+fn request(
+    program: &str,
+    command: &str,
+    topology: &Topology,
+    master: &Master<'_>,
+    masters: usize,
+    tls: bool,
+) -> ExecRequest {
+    let node = topology.nodes.iter().find(|node| node.name == master.name);
+    let (host, port) = node.map_or_else(
+        || (master.link.address().host.clone(), master.link.address().port),
+        |node| (node.ip.to_string(), node.port),
+    );
+    let commands = (COMMANDS / masters.max(1)).max(FEWEST);
+    let mut words = vec![
+        program.to_owned(),
+        "-h".to_owned(),
+        host,
+        "-p".to_owned(),
+        port.to_string(),
+    ];
+    words.extend(["-c".to_owned(), clients(masters).to_string()]);
+    words.extend(["-n".to_owned(), commands.to_string()]);
+    words.extend(["-r".to_owned(), KEYS.to_string()]);
+    if tls {
+        words.extend(["--tls", "--cacert", AUTHORITY].map(str::to_owned));
+    }
+    words.extend([command.to_owned(), key(master.tag(), "load:__rand_int__")]);
+    if command == "SET" {
+        words.extend(["x".repeat(VALUE), "PX".to_owned(), KEY_LIFE.to_owned()]);
+    }
+    ExecRequest {
+        command: words,
+        ..ExecRequest::default()
+    }
+}
+
+/// What it means that a run has printed no report.
+fn why(master: &str, command: &str, said: &str) -> Trouble {
+    let last = last_words(said).unwrap_or("it has ended without a report, and said nothing");
+    if said.contains("Unrecognized option") || said.contains("Invalid option") {
+        return Trouble::Unable(format!("the image's benchmark does not know an option: {last}"));
+    }
+    Trouble::Failed(format!("{master}: {command}: {last}"))
+}
+
+/// The runs on all masters, which went on at the same time.
+fn together(command: &str, program: &str, runs: &[Benchmark], masters: usize) -> Throughput {
+    let commands: u64 = runs.iter().map(|run| run.commands).sum();
+    let ms = runs.iter().map(|run| run.ms).max().unwrap_or(1);
+    let times = runs.iter().flat_map(|run| run.times.iter().copied());
+    Throughput {
+        command: command.to_owned(),
+        from: LoadFrom::Network,
+        program: program.to_owned(),
+        commands,
+        ms,
+        per_second: commands.saturating_mul(1000) / ms,
+        clients: clients(masters) * masters,
+        latency: NodeLatency::counted("all masters", times),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_at_the_same_time_are_put_together() {
+        let run = |commands, ms| Benchmark {
+            commands,
+            ms,
+            times: vec![(100, commands)],
+        };
+        let all = together("SET", "redis-benchmark", &[run(1000, 500), run(3000, 1000)], 2);
+        assert_eq!(
+            (all.commands, all.ms, all.per_second, all.clients),
+            (4000, 1000, 4000, 50)
+        );
+        assert_eq!(all.latency.samples, 4000);
+        assert_eq!((clients(3), clients(60)), (16, 1));
+    }
+
+    #[test]
+    fn an_error_of_a_server_is_a_failure_and_an_unknown_option_is_not() {
+        let failed = why(
+            "n1",
+            "SET",
+            "rps=0.0\rError from server: MOVED 93 10.0.0.2:7001\n",
+        );
+        assert!(
+            matches!(failed, Trouble::Failed(told) if told == "n1: SET: Error from server: MOVED 93 10.0.0.2:7001")
+        );
+        let unable = why(
+            "n1",
+            "SET",
+            "Unrecognized option or bad number of args for: '--tls'\n",
+        );
+        assert!(matches!(unable, Trouble::Unable(_)));
+    }
+}

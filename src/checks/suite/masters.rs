@@ -1,0 +1,89 @@
+//! The masters on which something is tried, and the keys it is tried with.
+
+use std::time::Instant;
+
+use crate::connect::target::{Member, Target};
+use crate::server::wire::connection::NodeConnection;
+use crate::server::wire::reply::Answer;
+use crate::topology::layout::NodeId;
+use crate::topology::slots::{SlotRange, slot_of, tag_in};
+
+/// Why something was not tried on a cluster of somebody else.
+pub(crate) const UNASKED: &str = "nothing is written to a cluster of somebody else without --write";
+
+/// The beginning of every key and channel of a validation.
+const PREFIX: &str = crate::spec::service_user::VALIDATION_PREFIX;
+
+/// A key in the slot of `tag` that no other validation uses.
+pub(crate) fn key(tag: u64, what: &str) -> String {
+    format!("{PREFIX}:{}:{{{tag}}}:{what}", std::process::id())
+}
+
+/// Milliseconds since then.
+pub(crate) fn millis(begun: Instant) -> u64 {
+    u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A master that serves slots and can be reached.
+#[derive(Clone, Debug)]
+pub(crate) struct Master<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) id: NodeId,
+    pub(crate) link: &'a NodeConnection,
+    pub(crate) slots: Vec<SlotRange>,
+    /// Its replicas that can be reached.
+    pub(crate) replicas: Vec<&'a Member>,
+}
+
+impl Master<'_> {
+    /// A tag whose slot it serves.
+    pub(crate) fn tag(&self) -> u64 {
+        self.slots.first().map_or(0, |range| tag_in(*range))
+    }
+
+    /// A tag of another slot, which it serves as well unless it serves only one.
+    pub(crate) fn other_tag(&self) -> u64 {
+        let slot = slot_of(self.tag().to_string().as_bytes());
+        let all = [SlotRange::new(0, crate::topology::slots::SLOTS - 1)];
+        let within = |ranges: &[SlotRange]| {
+            (0..1_000_000_u64).find(|tag| {
+                let other = slot_of(tag.to_string().as_bytes());
+                other != slot && ranges.iter().any(|range| range.contains(other))
+            })
+        };
+        let several = self.slots.iter().map(|range| range.len()).sum::<usize>() > 1;
+        let found = if several {
+            within(&self.slots)
+        } else {
+            within(&all)
+        };
+        found.unwrap_or_default()
+    }
+}
+
+/// The masters, as each says of itself.
+pub(crate) fn masters<'a>(target: &'a Target<'_>, answers: &[Answer]) -> Vec<Master<'a>> {
+    let told: Vec<_> = target
+        .members
+        .iter()
+        .zip(answers)
+        .filter_map(|(member, answer)| {
+            let link = member.link.as_ref().ok()?;
+            Some((member, link, answer.as_ref().ok()?.myself()?.clone()))
+        })
+        .collect();
+    told.iter()
+        .filter(|(_, _, line)| line.is_master() && !line.slots.is_empty())
+        .map(|(member, link, line)| Master {
+            name: &member.name,
+            id: line.id.clone(),
+            link,
+            slots: line.slots.clone(),
+            replicas: told
+                .iter()
+                .filter(|(_, _, other)| other.master.as_ref() == Some(&line.id))
+                .map(|(member, _, _)| *member)
+                .collect(),
+        })
+        .collect()
+}

@@ -1,0 +1,201 @@
+//! What a test does with a cluster that stands, whether it made it or found it.
+
+use std::time::Duration;
+
+use ::redis::cluster_async::ClusterConnection;
+use futures_util::future::{join_all, try_join_all};
+use tracing::Instrument as _;
+
+use crate::cluster::client::connection;
+use crate::cluster::handle::{Cluster, down};
+use crate::cluster::node::NodeHandle;
+use crate::connect::attached::Attached;
+use crate::connect::links::reachable;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Silent;
+use crate::lifecycle::reset::initial_settings;
+use crate::lifecycle::reset::run::{Reset, reset};
+use crate::lifecycle::reset::settings::Settings;
+use crate::ownership::rollback::Removed;
+use crate::runtime::faults::Faults;
+use crate::runtime::interface::Runtime;
+use crate::topology::layout::Topology;
+
+/// How long a node may take to tell its table.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The lines of one node's log.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct NodeLog {
+    /// The node's index, from 1.
+    pub index: usize,
+    /// Its container's name.
+    pub name: String,
+    /// What it has printed.
+    pub lines: Vec<String>,
+}
+
+impl<R: Runtime> Cluster<R> {
+    /// All nodes, in the order of their indices.
+    pub fn nodes(&self) -> Vec<NodeHandle<R>> {
+        nodes(self.runtime(), self.topology())
+    }
+
+    /// The node with this index, from 1: masters first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when there is none.
+    pub fn node(&self, index: usize) -> Result<NodeHandle<R>> {
+        node(self.runtime(), self.topology(), index)
+    }
+
+    /// A connection of the `redis` crate to the whole cluster, open and ready.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    pub async fn client(&self) -> Result<ClusterConnection> {
+        connection(self.urls(), &self.access()).await
+    }
+
+    /// What every node has printed, at most so many lines from the end of each.
+    ///
+    /// # Errors
+    /// What the engine refused to tell.
+    pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
+        logs(self.nodes(), tail).await
+    }
+}
+
+impl<R: Runtime> Cluster<R> {
+    /// `CLUSTER NODES` as every node answers it, in the order of their indices, or why it does not.
+    pub async fn tables(&self) -> Vec<Result<String, String>> {
+        let topology = self.topology();
+        let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
+        let links = reachable(topology, &self.access(), &all, PATIENCE).await;
+        let links = &links;
+        join_all(all.into_iter().map(|index| async move {
+            let Some((_, link)) = links.iter().find(|(own, _)| *own == index) else {
+                return Err("it does not answer".to_owned());
+            };
+            let table = link.command::<String>(&["CLUSTER", "NODES"]).await;
+            table.map_err(|error| error.causes().join(": "))
+        }))
+        .await
+    }
+}
+
+impl<R: Faults> Cluster<R> {
+    /// Brings the cluster back to what it was when it was made, without a key: the planned roles, slots and
+    /// replicas, the settings, users, scripts and functions, every fault healed. When this returns, all of
+    /// that has been proven on every node.
+    ///
+    /// Nodes that were elected, or have voted, are restarted: for up to four node timeouts they would let no other
+    /// failover of the same shard succeed. Their clients have to connect again.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when a container or the network is gone, [`ErrorKind::Unhealthy`] when the
+    /// cluster does not get there in half a minute.
+    pub async fn reset(&self) -> Result<Reset> {
+        let span = tracing::info_span!("reset", cluster = %self.name());
+        let (runtime, topology) = (self.runtime(), self.topology());
+        reset(runtime, topology, &self.access(), self.settings())
+            .instrument(span)
+            .await
+    }
+}
+
+impl<R: Runtime> Attached<R> {
+    /// All nodes, in the order of their indices.
+    pub fn nodes(&self) -> Vec<NodeHandle<R>> {
+        nodes(self.runtime(), self.topology())
+    }
+
+    /// The node with this index, from 1: masters first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Usage`] when there is none.
+    pub fn node(&self, index: usize) -> Result<NodeHandle<R>> {
+        node(self.runtime(), self.topology(), index)
+    }
+
+    /// What every node has printed, at most so many lines from the end of each.
+    ///
+    /// # Errors
+    /// What the engine refused to tell.
+    pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
+        logs(self.nodes(), tail).await
+    }
+
+    /// A connection of the `redis` crate to the whole cluster, open and ready.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    pub async fn client(&self) -> Result<ClusterConnection> {
+        connection(self.urls().await?, &self.access().await?).await
+    }
+
+    /// The settings and users as they are now, for [`Attached::reset`].
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unhealthy`] when a node does not answer.
+    pub async fn settings(&self) -> Result<Settings> {
+        Settings::read(self.topology(), &self.access().await?).await
+    }
+
+    /// Removes the cluster.
+    ///
+    /// # Errors
+    /// What the engine refused to remove.
+    pub async fn down(self) -> Result<Removed> {
+        down(self.runtime(), self.topology().name(), false, &Silent).await
+    }
+}
+
+impl<R: Faults> Attached<R> {
+    /// As [`Cluster::reset`]. Settings and users become those given; without any, those with which the cluster was
+    /// made, as far as this machine knows them, or else those that rcup has planned.
+    ///
+    /// # Errors
+    /// As [`Cluster::reset`].
+    pub async fn reset(&self, settings: Option<&Settings>) -> Result<Reset> {
+        let span = tracing::info_span!("reset", cluster = %self.topology().name());
+        let access = self.access().await?;
+        let made;
+        let settings = if let Some(settings) = settings {
+            settings
+        } else {
+            made = initial_settings::of(self.topology(), self.secrets().await?);
+            &made
+        };
+        reset(self.runtime(), self.topology(), &access, settings)
+            .instrument(span)
+            .await
+    }
+}
+
+fn nodes<R: Runtime>(runtime: &R, topology: &Topology) -> Vec<NodeHandle<R>> {
+    let handle = |node| NodeHandle::new(runtime, topology, node);
+    topology.nodes.iter().map(handle).collect()
+}
+
+fn node<R: Runtime>(runtime: &R, topology: &Topology, index: usize) -> Result<NodeHandle<R>> {
+    match topology.node(index) {
+        Some(node) => Ok(NodeHandle::new(runtime, topology, node)),
+        None => Err(Error::new(
+            ErrorKind::Usage,
+            format!("cluster {} has no node {index}", topology.name()),
+        )
+        .hint(format!("Its nodes are 1 to {}.", topology.nodes.len()))),
+    }
+}
+
+async fn logs<R: Runtime>(nodes: Vec<NodeHandle<R>>, tail: Option<u32>) -> Result<Vec<NodeLog>> {
+    try_join_all(nodes.into_iter().map(|node| async move {
+        Ok(NodeLog {
+            index: node.plan().index,
+            name: node.plan().name.clone(),
+            lines: node.logs(tail).await?,
+        })
+    }))
+    .await
+}

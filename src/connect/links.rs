@@ -1,0 +1,343 @@
+//! Connections to all nodes of a cluster, and what they say.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::future::{join_all, try_join_all};
+use tokio::sync::Barrier;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::bootstrap::cron_rate::wake;
+use crate::runtime::interface::{LogRequest, Runtime};
+use crate::runtime::observed::Activity;
+use crate::server::wire::access::Access;
+use crate::server::wire::connection::{Address, NodeConnection};
+use crate::server::wire::reply::Answer;
+use crate::topology::layout::{Node, Topology};
+use crate::wait::{Seen, pace, until};
+
+/// How long a node may be silent before its container is asked whether it lives, in a small cluster.
+const SILENCE: Duration = Duration::from_millis(300);
+
+/// How long the bridge has the last word after a node has answered on its published port.
+const WALL: Duration = Duration::from_secs(2);
+
+/// How many lines of a dead node's log go into the error.
+const LOG_LINES: u32 = 15;
+
+/// A connection to every node, in the order of the topology.
+#[derive(Clone, Debug)]
+pub(crate) struct Links {
+    all: Vec<NodeConnection>,
+}
+
+impl Links {
+    /// From connections in the order of the topology.
+    pub(crate) fn of(all: Vec<NodeConnection>) -> Self {
+        Self { all }
+    }
+
+    /// The connection to node `index` (1-based).
+    pub(crate) fn to(&self, index: usize) -> &NodeConnection {
+        &self.all[index - 1]
+    }
+
+    /// All connections in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &NodeConnection> {
+        self.all.iter()
+    }
+
+    /// Whether all nodes were reached at their addresses on the bridge.
+    pub(crate) fn through_bridge(&self, topology: &Topology) -> bool {
+        let at = |(link, node): (&NodeConnection, &Node)| link.address().host == node.ip.to_string();
+        self.all.iter().zip(&topology.nodes).all(at)
+    }
+
+    /// A connection to another address, opened as these were.
+    pub(crate) async fn elsewhere(&self, address: &Address) -> Result<NodeConnection> {
+        match self.all.first() {
+            Some(link) => link.elsewhere(address).await,
+            None => NodeConnection::open(address, &Access::open()).await,
+        }
+    }
+
+    /// What every node says now.
+    pub(crate) async fn views(&self) -> Vec<Answer> {
+        join_all(self.all.iter().map(|link| async {
+            link.view()
+                .await
+                .map_err(|error| match error.causes().into_iter().next() {
+                    Some(cause) => format!("{error}: {cause}"),
+                    None => error.to_string(),
+                })
+        }))
+        .await
+    }
+}
+
+/// The addresses at which this machine may reach a node, the better one first.
+pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
+    let bridge = Address::new(node.ip, node.port);
+    let published = Address::new(node.host_address().ip(), node.port);
+    if topology.surroundings.bridge_reachable {
+        vec![bridge, published]
+    } else {
+        vec![published]
+    }
+}
+
+/// Which nodes have been started, told as it happens. A node that is dialled before its interface is up
+/// makes the kernel look for its address in vain, and then again only a second later.
+#[derive(Debug, Default)]
+pub(crate) struct Started(BTreeMap<String, CancellationToken>);
+
+impl Started {
+    /// Those with these names are yet to be started; all others run.
+    pub(crate) fn pending(names: impl IntoIterator<Item = String>) -> Self {
+        Self(
+            names
+                .into_iter()
+                .map(|name| (name, CancellationToken::new()))
+                .collect(),
+        )
+    }
+
+    /// Tells that a node has been started.
+    pub(crate) fn tell(&self, name: &str) {
+        if let Some(token) = self.0.get(name) {
+            token.cancel();
+        }
+    }
+
+    async fn wait(&self, name: &str) {
+        if let Some(token) = self.0.get(name) {
+            token.cancelled().await;
+        }
+    }
+}
+
+/// How long each of so many nodes may be silent. Many that are started at the same time keep each other waiting, and every
+/// question costs the engine the time in which it starts the next.
+fn silence(nodes: usize) -> Duration {
+    SILENCE * u32::try_from(nodes / 10).unwrap_or(u32::MAX).clamp(1, 10)
+}
+
+/// Waits until every node answers a PING, each from the moment it is started. Of a cluster that is to be
+/// formed, those that doze wait for each other at `dozing`, and are awake then.
+///
+/// # Errors
+/// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead;
+/// [`ErrorKind::Address`] when the nodes answer, but not at the addresses that they announce.
+pub(crate) async fn gather<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    access: &Access,
+    started: &Started,
+    dozing: Option<&Barrier>,
+    deadline: Instant,
+) -> Result<Links> {
+    let all = try_join_all(topology.nodes.iter().map(|node| async {
+        let in_time = tokio::time::timeout_at(deadline, started.wait(&node.name)).await;
+        in_time.map_err(|_| {
+            Error::new(
+                ErrorKind::Timeout,
+                format!("the engine has not started {} in time", node.name),
+            )
+            .hint("Give it more time with --timeout; the machine may be overloaded.")
+        })?;
+        let link = answer(runtime, topology, access, node, deadline).await?;
+        if let Some(dozing) = dozing {
+            wake(topology, node, &link, dozing, deadline).await?;
+        }
+        Ok::<_, Error>(link)
+    }))
+    .await?;
+    let links = Links { all };
+    if topology.surroundings.bridge_reachable && !links.through_bridge(topology) {
+        return Err(Error::new(
+            ErrorKind::Address,
+            format!(
+                "the nodes answer on their published ports, but not at {}",
+                topology.surroundings.subnet
+            ),
+        )
+        .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+    }
+    Ok(links)
+}
+
+async fn answer<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    access: &Access,
+    node: &Node,
+    deadline: Instant,
+) -> Result<NodeConnection> {
+    let addresses = addresses(topology, node);
+    let (best, others) = addresses
+        .split_first()
+        .ok_or_else(|| Error::new(ErrorKind::Redis, format!("{} has no address", node.name)))?;
+    let (pace, silence) = (pace(topology.nodes.len()), silence(topology.nodes.len()));
+    let begun = Instant::now();
+    let mut asked = begun;
+    // A published port is taken by Docker's proxy before the node listens, and this machine may yet turn out
+    // not to reach the bridge: the better address is tried alone at first, and then has the last word for a
+    // while, so that a busy moment is not mistaken for a wall.
+    let second: Mutex<Option<(Instant, NodeConnection)>> = Mutex::default();
+    let what = format!("{} answers", node.name);
+    until(&what, deadline, pace, || {
+        let look = asked.elapsed() >= silence;
+        if look {
+            asked = Instant::now();
+        }
+        let second = &second;
+        async move {
+            let mut last = match dial(best, access).await {
+                Ok(link) => return Ok(Seen::Done(link)),
+                Err(error) if error.kind() == ErrorKind::Refused => return Err(error),
+                Err(error) => cause(&error),
+            };
+            if begun.elapsed() < silence {
+                return Ok(Seen::NotYet(last));
+            }
+            let known = second.lock().ok().and_then(|known| known.clone());
+            match known {
+                Some((since, link)) if since.elapsed() >= WALL => return Ok(Seen::Done(link)),
+                Some(_) => {}
+                None => {
+                    for address in others {
+                        match dial(address, access).await {
+                            Ok(link) => {
+                                if let Ok(mut known) = second.lock() {
+                                    *known = Some((Instant::now(), link));
+                                }
+                            }
+                            Err(error) => last = cause(&error),
+                        }
+                    }
+                }
+            }
+            if look {
+                alive(runtime, node).await?;
+            }
+            Ok(Seen::NotYet(last))
+        }
+    })
+    .await
+}
+
+/// Why an attempt to connect failed, in the words of whoever refused.
+fn cause(error: &Error) -> String {
+    error
+        .causes()
+        .into_iter()
+        .next()
+        .unwrap_or_else(|| error.to_string())
+}
+
+async fn dial(address: &Address, access: &Access) -> Result<NodeConnection> {
+    let link = NodeConnection::open(address, access).await?;
+    match link.ping().await {
+        // A server that cannot save its data refuses even a PING, and answers all that asks how it is.
+        Err(error) if !cause(&error).starts_with("MISCONF") => Err(error),
+        _ => Ok(link),
+    }
+}
+
+/// Fails when the node's container is not running, with what it said at last.
+async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
+    let state = runtime.state(&node.name).await?;
+    let what = match state.activity {
+        Activity::Running if state.restarts == 0 => return Ok(()),
+        Activity::Created => return Ok(()),
+        _ if state.out_of_memory => "was killed for want of memory".to_owned(),
+        Activity::Paused => "is paused".to_owned(),
+        // The engine has started it again meanwhile, and its last exit code is forgotten.
+        _ if state.exit_code == 0 && state.restarts > 0 => "dies again and again".to_owned(),
+        _ => format!("died with exit code {}", state.exit_code),
+    };
+    let request = LogRequest {
+        tail: Some(LOG_LINES),
+        ..LogRequest::default()
+    };
+    let mut log = Vec::new();
+    let mut lines = std::pin::pin!(runtime.logs(&node.name, request));
+    while let Some(line) = lines.next().await {
+        match line {
+            Ok(line) => log.push(line.text),
+            // What was read before is worth no less.
+            Err(error) => {
+                log.push(format!("(no more of its log can be read: {})", error.reason()));
+                break;
+            }
+        }
+    }
+    let rejected = log.iter().any(|line| line.contains("CONFIG FILE ERROR"));
+    Err(Error::new(ErrorKind::NodeFailed, format!("{} {what}", node.name))
+        .details(log)
+        .hint(if rejected {
+            "The server rejects its configuration: check the directives given with --set against its version."
+        } else {
+            "Its last log lines say why; --keep-on-failure leaves it in place for a closer look."
+        }))
+}
+
+/// The connections to those nodes of `running` (by index) that answer within `patience`.
+pub(crate) async fn reachable(
+    topology: &Topology,
+    access: &Access,
+    running: &[usize],
+    patience: Duration,
+) -> Vec<(usize, NodeConnection)> {
+    let deadline = Instant::now() + patience;
+    let attempts = topology
+        .nodes
+        .iter()
+        .filter(|node| running.contains(&node.index))
+        .map(|node| async move {
+            let addresses = addresses(topology, node);
+            let link = until("the node answers", deadline, pace(running.len()), || async {
+                let mut last = String::new();
+                for address in &addresses {
+                    match dial(address, access).await {
+                        Ok(link) => return Ok(Seen::Done(link)),
+                        Err(error) => last = cause(&error),
+                    }
+                }
+                Ok(Seen::NotYet(last))
+            });
+            link.await.ok().map(|link| (node.index, link))
+        });
+    join_all(attempts).await.into_iter().flatten().collect()
+}
+
+/// A connection to every node.
+///
+/// # Errors
+/// [`ErrorKind::Unhealthy`] names the nodes that have not answered by the deadline.
+pub(crate) async fn all_reachable(topology: &Topology, access: &Access, deadline: Instant) -> Result<Links> {
+    let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
+    let patience = deadline.saturating_duration_since(Instant::now());
+    let links = reachable(topology, access, &all, patience).await;
+    if links.len() == all.len() {
+        return Ok(Links::of(links.into_iter().map(|(_, link)| link).collect()));
+    }
+    let silent: Vec<&str> = topology
+        .nodes
+        .iter()
+        .filter(|node| !links.iter().any(|(index, _)| *index == node.index))
+        .map(|node| node.name.as_str())
+        .collect();
+    let name = topology.name();
+    Err(Error::new(
+        ErrorKind::Unhealthy,
+        format!("{} of cluster {name} do not answer", silent.join(", ")),
+    )
+    .hint(format!(
+        "See why with `rcup status {name}` and `rcup logs {name}`."
+    )))
+}

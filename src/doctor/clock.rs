@@ -1,0 +1,56 @@
+//! Whether the clocks agree, and what keeps them right.
+
+use crate::doctor::expected::by;
+use crate::doctor::facts::ClockFacts;
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
+use crate::spec::profile::Profile;
+
+/// From here on keys that a client sets to expire do so noticeably early or late.
+const NOTICEABLE_MS: u64 = 1000;
+
+/// Judges.
+pub(crate) fn judge(profile: Profile, facts: &ClockFacts, diagnosis: &mut Diagnosis) {
+    diagnosis.of("clock", &facts.ahead, |(ahead, exact)| {
+        // What the measurement itself may be wrong by does not count.
+        let off = ahead.unsigned_abs().saturating_sub(*exact);
+        let severity = if off < NOTICEABLE_MS {
+            Severity::Ok
+        } else {
+            by(profile, Severity::Warn, Severity::Warn, Severity::Fail)
+        };
+        let found = match ahead {
+            0.. => format!("the engine's clock is {ahead} ms ahead of this machine's (± {exact} ms)"),
+            _ => format!("the engine's clock is {} ms behind this machine's (± {exact} ms)", -ahead),
+        };
+        Finding::new("clock", severity, found, "less than a second apart")
+            .why(
+                "keys expire by the server's clock, and the lines of logs are put in order by it; virtual machines \
+                 fall behind when a laptop sleeps",
+                "rcup",
+            )
+            .advise("Restart the engine's virtual machine, or set its clock: sudo chronyc makestep", None)
+    });
+    diagnosis.of("clock-keeper", &facts.keeper, |keeper| {
+        let (severity, found) = match keeper {
+            Some(keeper) => (Severity::Ok, keeper.clone()),
+            None => (
+                by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
+                "nothing that is known to rcup".to_owned(),
+            ),
+        };
+        Finding::new(
+            "clock-keeper",
+            severity,
+            found,
+            by(profile, "any", "an NTP service", "an NTP service"),
+        )
+        .why(
+            "a clock that nothing keeps right drifts by seconds a week",
+            "rcup",
+        )
+        .advise(
+            "sudo timedatectl set-ntp true",
+            Some("sudo apt-get install chrony && sudo systemctl enable --now chrony".to_owned()),
+        )
+    });
+}

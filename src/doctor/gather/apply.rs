@@ -1,0 +1,65 @@
+//! Applies what mends a finding, and reads back what the kernel says then.
+
+use std::process::Stdio;
+
+use crate::doctor::fix::Remedy;
+use crate::error::{Error, ErrorKind, Result};
+
+/// A file of the kernel after it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mended {
+    /// Its path.
+    pub path: String,
+    /// What is in it now.
+    pub now: String,
+    /// Whether that is what was wanted.
+    pub done: bool,
+}
+
+/// Runs the remedy's commands as root, through sudo where this process is not root, and reads the kernel's files
+/// back.
+///
+/// # Errors
+/// [`ErrorKind::Host`] when the commands cannot be run or fail, with what they said.
+pub async fn mend(remedy: &Remedy) -> Result<Vec<Mended>> {
+    let script = format!("set -e; {}", remedy.commands().join("; "));
+    let root = rustix::process::geteuid().is_root();
+    let mut command = if root {
+        tokio::process::Command::new("sh")
+    } else {
+        let mut sudo = tokio::process::Command::new("sudo");
+        sudo.args(["--", "sh"]);
+        sudo
+    };
+    // Input stays with the terminal: sudo may ask for a password.
+    let output = command
+        .args(["-c", &script])
+        .stdin(Stdio::inherit())
+        .output()
+        .await
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Host,
+                "cannot become root to change the kernel's settings",
+            )
+            .because(error)
+            .hint("Run `sudo rcup doctor --fix`, or give `rcup doctor --script` to an administrator.")
+        })?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr);
+        return Err(Error::new(ErrorKind::Host, format!("`{script}` failed"))
+            .details(said.lines())
+            .hint("In a container, and with some kernels, these settings cannot be changed from inside."));
+    }
+    Ok(remedy
+        .change
+        .writes()
+        .into_iter()
+        .map(|(path, wanted)| {
+            let now = std::fs::read_to_string(&path)
+                .map_or_else(|error| error.to_string(), |text| text.trim().to_owned());
+            let done = now == wanted || now.split_whitespace().any(|word| word == format!("[{wanted}]"));
+            Mended { path, now, done }
+        })
+        .collect())
+}

@@ -1,0 +1,224 @@
+//! Of what kind the engine is, and what it keeps where.
+
+use std::io::ErrorKind;
+use std::net::SocketAddrV4;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use crate::doctor::facts::{Disk, Fact, Kind};
+use crate::doctor::gather::this_machine::is_own_address;
+use crate::runtime::interface::{EngineDetails, EngineInfo};
+use crate::runtime::labels;
+use crate::runtime::observed::{Activity, Observed};
+use crate::topology::address::gateway;
+
+/// How long a node may take to accept a connection over a bridge of the same machine.
+const NEAR: Duration = Duration::from_millis(500);
+
+/// Decides by what the engine says. `own_kernel` is the release of this machine's kernel, where it is Linux.
+pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Option<&str>) -> Kind {
+    if !info.local {
+        return Kind::Remote;
+    }
+    let says = |text: &str, part: &str| text.to_lowercase().contains(part);
+    let product = if says(&details.system, "docker desktop") || says(&details.kernel, "linuxkit") {
+        Some("Docker Desktop")
+    } else if says(&details.system, "orbstack") || says(&details.kernel, "orbstack") {
+        Some("OrbStack")
+    } else if says(&details.name, "colima") {
+        Some("Colima")
+    } else if says(&details.name, "rancher-desktop") || says(&details.system, "rancher desktop") {
+        Some("Rancher Desktop")
+    } else {
+        None
+    };
+    match product {
+        Some(product) => Kind::Machine(product.to_owned()),
+        // Two machines with the same release are possible, and then also have the same defaults.
+        None if own_kernel.is_some_and(|own| own == details.kernel) => {
+            if details.rootless {
+                Kind::Rootless
+            } else {
+                Kind::Native
+            }
+        }
+        None => Kind::Machine("a product unknown to rcup".to_owned()),
+    }
+}
+
+/// The release of this machine's kernel, where it is Linux.
+pub(crate) fn own_kernel() -> Option<String> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
+    Some(text.trim().to_owned())
+}
+
+/// The disk on which the engine's directory lies, on this machine.
+pub(crate) fn disk(root: &str) -> Fact<Disk> {
+    let space = rustix::fs::statvfs(root).map_err(|error| format!("{root}: {error}"))?;
+    Ok(Disk {
+        path: root.to_owned(),
+        free: space.f_bavail.saturating_mul(space.f_frsize),
+        rotational: rotational(root),
+    })
+}
+
+/// The kernel tells it for a disk; a partition's directory lies in its disk's. Of a disk that a hypervisor shows,
+/// the kernel only repeats its own default.
+fn rotational(path: &str) -> Option<bool> {
+    let device = std::fs::metadata(path).ok()?.dev();
+    let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
+    let block = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    let name = block.file_name()?.to_string_lossy().into_owned();
+    if name.starts_with("vd") || name.starts_with("xvd") {
+        return None;
+    }
+    let tell = |directory: &Path| std::fs::read_to_string(directory.join("queue/rotational")).ok();
+    let text = tell(&block).or_else(|| tell(block.parent()?))?;
+    Some(text.trim() == "1")
+}
+
+/// By how many milliseconds the engine's clock is ahead, and by how many that may be wrong: the engine was asked
+/// at `asked` and had answered at `answered`.
+pub(crate) fn ahead(time: Option<SystemTime>, asked: SystemTime, answered: SystemTime) -> Fact<(i64, u64)> {
+    let time = time.ok_or_else(|| "the engine does not tell the time".to_owned())?;
+    let ms = |time: SystemTime| -> i64 {
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    };
+    let (asked, answered) = (ms(asked), ms(answered));
+    let exact = answered.saturating_sub(asked).unsigned_abs() / 2 + 1;
+    Ok((ms(time) - i64::midpoint(asked, answered), exact))
+}
+
+/// How many nodes are tried before the way to them is doubted: one may be about to end.
+const TRIED: usize = 4;
+
+/// Whether an address on the engine's bridges answers from here: a node's where one runs, else the default
+/// bridge's own.
+pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
+    let mut silent = None;
+    for (name, address) in running_nodes(observed).take(TRIED) {
+        match tokio::time::timeout(NEAR, tokio::net::TcpStream::connect(address)).await {
+            Ok(Ok(_)) => return Ok((true, format!("{name} answers at {address}"))),
+            // Only its own kernel can refuse, so the way there is open.
+            Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
+                return Ok((
+                    true,
+                    format!("{name} refuses at {address}, so the way there is open"),
+                ));
+            }
+            Ok(Err(error)) => silent = Some(format!("{name} does not answer at {address}: {error}")),
+            Err(_) => {
+                let ms = NEAR.as_millis();
+                silent = Some(format!("{name} does not answer at {address} for {ms} ms"));
+            }
+        }
+    }
+    if let Some(silent) = silent {
+        return Ok((false, silent));
+    }
+    let subnet = observed
+        .networks
+        .iter()
+        .find(|network| network.name == "bridge" || network.name == "podman")
+        .and_then(|network| network.subnets.first())
+        .ok_or_else(|| "the engine has no default bridge, and no node runs".to_owned())?;
+    let address = gateway(*subnet);
+    Ok(if is_own_address(address) {
+        (
+            true,
+            format!("the default bridge's address {address} is this machine's"),
+        )
+    } else {
+        (
+            false,
+            format!("the default bridge's address {address} is not this machine's"),
+        )
+    })
+}
+
+fn running_nodes(observed: &Observed) -> impl Iterator<Item = (String, SocketAddrV4)> {
+    observed
+        .containers
+        .iter()
+        .filter(|container| container.activity == Activity::Running)
+        .filter_map(|container| {
+            let topology = labels::topology(&container.labels).ok()?;
+            let node = topology
+                .nodes
+                .into_iter()
+                .find(|node| node.name == container.name)?;
+            Some((container.name.clone(), node.address()))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn info(local: bool) -> EngineInfo {
+        EngineInfo {
+            endpoint: "unix:///x".to_owned(),
+            found_by: "a test".to_owned(),
+            version: "28.0.1".to_owned(),
+            api: "1.48".to_owned(),
+            local,
+        }
+    }
+
+    #[test]
+    fn the_kind_follows_from_what_the_engine_says() {
+        let details = |system: &str, name: &str, kernel: &str, rootless| EngineDetails {
+            system: system.to_owned(),
+            name: name.to_owned(),
+            kernel: kernel.to_owned(),
+            rootless,
+            ..EngineDetails::default()
+        };
+        let machine = |product: &str| Kind::Machine(product.to_owned());
+        for (details, wanted) in [
+            (details("Debian GNU/Linux 12", "vm", "6.1.0", false), Kind::Native),
+            (
+                details("Debian GNU/Linux 12", "vm", "6.1.0", true),
+                Kind::Rootless,
+            ),
+            (
+                details("Docker Desktop", "docker-desktop", "6.1.0", false),
+                machine("Docker Desktop"),
+            ),
+            (
+                details("Alpine Linux", "x", "6.6.12-linuxkit", false),
+                machine("Docker Desktop"),
+            ),
+            (
+                details("OrbStack", "orbstack", "6.12.0-orbstack", false),
+                machine("OrbStack"),
+            ),
+            (
+                details("Ubuntu 24.04", "colima", "6.8.0", false),
+                machine("Colima"),
+            ),
+            (
+                details("Ubuntu 24.04", "vm", "6.8.0", false),
+                machine("a product unknown to rcup"),
+            ),
+        ] {
+            assert_eq!(kind(&info(true), &details, Some("6.1.0")), wanted, "{details:?}");
+        }
+        let details = details("Debian GNU/Linux 12", "vm", "6.1.0", false);
+        assert_eq!(kind(&info(false), &details, Some("6.1.0")), Kind::Remote);
+        assert_eq!(
+            kind(&info(true), &details, None),
+            machine("a product unknown to rcup")
+        );
+    }
+
+    #[test]
+    fn a_clock_is_compared_with_the_middle_of_the_question() {
+        let at = |ms| SystemTime::UNIX_EPOCH + Duration::from_millis(ms);
+        assert_eq!(ahead(Some(at(1_005)), at(1_000), at(1_010)), Ok((0, 6)));
+        assert_eq!(ahead(Some(at(3_000)), at(5_000), at(5_020)), Ok((-2_010, 11)));
+        assert!(ahead(None, at(0), at(0)).is_err());
+    }
+}

@@ -1,0 +1,375 @@
+//! Gathers everything that is judged about a machine, side by side where it has to wait.
+
+use std::path::PathBuf;
+use std::time::SystemTime;
+
+use crate::doctor::facts::{
+    ClockFacts, Disk, EngineFacts, EngineTrouble, Fact, HostFacts, KernelFacts, Kind, LimitFacts,
+    MachineFacts, PlaceFacts,
+};
+use crate::doctor::finding::Diagnosis;
+use crate::doctor::fix::Seat;
+use crate::doctor::gather::engine::{ahead, bridge, disk, kind, own_kernel};
+use crate::doctor::gather::inside::running_nodes;
+use crate::doctor::gather::kernel::{kernel_here, kernel_through, unknown};
+use crate::doctor::gather::this_machine::open_files;
+use crate::doctor::gather::{firewall, fsync, processes};
+use crate::doctor::judge::{Asked, judge_host};
+use crate::error::{Error, Result};
+use crate::event::Silent;
+use crate::lifecycle::images::of_cluster;
+use crate::lifecycle::placement::{neighbourhood, taken};
+use crate::runtime::interface::{EngineDetails, EngineInfo, Runtime, Scope};
+use crate::runtime::observed::Observed;
+use crate::spec::cluster::{BUS_OFFSET, ClusterSpec};
+use crate::spec::modes::Pull;
+use crate::spec::profile::Profile;
+use crate::topology::address::{choose_ports, choose_subnet};
+use crate::topology::layout::Image;
+use crate::topology::startup::callers;
+
+/// Where the kernel's settings are read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reading {
+    /// On this machine if the containers run on its kernel, else through a container.
+    #[default]
+    Nearest,
+    /// Through a container.
+    Container,
+}
+
+/// How closely is looked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Look {
+    /// The profile.
+    pub profile: Profile,
+    /// Whether the time of an fsync is measured, which takes up to three seconds.
+    pub deep: bool,
+    /// Where the kernel's settings are read.
+    pub reading: Reading,
+}
+
+impl Look {
+    /// A look for `profile`.
+    pub fn of(profile: Profile) -> Self {
+        Self {
+            profile,
+            ..Self::default()
+        }
+    }
+
+    /// The same, with the time of an fsync.
+    #[must_use]
+    pub fn deep(mut self, deep: bool) -> Self {
+        self.deep = deep;
+        self
+    }
+
+    /// The same, reading the kernel's settings elsewhere.
+    #[must_use]
+    pub fn reading(mut self, reading: Reading) -> Self {
+        self.reading = reading;
+        self
+    }
+}
+
+/// What an engine that answers has told.
+struct Known<R> {
+    runtime: R,
+    info: EngineInfo,
+    details: EngineDetails,
+    observed: Observed,
+    ahead: Fact<(i64, u64)>,
+}
+
+/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or does
+/// not answer is a finding like others.
+pub async fn examine<R: Runtime>(runtime: Result<R>, spec: &ClusterSpec, look: Look) -> Diagnosis {
+    let facts = match ask(runtime).await {
+        Ok(known) => gather(&known, spec, look).await,
+        Err(error) => without_engine(&error),
+    };
+    let asked = Asked {
+        profile: look.profile,
+        nodes: spec.nodes(),
+    };
+    judge_host(asked, &facts)
+}
+
+async fn ask<R: Runtime>(runtime: Result<R>) -> Result<Known<R>> {
+    let runtime = runtime?;
+    let before = SystemTime::now();
+    // A clock is only compared with an answer that did not have to wait for others.
+    let details = async {
+        let details = runtime.details().await?;
+        Ok::<_, Error>((details, SystemTime::now()))
+    };
+    let (info, (details, after), observed) =
+        tokio::try_join!(runtime.describe(), details, runtime.observe(&Scope::Everything))?;
+    Ok(Known {
+        ahead: ahead(details.time, before, after),
+        runtime,
+        info,
+        details,
+        observed,
+    })
+}
+
+async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) -> HostFacts {
+    let Known {
+        runtime,
+        info,
+        details,
+        observed,
+        ..
+    } = known;
+    let kind = kind(info, details, own_kernel().as_deref());
+    let here = matches!(kind, Kind::Native | Kind::Rootless);
+    let (subnets, ports) = taken(info, observed);
+    let subnet = choose_subnet(spec, &subnets);
+    let mut probe = |port: u16| {
+        crate::doctor::gather::this_machine::port_holder(std::net::Ipv4Addr::LOCALHOST, port)
+            .filter(|_| info.local)
+    };
+    let first = choose_ports(spec, &ports, &mut probe);
+    let range = first.map(|first| (first, first.saturating_add(count(spec) - 1)));
+    let image = of_cluster(runtime, spec, false, &Silent);
+    let rules = async {
+        match (&subnet, &range) {
+            _ if !here => Err("the rules are those of the engine's machine, not of this one".to_owned()),
+            (Ok(subnet), Ok((first, last))) => {
+                let ports = [*first, *last, first + BUS_OFFSET, last + BUS_OFFSET];
+                firewall::rules(*subnet, ports.to_vec()).await
+            }
+            _ => Err("there is no subnet or no port to look for".to_owned()),
+        }
+    };
+    let (image, rules, reached, nodes) =
+        tokio::join!(image, rules, bridge(observed), running_nodes(runtime, observed));
+    let absent = image.is_err() && matches!(runtime.image(&wanted_image(spec)).await, Ok(None));
+    let reference = image.as_ref().ok().map(|image| image.reference.clone());
+    let seat = match &kind {
+        Kind::Native | Kind::Rootless => Seat::Here,
+        Kind::Machine(product) => Seat::Machine {
+            product: product.clone(),
+            image: reference.clone(),
+        },
+        Kind::Remote => Seat::Elsewhere {
+            endpoint: info.endpoint.clone(),
+            image: reference.clone(),
+        },
+    };
+    let (kernel, disk) = if here && look.reading == Reading::Nearest {
+        (kernel_here(), disk(&details.root))
+    } else {
+        through(runtime, reference.as_deref(), &details.root).await
+    };
+    let fsync = if look.deep {
+        Some(measure(runtime, image.as_ref().ok(), here, &details.root).await)
+    } else {
+        None
+    };
+    let processes = if here {
+        Ok(processes::look())
+    } else {
+        Err(elsewhere())
+    };
+    HostFacts {
+        engine: Ok(engine_facts(info, details, kind, reached)),
+        kernel,
+        machine: MachineFacts {
+            cores: Ok(details.cores),
+            memory: Ok(details.memory),
+            disk,
+            fsync,
+        },
+        limits: LimitFacts {
+            engine: processes
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|seen| seen.engine_files.clone()),
+            node: open_files(info.local),
+        },
+        place: PlaceFacts {
+            subnet: subnet
+                .map(|subnet| subnet.to_string())
+                .map_err(|error| trouble(&error)),
+            ports: range.map_err(|error| trouble(&error)),
+            neighbour_limit: crate::doctor::gather::this_machine::neighbour_limit()
+                .filter(|_| here)
+                .ok_or_else(elsewhere),
+            backlog: crate::doctor::gather::this_machine::backlog()
+                .filter(|_| here)
+                .ok_or_else(elsewhere),
+            others: neighbourhood(spec, observed),
+            callers: image
+                .as_ref()
+                .map_or(spec.nodes(), |image| callers(spec.nodes(), image.server)),
+            may_pull: absent && spec.pull() != Pull::Never,
+            image: image_fact(image, absent, spec),
+        },
+        firewall: rules,
+        clock: ClockFacts {
+            ahead: known.ahead.clone(),
+            keeper: processes.map(|seen| seen.keeper),
+        },
+        nodes,
+        seat,
+    }
+}
+
+fn image_fact(image: Result<Image>, absent: bool, spec: &ClusterSpec) -> Result<String, EngineTrouble> {
+    image.map(|image| image.reference).map_err(|error| {
+        if absent {
+            no_image(&error, spec)
+        } else {
+            trouble(&error)
+        }
+    })
+}
+
+fn elsewhere() -> String {
+    "only the machine on which the containers run knows".to_owned()
+}
+
+fn count(spec: &ClusterSpec) -> u16 {
+    u16::try_from(spec.nodes()).unwrap_or(u16::MAX)
+}
+
+fn engine_facts(
+    info: &EngineInfo,
+    details: &EngineDetails,
+    kind: Kind,
+    bridge: Fact<(bool, String)>,
+) -> EngineFacts {
+    EngineFacts {
+        version: info.version.clone(),
+        api: info.api.clone(),
+        endpoint: format!("{} ({})", info.endpoint, info.found_by),
+        kind,
+        driver: details.driver.clone(),
+        cgroup: details.cgroup.clone(),
+        limits_memory: details.limits_memory,
+        bridge,
+    }
+}
+
+async fn through<R: Runtime>(runtime: &R, image: Option<&str>, root: &str) -> (KernelFacts, Fact<Disk>) {
+    let Some(image) = image else {
+        let why = "there is no image through which they could be read where the containers run";
+        return (unknown(why), Err(why.to_owned()));
+    };
+    let (kernel, free) = kernel_through(runtime, image).await;
+    let disk = free.map(|free| Disk {
+        path: format!("{root} of the engine's machine"),
+        free,
+        rotational: None,
+    });
+    (kernel, disk)
+}
+
+async fn measure<R: Runtime>(
+    runtime: &R,
+    image: Option<&Image>,
+    here: bool,
+    root: &str,
+) -> Fact<crate::doctor::facts::Fsync> {
+    if here && rustix::fs::access(root, rustix::fs::Access::WRITE_OK).is_ok() {
+        return fsync::direct(PathBuf::from(root)).await;
+    }
+    match image {
+        Some(image) => fsync::through(runtime, &image.reference, image.server.engine.server()).await,
+        None => Err("there is no image with which it could be measured where the containers run".to_owned()),
+    }
+}
+
+/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs not.
+fn trouble(error: &Error) -> EngineTrouble {
+    let message = match error.causes().pop() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    EngineTrouble {
+        message,
+        hint: error.hint_text().map(str::to_owned),
+    }
+}
+
+/// An image that is not here can be pulled, which nobody has tried yet.
+fn no_image(error: &Error, spec: &ClusterSpec) -> EngineTrouble {
+    EngineTrouble {
+        message: error.to_string(),
+        hint: Some(format!(
+            "docker pull {} (or make a local image: rcup image build --engine {})",
+            wanted_image(spec),
+            spec.engine().as_str()
+        )),
+    }
+}
+
+fn wanted_image(spec: &ClusterSpec) -> String {
+    spec.image().map_or_else(|| spec.official_image(), str::to_owned)
+}
+
+/// What can be told without an engine: this machine's own kernel, where it is Linux.
+fn without_engine(error: &Error) -> HostFacts {
+    let why = "no engine answers";
+    let none = || trouble(error);
+    let linux = own_kernel().is_some();
+    let processes = processes::look();
+    HostFacts {
+        seat: Seat::Here,
+        engine: Err(none()),
+        kernel: if linux { kernel_here() } else { unknown(why) },
+        machine: MachineFacts {
+            cores: std::thread::available_parallelism()
+                .map(|cores| cores.get() as u64)
+                .map_err(|error| error.to_string()),
+            memory: memory_here(),
+            disk: Err(why.to_owned()),
+            fsync: None,
+        },
+        limits: LimitFacts {
+            engine: processes.engine_files,
+            node: open_files(true),
+        },
+        place: PlaceFacts {
+            image: Err(none()),
+            may_pull: false,
+            subnet: Err(none()),
+            ports: Err(none()),
+            neighbour_limit: Err(why.to_owned()),
+            backlog: Err(why.to_owned()),
+            callers: 0,
+            others: Vec::new(),
+        },
+        firewall: Err(why.to_owned()),
+        clock: ClockFacts {
+            ahead: Err(why.to_owned()),
+            keeper: if linux {
+                Ok(processes.keeper)
+            } else {
+                Err(why.to_owned())
+            },
+        },
+        nodes: Vec::new(),
+    }
+}
+
+fn memory_here() -> Fact<u64> {
+    let table =
+        std::fs::read_to_string("/proc/meminfo").map_err(|error| format!("/proc/meminfo: {error}"))?;
+    table
+        .lines()
+        .find_map(|line| {
+            line.strip_prefix("MemTotal:")?
+                .split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+        })
+        .map(|kib| kib * 1024)
+        .ok_or_else(|| "/proc/meminfo tells no total".to_owned())
+}

@@ -1,0 +1,224 @@
+//! How many files the engine and the nodes may have open, and what running nodes see of their limits.
+
+use crate::doctor::expected::by;
+use crate::doctor::facts::{Fact, LimitFacts, NodeFacts};
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
+use crate::spec::profile::Profile;
+
+/// The guide's number.
+const OPEN_FILES: u64 = 65_536;
+
+/// What a server with its default of 10000 clients needs, 32 for itself included.
+const OPEN_FILES_NEEDED: u64 = 10_032;
+
+const GUIDE: &str = "guide: Linux system configuration";
+
+/// Sets the limit of the engine's service; it takes effect with the next start of the engine.
+const RAISE_ENGINE: &str = "printf '[Service]\\nLimitNOFILE=1048576\\n' | sudo install -D -m 644 /dev/stdin \
+                            /etc/systemd/system/docker.service.d/rcup-nofile.conf && sudo systemctl daemon-reload";
+
+/// Judges.
+pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagnosis) {
+    diagnosis.of("nofile-engine", &facts.engine, |limit| {
+        Finding::new(
+            "nofile-engine",
+            of(profile, *limit),
+            text(*limit),
+            wanted(profile),
+        )
+        .why(
+            "an engine that is not allowed to raise limits cannot grant a node more than its own",
+            GUIDE,
+        )
+        .advise(
+            "sudo prlimit --nofile=1048576:1048576 --pid \"$(pidof dockerd)\"",
+            Some(RAISE_ENGINE.to_owned()),
+        )
+    });
+    let (severity, found) = match facts.node {
+        Some(limit) => (of(profile, limit), format!("{limit} are asked for")),
+        None => (
+            by(profile, Severity::Warn, Severity::Warn, Severity::Fail),
+            "left to the engine, because this shell's limit is too small".to_owned(),
+        ),
+    };
+    diagnosis.push(
+        Finding::new("nofile-node", severity, found, wanted(profile))
+            .why(
+                "each client takes a file; a server that may open fewer turns clients away",
+                GUIDE,
+            )
+            .advise(
+                "ulimit -n 65536   # or as root: prlimit --nofile=65536:65536 --pid $$",
+                Some(
+                    "printf '* soft nofile 65536\\n* hard nofile 65536\\n' | sudo tee \
+                     /etc/security/limits.d/99-rcup.conf"
+                        .to_owned(),
+                ),
+            ),
+    );
+}
+
+fn of(profile: Profile, limit: u64) -> Severity {
+    match limit {
+        OPEN_FILES.. => Severity::Ok,
+        OPEN_FILES_NEEDED.. => by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
+        _ => by(profile, Severity::Warn, Severity::Warn, Severity::Fail),
+    }
+}
+
+/// A limit that is none reads as the largest number there is.
+fn text(limit: u64) -> String {
+    match limit {
+        u64::MAX => "unlimited".to_owned(),
+        limit => limit.to_string(),
+    }
+}
+
+fn wanted(profile: Profile) -> String {
+    format!(
+        "at least {}",
+        by(profile, OPEN_FILES_NEEDED, OPEN_FILES, OPEN_FILES)
+    )
+}
+
+/// Judges what nodes that run see from inside: the one that has least of it speaks for all.
+pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut Diagnosis) {
+    let least = |fact: fn(&NodeFacts) -> &Fact<u64>| {
+        nodes
+            .iter()
+            .filter_map(|node| Some((fact(node).as_ref().ok().copied()?, node)))
+            .min_by_key(|(value, _)| *value)
+    };
+    // Redis's own backlog of 511 is the least that has a meaning; rcup asks for the guide's number.
+    let backlog = |asked: bool| if asked { 65_535 } else { 511 };
+    for (id, fact, why) in [
+        (
+            "node-somaxconn",
+            (|node| &node.somaxconn) as fn(&NodeFacts) -> &Fact<u64>,
+            "it caps the connections that wait to be accepted, below the server's own tcp-backlog if it is smaller",
+        ),
+        (
+            "node-tcp-max-syn-backlog",
+            |node| &node.syn_backlog,
+            "it caps the connections that wait to be established, which many clients at once fill",
+        ),
+    ] {
+        let Some((value, node)) = least(fact) else {
+            continue;
+        };
+        let wanted = backlog(node.asked);
+        let severity = if value >= wanted {
+            Severity::Ok
+        } else {
+            Severity::Warn
+        };
+        let found = format!("{value}, as {} sees it", node.name);
+        diagnosis.push(
+            Finding::new(id, severity, found, format!("at least {wanted}"))
+                .why(why, GUIDE)
+                .advise(
+                    "Remove the cluster and start it again, so that rcup asks for the setting.",
+                    None,
+                ),
+        );
+    }
+    // Every node that was given a limit has it: the one that is furthest from it speaks for all.
+    let limited = nodes.iter().filter_map(|node| {
+        let (asked, seen) = (node.asked_memory?, node.memory.as_ref().ok().copied()?);
+        Some((asked.abs_diff(seen), asked, seen, node))
+    });
+    if let Some((off, asked, seen, node)) = limited.max_by_key(|(off, ..)| *off) {
+        // The kernel counts in pages.
+        let severity = if off < 65_536 {
+            Severity::Ok
+        } else {
+            Severity::Warn
+        };
+        diagnosis.push(
+            Finding::new(
+                "node-memory",
+                severity,
+                format!("{}, as {} sees it", text(seen), node.name),
+                format!("{asked} bytes, as asked for"),
+            )
+            .why(
+                "a node that outgrows its share takes the memory of the others",
+                GUIDE,
+            )
+            .advise(
+                "Enable the memory controller of control groups (see `docker info`), then remove the cluster and start it \
+                 again.",
+                None,
+            ),
+        );
+    }
+    if let Some((value, node)) = least(|node| &node.open_files) {
+        diagnosis.push(
+            Finding::new(
+                "node-nofile",
+                of(profile, value),
+                format!("{}, as {} sees it", text(value), node.name),
+                wanted(profile),
+            )
+            .why(
+                "each client takes a file; a server that may open fewer turns clients away",
+                GUIDE,
+            )
+            .advise(
+                "Raise the engine's limit (see nofile-engine), then remove the cluster and start it again.",
+                None,
+            ),
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(syn_backlog: u64, memory: u64) -> NodeFacts {
+        NodeFacts {
+            name: format!("rcup-x-{syn_backlog}"),
+            asked: true,
+            somaxconn: Ok(65_535),
+            syn_backlog: Ok(syn_backlog),
+            open_files: Ok(65_536),
+            asked_memory: Some(1 << 30),
+            memory: Ok(memory),
+        }
+    }
+
+    #[test]
+    fn the_node_that_has_least_of_it_speaks_for_all() {
+        let of = |nodes: &[NodeFacts], id: &str| {
+            let mut diagnosis = Diagnosis::default();
+            effective(Profile::Dev, nodes, &mut diagnosis);
+            let found = diagnosis.findings.iter().find(|finding| finding.id == id);
+            found.map(|finding| (finding.severity, finding.found.clone()))
+        };
+        let good = [node(65_535, 1 << 30), node(65_535, 1 << 30)];
+        for id in [
+            "node-somaxconn",
+            "node-tcp-max-syn-backlog",
+            "node-nofile",
+            "node-memory",
+        ] {
+            assert_eq!(of(&good, id).unwrap().0, Severity::Ok, "{id}");
+        }
+        let bad = [node(65_535, 1 << 30), node(128, u64::MAX)];
+        let (severity, found) = of(&bad, "node-tcp-max-syn-backlog").unwrap();
+        assert_eq!(
+            (severity, found.as_str()),
+            (Severity::Warn, "128, as rcup-x-128 sees it")
+        );
+        let (severity, found) = of(&bad, "node-memory").unwrap();
+        assert_eq!(
+            (severity, found.as_str()),
+            (Severity::Warn, "unlimited, as rcup-x-128 sees it")
+        );
+        let mut free = node(65_535, u64::MAX);
+        free.asked_memory = None;
+        assert_eq!(of(&[free], "node-memory"), None);
+    }
+}

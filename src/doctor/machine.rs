@@ -1,0 +1,216 @@
+//! Cores, memory and disk against the guide's table of hardware.
+
+use crate::doctor::expected::by;
+use crate::doctor::facts::{Disk, Fsync, MachineFacts};
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
+use crate::spec::profile::Profile;
+
+/// A line of the guide's table: what one node wants.
+struct Hardware {
+    cores: u64,
+    memory_gb: u64,
+    disk_gb: u64,
+    /// Operations a second on the disk, where the profile persists and the guide names a number.
+    iops: Option<u64>,
+}
+
+const DEV: Hardware = Hardware {
+    cores: 2,
+    memory_gb: 4,
+    disk_gb: 20,
+    iops: None,
+};
+const STAGING: Hardware = Hardware {
+    cores: 4,
+    memory_gb: 16,
+    disk_gb: 100,
+    iops: None,
+};
+const PRODUCTION: Hardware = Hardware {
+    cores: 8,
+    memory_gb: 32,
+    disk_gb: 500,
+    iops: Some(10_000),
+};
+
+const GUIDE: &str = "guide: minimal hardware of a node";
+
+/// Less than this, and not even the containers' own files have room.
+const LEAST_DISK: u64 = 1_000_000_000;
+
+/// What an fsync may take before writes of clients are felt to wait: the server's own watchdog warns at a
+/// hundred milliseconds, the guide's `latency-monitor-threshold`.
+const SLOW_FSYNC_MS: u128 = 100;
+
+const GB: u64 = 1_000_000_000;
+
+/// How much of something there is, and how much is wanted.
+struct Share {
+    id: &'static str,
+    unit: &'static str,
+    has: u64,
+    one: u64,
+    why: &'static str,
+}
+
+/// Judges. `nodes` share the machine.
+pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagnosis: &mut Diagnosis) {
+    let row = match profile {
+        Profile::Dev => &DEV,
+        Profile::Staging => &STAGING,
+        Profile::Production => &PRODUCTION,
+    };
+    diagnosis.of("cores", &facts.cores, |cores| {
+        let share = Share {
+            id: "cores",
+            unit: "cores",
+            has: *cores,
+            one: row.cores,
+            why: "a node serves with one thread and saves, replicates and talks to clients with others",
+        };
+        share.judge(profile, nodes)
+    });
+    diagnosis.of("memory", &facts.memory, |bytes| {
+        let share = Share {
+            id: "memory",
+            unit: "GB of memory",
+            // Machines are sold by round numbers of which the kernel keeps a part to itself.
+            has: (bytes + GB / 2) / GB,
+            one: row.memory_gb,
+            why: "all data lie in memory, and a save may need as much again",
+        };
+        share.judge(profile, nodes)
+    });
+    diagnosis.of("disk", &facts.disk, |disk| space(profile, nodes, row, disk));
+    if let Ok(disk) = &facts.disk
+        && let Some(rotational) = disk.rotational
+    {
+        diagnosis.push(kind(profile, rotational));
+    }
+    if let Some(fact) = &facts.fsync {
+        diagnosis.of("fsync", fact, |fsync| latency(profile, row, fsync));
+    }
+}
+
+impl Share {
+    /// Nodes for development share what the guide gives to one; nodes for production each want their own.
+    fn judge(&self, profile: Profile, nodes: usize) -> Finding {
+        let all = self.one.saturating_mul(nodes as u64);
+        let (severity, wanted) = match profile {
+            Profile::Dev => (
+                if self.has < self.one {
+                    Severity::Warn
+                } else {
+                    Severity::Ok
+                },
+                format!("{} {}, shared by all nodes", self.one, self.unit),
+            ),
+            Profile::Staging | Profile::Production => {
+                let severity = if self.has >= all {
+                    Severity::Ok
+                } else if profile == Profile::Production || self.has < self.one {
+                    Severity::Fail
+                } else {
+                    Severity::Warn
+                };
+                (
+                    severity,
+                    format!("{all} {} ({} for each of {nodes} nodes)", self.unit, self.one),
+                )
+            }
+        };
+        Finding::new(self.id, severity, format!("{} {}", self.has, self.unit), wanted)
+            .why(self.why, GUIDE)
+            .advise(
+                match profile {
+                    Profile::Dev => "Use a larger machine, or give the engine's virtual machine more.",
+                    Profile::Staging | Profile::Production => {
+                        "Ask for fewer nodes or a lighter profile, or use a larger machine."
+                    }
+                },
+                None,
+            )
+    }
+}
+
+fn space(profile: Profile, nodes: usize, row: &Hardware, disk: &Disk) -> Finding {
+    if disk.free < LEAST_DISK {
+        return Finding::new(
+            "disk",
+            Severity::Fail,
+            format!("{} MB free in {}", disk.free / 1_000_000, disk.path),
+            "1 GB free at the very least",
+        )
+        .why(
+            "a full disk ends saves, logs and in the end the containers",
+            "rcup",
+        )
+        .advise("docker system df; docker system prune", None);
+    }
+    let share = Share {
+        id: "disk",
+        unit: "GB free on disk",
+        has: disk.free / GB,
+        one: row.disk_gb,
+        why: "snapshots and logs need a multiple of the data while they are rewritten",
+    };
+    let mut finding = share.judge(profile, nodes);
+    finding.found = format!("{} in {}", finding.found, disk.path);
+    finding
+}
+
+fn kind(profile: Profile, rotational: bool) -> Finding {
+    let (severity, found) = if rotational {
+        (
+            by(profile, Severity::Ok, Severity::Warn, Severity::Fail),
+            "a disk with turning plates",
+        )
+    } else {
+        (Severity::Ok, "no turning plates")
+    };
+    Finding::new(
+        "disk-kind",
+        severity,
+        found,
+        by(profile, "any", "SSD", "NVMe SSD"),
+    )
+    .why("every fsync of the log waits for the disk", GUIDE)
+    .advise(
+        "Move the engine's data to an SSD (`data-root` in /etc/docker/daemon.json).",
+        None,
+    )
+}
+
+fn latency(profile: Profile, row: &Hardware, fsync: &Fsync) -> Finding {
+    let micros = |time: std::time::Duration| match time.as_micros() {
+        few @ 0..1000 => format!("{few} µs"),
+        many => format!("{}.{} ms", many / 1000, many % 1000 / 100),
+    };
+    let rate = 1_000_000 / fsync.p50.as_micros().max(1);
+    let found = format!(
+        "p50 {}, p99 {}, slowest {} ({rate} in a second, one after the other)",
+        micros(fsync.p50),
+        micros(fsync.p99),
+        micros(fsync.max)
+    );
+    let stalls = fsync.p99.as_millis() >= SLOW_FSYNC_MS;
+    let slow = row.iops.is_some_and(|iops| rate < u128::from(iops));
+    let severity = match (stalls, slow) {
+        (true, _) => by(profile, Severity::Ok, Severity::Warn, Severity::Fail),
+        (false, true) => Severity::Warn,
+        (false, false) => Severity::Ok,
+    };
+    let wanted = by(
+        profile,
+        "any",
+        "p99 below 100 ms",
+        "p99 below 100 ms, and 10000 in a second",
+    );
+    Finding::new("fsync", severity, found, wanted)
+        .why(
+            "with `appendfsync always` each write waits for one fsync; with `everysec` a slow one stops the server for \
+             a moment",
+            GUIDE,
+        )
+        .advise("Move the engine's data to a faster disk (`data-root` in /etc/docker/daemon.json).", None)
+}

@@ -1,0 +1,73 @@
+//! Whether the kernel can keep the neighbour entries that a cluster needs.
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What other traffic of the machine may need of the neighbour table.
+const SPARE_NEIGHBOURS: usize = 64;
+
+/// Whether the kernel can keep the neighbour entries that a cluster needs.
+///
+/// Every node talks to every other, and each has an entry for each of them, as the host has: N² in all. Linux
+/// keeps one table for all network namespaces and refuses entries beyond `gc_thresh3` ("neighbour:
+/// `arp_cache`: neighbor table overflow!"), 1024 by default: enough for one cluster of 30 nodes, not for 60.
+/// Beyond it connections time out at random, and the cluster never forms.
+///
+/// `nodes` is the size of the new cluster, `others` the sizes of those that run already.
+///
+/// # Errors
+/// [`ErrorKind::Host`] with the command that raises the limit.
+pub fn neighbours(nodes: usize, others: &[usize], limit: usize) -> Result<()> {
+    let needed = entries(nodes, others);
+    if needed <= limit {
+        return Ok(());
+    }
+    let wanted = raise(needed);
+    let beside = match others.len() {
+        0 => String::new(),
+        1 => ", beside a cluster that runs already".to_owned(),
+        several => format!(", beside {several} clusters that run already"),
+    };
+    Err(Error::new(
+        ErrorKind::Host,
+        format!(
+            "a cluster of {nodes} nodes{beside} needs {needed} neighbour entries, and this kernel keeps {limit}"
+        ),
+    )
+    .hint(format!(
+        "Raise the limit: sudo sysctl -w net.ipv4.neigh.default.gc_thresh3={wanted} \
+         net.ipv4.neigh.default.gc_thresh2={}",
+        wanted / 2
+    )))
+}
+
+/// How many entries a cluster of so many nodes needs beside others.
+pub(crate) fn entries(nodes: usize, others: &[usize]) -> usize {
+    let square = |nodes: usize| nodes * nodes;
+    let running: usize = others.iter().copied().map(square).sum();
+    square(nodes) + running + SPARE_NEIGHBOURS
+}
+
+/// The limit to set where so many are needed.
+pub(crate) fn raise(needed: usize) -> usize {
+    needed.next_power_of_two() * 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn linuxs_default_holds_thirty_nodes_and_not_sixty() {
+        assert!(neighbours(6, &[6; 9], 1024).is_ok());
+        assert!(neighbours(30, &[], 1024).is_ok());
+        let error = neighbours(60, &[6], 1024).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Host);
+        assert_eq!(
+            error.to_string(),
+            "a cluster of 60 nodes, beside a cluster that runs already needs 3700 neighbour entries, and this \
+             kernel keeps 1024"
+        );
+        assert!(error.hint_text().unwrap().contains("gc_thresh3=8192"));
+        assert!(neighbours(60, &[6], 8192).is_ok());
+    }
+}

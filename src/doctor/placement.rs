@@ -1,0 +1,104 @@
+//! What a cluster would take: an image, a subnet, ports, entries of the neighbour table, room for packets.
+
+use crate::doctor::facts::PlaceFacts;
+use crate::doctor::finding::{Diagnosis, Finding, Severity};
+use crate::doctor::fix::{Change, Seat};
+use crate::doctor::neighbours::{entries, raise};
+
+/// Judges for a cluster of so many nodes.
+pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &mut Diagnosis) {
+    let advice = |hint: &Option<String>| hint.clone().unwrap_or_default();
+    let wanted = "an image with Redis 7.0 or later, or Valkey";
+    let why = "a start that must get it first takes as long as that takes";
+    diagnosis.push(match &facts.image {
+        Ok(image) => Finding::new("image", Severity::Ok, &**image, wanted).why(why, "rcup"),
+        Err(trouble) => {
+            let severity = if facts.may_pull {
+                Severity::Warn
+            } else {
+                Severity::Fail
+            };
+            Finding::new("image", severity, &*trouble.message, wanted)
+                .why(why, "rcup")
+                .advise(advice(&trouble.hint), None)
+        }
+    });
+    let wanted = format!("one with room for {nodes} nodes that overlaps no network and no route");
+    let why =
+        "nodes need addresses that stay, and of two networks with the same addresses only one is reached";
+    diagnosis.push(match &facts.subnet {
+        Ok(subnet) => {
+            Finding::new("subnet", Severity::Ok, format!("{subnet} is free"), wanted).why(why, "rcup")
+        }
+        Err(trouble) => Finding::new("subnet", Severity::Fail, &*trouble.message, wanted)
+            .why(why, "rcup")
+            .advise(advice(&trouble.hint), None),
+    });
+    let wanted =
+        format!("{nodes} in a row on 127.0.0.1, and the bus ports inside the containers 10000 above them");
+    let why = "one number per node holds in the container, on this machine and in what clients are told";
+    diagnosis.push(match &facts.ports {
+        Ok((first, last)) => Finding::new(
+            "ports",
+            Severity::Ok,
+            format!("{first} to {last} are free"),
+            wanted,
+        )
+        .why(why, "rcup"),
+        Err(trouble) => Finding::new("ports", Severity::Fail, &*trouble.message, wanted)
+            .why(why, "rcup")
+            .advise(advice(&trouble.hint), None),
+    });
+    diagnosis.of("neighbours", &facts.neighbour_limit, |limit| {
+        let needed = entries(nodes, &facts.others);
+        let severity = if needed <= *limit {
+            Severity::Ok
+        } else {
+            Severity::Fail
+        };
+        let wanted = raise(needed);
+        Finding::new(
+            "neighbours",
+            severity,
+            format!("the kernel keeps {limit} neighbour entries"),
+            format!("at least {needed}"),
+        )
+        .why(
+            "every node keeps an entry for every other, in one table for the whole kernel; when it is full, \
+             connections time out at random",
+            "Linux: net.ipv4.neigh.default.gc_thresh3",
+        )
+        .mend(
+            Change::Sysctls(vec![
+                ("net.ipv4.neigh.default.gc_thresh3", wanted.to_string()),
+                ("net.ipv4.neigh.default.gc_thresh2", (wanted / 2).to_string()),
+            ]),
+            seat,
+        )
+    });
+    diagnosis.of("packets", &facts.backlog, |backlog| {
+        // Whoever calls a node that is not there yet asks all others at once for its address.
+        let needed = facts.callers * nodes;
+        let severity = if needed <= *backlog {
+            Severity::Ok
+        } else {
+            Severity::Warn
+        };
+        let wanted = (4 * needed).next_power_of_two();
+        Finding::new(
+            "packets",
+            severity,
+            format!("the kernel queues {backlog} packets for a processor"),
+            format!("at least {needed}"),
+        )
+        .why(
+            "nodes call those that are not there yet, which asks the whole bridge; what exceeds the queue is dropped, and \
+             whoever asked waits for a second",
+            "Linux: net.core.netdev_max_backlog",
+        )
+        .mend(
+            Change::Sysctls(vec![("net.core.netdev_max_backlog", wanted.to_string())]),
+            seat,
+        )
+    });
+}

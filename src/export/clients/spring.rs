@@ -1,0 +1,37 @@
+//! Java with Spring Boot.
+
+use crate::export::clients::wiring::Wiring;
+use crate::export::clients::{WHY, lines, when};
+
+/// An `application.yml`. Spring has no map of addresses; where one is needed, the bean that gives Lettuce one stands
+/// in a comment below.
+pub fn spring(wiring: &Wiring) -> String {
+    let nodes = lines(&wiring.nodes, 10, |node| format!("- '{node}'"));
+    let password = when(wiring.password, "      password: ${REDIS_PASSWORD}\n");
+    let tls = when(wiring.tls, "      ssl:\n        bundle: cluster\n");
+    let bundle = when(
+        wiring.tls,
+        "  ssl:\n    bundle:\n      pem:\n        cluster:\n          truststore:\n            certificate: \
+         file:${REDIS_TLS_CA_CERT}\n",
+    );
+    let nat = lines(&wiring.nat, 0, |(told, dialled)| {
+        format!(
+            "#         Map.entry(HostAndPort.of(\"{}\", {}), HostAndPort.of(\"{}\", {})),",
+            told.host, told.port, dialled.host, dialled.port
+        )
+    });
+    let bean = match nat.strip_suffix(",\n") {
+        None => String::new(),
+        Some(nat) => format!(
+            "\n# {WHY}\n# Spring has no setting for it; put this bean into a @Configuration:\n#\n# @Bean\n# \
+             ClientResourcesBuilderCustomizer nat() {{\n#     Map<HostAndPort, HostAndPort> nat = Map.ofEntries(\n{nat}\n#     );\n#     \
+             return resources -> resources.socketAddressResolver(MappingSocketAddressResolver.create(\n#         \
+             DnsResolvers.UNRESOLVED, told -> nat.getOrDefault(told, told)));\n# }}\n"
+        ),
+    };
+    format!(
+        "# application.yml of Spring Boot 3.1 or newer, with spring-boot-starter-data-redis\nspring:\n  data:\n    redis:\n\
+         {password}{tls}      cluster:\n        nodes:\n{nodes}      lettuce:\n        cluster:\n          refresh:\n            \
+         adaptive: true\n{bundle}{bean}"
+    )
+}

@@ -1,0 +1,198 @@
+//! What a client is told, and where it must dial instead from where it stands.
+
+use std::fmt;
+use std::net::SocketAddrV4;
+
+use crate::topology::layout::{Announce, Node, Topology};
+
+/// Where a client stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Vantage {
+    /// On this host, or wherever the published ports are.
+    #[default]
+    Host,
+    /// In a container on the cluster's network.
+    Network,
+}
+
+/// A host and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Endpoint {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+}
+
+impl From<SocketAddrV4> for Endpoint {
+    fn from(address: SocketAddrV4) -> Self {
+        Self {
+            host: address.ip().to_string(),
+            port: address.port(),
+        }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// Everything that a client's code depends on. It knows that there is a password, and not which.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wiring {
+    /// The nodes, as the client dials them.
+    pub nodes: Vec<Endpoint>,
+    /// What nodes tell, and where it is to be dialled instead; empty where clients can do as they are told.
+    pub nat: Vec<(Endpoint, Endpoint)>,
+    /// The same for clients that dial the addresses in `CLUSTER NODES`, which a host name does not change.
+    pub nat_of_nodes: Vec<(Endpoint, Endpoint)>,
+    /// Whether the nodes ask for a password.
+    pub password: bool,
+    /// Whether the nodes speak TLS.
+    pub tls: bool,
+}
+
+impl Wiring {
+    /// For a client that stands there.
+    pub fn new(topology: &Topology, vantage: Vantage) -> Self {
+        let pairs = |told: fn(&Topology, &Node) -> SocketAddrV4| -> Vec<(Endpoint, Endpoint)> {
+            topology
+                .nodes
+                .iter()
+                .map(|node| {
+                    (
+                        told(topology, node).into(),
+                        dialled(topology, node, vantage).into(),
+                    )
+                })
+                .collect()
+        };
+        let nat = |mut pairs: Vec<(Endpoint, Endpoint)>| {
+            pairs.retain(|(told, dialled)| told != dialled);
+            pairs
+        };
+        let all = pairs(told);
+        // Where the bridge is reached, what stands there is as good as what is told elsewhere.
+        let by_nodes = match vantage {
+            Vantage::Host if topology.surroundings.bridge_reachable => Vec::new(),
+            _ => nat(pairs(told_by_nodes)),
+        };
+        Self {
+            nodes: all.iter().map(|(_, dialled)| dialled.clone()).collect(),
+            nat: nat(all),
+            nat_of_nodes: by_nodes,
+            password: topology.spec.password().is_some(),
+            tls: topology.spec.tls(),
+        }
+    }
+}
+
+impl Wiring {
+    /// For clients that dial the addresses in `CLUSTER NODES`, and follow redirections.
+    pub(crate) fn whole_nat(&self) -> Vec<(Endpoint, Endpoint)> {
+        let more = self.nat_of_nodes.iter().filter(|pair| !self.nat.contains(pair));
+        self.nat.iter().chain(more).cloned().collect()
+    }
+}
+
+/// What the nodes say of a node.
+fn told(topology: &Topology, node: &Node) -> SocketAddrV4 {
+    match topology.announce {
+        Announce::Ip => node.address(),
+        Announce::Hostname | Announce::ClientIpv4 => node.host_address(),
+    }
+}
+
+/// What stands in `CLUSTER NODES` before the host name.
+fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
+    match topology.announce {
+        Announce::Ip | Announce::Hostname => node.address(),
+        Announce::ClientIpv4 => node.host_address(),
+    }
+}
+
+/// Where a node answers. A host that reaches the network of the nodes is told their addresses there.
+fn dialled(topology: &Topology, node: &Node, vantage: Vantage) -> SocketAddrV4 {
+    match vantage {
+        Vantage::Network => node.address(),
+        Vantage::Host if topology.surroundings.bridge_reachable => told(topology, node),
+        Vantage::Host => node.host_address(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::cluster::ClusterSpec;
+    use crate::spec::modes::AnnounceChoice;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::surroundings;
+
+    fn wiring(announce: AnnounceChoice, bridge_reachable: bool, vantage: Vantage) -> Wiring {
+        let spec = ClusterSpec::builder()
+            .replicas(0)
+            .announce(announce)
+            .build()
+            .unwrap();
+        let mut place = surroundings(Engine::Valkey, "8.1.1");
+        place.bridge_reachable = bridge_reachable;
+        Wiring::new(&Topology::new(&spec, &place).unwrap(), vantage)
+    }
+
+    #[test]
+    fn who_reads_the_nodes_addresses_needs_a_map_where_only_a_host_name_leads_to_the_ports() {
+        use AnnounceChoice::{Auto, ClientIpv4, Hostname, Ip};
+        for (announce, reachable, vantage, mapped) in [
+            (Hostname, false, Vantage::Host, true),
+            (Hostname, true, Vantage::Host, false),
+            (Hostname, false, Vantage::Network, false),
+            (Auto, false, Vantage::Host, false),
+            (ClientIpv4, false, Vantage::Host, false),
+            (ClientIpv4, false, Vantage::Network, true),
+            (Ip, false, Vantage::Host, true),
+        ] {
+            let wiring = wiring(announce, reachable, vantage);
+            let case = format!("{announce:?} {reachable} {vantage:?}");
+            assert_eq!(wiring.nat_of_nodes.len(), if mapped { 3 } else { 0 }, "{case}");
+        }
+        let wiring = wiring(Hostname, false, Vantage::Host);
+        let (told, dialled) = &wiring.nat_of_nodes[0];
+        assert_eq!(
+            (told.to_string(), dialled.to_string()),
+            ("10.213.0.2:7001".to_owned(), "127.0.0.1:7001".to_owned())
+        );
+        let code = crate::export::clients::Library::StackExchangeRedis.snippet(&wiring);
+        assert!(
+            code.contains("[\"10.213.0.2:7001\"]") && code.contains("\"127.0.0.1\"), 7001"),
+            "{code}"
+        );
+    }
+
+    #[test]
+    fn a_map_is_there_where_a_client_cannot_do_as_it_is_told_and_nowhere_else() {
+        use AnnounceChoice::{Auto, ClientIpv4, Hostname, Ip};
+        let (bridge, published) = ("10.213.0.2:7001", "127.0.0.1:7001");
+        for (announce, reachable, vantage, node, mapped) in [
+            (Auto, true, Vantage::Host, bridge, false),
+            (Auto, true, Vantage::Network, bridge, false),
+            (Auto, false, Vantage::Host, published, false),
+            (Auto, false, Vantage::Network, bridge, true),
+            (Ip, false, Vantage::Host, published, true),
+            (Hostname, true, Vantage::Host, published, false),
+            (Hostname, true, Vantage::Network, bridge, true),
+            (ClientIpv4, true, Vantage::Network, bridge, true),
+        ] {
+            let wiring = wiring(announce, reachable, vantage);
+            let case = format!("{announce:?} {reachable} {vantage:?}");
+            assert_eq!(wiring.nodes[0].to_string(), node, "{case}");
+            assert_eq!(wiring.nat.len(), if mapped { 3 } else { 0 }, "{case}");
+            assert!(
+                wiring.nat.iter().all(|(told, dialled)| told.port == dialled.port),
+                "{case}"
+            );
+        }
+    }
+}

@@ -1,0 +1,452 @@
+//! Making one cluster of nodes that answer.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use tokio::time::Instant;
+
+use crate::checks::agreement::{doubtful, only_heard_of};
+use crate::checks::finding::{Check, all_passed};
+use crate::checks::readiness::{Roles, judge};
+use crate::connect::links::{Links, Started, gather};
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::bootstrap::cron_rate::dozing;
+use crate::lifecycle::bootstrap::gossip::{announce, is_of_a_teller, tell_while_forming};
+use crate::runtime::interface::Runtime;
+use crate::server::conf::nodes_conf::ghosts;
+use crate::server::conf::settings::effective::{NODE_TIMEOUT, Temporary, temporary};
+use crate::server::wire::access::Access;
+use crate::server::wire::connection::NodeConnection;
+use crate::server::wire::reply::{Answer, NodeLine};
+use crate::topology::layout::{Formation, Node, NodeId, Topology};
+use crate::wait::{Seen, pace, until};
+
+/// How often a single node is asked about a single step.
+const STEP: Duration = Duration::from_millis(2);
+
+/// Gathers the nodes while they are started, forms the cluster in the way the topology chose, and sets the
+/// settled configuration. `arrived` is called when all nodes answer.
+pub(crate) async fn form<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    access: &Access,
+    started: &Started,
+    deadline: Instant,
+    arrived: &(dyn Fn() + Send + Sync),
+) -> Result<Links> {
+    let dozing = dozing(topology);
+    let links = gather(runtime, topology, access, started, Some(&dozing), deadline).await?;
+    arrived();
+    match topology.formation {
+        Formation::Seeded => seeded(topology, &links, deadline).await?,
+        Formation::Commands => commands(topology, &links, deadline).await?,
+    }
+    Ok(links)
+}
+
+/// The nodes boot from `nodes.conf`, most with swapped roles: wait until they are connected, promote the masters of those
+/// one after the other, let the replicas tell everybody, and set the lasting configuration.
+async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    let ghosts = ghosts(topology);
+    connected(topology, links, &ghosts, deadline).await?;
+    promote(topology, links, deadline).await?;
+    let masters = try_join_all(
+        topology
+            .masters()
+            .map(|node| forget(links.to(node.index), &ghosts, deadline)),
+    );
+    let replicas = topology.replicas().filter(|node| is_swapped(topology, node));
+    let replicas = try_join_all(replicas.map(|node| async {
+        let link = links.to(node.index);
+        follows(topology, link, node, deadline).await?;
+        // While the clock is still quick, and the timeout still says that this is not finished.
+        tell_while_forming(topology, link, &temporary(topology, node)[0].forming, deadline).await
+    }));
+    tokio::try_join!(masters, replicas)?;
+    // Only now, because a node that takes its own time to answer has failed by the settled timeout.
+    settle_all(topology, links).await
+}
+
+/// Waits until every node has had an answer from every other, and the future masters call the state ok. (A link that is
+/// being made counts as `connected` in `CLUSTER NODES`.)
+///
+/// A master could be promoted as soon as it boots, and the links would carry the news. That is a tick
+/// quicker, and not safe: messages from before the promotion then cross those from after it while the links
+/// come up, on which Redis 8.0.6 was seen to loop for ever. Between nodes that are all connected there is
+/// silence.
+async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
+    let masters = topology.shards.len();
+    let expected = topology.nodes.len() + ghosts.len();
+    let each = topology.nodes.iter().map(|node| async move {
+        let what = format!("{} is connected to all others", node.name);
+        let link = links.to(node.index);
+        until(&what, deadline, pace(topology.nodes.len()), || async {
+            let nodes = link.cluster_nodes().await?;
+            if nodes.len() != expected {
+                return Ok(Seen::NotYet(format!(
+                    "it knows {} nodes of {expected}",
+                    nodes.len()
+                )));
+            }
+            let cut = nodes.iter().find(|line| {
+                let stands = line.connected && (line.pong > 0 || line.has("myself"));
+                !stands && !ghosts.contains(&line.id)
+            });
+            let cut = match cut {
+                Some(line) => Some(line.clone()),
+                None => unheard(link, &nodes, ghosts).await?,
+            };
+            if let Some(line) = cut {
+                return Ok(Seen::NotYet(format!(
+                    "{}:{} has not answered it",
+                    line.ip, line.port
+                )));
+            }
+            if node.index > masters {
+                return Ok(Seen::Done(()));
+            }
+            let info = link.cluster_info().await?;
+            let state = info.get("cluster_state").map_or("", String::as_str);
+            Ok(if state == "ok" {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(format!("its state is {state}"))
+            })
+        })
+        .await
+    });
+    try_join_all(each).await.map(drop)
+}
+
+/// A node of which the asked one has only heard from others. Whose answers may be hearsay shows by the links, and once
+/// these stand by the ping that goes over each of them at once.
+async fn unheard(link: &NodeConnection, nodes: &[NodeLine], ghosts: &[NodeId]) -> Result<Option<NodeLine>> {
+    if doubtful(nodes, ghosts).next().is_none() {
+        return Ok(None);
+    }
+    let Some(links) = link.bus_links().await else {
+        return Ok(None);
+    };
+    // Asked after the links: who has answered over one that stands has no ping of it left.
+    let later = link.cluster_nodes().await?;
+    Ok(only_heard_of(&later, &links, ghosts).cloned())
+}
+
+/// Waits until every node fulfils the readiness contract. The settings are not part of it.
+async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    until(
+        "all nodes agree",
+        deadline,
+        pace(topology.nodes.len()),
+        || async {
+            let checks = judge(topology, Roles::AsPlanned, &links.views().await);
+            Ok(if all_passed(&checks) {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(complaint(&checks))
+            })
+        },
+    )
+    .await
+}
+
+fn is_swapped(topology: &Topology, node: &Node) -> bool {
+    topology.is_swapped(topology.shard_of(node))
+}
+
+/// Promotes the masters that booted as replicas, in their order. Two promotions at once would choose the same epoch, and the
+/// collision is repaired only seconds later; so each waits until its node has heard of the one before.
+async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    let mut reached = 0;
+    for master in topology.masters().filter(|node| is_swapped(topology, node)) {
+        let link = links.to(master.index);
+        let what = format!("{} has heard of the promotion before its own", master.name);
+        until(&what, deadline, STEP, || async {
+            let epoch = number(&link.cluster_info().await?, "cluster_current_epoch");
+            Ok(if epoch >= reached {
+                Seen::Done(())
+            } else {
+                Seen::NotYet(format!("its epoch is {epoch}, not {reached}"))
+            })
+        })
+        .await?;
+        link.take_over().await?;
+        reached = number(&link.cluster_info().await?, "cluster_my_epoch");
+    }
+    Ok(())
+}
+
+pub(crate) fn number(info: &BTreeMap<String, String>, field: &str) -> u64 {
+    info.get(field)
+        .and_then(|value| value.parse().ok())
+        .unwrap_or_default()
+}
+
+/// Waits until a replica copies its planned master.
+async fn follows(topology: &Topology, link: &NodeConnection, node: &Node, deadline: Instant) -> Result<()> {
+    let master = &topology.master_of(topology.shard_of(node)).id;
+    let what = format!("{} copies its master", node.name);
+    until(&what, deadline, STEP, || async {
+        let nodes = link.cluster_nodes().await?;
+        let myself = nodes.iter().find(|line| line.has("myself"));
+        Ok(match myself {
+            Some(line) if line.master.as_ref() == Some(master) => Seen::Done(()),
+            _ => Seen::NotYet("it does not yet".to_owned()),
+        })
+    })
+    .await
+}
+
+fn others(topology: &Topology, node: &Node) -> Vec<(String, u16)> {
+    topology
+        .nodes
+        .iter()
+        .filter(|other| other.index != node.index)
+        .map(|other| (other.ip.to_string(), other.port))
+        .collect()
+}
+
+/// Forgets the ghosts, once the node has seen that they own nothing any more.
+async fn forget(link: &NodeConnection, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
+    if ghosts.is_empty() {
+        return Ok(());
+    }
+    let what = format!("{} sees every slot with its master", link.address());
+    until(&what, deadline, STEP, || async {
+        let nodes = link.cluster_nodes().await?;
+        let owning = nodes
+            .iter()
+            .filter(|line| ghosts.contains(&line.id) && !line.slots.is_empty())
+            .count();
+        Ok(if owning == 0 {
+            Seen::Done(())
+        } else {
+            Seen::NotYet(format!("{owning} shards still wait for theirs"))
+        })
+    })
+    .await?;
+    link.forget(ghosts).await
+}
+
+/// The nodes booted empty: assign slots and epochs, introduce everybody to everybody, attach the replicas.
+async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
+    // An epoch can be set only while a node knows nobody, and every node gets its own: future replicas
+    // are masters for a moment, and masters with one epoch collide.
+    try_join_all(topology.nodes.iter().map(|node| async move {
+        let link = links.to(node.index);
+        link.set_epoch(node.index as u64).await?;
+        if let Some(shard) = topology.shards.iter().find(|shard| shard.master == node.index) {
+            link.own(shard.slots).await?;
+        }
+        Ok::<_, Error>(())
+    }))
+    .await?;
+    // Both ways, because only the sender of MEET learns the other's slots at once.
+    try_join_all(
+        topology
+            .nodes
+            .iter()
+            .map(|node| async { links.to(node.index).meet(&others(topology, node)).await }),
+    )
+    .await?;
+    try_join_all(
+        topology
+            .replicas()
+            .map(|node| attach(topology, links, node, deadline)),
+    )
+    .await?;
+    agreed(topology, links, deadline).await?;
+    settle_all(topology, links).await
+}
+
+/// Makes a replica of a node as soon as it knows its master.
+async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+    let master = topology.master_of(topology.shard_of(node));
+    let id = links.to(master.index).my_id().await?;
+    let link = links.to(node.index);
+    let what = format!("{} copies {}", node.name, master.name);
+    until(&what, deadline, Duration::from_millis(10), || async {
+        Ok(match link.replicate(&id).await {
+            Ok(()) => Seen::Done(()),
+            Err(error) => Seen::NotYet(error.causes().join(": ")),
+        })
+    })
+    .await
+}
+
+/// Gives the temporary settings of all nodes their lasting values.
+async fn settle_all(topology: &Topology, links: &Links) -> Result<()> {
+    let settled = topology.nodes.iter().map(|node| async move {
+        let settings = temporary(topology, node);
+        settle(links.to(node.index), &settings).await
+    });
+    try_join_all(settled).await.map(drop)
+}
+
+/// Gives the temporary settings their lasting values, in the running server and in its file.
+async fn settle(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
+    let lasting: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|setting| (setting.name, setting.settled.as_str()))
+        .collect();
+    link.configure(&lasting).await?;
+    confirm(link, settings).await
+}
+
+/// Reads the lasting values back.
+async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
+    for Temporary { name, settled, .. } in settings {
+        let is = link.configured(name).await?;
+        if is != *settled {
+            return Err(Error::new(
+                ErrorKind::Redis,
+                format!(
+                    "{name} on {} is {is} after it was set to {settled}",
+                    link.address()
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a node still has the timeout that it has only while its cluster is formed. Other settings that differ
+/// meanwhile prove nothing: a user may have set them to the same.
+pub(crate) async fn is_forming(topology: &Topology, node: &Node, link: &NodeConnection) -> Result<bool> {
+    let is = link.configured(NODE_TIMEOUT).await?;
+    let mut settings = temporary(topology, node).into_iter();
+    Ok(is_of_a_teller(&is) || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
+}
+
+/// The first failed check in one line.
+pub(crate) fn complaint(checks: &[Check]) -> String {
+    checks
+        .iter()
+        .find(|check| !check.passed())
+        .map_or_else(String::new, |check| format!("{}: {}", check.id, check.summary))
+}
+
+/// Hands the masters' roles back to the planned nodes, one shard after the other, without losing a write:
+/// the present master stops writing until the planned one has everything.
+pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<String>> {
+    let mut moved = Vec::new();
+    loop {
+        let views = within_shards(topology, links, deadline).await?;
+        let displaced = topology.masters().find(|node| {
+            views[node.index - 1]
+                .as_ref()
+                .is_ok_and(|view| view.myself().is_some_and(|line| !line.is_master()))
+        });
+        let Some(node) = displaced else { return Ok(moved) };
+        let link = links.to(node.index);
+        let what = format!("{} is master again", node.name);
+        until(&what, deadline, Duration::from_millis(100), || async {
+            // Redis refuses to fail the same master over twice within two node timeouts, silently.
+            let asked = link.fail_over().await;
+            let nodes = link.cluster_nodes().await?;
+            let myself = nodes.iter().find(|line| line.has("myself"));
+            Ok(match myself {
+                Some(line) if line.is_master() => Seen::Done(()),
+                _ => Seen::NotYet(asked.err().map_or_else(
+                    || "it is still a replica".to_owned(),
+                    |error| error.causes().join(": "),
+                )),
+            })
+        })
+        .await?;
+        // Its former master and its siblings tell the others.
+        let shard = topology.shard_of(node);
+        let siblings: Vec<&Node> = shard
+            .replicas
+            .iter()
+            .filter_map(|index| topology.node(*index))
+            .collect();
+        for replica in &siblings {
+            follows_any(links, replica, deadline).await?;
+            announce(topology, links.to(replica.index), deadline).await?;
+        }
+        moved.push(node.name.clone());
+    }
+}
+
+/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed little.
+const HOPE: Duration = Duration::from_secs(5);
+
+/// The error for a node that will never follow: nothing but a decision of the user's ends that.
+fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
+    Error::new(
+        ErrorKind::Unhealthy,
+        format!(
+            "{} has taken the place of {}, which cannot follow it",
+            heir.name, lost.name
+        ),
+    )
+    .because(format!(
+        "{} cannot copy {}",
+        topology.server(lost),
+        topology.server(heir)
+    ))
+    .hint(format!(
+        "The keys are on {}. Save them, then start the cluster anew with the later server for both: `rcup down {name}`, \
+         `rcup up {name}`.",
+        heir.name,
+        name = topology.name()
+    ))
+}
+
+/// A node that copies another which it cannot copy, with that one. `answers` stand in the order of the nodes.
+fn stranded<'a>(topology: &'a Topology, answers: &[Answer]) -> Option<(&'a Node, &'a Node)> {
+    let line = |node: &Node| answers.get(node.index - 1)?.as_ref().ok()?.myself();
+    topology.nodes.iter().find_map(|node| {
+        let own = line(node).filter(|own| !own.is_master())?;
+        let view = answers.get(node.index - 1)?.as_ref().ok()?;
+        let master = own.master.as_ref()?;
+        let heir = topology
+            .nodes
+            .iter()
+            .find(|other| line(other).is_some_and(|line| line.id == *master))?;
+        let apart = !topology.server(node).can_copy(topology.server(heir));
+        (apart && !view.replication.link_up).then_some((node, heir))
+    })
+}
+
+/// Waits until a node is a replica, of whichever master.
+pub(crate) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
+    let what = format!("{} is a replica again", node.name);
+    until(&what, deadline, STEP, || async {
+        let nodes = links.to(node.index).cluster_nodes().await?;
+        let replica = nodes.iter().any(|line| line.has("myself") && line.has("slave"));
+        Ok(if replica {
+            Seen::Done(())
+        } else {
+            Seen::NotYet("it is still a master".to_owned())
+        })
+    })
+    .await
+}
+
+/// Waits until the nodes agree and every shard has one master, and returns what they say.
+async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
+    let what = "the nodes agree on who is master of what";
+    let stranded_since = std::sync::Mutex::new(None);
+    until(what, deadline, pace(topology.nodes.len()), || async {
+        let now = links.views().await;
+        let checks = judge(topology, Roles::WithinShards, &now);
+        if all_passed(&checks) {
+            return Ok(Seen::Done(now));
+        }
+        let stranded = stranded(topology, &now);
+        let since = stranded_since.lock().ok().and_then(|mut since| {
+            // A node that loads a copy in vain is silent now and then, so once begun, the time goes on.
+            stranded.map(|_| *since.get_or_insert_with(Instant::now))
+        });
+        match (stranded, since) {
+            (Some((lost, heir)), Some(since)) if since.elapsed() > HOPE => {
+                Err(never_follows(topology, lost, heir))
+            }
+            _ => Ok(Seen::NotYet(complaint(&checks))),
+        }
+    })
+    .await
+}

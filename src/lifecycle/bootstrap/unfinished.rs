@@ -1,0 +1,55 @@
+//! Whether what is there was ever a cluster: only its nodes can tell.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+
+use crate::connect::links::reachable;
+use crate::error::Result;
+use crate::lifecycle::bootstrap::form::is_forming;
+use crate::lifecycle::secrets::cluster;
+use crate::plan;
+use crate::plan::up::Decision;
+use crate::runtime::interface::Runtime;
+use crate::runtime::observed::Observed;
+use crate::spec::security::Secrets;
+
+/// How long a running node may take to say whether its formation was finished.
+const DOUBT: Duration = Duration::from_secs(1);
+
+/// Asks the nodes that run whether their formation was ever finished. An unfinished cluster without a key
+/// is nobody's, and is replaced; one that has lost nodes is not touched. Also what was needed to ask them.
+pub(crate) async fn doubt<R: Runtime>(
+    runtime: &R,
+    decision: Decision,
+    observed: &Observed,
+) -> Result<(Decision, Secrets)> {
+    let (topology, missing) = match &decision {
+        Decision::Create | Decision::Replace | Decision::Restore(_) => {
+            return Ok((decision, Secrets::default()));
+        }
+        Decision::Adopt(topology) => (topology, Vec::new()),
+        Decision::Doubt { topology, missing } => (topology, missing.clone()),
+    };
+    let ours = observed.of(topology.name());
+    let secrets = cluster::read_back(runtime, topology, &ours.containers).await?;
+    let links = reachable(topology, &cluster::access(&secrets), &ours.running(), DOUBT).await;
+    let answers = join_all(links.iter().map(|(index, link)| async {
+        let forming = match topology.node(*index) {
+            Some(node) => is_forming(topology, node, link).await.unwrap_or(false),
+            None => false,
+        };
+        let keys = link.keys().await.unwrap_or(u64::MAX);
+        (forming, keys)
+    }))
+    .await;
+    let unfinished = answers.iter().any(|(forming, _)| *forming);
+    let keys = answers.iter().any(|(_, keys)| *keys > 0);
+    if unfinished && !keys {
+        return Ok((Decision::Replace, secrets));
+    }
+    if !missing.is_empty() {
+        return Err(plan::up::damaged(topology.name(), &missing));
+    }
+    Ok((decision, secrets))
+}

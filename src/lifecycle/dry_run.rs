@@ -1,0 +1,86 @@
+//! Looking ahead: what a start would do, and where it would put the cluster. Nothing is changed.
+
+use futures_util::FutureExt as _;
+
+use crate::error::Result;
+use crate::event::Observer;
+use crate::lifecycle::bootstrap::unfinished::doubt;
+use crate::lifecycle::images::resolve;
+use crate::lifecycle::placement::{Lessons, Reach, machine, network, surroundings};
+use crate::lifecycle::secrets::cluster;
+use crate::plan;
+use crate::plan::step::Plan;
+use crate::plan::up::Decision;
+use crate::runtime::interface::{EngineInfo, Runtime, Scope};
+use crate::runtime::observed::Observed;
+use crate::spec::cluster::ClusterSpec;
+use crate::topology::layout::Topology;
+
+/// See [`Cluster::plan`].
+pub(crate) async fn plan_only<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    observer: &dyn Observer,
+) -> Result<Plan> {
+    let engine = runtime.describe().await?;
+    let observed = runtime.observe(&Scope::Everything).await?;
+    let (decision, secrets) = doubt(runtime, plan::up::decide(spec, &observed)?, &observed).await?;
+    let ours = observed.of(spec.name());
+    match decision {
+        Decision::Adopt(topology) => {
+            cluster::same(spec, &secrets)?;
+            Ok(plan::up::adopt(&topology, &ours.containers))
+        }
+        Decision::Restore(topology) => {
+            let mut whole = plan::up::restore(&topology, &ours);
+            whole
+                .stages
+                .extend(plan::up::adopt(&topology, &ours.containers).stages);
+            Ok(whole)
+        }
+        Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+            let topology = laid_out(runtime, spec, &engine, &observed, observer).await?;
+            let mut whole = plan::down::remove(&ours, false, "a start that died has left it behind");
+            let made = plan::up::create(&topology, &cluster::make(&topology)?);
+            whole.stages.extend(made.stages);
+            Ok(whole)
+        }
+    }
+}
+
+/// See [`Cluster::lay_out`].
+pub(crate) async fn lay_out<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    observer: &dyn Observer,
+) -> Result<Topology> {
+    let engine = runtime.describe().await?;
+    let observed = runtime.observe(&Scope::Everything).await?;
+    laid_out(runtime, spec, &engine, &observed, observer).await
+}
+
+/// Where a new cluster would go, given what is there.
+async fn laid_out<R: Runtime>(
+    runtime: &R,
+    spec: &ClusterSpec,
+    engine: &EngineInfo,
+    observed: &Observed,
+    observer: &dyn Observer,
+) -> Result<Topology> {
+    let images = resolve(runtime, spec, false, observer).await?;
+    let machine = machine(runtime, engine, observed).await?;
+    let network = network(runtime, spec).await?;
+    let own = runtime.own_container().boxed().await?;
+    let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
+    let lessons = Lessons::default().and(&reach);
+    let place = surroundings(
+        spec,
+        images,
+        machine,
+        engine,
+        observed,
+        network.as_ref(),
+        &lessons,
+    )?;
+    Topology::new(spec, &place)
+}

@@ -1,0 +1,17 @@
+//! Changes to clusters: start, stop, restart, reset, repair, remove. The only layer that executes plans.
+
+pub mod bootstrap;
+pub mod dry_run;
+pub mod execute;
+pub mod images;
+pub mod keep;
+pub mod options;
+pub mod phases;
+pub mod placement;
+pub mod power;
+pub mod prune;
+pub mod repair;
+pub mod reset;
+pub mod secrets;
+pub mod up;
+pub mod warnings;

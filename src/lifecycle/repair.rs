@@ -1,0 +1,179 @@
+//! What rcup does about a finding: one action after the other, by the commands of the engine and of the servers.
+
+use futures_util::future::try_join_all;
+
+use crate::checks::diagnose::collect::address_of;
+use crate::checks::diagnose::finding::Action;
+use crate::checks::diagnose::run::member;
+use crate::connect::target::Member;
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::faults::Faults;
+use crate::server::wire::connection::{Address, NodeConnection};
+use crate::topology::layout::{NodeId, Topology};
+use crate::topology::slots::SlotRange;
+
+/// How many keys are moved at once.
+const BATCH: &str = "200";
+
+/// How long such a batch may take, in milliseconds.
+const MOVE: &str = "5000";
+
+/// Does it.
+pub(crate) async fn treat<R: Faults>(
+    members: &[Member],
+    engine: Option<(&R, &Topology)>,
+    action: &Action,
+) -> Result<()> {
+    let link = |name: &str| link(members, name);
+    match action {
+        Action::Start { node } => engine_of(engine, node)?.0.start(node).await,
+        Action::Resume { node } => engine_of(engine, node)?.0.resume(node).await,
+        Action::Connect { node } => {
+            let (runtime, topology) = engine_of(engine, node)?;
+            let planned = topology.nodes.iter().find(|planned| planned.name == *node);
+            let planned = planned.ok_or_else(|| unknown(node))?;
+            runtime.connect(node, &topology.network(), planned.ip).await
+        }
+        Action::Meet { node, other } => {
+            let to = address(members, other)?;
+            link(node)?.meet(&[(to.host, to.port)]).await
+        }
+        Action::Cover { node, slots } => cover(link(node)?, slots).await,
+        Action::Settle { owner, others, slots } => {
+            let owner = link(owner)?;
+            let id = owner.my_id().await?;
+            let others = others.iter().map(|name| link(name)).collect::<Result<Vec<_>>>()?;
+            try_join_all(others.into_iter().map(|other| hand_over(other, &id, slots))).await?;
+            owner.command::<String>(&["CLUSTER", "BUMPEPOCH"]).await.map(drop)
+        }
+        Action::Close { slot, owner, guests } => {
+            let home = address(members, owner)?;
+            stable(link(owner)?, *slot).await?;
+            for (guest, _) in guests {
+                let guest = link(guest)?;
+                bring_back(guest, &home, *slot).await?;
+                stable(guest, *slot).await?;
+            }
+            Ok(())
+        }
+        Action::Forget { id, by } => {
+            let by = by.iter().map(|name| link(name)).collect::<Result<Vec<_>>>()?;
+            try_join_all(by.into_iter().map(|link| async move {
+                match link.forget(std::slice::from_ref(id)).await {
+                    // It has been forgotten meanwhile.
+                    Err(error) if error.causes().iter().any(|why| why.contains("Unknown node")) => Ok(()),
+                    done => done,
+                }
+            }))
+            .await
+            .map(drop)
+        }
+        Action::Follow { node, master } => {
+            let id = link(master)?.my_id().await?;
+            link(node)?.replicate(&id).await
+        }
+    }
+}
+
+fn unknown(node: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("{node} is no node of this cluster"))
+}
+
+fn link<'a>(members: &'a [Member], name: &str) -> Result<&'a NodeConnection> {
+    let member = member(members, name).ok_or_else(|| unknown(name))?;
+    member
+        .link
+        .as_ref()
+        .map_err(|why| Error::new(ErrorKind::Redis, format!("{name} does not answer")).because(why.clone()))
+}
+
+fn address(members: &[Member], name: &str) -> Result<Address> {
+    member(members, name)
+        .and_then(address_of)
+        .ok_or_else(|| unknown(name))
+}
+
+fn engine_of<'a, R>(engine: Option<(&'a R, &'a Topology)>, node: &str) -> Result<(&'a R, &'a Topology)> {
+    engine.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Usage,
+            format!("{node} is not in a container of rcup, and cannot be started from here"),
+        )
+        .hint("Start it on its own machine.")
+    })
+}
+
+/// Takes slots that nobody serves. What this node still believes of their owner it forgets first; a new epoch makes
+/// the others believe it.
+async fn cover(link: &NodeConnection, slots: &[SlotRange]) -> Result<()> {
+    let lines = link.cluster_nodes().await?;
+    let believed: Vec<String> = slots
+        .iter()
+        .flat_map(|range| range.first..=range.last)
+        .filter(|slot| {
+            lines
+                .iter()
+                .any(|line| line.slots.iter().any(|range| range.contains(*slot)))
+        })
+        .map(|slot| slot.to_string())
+        .collect();
+    if !believed.is_empty() {
+        let words: Vec<&str> = ["CLUSTER", "DELSLOTS"]
+            .into_iter()
+            .chain(believed.iter().map(String::as_str))
+            .collect();
+        link.command::<String>(&words).await?;
+    }
+    let all: Vec<String> = slots
+        .iter()
+        .flat_map(|range| range.first..=range.last)
+        .map(|slot| slot.to_string())
+        .collect();
+    // The command for ranges is younger than some servers that are out there.
+    let words: Vec<&str> = ["CLUSTER", "ADDSLOTS"]
+        .into_iter()
+        .chain(all.iter().map(String::as_str))
+        .collect();
+    link.command::<String>(&words).await?;
+    link.command::<String>(&["CLUSTER", "BUMPEPOCH"]).await.map(drop)
+}
+
+/// Gives slots up in favour of another node.
+async fn hand_over(link: &NodeConnection, owner: &NodeId, slots: &[SlotRange]) -> Result<()> {
+    let commands: Vec<Vec<String>> = slots
+        .iter()
+        .flat_map(|range| range.first..=range.last)
+        .map(|slot| {
+            ["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner.0]
+                .map(str::to_owned)
+                .to_vec()
+        })
+        .collect();
+    link.pipeline::<Vec<String>>(&commands).await.map(drop)
+}
+
+async fn stable(link: &NodeConnection, slot: u16) -> Result<()> {
+    let slot = slot.to_string();
+    link.command::<String>(&["CLUSTER", "SETSLOT", &slot, "STABLE"])
+        .await
+        .map(drop)
+}
+
+/// Moves all keys of a slot from a node that imports it to its owner. A key that both have is left where it is, and
+/// is an error: only a person knows which is right.
+async fn bring_back(guest: &NodeConnection, home: &Address, slot: u16) -> Result<()> {
+    let (slot, port) = (slot.to_string(), home.port.to_string());
+    loop {
+        let keys: Vec<String> = guest.command(&["CLUSTER", "GETKEYSINSLOT", &slot, BATCH]).await?;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let mut words = vec!["MIGRATE", &home.host, &port, "", "0", MOVE];
+        if let Some(login) = guest.access().credentials() {
+            words.extend(["AUTH2", login.user_name(), login.password.expose()]);
+        }
+        words.push("KEYS");
+        words.extend(keys.iter().map(String::as_str));
+        guest.command::<String>(&words).await?;
+    }
+}

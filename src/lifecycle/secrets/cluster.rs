@@ -1,0 +1,210 @@
+//! Where a cluster's secrets come from: made for a new one, read back from the nodes' files of one that is there.
+
+use std::collections::BTreeMap;
+
+use rand::RngExt as _;
+use rand::distr::Alphanumeric;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::secrets::certificates;
+use crate::lifecycle::secrets::certificates::Place;
+use crate::runtime::interface::Runtime;
+use crate::runtime::observed::ContainerSeen;
+use crate::server::conf::secrets::secrets_path;
+use crate::server::wire::access::{Access, Credentials};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::secret::Secret;
+use crate::spec::security::{Certificates, Password, Secrets};
+use crate::spec::service_user::OwnUser;
+use crate::spec::user::{Login, User};
+use crate::topology::layout::Topology;
+
+/// How many letters and digits a generated password has: 190 bits, which nobody guesses, and nothing that a
+/// shell, a URL or a configuration file would read as something else.
+const LETTERS: usize = 32;
+
+/// The secrets of a new cluster.
+///
+/// # Errors
+/// [`ErrorKind::Io`] when there are no certificates to be had, [`ErrorKind::Usage`] when those that were given cannot
+/// serve this cluster.
+pub fn make(topology: &Topology) -> Result<Secrets> {
+    made(topology, |topology| certificates::of(topology, Place::Containers))
+}
+
+/// The secrets of a cluster on machines, which is met under their addresses: see
+/// [`on_machines`](crate::export::bare_metal::placement::on_machines). The certificates that it has had so far stay where they still serve and no
+/// others are given, because its clients trust whoever signed them.
+///
+/// # Errors
+/// As [`make`].
+pub fn make_for_machines(topology: &Topology, so_far: Option<&Certificates>) -> Result<Secrets> {
+    made(topology, |topology| {
+        let serve =
+            |certificates: &&Certificates| certificates::serve(topology, Place::Machines, certificates);
+        let kept = so_far.filter(|_| topology.spec.certificates().is_none());
+        kept.filter(serve)
+            .cloned()
+            .map_or_else(|| certificates::of(topology, Place::Machines), Ok)
+    })
+}
+
+fn made(
+    topology: &Topology,
+    certificates: impl FnOnce(&Topology) -> Result<Certificates>,
+) -> Result<Secrets> {
+    let spec = &topology.spec;
+    let tls = spec.tls();
+    let hash = |user: &User| match user.login() {
+        Login::Hash(hash) => Some((user.name().to_owned(), hash.clone())),
+        Login::Hidden | Login::Open => None,
+    };
+    Ok(Secrets {
+        own: if spec.guards() {
+            OwnUser::ALL.map(|user| (user, generated())).into()
+        } else {
+            BTreeMap::new()
+        },
+        users: spec.users().iter().filter_map(hash).collect(),
+        certificates: tls.then(|| certificates(topology)).transpose()?,
+        password: spec.password().map(|password| match password {
+            Password::Given(secret) => secret.clone(),
+            Password::Any => generated(),
+        }),
+    })
+}
+
+/// From the thread's generator, which is cryptographically secure and seeded by the system.
+fn generated() -> Secret {
+    Secret::new(
+        rand::rng()
+            .sample_iter(Alphanumeric)
+            .take(LETTERS)
+            .map(char::from)
+            .collect::<String>(),
+    )
+}
+
+/// The secrets of a cluster that is there, from the files of the first node that still has them. `containers`
+/// are its own, running or not.
+///
+/// # Errors
+/// [`ErrorKind::Damaged`] when there are containers and none of them has the file.
+pub(crate) async fn read_back<R: Runtime>(
+    runtime: &R,
+    topology: &Topology,
+    containers: &[ContainerSeen],
+) -> Result<Secrets> {
+    if !topology.spec.has_secrets() || containers.is_empty() {
+        return Ok(Secrets::default());
+    }
+    let mut last = None;
+    for container in containers {
+        let Some(node) = container.index().and_then(|index| topology.node(index)) else {
+            continue;
+        };
+        match runtime.read_file(&container.name, &secrets_path(node)).await {
+            Ok(Some(text)) => return Secrets::from_file(&text),
+            Ok(None) => {}
+            Err(error) => last = Some(error),
+        }
+    }
+    let name = topology.name();
+    let error = Error::new(
+        ErrorKind::Damaged,
+        format!("what opens cluster {name} is in none of its nodes' files"),
+    )
+    .hint(format!(
+        "Without it nobody can log in: remove the cluster with `rcup down {name}`."
+    ));
+    Err(match last {
+        Some(cause) => error.because(cause),
+        None => error,
+    })
+}
+
+/// How rcup itself is let in to form, prove and mend.
+pub(crate) fn access(secrets: &Secrets) -> Access {
+    access_as(secrets, OwnUser::Operator)
+}
+
+/// How a user of rcup's own is let in. A cluster that keeps nobody from anything has no such users.
+pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
+    let access = match of_own(secrets, user).or_else(|| of_clients(secrets)) {
+        None => Access::open(),
+        Some(credentials) => Access::open().with_credentials(credentials),
+    };
+    match &secrets.certificates {
+        None => access,
+        Some(certificates) => access.with_authority(&certificates.authority),
+    }
+}
+
+/// With what a client logs in.
+pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
+    secrets
+        .password
+        .clone()
+        .map(|password| Credentials { user: None, password })
+}
+
+/// With what a user of rcup's own logs in.
+pub(crate) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
+    secrets.own.get(&user).map(|password| Credentials {
+        user: Some(user.name().to_owned()),
+        password: password.clone(),
+    })
+}
+
+/// Refuses a password or certificates that are given for a cluster that has others.
+///
+/// # Errors
+/// [`ErrorKind::Different`].
+pub(crate) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
+    let other = spec.users().iter().find(|user| match user.login() {
+        Login::Hash(given) => secrets.users.get(user.name()) != Some(given),
+        Login::Hidden | Login::Open => false,
+    });
+    if let Some(user) = other {
+        let (name, user) = (spec.name(), user.name());
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!("cluster {name} exists with another password of user {user}"),
+        )
+        .detail(format!(
+            "user {user}: the running cluster has another password than you give"
+        ))
+        .hint(format!(
+            "Give the one that it was made with, or replace the cluster with `rcup down {name}` first."
+        )));
+    }
+    if let (Some(given), Some(present)) = (spec.certificates(), &secrets.certificates)
+        && (&given.authority, &given.node, &given.node_key)
+            != (&present.authority, &present.node, &present.node_key)
+    {
+        let name = spec.name();
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!("cluster {name} exists with other certificates"),
+        )
+        .detail("--tls-ca, --tls-cert, --tls-key: the running cluster has others than you give")
+        .hint(format!(
+            "Leave them out to use the cluster as it is, or replace it with `rcup down {name}` first."
+        )));
+    }
+    match (spec.password(), &secrets.password) {
+        (Some(Password::Given(given)), Some(present)) if given != present => {
+            let name = spec.name();
+            Err(Error::new(
+                ErrorKind::Different,
+                format!("cluster {name} exists with another password"),
+            )
+            .detail("password: the running cluster has another one than you give")
+            .hint(format!(
+                "Leave the password out to use the cluster as it is (`rcup env {name}` tells its own), or \
+                 replace the cluster with `rcup down {name}` first."
+            )))
+        }
+        _ => Ok(()),
+    }
+}

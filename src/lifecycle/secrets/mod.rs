@@ -1,0 +1,6 @@
+//! Passwords and certificates of a cluster: generated, provided by the user, or read back.
+
+pub mod certificates;
+pub mod cluster;
+pub mod generated;
+pub mod provided;

@@ -1,0 +1,485 @@
+//! Starting a cluster, or adopting the one that is there.
+
+use std::sync::Mutex;
+use std::time::SystemTime;
+
+use futures_util::FutureExt as _;
+use tokio::time::Instant;
+
+use crate::cluster::handle::Cluster;
+use crate::connect::host_container::{inside, join};
+use crate::doctor::gather;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer, Phase};
+use crate::lifecycle::bootstrap::unfinished::doubt;
+use crate::lifecycle::execute::{Executor, Outcome, interrupted, overdue};
+use crate::lifecycle::images::{Images, resolve};
+use crate::lifecycle::options::UpOptions;
+use crate::lifecycle::placement::{Lessons, Reach, is_this_machine, machine, network, surroundings};
+use crate::lifecycle::prune::{beside, nobodys};
+use crate::lifecycle::reset::initial_settings;
+use crate::lifecycle::reset::settings::Settings;
+use crate::lifecycle::secrets::cluster;
+use crate::lifecycle::warnings::warn;
+use crate::ownership::lock::{Lock, lock};
+use crate::ownership::pending::Making;
+use crate::ownership::rollback::{Clearing, Guard, clear};
+use crate::plan;
+use crate::plan::up::Decision;
+use crate::runtime::interface::{EngineInfo, Runtime, Scope};
+use crate::runtime::observed::Observed;
+use crate::spec::cluster::{ClusterSpec, MOST_NODES};
+use crate::spec::expiry::Life;
+use crate::spec::security::Secrets;
+use crate::topology::address::{TakenPort, TakenSubnet};
+use crate::topology::layout::Topology;
+
+/// What else can be done where this process runs in a container that is not on the network of the user's choice.
+const ELSEWHERE: &str = "leave --network out, and it joins the cluster's own";
+
+/// How often a start is tried again on another subnet or other ports after the engine refused its choice.
+const ATTEMPTS: usize = 12;
+
+/// One start, from the first look to the proof.
+struct Start<'a, R: Runtime> {
+    runtime: R,
+    spec: &'a ClusterSpec,
+    options: &'a UpOptions,
+    begun: Instant,
+    deadline: Instant,
+}
+
+/// See [`Cluster::up`].
+pub(crate) async fn up<R: Runtime>(
+    runtime: R,
+    spec: &ClusterSpec,
+    options: &UpOptions,
+) -> Result<Cluster<R>> {
+    let begun = Instant::now();
+    let start = Start {
+        runtime,
+        spec,
+        options,
+        begun,
+        deadline: begun + options.timeout,
+    };
+    start.run().await
+}
+
+impl<R: Runtime> Start<'_, R> {
+    fn observer(&self) -> &dyn Observer {
+        &*self.options.observer
+    }
+
+    async fn run(self) -> Result<Cluster<R>> {
+        let looked = Instant::now();
+        self.observer().observe(&Event::PhaseStarted {
+            phase: Phase::Engine,
+            units: 0,
+        });
+        let engine = self.in_time(self.runtime.describe().boxed()).await?;
+        self.observer().observe(&Event::note(format!(
+            "engine {} at {}, found by {}",
+            engine.version, engine.endpoint, engine.found_by
+        )));
+        // Held until the end, so that a second start of the same cluster becomes an adoption.
+        let held = lock(
+            &engine.endpoint,
+            self.spec.name().as_str(),
+            self.deadline,
+            self.observer(),
+        );
+        let lock = self.or_cancelled(held.boxed()).await?;
+        let mut observed = self
+            .in_time(self.runtime.observe(&Scope::Everything).boxed())
+            .await?;
+        // What is nobody's any more goes beside the start; one of this name must go before it.
+        let mut nobodys = nobodys(&observed, engine.local);
+        let left: Vec<_> = nobodys
+            .extract_if(.., |one| one.name == *self.spec.name())
+            .collect();
+        let data = observed.of(self.spec.name()).has_data();
+        if !left.is_empty() && data {
+            self.clear(&lock, true).boxed().await?;
+            observed = self
+                .in_time(self.runtime.observe(&Scope::Everything).boxed())
+                .await?;
+        }
+        let (decision, secrets) = if left.is_empty() || data {
+            let mut decision = plan::up::decide(self.spec, &observed)?;
+            if let Decision::Restore(topology) = &decision {
+                self.restore(topology, &observed).boxed().await?;
+                observed = self
+                    .in_time(self.runtime.observe(&Scope::Everything).boxed())
+                    .await?;
+                decision = plan::up::decide(self.spec, &observed)?;
+            }
+            self.in_time(doubt(&self.runtime, decision, &observed).boxed())
+                .await?
+        } else {
+            (Decision::Replace, Secrets::default())
+        };
+        let took = looked.elapsed();
+        self.observer().observe(&Event::finished(Phase::Engine, took));
+        // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
+        let new = !matches!(decision, Decision::Adopt(_));
+        let here = engine.local && is_this_machine(&observed.networks);
+        if new && here {
+            gather::quick::look(self.spec.profile(), self.options.strict, self.observer())?;
+        } else if self.options.strict {
+            let why = if new {
+                "the containers run on another machine's kernel"
+            } else {
+                "the cluster is there already"
+            };
+            self.observer().observe(&Event::warning(format!(
+                "--strict did not look at the host, because {why}: `rcup doctor` looks"
+            )));
+        }
+        let sweep = async {
+            let beside = beside(&self.runtime, &engine.endpoint, nobodys, self.observer());
+            beside.boxed().await;
+            std::future::pending().await
+        };
+        let mut cluster = tokio::select! {
+            biased;
+            cluster = self.carry_out((decision, secrets), &engine, &observed, &lock).boxed() => cluster?,
+            never = sweep => never,
+        };
+        cluster.timed(Phase::Engine, took, self.begun.elapsed());
+        Ok(cluster)
+    }
+
+    async fn carry_out(
+        &self,
+        (decision, secrets): (Decision, Secrets),
+        engine: &EngineInfo,
+        observed: &Observed,
+        lock: &Lock,
+    ) -> Result<Cluster<R>> {
+        match decision {
+            Decision::Adopt(topology) => self.adopt(*topology, secrets, observed).boxed().await,
+            Decision::Create if !lock.was_abandoned() => self.create(engine).boxed().await,
+            // What a restoration has made is gone again: somebody else is at work.
+            Decision::Restore(topology) => Err(plan::up::damaged(topology.name(), &[1])),
+            Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+                self.clear(lock, false).boxed().await?;
+                self.create(engine).boxed().await
+            }
+        }
+    }
+
+    /// Removes what a start has left behind that died.
+    async fn clear(&self, lock: &Lock, keep_volumes: bool) -> Result<()> {
+        let name = self.spec.name();
+        self.observer().observe(&Event::note(format!(
+            "removing what a start of {name} that died has left behind"
+        )));
+        let clearing = Clearing {
+            abandoned: lock.was_abandoned(),
+            keep_volumes,
+            ..Clearing::of(
+                Scope::Cluster(name.clone()),
+                "a start that died has left it behind",
+            )
+        };
+        self.or_cancelled(clear(&self.runtime, &clearing, self.observer()).boxed())
+            .await
+            .map(drop)
+    }
+
+    async fn or_cancelled<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        tokio::select! {
+            biased;
+            () = self.options.cancel.cancelled() => Err(interrupted()),
+            result = work => result,
+        }
+    }
+
+    /// For what has changed nothing yet, and can therefore be dropped.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        let work = tokio::time::timeout_at(self.deadline, work);
+        self.or_cancelled(async { work.await.unwrap_or_else(|_| Err(overdue())) })
+            .await
+    }
+
+    fn executor(&self, secrets: &Secrets) -> Executor<'_, R> {
+        Executor {
+            runtime: &self.runtime,
+            observer: self.observer(),
+            deadline: self.deadline,
+            cancel: &self.options.cancel,
+            access: cluster::access(secrets),
+            claim: Mutex::default(),
+            making: Making::default(),
+        }
+    }
+
+    /// Makes again what is gone of a cluster whose data is on volumes. If that fails, what was made stays for
+    /// the next attempt.
+    async fn restore(&self, topology: &Topology, observed: &Observed) -> Result<()> {
+        let name = topology.name();
+        self.observer().observe(&Event::note(format!(
+            "the data of {name} is on its volumes: making again what is gone around them"
+        )));
+        let plan = plan::up::restore(topology, &observed.of(name));
+        self.executor(&Secrets::default())
+            .bring_up(&plan, topology)
+            .await
+            .map_err(|error| match error.kind() {
+                ErrorKind::Port | ErrorKind::Subnet => error.hint(
+                    "The nodes know each other by their addresses, which are in their data: free what is taken, \
+                     then start again.",
+                ),
+                _ => error,
+            })?;
+        Ok(())
+    }
+
+    /// Wakes what sleeps, and proves the whole. What was there before is not removed if that fails.
+    async fn adopt(&self, topology: Topology, secrets: Secrets, observed: &Observed) -> Result<Cluster<R>> {
+        let ours = observed.of(self.spec.name());
+        cluster::same(self.spec, &secrets)?;
+        let plan = plan::up::adopt(&topology, &ours.containers);
+        for planned in plan.steps().filter(|planned| !planned.step.waits()) {
+            self.observer()
+                .observe(&Event::note(format!("{}: {}", planned.step, planned.cause)));
+        }
+        self.enter(&topology).boxed().await?;
+        let outcome = self
+            .executor(&secrets)
+            .bring_up(&plan, &topology)
+            .boxed()
+            .await
+            .map_err(|error| {
+                if error.kind() == ErrorKind::Timeout {
+                    let name = topology.name();
+                    Error::new(
+                        ErrorKind::Unhealthy,
+                        format!("cluster {name} is there, but does not get ready"),
+                    )
+                    .because(error)
+                    .hint(format!("See `rcup status {name}` and `rcup logs {name}`."))
+                } else {
+                    error
+                }
+            })?;
+        Ok(self.finish(topology, secrets, outcome, Guard::new(self.runtime.clone()), true))
+    }
+
+    /// Sees to it that the nodes can be reached where this process runs in a container. What the user has made is not
+    /// changed for that.
+    async fn enter(&self, topology: &Topology) -> Result<()> {
+        if let Some(network) = self.spec.network() {
+            return self
+                .in_time(inside(&self.runtime, network, ELSEWHERE).boxed())
+                .await;
+        }
+        let (network, guests) = (topology.network(), topology.guests());
+        self.in_time(join(&self.runtime, &network, &guests, self.observer()))
+            .await
+    }
+
+    async fn create(&self, engine: &EngineInfo) -> Result<Cluster<R>> {
+        let begun = Instant::now();
+        self.observer().observe(&Event::PhaseStarted {
+            phase: Phase::Image,
+            units: 0,
+        });
+        let images = self
+            .or_cancelled(resolve(&self.runtime, self.spec, true, self.observer()).boxed())
+            .await?;
+        let image_took = begun.elapsed();
+        self.observer()
+            .observe(&Event::finished(Phase::Image, image_took));
+        warn(self.spec, &images, self.observer());
+        debug_assert!(self.spec.nodes() <= MOST_NODES);
+        let mut lessons = Lessons::default();
+        let mut guard = Guard::new(self.runtime.clone());
+        for attempt in 1.. {
+            match self.attempt(engine, &images, &lessons, &mut guard).boxed().await {
+                Ok((topology, secrets, mut outcome)) => {
+                    outcome.timings.insert(Phase::Image, image_took);
+                    outcome.settings = self.settings(&topology, &outcome).boxed().await;
+                    return Ok(self.finish(topology, secrets, outcome, guard, false));
+                }
+                Err(Failed { topology, error }) => {
+                    let lesson = topology
+                        .as_ref()
+                        .and_then(|topology| self.lesson(topology, &error));
+                    let Some(lesson) = lesson.filter(|_| attempt < ATTEMPTS) else {
+                        return Err(self.give_up(guard, error).boxed().await);
+                    };
+                    self.observer()
+                        .observe(&Event::note(format!("trying again elsewhere: {error}")));
+                    guard.try_undo(self.observer()).boxed().await;
+                    if guard.is_armed() {
+                        return Err(error);
+                    }
+                    lesson(&mut lessons);
+                }
+            }
+        }
+        Err(interrupted())
+    }
+
+    /// What a reset brings back. Also where nobody can be asked any more the cluster is ready, and a reset goes by
+    /// the plan.
+    async fn settings(&self, topology: &Topology, outcome: &Outcome) -> Option<Settings> {
+        let links = outcome.links.as_ref()?;
+        match self.in_time(Settings::of(links).boxed()).await {
+            Ok(settings) => {
+                initial_settings::keep(topology, &settings);
+                Some(settings)
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the settings of a new cluster could not be read");
+                None
+            }
+        }
+    }
+
+    /// One attempt at one place. The choice of the place is locked until the network claims it.
+    async fn attempt(
+        &self,
+        engine: &EngineInfo,
+        images: &Images,
+        lessons: &Lessons,
+        guard: &mut Guard<R>,
+    ) -> Result<(Topology, Secrets, Outcome), Failed> {
+        let nowhere = |error| Failed {
+            topology: None,
+            error,
+        };
+        let claim = lock(&engine.endpoint, "place", self.deadline, self.observer());
+        let claim = self.or_cancelled(claim.boxed()).await.map_err(nowhere)?;
+        let observed = self.runtime.observe(&Scope::Everything);
+        let observed = self.in_time(observed.boxed()).await.map_err(nowhere)?;
+        let machine = self.in_time(machine(&self.runtime, engine, &observed).boxed());
+        let machine = machine.await.map_err(nowhere)?;
+        let network = self.in_time(network(&self.runtime, self.spec).boxed());
+        let network = network.await.map_err(nowhere)?;
+        let network = network.as_ref();
+        let images = images.clone();
+        if let Some(network) = self.spec.network() {
+            self.in_time(inside(&self.runtime, network, ELSEWHERE).boxed())
+                .await
+                .map_err(nowhere)?;
+        }
+        let own = self
+            .in_time(self.runtime.own_container().boxed())
+            .await
+            .map_err(nowhere)?;
+        let reach = Reach::measure(engine, &observed.networks, own.as_ref());
+        let reach = reach.boxed().await;
+        let learnt = lessons.and(&reach);
+        let place = surroundings(self.spec, images, machine, engine, &observed, network, &learnt);
+        let place = place.map_err(nowhere)?;
+        let topology = Topology::new(self.spec, &place)
+            .map_err(nowhere)?
+            .with_life(self.life());
+        let secrets = cluster::make(&topology).map_err(nowhere)?;
+        let plan = plan::up::create(&topology, &secrets);
+        guard.arm(&topology.run);
+        let executor = Executor {
+            claim: Mutex::new(Some(claim)),
+            making: guard.making(),
+            ..self.executor(&secrets)
+        };
+        match executor.bring_up(&plan, &topology).boxed().await {
+            Ok(outcome) => {
+                for decided in reach.decided(&topology, lessons) {
+                    self.observer().observe(&Event::note(decided));
+                }
+                Ok((topology, secrets, outcome))
+            }
+            Err(error) => Err(Failed {
+                topology: Some(Box::new(topology)),
+                error,
+            }),
+        }
+    }
+
+    fn life(&self) -> Life {
+        let life = Life {
+            owner: self.options.owner.clone(),
+            expires: None,
+        };
+        match self.options.ttl {
+            Some(ttl) => life.until(SystemTime::now(), ttl),
+            None => life,
+        }
+    }
+
+    /// What an attempt's failure teaches, where the user has left the choice to rcup.
+    fn lesson(&self, topology: &Topology, error: &Error) -> Option<impl FnOnce(&mut Lessons) + use<R>> {
+        let place = &topology.surroundings;
+        let by = "something that the engine sees".to_owned();
+        let kind = error.kind();
+        let open = match kind {
+            ErrorKind::Subnet => self.spec.subnet().is_none(),
+            ErrorKind::Port => self.spec.port().is_none(),
+            ErrorKind::Limit | ErrorKind::Sysctl => true,
+            // Whoever insists on the bridge's addresses wants to be told.
+            ErrorKind::Address => self.spec.announce() != crate::spec::modes::AnnounceChoice::Ip,
+            _ => false,
+        };
+        let addresses = place.shared.as_ref().map(|shared| shared.addresses.clone());
+        let subnet = TakenSubnet {
+            subnet: place.subnet,
+            by: by.clone(),
+        };
+        let ports: Vec<TakenPort> = topology
+            .nodes
+            .iter()
+            .map(|node| TakenPort {
+                port: node.port,
+                by: by.clone(),
+            })
+            .collect();
+        open.then_some(move |lessons: &mut Lessons| match kind {
+            ErrorKind::Subnet => match addresses {
+                Some(addresses) => lessons.addresses.extend(addresses),
+                None => lessons.subnets.push(subnet),
+            },
+            ErrorKind::Port => lessons.ports.extend(ports),
+            ErrorKind::Limit => lessons.open_files_refused = true,
+            ErrorKind::Sysctl => lessons.sysctls_refused = true,
+            _ => lessons.bridge_unreachable = true,
+        })
+    }
+
+    async fn give_up(&self, mut guard: Guard<R>, error: Error) -> Error {
+        if self.options.keep_on_failure {
+            if guard.is_armed() {
+                guard.disarm();
+                let name = self.spec.name();
+                self.observer().observe(&Event::note(format!(
+                    "what was made is kept: see `rcup logs {name}`, remove it with `rcup down {name}`"
+                )));
+            }
+            return error;
+        }
+        guard.undo_after(error, self.observer()).await
+    }
+
+    fn finish(
+        &self,
+        topology: Topology,
+        secrets: Secrets,
+        outcome: Outcome,
+        mut guard: Guard<R>,
+        adopted: bool,
+    ) -> Cluster<R> {
+        if topology.spec.persist() {
+            guard.keep_volumes();
+        }
+        Cluster::new(self.runtime.clone(), topology, secrets, outcome, guard, adopted)
+    }
+}
+
+/// An attempt that failed, and where it was, if it got so far.
+struct Failed {
+    topology: Option<Box<Topology>>,
+    error: Error,
+}

@@ -1,0 +1,88 @@
+//! Containers in which something is tried for a moment. Each carries its process and an end, so that a later rcup
+//! removes it should this one be killed.
+
+use std::time::{Duration, SystemTime};
+
+use crate::cluster::builder::made_up;
+use crate::error::Result;
+use crate::event::Silent;
+use crate::ownership::pending::Kind;
+use crate::ownership::rollback::Guard;
+use crate::plan::request::{File, ProbeRequest};
+use crate::runtime::interface::Runtime;
+use crate::runtime::labels;
+use crate::spec::expiry::{Life, Owner};
+use crate::spec::name::ClusterName;
+use crate::topology::layout::Topology;
+
+/// Where a probe on a cluster's network finds whose certificates it trusts.
+pub(crate) const AUTHORITY: &str = "/rcup-authority.crt";
+
+/// How long a probe lasts at most, should nobody be able to tell whether its process lives.
+const LONGEST: Duration = Duration::from_mins(10);
+
+/// A probe of an image. It belongs to `cluster`, or to none.
+pub(crate) fn probe(image: &str, command: &[String], cluster: Option<&ClusterName>) -> ProbeRequest {
+    let mark = made_up("probe");
+    let life = Life {
+        owner: Owner::this_process().ok(),
+        expires: None,
+    };
+    let life = life.until(SystemTime::now(), LONGEST);
+    ProbeRequest {
+        name: mark.network(),
+        image: image.to_owned(),
+        command: command.to_vec(),
+        network: None,
+        files: Vec::new(),
+        labels: labels::of_probe(cluster.unwrap_or(&mark), mark.as_str(), &life),
+    }
+}
+
+/// Runs a program in a container of an image, apart from everything, and returns what it printed.
+///
+/// # Errors
+/// What the engine refused.
+pub(crate) async fn run_once<R: Runtime>(runtime: &R, image: &str, command: &[String]) -> Result<String> {
+    runtime.run_once(&probe(image, command, None)).await
+}
+
+/// Works in a container on the cluster's network, which is gone afterwards. It has the cluster's programs, and the
+/// authority's certificate where the nodes speak TLS. The work is told the container's id.
+///
+/// # Errors
+/// What the engine refused, or whatever fails in the work.
+pub(crate) async fn on_network<R: Runtime, T>(
+    runtime: &R,
+    topology: &Topology,
+    authority: Option<&str>,
+    work: impl AsyncFnOnce(String) -> Result<T>,
+) -> Result<T> {
+    let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
+    let mut request = probe(
+        &topology.surroundings.image.reference,
+        &sleep,
+        Some(topology.name()),
+    );
+    request.network = Some(topology.network());
+    request.files = authority
+        .map(|authority| File {
+            path: AUTHORITY.to_owned(),
+            mode: 0o644,
+            contents: Some(authority.to_owned()),
+        })
+        .into_iter()
+        .collect();
+    let mut guard = Guard::new(runtime.clone());
+    guard.arm(request.labels.get(labels::RUN).map_or("", String::as_str));
+    let making = guard.making();
+    let worked = async {
+        let made = making.answer(Kind::Container, &request.name, runtime.create_probe(&request));
+        let id = made.await?;
+        runtime.start(&id).await?;
+        work(id).await
+    };
+    let outcome = worked.await;
+    guard.try_undo(&Silent).await;
+    outcome
+}

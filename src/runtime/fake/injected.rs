@@ -1,0 +1,169 @@
+//! What a test may plan to go wrong: calls that fail, hang, or take effect after their caller has gone.
+
+use std::fmt;
+use std::ops::RangeInclusive;
+use std::sync::{Arc, Mutex};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::fake::engine::State;
+use crate::runtime::fake::{Fake, held};
+
+/// A call that the engine was asked, such as `create_container rcup-a-1`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// The name of the method of [`crate::runtime::interface::Runtime`].
+    pub name: &'static str,
+    /// What it was about.
+    pub on: String,
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.name, self.on)
+    }
+}
+
+/// A call that hangs.
+#[derive(Clone, Debug, Default)]
+pub struct Stall {
+    reached: CancellationToken,
+    released: CancellationToken,
+    failure: Arc<Mutex<Option<ErrorKind>>>,
+}
+
+impl Stall {
+    /// Returns when the call has been made and hangs.
+    pub async fn reached(&self) {
+        self.reached.cancelled().await;
+    }
+
+    /// Lets the call go on.
+    pub fn release(&self) {
+        self.released.cancel();
+    }
+
+    /// Lets the call end in a failure.
+    pub fn fail(&self, kind: ErrorKind) {
+        *held(&self.failure) = Some(kind);
+        self.released.cancel();
+    }
+}
+
+#[derive(Clone)]
+pub(crate) enum Trouble {
+    /// The call fails and has no effect.
+    Failure(ErrorKind),
+    /// The call hangs. If it is dropped, it takes effect all the same once the engine has been looked at
+    /// so many times; never when `None`.
+    Stall(Stall, Option<usize>),
+}
+
+pub(crate) struct Injection {
+    call: &'static str,
+    nth: RangeInclusive<usize>,
+    trouble: Trouble,
+}
+
+impl Injection {
+    pub(crate) fn hits(&self, name: &str, nth: usize) -> Option<Trouble> {
+        (self.call == name && self.nth.contains(&nth)).then(|| self.trouble.clone())
+    }
+}
+
+/// The `nth` call is always the `nth` from now on, counted from 1.
+impl Fake {
+    /// The `nth` call of that name fails without an effect.
+    pub fn fail_at(&self, call: &'static str, nth: usize, kind: ErrorKind) {
+        self.inject(call, nth..=nth, Trouble::Failure(kind));
+    }
+
+    /// From now on all calls of that name fail, until [`Fake::recover`].
+    pub fn fail_always(&self, call: &'static str, kind: ErrorKind) {
+        self.inject(call, 1..=usize::MAX, Trouble::Failure(kind));
+    }
+
+    /// The `nth` call of that name hangs before it has an effect. If it is dropped, it never has one.
+    pub fn stall_at(&self, call: &'static str, nth: usize) -> Stall {
+        let stall = Stall::default();
+        self.inject(call, nth..=nth, Trouble::Stall(stall.clone(), None));
+        stall
+    }
+
+    /// The `nth` call of that name hangs. If it is dropped, it takes effect all the same: at once, or after
+    /// the engine has been looked at `looks` more times.
+    pub fn late_at(&self, call: &'static str, nth: usize, looks: usize) -> Stall {
+        let stall = Stall::default();
+        self.inject(call, nth..=nth, Trouble::Stall(stall.clone(), Some(looks)));
+        stall
+    }
+
+    /// Forgets all planned trouble.
+    pub fn recover(&self) {
+        held(&self.state).injections.clear();
+    }
+
+    fn inject(&self, call: &'static str, nth: RangeInclusive<usize>, trouble: Trouble) {
+        let mut state = held(&self.state);
+        let before = state.count(call);
+        let nth = nth.start().saturating_add(before)..=nth.end().saturating_add(before);
+        state.injections.push(Injection { call, nth, trouble });
+    }
+
+    /// Makes a call: writes it down, lets others go first as any engine does, and takes effect. A call that
+    /// is dropped before takes effect all the same, unless the test wants it otherwise.
+    pub(crate) async fn call<T: Send>(
+        &self,
+        name: &'static str,
+        on: &str,
+        effect: impl FnOnce(&mut State) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let trouble = held(&self.state).enter(name, on);
+        let mut open = Open {
+            engine: self,
+            late: match &trouble {
+                None => Some(0),
+                Some(Trouble::Failure(_)) => None,
+                Some(Trouble::Stall(_, late)) => *late,
+            },
+            effect: Some(effect),
+        };
+        tokio::task::yield_now().await;
+        let failure = match trouble {
+            None => None,
+            Some(Trouble::Failure(kind)) => Some(kind),
+            Some(Trouble::Stall(stall, _)) => {
+                stall.reached.cancel();
+                stall.released.cancelled().await;
+                *held(&stall.failure)
+            }
+        };
+        let outcome = match (failure, open.effect.take()) {
+            (None, Some(effect)) => effect(&mut held(&self.state)),
+            (kind, _) => Err(Error::new(
+                kind.unwrap_or(ErrorKind::Engine),
+                format!("cannot {name} {on}: the test wants it so"),
+            )),
+        };
+        tokio::task::yield_now().await;
+        outcome
+    }
+}
+
+/// A call that has not taken effect yet.
+struct Open<'a, T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> {
+    engine: &'a Fake,
+    late: Option<usize>,
+    effect: Option<F>,
+}
+
+impl<T, F: FnOnce(&mut State) -> Result<T> + Send + 'static> Drop for Open<'_, T, F> {
+    fn drop(&mut self) {
+        if let (Some(looks), Some(effect)) = (self.late, self.effect.take()) {
+            let mut state = held(&self.engine.state);
+            state.late.push((looks, Box::new(|state| drop(effect(state)))));
+            state.catch_up(0);
+        }
+    }
+}

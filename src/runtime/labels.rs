@@ -1,0 +1,161 @@
+//! The labels on everything rcup makes. They are its only state: what made an object, for which cluster,
+//! and everything needed to compute the cluster's topology again. No secret is ever among them.
+
+use std::collections::BTreeMap;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::expiry::Life;
+use crate::spec::name::ClusterName;
+use crate::topology::layout::{Node, Surroundings, Topology};
+
+/// The cluster's name.
+pub const CLUSTER: &str = "rcup.cluster";
+/// The node's index, on containers.
+pub const NODE: &str = "rcup.node";
+/// The run that made the object. A failed run removes what carries its mark, and nothing else.
+pub const RUN: &str = "rcup.run";
+/// The version of rcup that made the object.
+pub const VERSION: &str = "rcup.version";
+/// The process for which the object was made, as JSON; the object may go when it has ended.
+pub const OWNER: &str = "rcup.owner";
+/// When the object may go, in seconds since 1970.
+pub const EXPIRES: &str = "rcup.expires";
+/// On a container in which something is tried for a moment, and which is no node.
+pub const PROBE: &str = "rcup.probe";
+/// On a volume of its own: the owner has let the cluster live on. Labels cannot be changed afterwards.
+pub const KEPT: &str = "rcup.kept";
+/// A node's address on its network, on containers.
+pub const ADDRESS: &str = "rcup.address";
+/// The specification, as JSON.
+const SPEC: &str = "rcup.spec";
+/// The surroundings, as JSON.
+const PLACE: &str = "rcup.place";
+
+/// Labels by name.
+pub type Labels = BTreeMap<String, String>;
+
+/// The labels that all objects of a cluster carry.
+pub fn of_cluster(topology: &Topology) -> Labels {
+    let own = [
+        (SPEC, json(&topology.spec)),
+        (PLACE, json(&topology.surroundings)),
+    ];
+    of_run(topology.name(), &topology.run, &topology.life, own)
+}
+
+/// The labels of anything that a run makes, and `own`.
+fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(&str, String); N]) -> Labels {
+    let always = [
+        (CLUSTER, cluster.to_string()),
+        (RUN, run.to_owned()),
+        (VERSION, env!("CARGO_PKG_VERSION").to_owned()),
+    ];
+    let owner = life.owner.as_ref().map(|owner| (OWNER, json(owner)));
+    let expires = life.expires.map(|at| (EXPIRES, at.to_string()));
+    always
+        .into_iter()
+        .chain(own)
+        .chain(owner)
+        .chain(expires)
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+}
+
+/// The labels of a node's volume with data. They name no owner and no end: whoever may remove the containers
+/// may not remove the data with them.
+pub fn of_data(topology: &Topology, node: &Node) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.remove(OWNER);
+    labels.remove(EXPIRES);
+    labels.insert(NODE.to_owned(), node.index.to_string());
+    labels
+}
+
+/// The labels of the volume that says that a cluster outlives its owner.
+pub fn of_kept(topology: &Topology) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.insert(KEPT.to_owned(), "true".to_owned());
+    labels
+}
+
+/// The labels of a container in which something is tried for a moment. It is no node: what it carries is enough
+/// to remove it with the cluster, or when its process is gone.
+pub fn of_probe(cluster: &ClusterName, run: &str, life: &Life) -> Labels {
+    of_run(cluster, run, life, [(PROBE, "true".to_owned())])
+}
+
+/// When the object may go. What cannot be read never ends.
+pub fn life(labels: &Labels) -> Life {
+    Life {
+        owner: labels
+            .get(OWNER)
+            .and_then(|owner| serde_json::from_str(owner).ok()),
+        expires: labels.get(EXPIRES).and_then(|at| at.parse().ok()),
+    }
+}
+
+/// The labels of a node's container.
+pub fn of_node(topology: &Topology, node: &Node) -> Labels {
+    let mut labels = of_cluster(topology);
+    labels.insert(NODE.to_owned(), node.index.to_string());
+    labels.insert("rcup.role".to_owned(), node.role.to_string());
+    labels.insert("rcup.shard".to_owned(), node.shard.to_string());
+    labels.insert(ADDRESS.to_owned(), node.address().to_string());
+    labels
+}
+
+/// Computes the topology again from the labels of one of its objects.
+///
+/// # Errors
+/// [`ErrorKind::Different`] when another version of rcup wrote labels that this one cannot read.
+pub fn topology(labels: &Labels) -> Result<Topology> {
+    let read = || -> Option<(ClusterSpec, Surroundings)> {
+        let spec = serde_json::from_str(labels.get(SPEC)?).ok()?;
+        let place = serde_json::from_str(labels.get(PLACE)?).ok()?;
+        Some((spec, place))
+    };
+    let unknown = String::from("unknown");
+    let Some((spec, surroundings)) = read() else {
+        return Err(Error::new(
+            ErrorKind::Different,
+            format!(
+                "the labels of cluster {} cannot be read: they are of rcup {}, this is {}",
+                labels.get(CLUSTER).unwrap_or(&unknown),
+                labels.get(VERSION).unwrap_or(&unknown),
+                env!("CARGO_PKG_VERSION")
+            ),
+        )
+        .hint("Remove the cluster with `rcup down` and start it again, or use the version that made it."));
+    };
+    Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
+}
+
+/// Neither of the two values can fail to serialize: they have no maps with keys that are not text.
+fn json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::tests::topology as make;
+
+    #[test]
+    fn the_topology_comes_back_from_its_labels() {
+        let made = make(3, 2, Engine::Valkey, "8.1.1");
+        assert_eq!(topology(&of_cluster(&made)).unwrap(), made);
+        assert_eq!(topology(&of_node(&made, &made.nodes[4])).unwrap(), made);
+    }
+
+    #[test]
+    fn labels_of_another_time_are_an_error_that_names_both_versions() {
+        let mut labels = of_cluster(&make(3, 1, Engine::Redis, "8.0.2"));
+        labels.insert(PLACE.to_owned(), "{}".to_owned());
+        labels.insert(VERSION.to_owned(), "9.9.9".to_owned());
+        let error = topology(&labels).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Different);
+        assert!(error.to_string().contains("9.9.9"), "{error}");
+    }
+}

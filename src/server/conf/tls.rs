@@ -1,0 +1,125 @@
+//! What of a node's files is there for TLS.
+
+use crate::server::conf::redis_conf::directory;
+use crate::server::conf::settings::setting::Setting;
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::security::Certificates;
+use crate::topology::layout::Node;
+
+/// The directives of TLS that rcup sets.
+const OWN: [&str; 7] = [
+    "tls-port",
+    "tls-cluster",
+    "tls-replication",
+    "tls-ca-cert-file",
+    "tls-cert-file",
+    "tls-key-file",
+    "tls-auth-clients",
+];
+
+/// Whether a directive is one of those that rcup sets for TLS. Exports that bring no certificates leave them out.
+pub(crate) fn is_of_tls(name: &str) -> bool {
+    OWN.contains(&name)
+}
+
+/// The authority's certificate in a node's directory.
+pub fn authority_path(node: &Node) -> String {
+    format!("{}/ca.crt", directory(node))
+}
+
+/// A node's own certificate in its directory.
+pub fn certificate_path(node: &Node) -> String {
+    format!("{}/node.crt", directory(node))
+}
+
+/// A node's certificate files: paths and contents.
+pub fn certificate_files(certificates: &Certificates, node: &Node) -> [(String, String); 3] {
+    [
+        (authority_path(node), certificates.authority.clone()),
+        (certificate_path(node), certificates.node.clone()),
+        (key_path(node), certificates.node_key.expose().to_owned()),
+    ]
+}
+
+/// The key of that certificate.
+fn key_path(node: &Node) -> String {
+    format!("{}/node.key", directory(node))
+}
+
+/// The directives that have a node speak TLS, and nothing else. The cluster bus always demands a certificate of the
+/// peer; of a client, one is looked at when it brings one.
+pub(crate) fn tls(spec: &ClusterSpec, node: &Node) -> Vec<Setting> {
+    if !spec.tls() {
+        return Vec::new();
+    }
+    let all = [
+        Setting::new(
+            "tls-port",
+            node.port.to_string(),
+            "Clients speak TLS, on the one number that is published and announced.",
+        )
+        .fitted(),
+        Setting::new("tls-cluster", "yes", "So do the nodes on the cluster bus."),
+        Setting::new("tls-replication", "yes", "So do replicas with their masters."),
+        Setting::new(
+            "tls-ca-cert-file",
+            authority_path(node),
+            "Whoever signed the nodes' certificate is trusted, and nobody else.",
+        )
+        .fitted(),
+        Setting::new(
+            "tls-cert-file",
+            certificate_path(node),
+            "It names every node's address and name.",
+        )
+        .fitted(),
+        Setting::new(
+            "tls-key-file",
+            key_path(node),
+            "Only the node's user can read it.",
+        )
+        .fitted(),
+        Setting::new(
+            "tls-auth-clients",
+            "optional",
+            "A client may prove itself with a certificate, and need not.",
+        ),
+    ];
+    all.map(|setting| setting.wished("tls")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::conf::settings::effective::settings;
+    use crate::server::conf::settings::setting::Origin;
+    use crate::spec::server::Engine;
+    use crate::topology::layout::Topology;
+    use crate::topology::layout::tests::surroundings;
+
+    #[test]
+    fn every_directive_of_tls_is_a_setting_with_its_origin() {
+        let of = |spec: crate::spec::cluster::ClusterSpecBuilder| -> Vec<(String, String, Origin)> {
+            let spec = spec.tls(true).build().unwrap();
+            let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let all = settings(&topology, &topology.nodes[1]).into_iter();
+            all.filter(|setting| setting.name.starts_with("tls-") || setting.name == "port")
+                .map(|setting| (setting.name.into_owned(), setting.value, setting.origin))
+                .collect()
+        };
+        let all = of(ClusterSpec::builder());
+        let names: Vec<&str> = all.iter().map(|(name, ..)| name.as_str()).collect();
+        assert_eq!(names[1..], OWN);
+        assert_eq!(all[0].1, "0", "nothing in the clear");
+        assert_eq!(all[1], ("tls-port".to_owned(), "7002".to_owned(), Origin::Fitted));
+        assert_eq!(all[5].1, "/rcup/2/node.crt");
+        // The user's own takes the place of rcup's.
+        let set = of(ClusterSpec::builder().set("tls-auth-clients=no".parse().unwrap()));
+        let last = set.last().unwrap();
+        assert_eq!(
+            *last,
+            ("tls-auth-clients".to_owned(), "no".to_owned(), Origin::User)
+        );
+        assert_eq!(set.len(), all.len());
+    }
+}

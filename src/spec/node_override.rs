@@ -1,0 +1,240 @@
+//! What a single node shall have otherwise than the others.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::spec::cluster::ClusterSpec;
+use crate::spec::directive::Directive;
+use crate::spec::directives::lookup::{canonical, refusal};
+use crate::spec::selector::Selector;
+use crate::spec::server::Server;
+use crate::spec::size::size;
+
+/// What the user wants of a node of its own; where it says nothing, the node is as the cluster's others are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NodeWish {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    image: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    memory: Option<u64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    directives: Vec<Directive>,
+}
+
+impl NodeWish {
+    /// The image to run.
+    pub fn image(&self) -> Option<&str> {
+        self.image.as_deref()
+    }
+
+    /// `maxmemory`, in bytes.
+    pub fn memory(&self) -> Option<u64> {
+        self.memory
+    }
+
+    /// Lines for its `redis.conf`, which replace those of the cluster.
+    pub fn directives(&self) -> &[Directive] {
+        &self.directives
+    }
+
+    /// The same with an image.
+    #[must_use]
+    pub fn with_image(mut self, image: impl Into<String>) -> Self {
+        self.image = Some(image.into());
+        self
+    }
+
+    /// The same with a `maxmemory` in bytes.
+    #[must_use]
+    pub fn with_memory(mut self, bytes: u64) -> Self {
+        self.memory = Some(bytes);
+        self
+    }
+
+    /// The same with a directive. A later one of the same name replaces an earlier one.
+    #[must_use]
+    pub fn set(mut self, directive: Directive) -> Self {
+        self.directives
+            .retain(|existing| canonical(existing.name()) != canonical(directive.name()));
+        self.directives.push(directive);
+        self
+    }
+
+    /// Whether nothing is wanted.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// What a later wish leaves of this one, and what it adds.
+    pub(crate) fn then(self, later: &Self) -> Self {
+        let mut both = later.directives.iter().cloned().fold(self, Self::set);
+        both.image = later.image.clone().or(both.image);
+        both.memory = later.memory.or(both.memory);
+        both
+    }
+}
+
+/// `image redis:8.0, memory 64mb, hz=50`.
+impl fmt::Display for NodeWish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut directives: Vec<String> = self.directives.iter().map(ToString::to_string).collect();
+        directives.sort();
+        let image = self.image.iter().map(|image| format!("image {image}"));
+        let memory = self.memory.iter().map(|bytes| format!("memory {}", size(*bytes)));
+        let all: Vec<String> = image.chain(memory).chain(directives).collect();
+        f.write_str(if all.is_empty() { "nothing of its own" } else { "" })?;
+        f.write_str(&all.join(", "))
+    }
+}
+
+impl ClusterSpec {
+    /// What single nodes shall have otherwise than the others, by their indices.
+    pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
+        &self.overrides
+    }
+
+    /// The image that the user named for this node alone.
+    pub fn own_image(&self, node: usize) -> Option<&str> {
+        self.overrides.get(&node).and_then(NodeWish::image)
+    }
+
+    /// The `maxmemory` of a node in bytes, where the user named it for this one or for all.
+    pub fn memory_of(&self, node: usize) -> Option<u64> {
+        let own = self.overrides.get(&node).and_then(NodeWish::memory);
+        own.or(self.memory())
+    }
+
+    /// The directives that the user set for a node: the cluster's where it has none of its own, then its own.
+    pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
+        let wish = self.overrides.get(&node);
+        let own = wish.map(NodeWish::directives).unwrap_or_default();
+        let memory = wish.and_then(NodeWish::memory).is_some();
+        let replaced = |common: &&Directive| {
+            let name = canonical(common.name());
+            (memory && name == "maxmemory") || own.iter().any(|own| canonical(own.name()) == name)
+        };
+        self.directives()
+            .iter()
+            .filter(|common| !replaced(common))
+            .chain(own)
+            .collect()
+    }
+
+    /// Whether the server of a node takes all directives that the user set for it.
+    ///
+    /// # Errors
+    /// [`Usage`](crate::error::ErrorKind::Usage) names the first that it does not know, and who does.
+    pub fn check_for(&self, node: usize, server: Server) -> Result<()> {
+        let refused = self
+            .directives_of(node)
+            .into_iter()
+            .find_map(|directive| refusal(directive.name(), server));
+        let Some(refused) = refused else { return Ok(()) };
+        if self.overrides.is_empty() {
+            return Err(refused);
+        }
+        let hint = refused.hint_text().unwrap_or_default().to_owned();
+        Err(Error::new(ErrorKind::Usage, format!("node {node}: {refused}")).hint(hint))
+    }
+}
+
+/// What each node shall have of its own.
+pub(crate) fn resolve(
+    spec: &ClusterSpec,
+    wishes: &[(Selector, NodeWish)],
+) -> Result<BTreeMap<usize, NodeWish>> {
+    let nodes: Vec<(usize, bool)> = (1..=spec.nodes())
+        .map(|index| (index, index <= spec.masters()))
+        .collect();
+    let mut all: BTreeMap<usize, NodeWish> = BTreeMap::new();
+    for (selector, wish) in wishes {
+        for index in selector.choose(&nodes)? {
+            let own = all.remove(&index).unwrap_or_default();
+            all.insert(index, own.then(wish));
+        }
+    }
+    all.retain(|_, wish| !wish.is_empty());
+    Ok(all)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::server::Engine;
+
+    fn wish(directives: &[&str]) -> NodeWish {
+        let parsed = directives.iter().map(|text| text.parse().unwrap());
+        parsed.fold(NodeWish::default(), NodeWish::set)
+    }
+
+    #[test]
+    fn a_later_wish_wins_where_it_says_something() {
+        let first = wish(&["hz=50", "min-slaves-max-lag=5"]).with_image("redis:7.0");
+        let second = wish(&["min-replicas-max-lag=9"]).with_memory(64 << 20);
+        assert_eq!(
+            first.then(&second).to_string(),
+            "image redis:7.0, memory 64mb, hz=50, min-replicas-max-lag=9"
+        );
+        assert_eq!(NodeWish::default().to_string(), "nothing of its own");
+    }
+
+    #[test]
+    fn a_node_has_its_own_where_it_has_any() {
+        let wish = |text: &str| NodeWish::default().set(text.parse().unwrap());
+        let spec = ClusterSpec::builder()
+            .set("maxmemory=1gb".parse().unwrap())
+            .set("hz=10".parse().unwrap())
+            .node("replicas".parse().unwrap(), wish("hz=20").with_image("redis:8.0"))
+            .node("4".parse().unwrap(), wish("hz=40"))
+            .node(
+                "master:2".parse().unwrap(),
+                NodeWish::default().with_memory(64 << 20),
+            )
+            .build()
+            .unwrap();
+        let told = |node| {
+            let all: Vec<String> = spec.directives_of(node).iter().map(ToString::to_string).collect();
+            all.join(" ")
+        };
+        assert_eq!(told(1), "maxmemory=1gb hz=10");
+        assert_eq!((told(2).as_str(), spec.memory_of(2)), ("hz=10", Some(64 << 20)));
+        assert_eq!(told(4), "maxmemory=1gb hz=40");
+        assert_eq!(told(5), "maxmemory=1gb hz=20");
+        assert_eq!((spec.own_image(1), spec.own_image(4)), (None, Some("redis:8.0")));
+        let json = serde_json::to_string(&spec).unwrap();
+        assert_eq!(serde_json::from_str::<ClusterSpec>(&json).unwrap(), spec);
+        let plain = serde_json::to_string(&ClusterSpec::default()).unwrap();
+        assert!(!plain.contains("overrides"), "labels stay as they were: {plain}");
+    }
+
+    #[test]
+    fn a_node_that_is_not_there_has_no_wishes() {
+        let spec =
+            ClusterSpec::builder().node("7".parse().unwrap(), NodeWish::default().with_memory(64 << 20));
+        let error = spec.build().unwrap_err();
+        assert_eq!(error.to_string(), "no node matches `7`");
+    }
+
+    #[test]
+    fn a_directive_is_refused_for_the_nodes_own_server() {
+        let spec = ClusterSpec::builder()
+            .node(
+                "4".parse().unwrap(),
+                NodeWish::default().set("io-threads-do-reads=yes".parse().unwrap()),
+            )
+            .build()
+            .unwrap();
+        let server = |text: &str| Server::new(Engine::Redis, text.parse().unwrap());
+        assert!(spec.check_for(1, server("8.0.2")).is_ok());
+        assert!(spec.check_for(4, server("7.0.15")).is_ok());
+        let error = spec.check_for(4, server("8.0.2")).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "node 4: Redis 8.0.2 has no directive `io-threads-do-reads`"
+        );
+        assert!(error.hint_text().unwrap().contains("Redis before 8.0"));
+    }
+}

@@ -1,0 +1,136 @@
+//! Waiting: always for a condition, always with a deadline, and with the last observation in the error.
+//! This is the only place in rcup that lets time pass.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What an attempt saw.
+pub(crate) enum Seen<T> {
+    /// The condition holds.
+    Done(T),
+    /// It does not hold yet; this is why.
+    NotYet(String),
+}
+
+/// Repeats `attempt` at `pace` until its condition holds.
+///
+/// # Errors
+/// The attempt's own error at once; [`ErrorKind::Timeout`] with the last observation when the deadline
+/// passes. `what` completes the sentence "waited in vain until".
+pub(crate) async fn until<T, F>(
+    what: &str,
+    deadline: Instant,
+    pace: Duration,
+    mut attempt: impl FnMut() -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<Seen<T>>>,
+{
+    let mut last = String::from("nothing was seen yet");
+    loop {
+        match tokio::time::timeout_at(deadline, attempt()).await {
+            Ok(Ok(Seen::Done(value))) => return Ok(value),
+            Ok(Ok(Seen::NotYet(why))) => last = why,
+            Ok(Err(error)) if is_slow(&error) => last = error.to_string(),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => return Err(overdue(what, last)),
+        }
+        if Instant::now() + pace >= deadline {
+            return Err(overdue(what, last));
+        }
+        tokio::time::sleep(pace).await;
+    }
+}
+
+/// Whether a server has not answered in time. With sixty of them on two cores it may yet; the deadline decides.
+fn is_slow(error: &Error) -> bool {
+    error.kind() == ErrorKind::Redis && error.causes().iter().any(|cause| cause == "timed out")
+}
+
+fn overdue(what: &str, last: String) -> Error {
+    Error::new(ErrorKind::Timeout, format!("waited in vain until {what}"))
+        .because(last)
+        .hint(
+            "Give it more time with --timeout, or look at the nodes with --keep-on-failure and `rcup logs`.",
+        )
+}
+
+/// Lets a moment pass before the engine is looked at again.
+pub(crate) async fn between_looks() {
+    tokio::time::sleep(Duration::from_millis(50)).await;
+}
+
+/// How often a cluster of so many nodes is asked. Every question costs each server the time to print
+/// its whole table, so large clusters are asked less often.
+pub(crate) fn pace(nodes: usize) -> Duration {
+    Duration::from_millis(u64::try_from(nodes / 2).unwrap_or(u64::MAX).clamp(4, 50))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn the_last_observation_is_told() {
+        let mut count = 0;
+        let error = until(
+            "it rains",
+            Instant::now() + Duration::from_secs(1),
+            Duration::from_millis(100),
+            || {
+                count += 1;
+                let seen = format!("sun {count}");
+                async move { Ok(Seen::<()>::NotYet(seen)) }
+            },
+        )
+        .await
+        .unwrap_err();
+        assert_eq!(error.to_string(), "waited in vain until it rains");
+        assert_eq!(error.causes(), ["sun 10"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_hangs_does_not_outlive_the_deadline() {
+        let begun = Instant::now();
+        let result: Result<()> = until(
+            "it ends",
+            begun + Duration::from_secs(1),
+            Duration::from_millis(1),
+            || async {
+                std::future::pending::<()>().await;
+                Ok(Seen::Done(()))
+            },
+        )
+        .await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::Timeout);
+        assert!(begun.elapsed() < Duration::from_millis(1100));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_server_is_asked_again() {
+        let mut asked = 0;
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let answer = until("it answers", deadline, Duration::from_millis(10), || {
+            asked += 1;
+            let slow = asked < 3;
+            async move {
+                let error = Error::new(ErrorKind::Redis, "CLUSTER NODES failed").because("timed out");
+                if slow { Err(error) } else { Ok(Seen::Done(7)) }
+            }
+        });
+        assert_eq!(answer.await.unwrap(), 7);
+    }
+
+    #[tokio::test]
+    async fn an_error_ends_the_wait() {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        let result: Result<()> = until("never", deadline, Duration::from_mins(1), || async {
+            Err(Error::new(ErrorKind::NodeFailed, "dead"))
+        })
+        .await;
+        assert_eq!(result.unwrap_err().kind(), ErrorKind::NodeFailed);
+    }
+}
