@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::lifecycle::phases::Timings;
+use crate::event::Timings;
 use crate::runtime::observed::{Activity, ContainerSeen};
 use crate::server::wire::reply::{Answer, NodeLine};
 use crate::topology::layout::{Announce, Node, NodeId, Role, Topology};

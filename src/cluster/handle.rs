@@ -10,16 +10,16 @@ use crate::checks::finding::Check;
 use crate::checks::status::{Report, State};
 use crate::cluster::pool::reuse;
 use crate::connect::attached::Attached;
+use crate::connect::credentials;
 use crate::error::Result;
+use crate::event::Timings;
 use crate::event::{Event, Observer, Phase};
 use crate::lifecycle::dry_run::{lay_out, plan_only};
 use crate::lifecycle::execute::Outcome;
 use crate::lifecycle::keep::keep;
 use crate::lifecycle::options::UpOptions;
-use crate::lifecycle::phases::Timings;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::settings::Settings;
-use crate::lifecycle::secrets::cluster;
 use crate::lifecycle::up::up;
 use crate::ownership::lock::{Held, lock};
 use crate::ownership::rollback::{Clearing, Guard, Removed, clear};
@@ -170,7 +170,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     pub(crate) fn access(&self) -> Access {
-        cluster::access(&self.secrets)
+        credentials::access(&self.secrets)
     }
 
     /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
@@ -227,12 +227,12 @@ impl<R: Runtime> Cluster<R> {
 
     /// With what a client logs in, where the nodes ask for it.
     pub fn credentials(&self) -> Option<Credentials> {
-        cluster::of_clients(&self.secrets)
+        credentials::of_clients(&self.secrets)
     }
 
     /// With what a user of rcup's own logs in, where the nodes have such users.
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
-        cluster::of_own(&self.secrets, user)
+        credentials::of_own(&self.secrets, user)
     }
 
     /// What a client needs that speaks TLS, where the nodes do.

@@ -12,11 +12,11 @@ use crate::checks::status::{Report, State};
 use crate::checks::suite::catalogue::{Selection, Suite};
 use crate::checks::suite::run::{SuiteOptions, run};
 use crate::checks::suite::validation::Validation;
+use crate::connect::credentials;
 use crate::connect::host_container::inside;
 use crate::connect::links::reachable;
 use crate::connect::target::{Member, Target};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::secrets::cluster;
 use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::runtime::interface::{Runtime, Scope};
@@ -85,7 +85,7 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// [`ErrorKind::Damaged`] when the nodes' files hold no password any more, although there was one.
     pub async fn credentials(&self) -> Result<Option<Credentials>> {
-        Ok(cluster::of_clients(self.secrets().await?))
+        Ok(credentials::of_clients(self.secrets().await?))
     }
 
     /// With what a user of rcup's own logs in, where the nodes have such users.
@@ -93,7 +93,7 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// As [`Attached::credentials`].
     pub async fn credentials_of(&self, user: OwnUser) -> Result<Option<Credentials>> {
-        Ok(cluster::of_own(self.secrets().await?, user))
+        Ok(credentials::of_own(self.secrets().await?, user))
     }
 
     /// What a client needs that speaks TLS, where the nodes do.
@@ -109,7 +109,7 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// As [`Attached::credentials`].
     pub async fn secrets(&self) -> Result<&Secrets> {
-        let read = || cluster::read_back(&self.runtime, &self.topology, &self.containers);
+        let read = || credentials::read_back(&self.runtime, &self.topology, &self.containers);
         self.secrets.get_or_try_init(read).await
     }
 
@@ -123,7 +123,7 @@ impl<R: Runtime> Attached<R> {
     }
 
     pub(crate) async fn access_as(&self, user: OwnUser) -> Result<Access> {
-        Ok(cluster::access_as(self.secrets().await?, user))
+        Ok(credentials::access_as(self.secrets().await?, user))
     }
 
     /// The URL of every node as a client on this host must use it, masters first.
@@ -179,7 +179,7 @@ impl<R: Runtime> Attached<R> {
             .filter(|container| container.activity == Activity::Running)
             .filter_map(ContainerSeen::index)
             .collect();
-        let access = cluster::access_as(self.secrets().await?, user);
+        let access = credentials::access_as(self.secrets().await?, user);
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 

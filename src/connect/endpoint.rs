@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
-use crate::checks::diagnose::collect::{address_of, greeted};
 use crate::checks::suite::run::{SuiteOptions, run};
 use crate::checks::suite::validation::Validation;
+use crate::connect::greeting::greeted;
+use crate::connect::target::address_of;
 use crate::connect::target::{Member, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::docker::client::Docker;

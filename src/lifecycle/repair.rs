@@ -2,10 +2,10 @@
 
 use futures_util::future::try_join_all;
 
-use crate::checks::diagnose::collect::address_of;
 use crate::checks::diagnose::finding::Action;
 use crate::checks::diagnose::run::member;
 use crate::connect::target::Member;
+use crate::connect::target::address_of;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::faults::Faults;
 use crate::server::wire::connection::{Address, NodeConnection};

@@ -7,13 +7,14 @@ use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
 use crate::cluster::handle::Cluster;
+use crate::connect::credentials;
 use crate::connect::host_container::{inside, join};
 use crate::doctor::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
+use crate::image::select::{Images, resolve};
 use crate::lifecycle::bootstrap::unfinished::doubt;
-use crate::lifecycle::execute::{Executor, Outcome, interrupted, overdue};
-use crate::lifecycle::images::{Images, resolve};
+use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::placement::{Lessons, Reach, is_this_machine, machine, network, surroundings};
 use crate::lifecycle::prune::{beside, nobodys};
@@ -24,6 +25,7 @@ use crate::lifecycle::warnings::warn;
 use crate::ownership::lock::{Lock, lock};
 use crate::ownership::pending::Making;
 use crate::ownership::rollback::{Clearing, Guard, clear};
+use crate::ownership::steps::{interrupted, overdue};
 use crate::plan;
 use crate::plan::up::Decision;
 use crate::runtime::interface::{EngineInfo, Runtime, Scope};
@@ -209,7 +211,7 @@ impl<R: Runtime> Start<'_, R> {
             observer: self.observer(),
             deadline: self.deadline,
             cancel: &self.options.cancel,
-            access: cluster::access(secrets),
+            access: credentials::access(secrets),
             claim: Mutex::default(),
             making: Making::default(),
         }

@@ -7,16 +7,17 @@ use futures_util::future::join_all;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::failover::hand_back::hand_back;
 use crate::checks::failover::judge::{Failover, Noticed, WAYS, Way};
 use crate::checks::failover::witness::{Watch, Writer};
 use crate::checks::finding::all_passed;
+use crate::checks::finding::complaint;
 use crate::checks::suite::masters::{Master, masters};
 use crate::checks::suite::run::SuiteOptions;
 use crate::connect::links::Links;
 use crate::connect::target::{Member, Target};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
-use crate::lifecycle::bootstrap::form::{complaint, hand_back};
 use crate::runtime::faults::Faults;
 use crate::server::wire::connection::NodeConnection;
 use crate::topology::layout::Topology;

@@ -10,11 +10,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{Event, Observer, Phase};
+use crate::event::{Event, Observer, Phase, Timings};
 use crate::plan::step::{Plan, Step};
-
-/// How long each phase took.
-pub type Timings = BTreeMap<Phase, Duration>;
 
 /// The phases of one plan.
 pub(crate) struct Phases<'a> {
