@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 
 use crate::checks::finding::Check;
 use crate::checks::{agreement, replication, roles, slots};
+use crate::connect::target::Target;
 use crate::server::wire::reply::{Answer, NodeView};
 use crate::topology::layout::{NodeId, Topology};
 
@@ -153,6 +154,16 @@ fn count(wanted: usize, seen: &Seen<'_>) -> Check {
         }),
         "A node that stays in handshake or fail? cannot be reached on its bus port.",
     )
+}
+
+impl Target<'_> {
+    /// The readiness contract.
+    pub(crate) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
+        match self.plan {
+            Some(plan) => judge(plan, Roles::WithinShards, answers),
+            None => judge_found(&self.names(), answers),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,7 @@ use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::run::proven;
 use crate::lifecycle::secrets::cluster;
+use crate::lifecycle::up::Started;
 use crate::ownership::lease::acquire;
 use crate::ownership::rollback::Guard;
 use crate::runtime::faults::Faults;
@@ -119,10 +120,15 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
         settings: Some(settings),
         ..Outcome::default()
     };
-    let guard = Guard::new(runtime.clone());
-    let mut cluster = Cluster::new(runtime.clone(), topology, secrets, outcome, guard, true);
-    cluster.took(begun.elapsed());
-    Ok(Some(cluster))
+    Ok(Some(Cluster::new(Started {
+        runtime: runtime.clone(),
+        topology,
+        secrets,
+        outcome,
+        guard: Guard::new(runtime.clone()),
+        adopted: true,
+        total: begun.elapsed(),
+    })))
 }
 
 #[cfg(test)]

@@ -2,8 +2,6 @@
 
 use futures_util::future::join_all;
 
-use crate::checks::finding::Check;
-use crate::checks::readiness::{Roles, judge, judge_found};
 use crate::connect::links::Links;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::reply::Answer;
@@ -58,14 +56,6 @@ impl Target<'_> {
             }
         }))
         .await
-    }
-
-    /// The readiness contract.
-    pub(crate) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
-        match self.plan {
-            Some(plan) => judge(plan, Roles::WithinShards, answers),
-            None => judge_found(&self.names(), answers),
-        }
     }
 }
 

@@ -9,6 +9,8 @@ use futures_util::future::join_all;
 use tokio::net::TcpStream;
 
 use crate::checks::diagnose::bus::cut;
+use crate::checks::diagnose::finding::Diagnosis;
+use crate::checks::diagnose::judge::diagnose;
 use crate::checks::diagnose::observed::{
     BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place,
 };
@@ -19,10 +21,10 @@ use crate::checks::suite::clients::astray;
 use crate::checks::suite::run::{SuiteOptions, run};
 use crate::checks::suite::survey::survey;
 use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
 use crate::connect::greeting::greeted;
 use crate::connect::links::addresses;
 use crate::connect::target::{Target, address_of};
-use crate::error::Error;
 use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::runtime::interface::LogRequest;
@@ -330,6 +332,21 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
         }
     }
     words
+}
+
+impl<R: Faults> Attached<R> {
+    /// What is wrong with the cluster, why, and what mends it. Changes nothing.
+    pub async fn diagnose(&self) -> Diagnosis {
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        diagnose(&Box::pin(own(self)).await)
+    }
+}
+
+impl Endpoint {
+    /// As [`Attached::diagnose`], as far as it can be seen from this host.
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose(&Box::pin(found(self.target(), self.access())).await)
+    }
 }
 
 #[cfg(test)]

@@ -25,11 +25,16 @@ use crate::checks::suite::masters::{Master, UNASKED, masters, millis};
 use crate::checks::suite::validation::{LoadFrom, Throughput, Validation, nodes_seen};
 use crate::checks::suite::{benchmark, load, probes, pubsub, slot_move, survey};
 use crate::checks::trial::{Trial, tried};
+use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
 use crate::connect::target::Target;
 use crate::event::{Observer, Silent};
+use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::server::wire::reply::{Answer, BusLink, NodeView, ServerFacts};
+use crate::spec::service_user::OwnUser;
 use crate::topology::layout::NodeId;
+use tracing::Instrument as _;
 
 /// How a validation goes about it.
 #[derive(Clone)]
@@ -431,4 +436,36 @@ async fn throughput<R: Faults>(
     }
     let measured = load::load(masters).await?;
     Ok((format!("by rcup {}{why}", LoadFrom::Host.told()), measured))
+}
+
+impl<R: Faults> Attached<R> {
+    /// What `up` proves, as it stands now: the readiness contract, and the use of every advertised address.
+    pub async fn validate(&self) -> Vec<Check> {
+        let smoke = SuiteOptions::default().selection(Selection::of(Suite::Smoke));
+        self.validate_with(&smoke).await.checks
+    }
+
+    /// The validation suite, as far as the options select it. A failover takes a master away for a while and
+    /// brings it back, also when it is cancelled.
+    pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
+        // Who takes a master away must be able to hand the roles back.
+        let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));
+        let user = if destructive {
+            OwnUser::Operator
+        } else {
+            OwnUser::Validator
+        };
+        let target = self.target(user).await;
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        let span = tracing::info_span!("validate", cluster = %self.topology().name());
+        Box::pin(run(&target, options, Some(self.runtime())).instrument(span)).await
+    }
+}
+
+impl Endpoint {
+    /// Makes the checks. Nothing is written unless the options say so.
+    pub async fn validate(&self, options: &SuiteOptions) -> Validation {
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(run(self.target(), options, None::<&Docker>)).await
+    }
 }

@@ -17,8 +17,8 @@ use crate::server::conf::settings::effective::{NODE_TIMEOUT, Temporary, temporar
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::NodeConnection;
 use crate::server::wire::cron_rate::dozing;
-use crate::server::wire::gossip::{announce, is_of_a_teller, tell_while_forming};
-use crate::server::wire::reply::{Answer, NodeLine};
+use crate::server::wire::gossip::{is_of_a_teller, tell_while_forming};
+use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::{Formation, Node, NodeId, Topology};
 use crate::wait::{Seen, pace, until};
 
