@@ -42,6 +42,7 @@ test-fast: ## Everything that needs no Docker: format, lints, docs, unit and int
 	$(CARGO) test --locked --test it -- --skip docker::
 
 test: ## All tests, on a real Docker daemon; installs and starts one if needed
+	scripts/check-commits.sh
 	scripts/ensure-toolchain.sh
 	scripts/ensure-docker.sh
 	$(MAKE) --no-print-directory lint

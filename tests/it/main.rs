@@ -26,5 +26,7 @@ mod schemas;
 mod scripts;
 mod shell;
 mod snippets;
+mod source;
 mod spans;
+mod wording;
 mod workflows;
