@@ -32,6 +32,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 test-fast: ## Everything that needs no Docker: format, lints, docs, unit and integration tests
+	scripts/check-commits.sh
 	scripts/ensure-toolchain.sh
 	$(MAKE) --no-print-directory lint
 	$(CARGO) doc --locked --no-deps --all-features
