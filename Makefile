@@ -1,4 +1,4 @@
-# What to do with this repository. `make` alone tells; every target may be run again at any time.
+# Run `make` to list the targets. Every target can be run again at any time.
 
 CARGO ?= cargo
 RCUP = target/release/rcup
@@ -8,33 +8,41 @@ CHAOS ?= 200
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test test-hosts api bench bench-fixture soak soak-suite chaos images build clean
+.PHONY: help up down check lint test-fast test test-hosts api bench bench-fixture soak soak-suite chaos images build clean
 
-help: ## Tell what there is
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo
-	@echo "  Variables: ARGS (more flags for up, bench and soak), ROUNDS (of the soak; $(ROUNDS)), CHAOS (runs; $(CHAOS))."
+	@echo "  Variables: ARGS (extra flags for up, bench and soak), ROUNDS (soak; $(ROUNDS)), CHAOS (runs; $(CHAOS))."
 
-up: build ## Start a cluster of 3 masters with a replica each, and validate it
+up: build ## Start a cluster of 3 masters and 3 replicas; installs Docker and gets an image if needed
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh one
 	$(RCUP) up --masters 3 --replicas 1 $(ARGS)
 	@command -v rcup >/dev/null || echo 'rcup is $(RCUP); `cargo install --path .` puts it on the PATH'
 
-down: build ## Remove all clusters that rcup has started
+down: build ## Remove all clusters that rcup started
 	$(RCUP) down --all
 
-check: ## The fast part of the tests: format, lints, unit tests (no Docker)
-	scripts/ensure-toolchain.sh
-	$(MAKE) --no-print-directory lint
-	$(CARGO) test --locked --lib
+check: test-fast ## Same as test-fast
 
-# As in the tests of the whole, so that both share what is compiled.
+# The same cargo flags as in `make test`, so that both share compiled code.
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
-test: ## All tests, on a real engine, which is started if none answers
+test-fast: ## Everything that needs no Docker: format, lints, docs, unit and integration tests
+	scripts/check-commits.sh
+	scripts/ensure-toolchain.sh
+	$(MAKE) --no-print-directory lint
+	$(CARGO) doc --locked --no-deps --all-features
+	$(CARGO) test --locked --lib --bins
+	scripts/ensure-python.sh
+	scripts/ensure-node.sh
+	scripts/ensure-shellcheck.sh
+	$(CARGO) test --locked --test it -- --skip docker::
+
+test: ## All tests, on a real Docker daemon; installs and starts one if needed
 	scripts/check-commits.sh
 	scripts/ensure-toolchain.sh
 	scripts/ensure-docker.sh
@@ -51,50 +59,50 @@ test: ## All tests, on a real engine, which is started if none answers
 	scripts/test-all.sh
 	$(CARGO) test --locked --test it -- --ignored api::
 
-test-hosts: ## All tests of the deployment over SSH, also on machines with Valkey
+test-hosts: ## All tests of `export bare-metal`: deployments over SSH, with Redis and with Valkey
 	scripts/ensure-docker.sh
 	$(CARGO) build --locked
 	scripts/test-bare-metal.sh all
 	RCUP_HOST_SUITE=trixie RCUP_HOST_ENGINE=valkey scripts/test-bare-metal.sh
 
-api: ## Compare the library's public items with docs/api.txt (UPDATE_API=1 writes them)
+api: ## Compare the public API with docs/api.txt (UPDATE_API=1 rewrites the file)
 	$(CARGO) test --locked --test it -- --ignored api::
 
-bench: build ## Measure beside the raw API and the classic way (10 to 20 minutes)
+bench: build ## Compare rcup with the raw Docker API and with docker-compose (10 to 20 minutes)
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh one
 	scripts/ensure-neighbours.sh
 	$(CARGO) bench --locked --bench side_by_side -- $(ARGS)
 
-bench-fixture: ## Measure what a fixture costs: sharing, resetting, reusing, ten at once (some minutes)
+bench-fixture: ## Measure test fixtures: share, reset, reuse, ten in parallel (a few minutes)
 	scripts/ensure-docker.sh
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh one
 	$(CARGO) bench --locked --bench fixture -- $(ARGS)
 
-soak: build ## Start, use and remove ROUNDS clusters, tolerating no error
+soak: build ## Start, use and remove ROUNDS clusters; fail on the first error
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh tests
 	$(CARGO) bench --locked --bench soak -- --rounds $(ROUNDS) $(ARGS)
 
-chaos: ## End CHAOS runs by signals at random moments, and sweep once
+chaos: ## Kill CHAOS runs at random moments, then prune once and check that nothing is left
 	scripts/ensure-docker.sh
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests
 	RCUP_CHAOS=$(CHAOS) $(CARGO) test --locked --test it -- --nocapture docker::chaos::one_sweep
 
-soak-suite: build ## Validate healthy clusters ROUNDS times, tolerating no alarm
+soak-suite: build ## Validate healthy clusters ROUNDS times; fail on the first false alarm
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh tests
 	$(CARGO) bench --locked --bench soak -- --healthy $(ROUNDS) $(ARGS)
 
-images: build ## Make the local images that the tests use, where they are missing
+images: build ## Build the local images that the tests use, if missing
 	scripts/ensure-docker.sh
 	scripts/ensure-images.sh tests
 
-build: ## Build the released binary, target/release/rcup
+build: ## Build the release binary, target/release/rcup
 	scripts/ensure-toolchain.sh
 	$(CARGO) build --release --locked
 
-clean: ## Remove what was compiled; clusters and images stay
+clean: ## Remove build output; clusters and images stay
 	$(CARGO) clean

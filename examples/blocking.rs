@@ -1,7 +1,7 @@
-//! The same where nothing is awaited: in a plain `#[test]` function, for example.
+//! The API without `async`, for example in a plain `#[test]` function.
 //!
 //! `cargo run --example blocking [IMAGE]`
-#![expect(clippy::print_stdout, reason = "an example shows what it gets")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use rcup::blocking::Cluster;
 

@@ -1,7 +1,7 @@
-//! A cluster for the duration of a test: it is ready when `up` returns, and gone when the handle drops.
+//! A cluster for the duration of a test: ready when `up` returns, removed when the handle is dropped.
 //!
 //! `cargo run --example fixture [IMAGE]`
-#![expect(clippy::print_stdout, reason = "an example shows what it gets")]
+#![expect(clippy::print_stdout, reason = "an example prints its result")]
 
 use rcup::Cluster;
 
@@ -21,7 +21,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let read: u32 = redis::cmd("GET").arg("key:999").query_async(&mut client).await?;
     println!("{read} came back from {}", cluster.urls().join(", "));
 
-    // Break something, and bring everything back without a new start.
+    // Kill a node, then restore the cluster without a new start.
     cluster.node(1)?.kill().await?;
     let reset = cluster.reset().await?;
     println!("after {} ms: {}", reset.ms, reset.mended.join("; "));

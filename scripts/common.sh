@@ -1,9 +1,9 @@
 # shellcheck shell=sh
-# What the scripts beside this file share; each reads it with `.` and does nothing by that.
+# Functions shared by the scripts in this directory, which source this file. Sourcing it has no effect.
 
 say() { printf '%s: %s\n' "$(basename "$0" .sh)" "$*" >&2; }
 
-# What went wrong, and in further arguments what to do.
+# Prints an error, and in further arguments what to do, then exits.
 fail() {
     say "$1"
     shift
@@ -23,7 +23,7 @@ as_root() {
     fi
 }
 
-# Packages of Debian or Ubuntu, whose lists may be missing or old.
+# Installs Debian or Ubuntu packages. Updates the package lists first, which may be missing or old.
 install_packages() {
     as_root apt-get -q update
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@"

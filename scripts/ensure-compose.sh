@@ -1,14 +1,14 @@
 #!/bin/sh
-# Makes sure that both generations of Docker Compose are there, for the tests of exported files: docker-compose 1.29 where
-# the distribution still has it, and Compose v2, if need be from the package of a newer Debian, in target/compose.
+# Installs both generations of Docker Compose for the tests of exported files: docker-compose 1.29, if the distribution
+# still has it, and Compose v2, from a newer Debian's package in target/compose if necessary.
 #
-# Running it again does nothing.
+# Does nothing if both are installed.
 set -eu
 . "$(dirname "$0")/common.sh"
 cd "$(dirname "$0")/.."
 
 PLACE=target/compose
-# The newer Debian whose package it is. What it holds is one program that needs nothing else.
+# The newer Debian release. Its package contains one self-contained program.
 SUITE=trixie
 
 is_second() {
@@ -23,14 +23,14 @@ has_second() {
 
 has_any() { docker compose version >/dev/null 2>&1 || docker-compose version >/dev/null 2>&1; }
 
-# The site from which this machine gets its own packages.
+# The mirror from which this machine gets its packages.
 site() {
     apt-get update --print-uris 2>/dev/null |
         sed -n "s|^'\([^']*\)/dists/[^/']*-updates/.*|\1|p; s|^'\([^']*/debian\)/dists/.*|\1|p" |
         head -n 1
 }
 
-# apt with lists and a configuration of its own, so that nothing of the machine's changes.
+# apt with separate lists and configuration, so that the machine's own do not change.
 apart() {
     apt-get -q -q \
         -o Dir::Etc::sourcelist="$apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
@@ -40,8 +40,8 @@ apart() {
 
 fetch_second() {
     mirror=$(site)
-    [ -n "$mirror" ] || fail "no mirror of Debian stands in apt's configuration" "Install Docker Compose v2."
-    say "getting Compose v2 from Debian $SUITE at $mirror into $PLACE"
+    [ -n "$mirror" ] || fail "found no Debian mirror in apt's configuration" "Install Docker Compose v2."
+    say "downloading Compose v2 from Debian $SUITE at $mirror into $PLACE"
     mkdir -p "$PLACE"
     apt=$(cd "$PLACE" && pwd)/apt
     rm -rf "$apt"
@@ -52,18 +52,18 @@ fetch_second() {
     (cd "$apt" && apart download docker-compose >&2)
     dpkg -x "$apt"/docker-compose_*.deb "$apt/root"
     program=$(find "$apt/root/usr" -type f -name docker-compose -perm -u+x | head -n 1)
-    [ -n "$program" ] || fail "the package of Debian $SUITE has no docker-compose"
+    [ -n "$program" ] || fail "the package from Debian $SUITE contains no docker-compose"
     mv "$program" "$PLACE/docker-compose"
     rm -rf "$apt"
-    has_second || fail "what was in the package does not run here" "Install Docker Compose v2."
+    has_second || fail "the docker-compose from the package does not run on this machine" "Install Docker Compose v2."
 }
 
 if ! has_any; then
-    has apt-get || fail "neither 'docker compose' nor 'docker-compose' is here" "Install Docker Compose."
+    has apt-get || fail "neither 'docker compose' nor 'docker-compose' is installed" "Install Docker Compose."
     say "installing docker-compose"
     install_packages docker-compose >&2
 fi
 if ! has_second; then
-    has apt-get || fail "Compose v2 is not here" "Install Docker Compose v2."
+    has apt-get || fail "Compose v2 is not installed" "Install Docker Compose v2."
     fetch_second
 fi

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes sure that there are images to start clusters from.
+# Ensures that there are images to start clusters from.
 #
-#   ensure-images.sh one     at least one image: the official one, or a local one, which is made if need be
-#   ensure-images.sh tests   the local images that the tests and the soak run on
+#   ensure-images.sh one     at least one image: the official one, or a local one, which is built if necessary
+#   ensure-images.sh tests   the local images for the tests and the soak
 #
-# What is there already is left alone. RCUP names the program to use (default: target/release/rcup).
+# Existing images are kept. RCUP names the program to use (default: target/release/rcup).
 set -eu
 . "$(dirname "$0")/common.sh"
 
 RCUP=${RCUP:-target/release/rcup}
 OFFICIAL=redis:8
 
-# Whether rcup has made an image whose name matches the pattern.
+# Whether there is a local image whose name matches the pattern.
 is_local() {
     "$RCUP" image list | grep -q "$1"
 }
@@ -21,30 +21,30 @@ is_official() {
 }
 
 build() {
-    say "making a local image: rcup image build $*"
+    say "building a local image: rcup image build $*"
     "$RCUP" image build "$@"
 }
 
-# The registry answers or it does not; rcup itself gives up on it after 8 seconds and says why.
+# Whether the registry answers. rcup itself gives up after 8 seconds and reports why.
 can_pull() {
     has docker && has timeout && timeout 120 docker pull -q "$OFFICIAL" >/dev/null 2>&1
 }
 
 ensure_one() {
     if is_local 'rcup/redis:'; then
-        say "a local image of Redis is here; nothing to do"
+        say "found a local Redis image; nothing to do"
     elif is_official; then
-        say "$OFFICIAL is here; nothing to do"
+        say "found $OFFICIAL; nothing to do"
     elif can_pull; then
-        say "$OFFICIAL has been pulled"
+        say "pulled $OFFICIAL"
     else
-        say "$OFFICIAL is not here and cannot be pulled"
+        say "$OFFICIAL is missing and cannot be pulled"
         build --engine redis ||
-            say "that failed; rcup will say what else can be done"
+            say "the build failed; rcup will print the alternatives"
     fi
 }
 
-# One image: pattern of its name, engine, suite.
+# Arguments: pattern of the image's name, server, Debian suite.
 ensure_local() {
     if is_local "$1"; then
         return 0
@@ -58,18 +58,18 @@ ensure_tests() {
     ensure_local 'rcup/redis:8\.0\.' redis trixie || missing="$missing redis-8.0"
     ensure_local 'rcup/valkey:8\.1\.' valkey trixie || missing="$missing valkey-8.1"
     if [ -z "$missing" ]; then
-        say "the images of the tests are here"
+        say "found all images for the tests"
         return 0
     fi
-    # Not a Debian, or one whose mirrors do not hold these suites: take what this machine can have.
-    say "could not be made from Debian's suites:$missing; taking the nearest versions instead"
+    # Not Debian, or its mirrors do not have these suites: use what this machine can install.
+    say "could not build from Debian suites:$missing; using the nearest versions instead"
     is_local 'rcup/redis:' || build --engine redis || true
     is_local 'rcup/valkey:' || build --engine valkey || true
     if ! is_local 'rcup/redis:'; then
-        fail "there is no local image of Redis, and none could be made" \
-            "See what rcup says above, and images/README.md for the ways to have one."
+        fail "there is no local Redis image, and none could be built" \
+            "See the output above, and images/README.md for other ways."
     fi
-    is_local 'rcup/valkey:' || say "without Valkey: its tests will say so"
+    is_local 'rcup/valkey:' || say "no Valkey image: tests that need it will fail"
 }
 
 [ -x "$RCUP" ] || fail "$RCUP is not built" "Run: cargo build --release"

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes sure that target/node has node-redis, with which the tests run what `rcup env` says.
+# Installs node-redis in target/node. The tests use it to run the code that `rcup env` prints.
 set -eu
 . "$(dirname "$0")/common.sh"
 cd "$(dirname "$0")/.."
@@ -16,12 +16,12 @@ if has apt-get; then
     has node || set -- nodejs "$@"
     say "installing $*"
     install_packages "$@" >&2
-    # Modules of the distribution lie where only its own Node.js looks for them.
+    # Only the distribution's own Node.js searches its module directory.
     ln -sfn /usr/share/nodejs/redis "$home/node_modules/redis"
 elif has npm; then
     say "installing node-redis into $home"
     npm install --prefix "$home" --no-audit --no-fund redis >&2
 else
-    fail "there is neither apt-get nor npm" "Install Node.js with npm."
+    fail "found neither apt-get nor npm" "Install Node.js with npm."
 fi
-works || fail "node-redis was installed, and does not work"
+works || fail "node-redis was installed, but does not work"

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes sure that target/python has an interpreter with redis-py, with which the tests run what `rcup env` says; with
-# pytest and its workers, for the plugin in python/; with check-jsonschema, with which they look at workflows; and with
-# the published schemas of Kubernetes' API, against which they hold what `rcup export kubernetes` writes.
+# Creates a virtual environment in target/python for the tests: redis-py runs the code that `rcup env` prints, pytest and
+# xdist test the plugin in python/, check-jsonschema checks workflows, and kubernetes-validate checks the manifests of
+# `rcup export kubernetes`.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ if "$venv/bin/python" -c 'import redis.cluster, pytest, xdist, check_jsonschema,
 fi
 if ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
     if ! command -v apt-get >/dev/null 2>&1; then
-        say "install Python 3 with its module venv"
+        say "install Python 3 with the venv module"
         exit 1
     fi
     sudo=

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Makes sure that rcup can be compiled: a Rust toolchain is asked for, the linker that it needs is installed.
+# Ensures that rcup can be compiled: requires a Rust toolchain, and installs the linker that it needs.
 #
-# Running it again does nothing.
+# Does nothing if both are there.
 set -eu
 . "$(dirname "$0")/common.sh"
 

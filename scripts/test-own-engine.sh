@@ -1,6 +1,6 @@
 #!/bin/sh
-# Runs the tests that need root: they start an engine of their own in a network namespace of its own, or put files of
-# their own over the kernel's.
+# Runs the tests that need root: they start a Docker daemon in a separate network namespace, or mount files over the
+# kernel's.
 set -eu
 . "$(dirname "$0")/common.sh"
 
@@ -8,7 +8,7 @@ set -- "${CARGO:-cargo}" test --locked --test it -- --ignored docker::own_engine
 if [ "$(id -u)" -eq 0 ]; then
     exec "$@"
 elif has sudo && sudo -n true 2>/dev/null; then
-    say "these tests start an engine of their own, with sudo"
+    say "these tests start their own Docker daemon, with sudo"
     exec sudo -E env "PATH=$PATH" "$@"
 fi
-say "NOT RUN: the tests with an engine of their own need root; run 'make test' as root or with sudo"
+say "NOT RUN: the tests with their own Docker daemon need root; run 'make test' as root or with sudo"

@@ -10,6 +10,7 @@ mod compose_files;
 mod config_file;
 mod decisions;
 mod docker;
+mod documents;
 mod exports;
 mod guest;
 mod guide;

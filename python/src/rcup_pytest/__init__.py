@@ -1,4 +1,4 @@
-"""pytest fixtures for a real Redis or Valkey Cluster, by the program rcup."""
+"""pytest fixtures for a real Redis or Valkey Cluster, started by rcup."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import pytest
 
 __all__ = ["Cluster", "RcupError", "rcup_cluster", "rcup_cluster_function"]
 
-#: How long a cluster lives at most, should even its owner's end go unnoticed.
+#: Maximum lifetime of a cluster, in case the exit of its owner goes unnoticed.
 TTL = "6h"
 
-#: In the controller of xdist: the name of the cluster that its workers share, and whether one of them has used it.
+#: In the xdist controller: the name of the cluster that the workers share, and whether a worker used it.
 _SHARED = pytest.StashKey[str]()
 _USED = pytest.StashKey[bool]()
 
 
 class RcupError(RuntimeError):
-    """rcup has failed; the message is its own."""
+    """rcup failed; the message is its standard error."""
 
 
 def _run(*args: str) -> str:
     program = os.environ.get("RCUP_BIN") or shutil.which("rcup")
     if not program:
-        raise RcupError("there is no program `rcup`: install it, or name it in RCUP_BIN")
+        raise RcupError("`rcup` not found on the PATH: install it, or set RCUP_BIN")
     done = subprocess.run([program, *args], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise RcupError(f"rcup {' '.join(args[:1])} failed:\n{done.stderr.strip()}")
@@ -43,20 +43,20 @@ class Cluster:
     """A running cluster."""
 
     def __init__(self, report: dict, env: dict):
-        #: What `rcup up --output json` said.
+        #: The output of `rcup up --output json`.
         self.report = report
-        #: What `rcup env --format json` said: REDIS_CLUSTER_NODES, REDIS_CLUSTER_URL and more.
+        #: The output of `rcup env --format json`: REDIS_CLUSTER_NODES, REDIS_CLUSTER_URL and more.
         self.env = env
 
     @classmethod
     def up(cls, args: list[str], name: str | None = None, owner: int | None = None) -> "Cluster":
-        """Starts a cluster under a name of its own, or takes part in the one of that name.
+        """Starts a cluster under a generated name, or attaches to the one called `name`.
 
-        When the process `owner` has ended, the next rcup on this machine removes the cluster.
+        Once the process `owner` has exited, the next rcup command on this machine removes the cluster.
         """
         name = name or _new_name()
-        life = ["--ttl", TTL] if owner is None else ["--ttl", TTL, "--owner", str(owner)]
-        report = json.loads(_run("up", name, *life, "--output", "json", *args))
+        lifetime = ["--ttl", TTL] if owner is None else ["--ttl", TTL, "--owner", str(owner)]
+        report = json.loads(_run("up", name, *lifetime, "--output", "json", *args))
         try:
             env = json.loads(_run("env", name, "--format", "json"))
         except Exception:
@@ -71,42 +71,42 @@ class Cluster:
 
     @property
     def addresses(self) -> list[tuple[str, int]]:
-        """Host and port of every node as clients on this host must use them, masters first."""
+        """Host and port of every node for clients on this host, masters first."""
         parts = (address.rsplit(":", 1) for address in self.env["REDIS_CLUSTER_NODES"].split(","))
         return [(host, int(port)) for host, port in parts]
 
     @property
     def url(self) -> str:
-        """The URL of the first node, with credentials where there are any."""
+        """The URL of the first node, with credentials if there are any."""
         return self.env["REDIS_CLUSTER_URL"]
 
     def status(self) -> dict:
-        """The cluster as it is now, node by node."""
+        """The current state of the cluster, node by node."""
         return json.loads(_run("status", self.name, "--output", "json"))
 
     def logs(self, tail: int = 100) -> str:
-        """What the nodes have printed."""
+        """The logs of all nodes."""
         return _run("logs", self.name, "--tail", str(tail))
 
     def reset(self) -> dict:
-        """Brings the cluster back to what it was when it was made, without a key, and says what was mended."""
+        """Deletes all keys, restores the initial state, and returns what was repaired."""
         return json.loads(_run("reset", self.name, "--yes", "--output", "json"))
 
     def down(self) -> None:
-        """Removes the cluster, with its volumes if it has some."""
+        """Removes the cluster and its volumes."""
         _run("down", self.name, "--volumes")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("rcup")
     group.addoption("--rcup-args", default=None, help="flags of `rcup up` for the clusters of rcup_cluster")
-    group.addoption("--rcup-keep", action="store_true", help="leave the clusters for a closer look")
+    group.addoption("--rcup-keep", action="store_true", help="keep the clusters for debugging")
     parser.addini("rcup_args", "flags of `rcup up` for the clusters of rcup_cluster", default="")
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node) -> None:
-    """In the controller of xdist, before a worker starts: all of them share one cluster, which is the controller's."""
+    """In the xdist controller, before a worker starts: all workers share one cluster, owned by the controller."""
     stash = node.config.stash
     if _SHARED not in stash:
         stash[_SHARED] = _new_name()
@@ -116,13 +116,13 @@ def pytest_configure_node(node) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error) -> None:
-    """In the controller of xdist, when a worker has ended. One that crashed does not tell whether it used the cluster."""
+    """In the xdist controller, after a worker exited. A crashed worker does not report whether it used the cluster."""
     if error or getattr(node, "workeroutput", {}).get("rcup_used"):
         node.config.stash[_USED] = True
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """The last worker is out: the controller removes what they have shared."""
+    """All workers have exited: the controller removes the shared cluster."""
     if config.stash.get(_USED, False) and not config.getoption("--rcup-keep"):
         _run("down", config.stash[_SHARED], "--volumes")
 
@@ -130,14 +130,14 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 def _up(config: pytest.Config, name: str | None = None, owner: int | None = None) -> Cluster:
     args = config.getoption("--rcup-args")
     words = shlex.split(config.getini("rcup_args") if args is None else args)
-    # What is kept outlives pytest.
+    # A cluster that is kept outlives pytest, so it has no owner.
     owner = None if config.getoption("--rcup-keep") else owner or os.getpid()
     return Cluster.up(words, name, owner)
 
 
 @pytest.fixture(scope="session")
 def rcup_cluster(pytestconfig: pytest.Config):
-    """One cluster for all tests of the session, across the workers of xdist too."""
+    """One cluster for all tests of the session, shared by the workers of xdist."""
     worker = getattr(pytestconfig, "workerinput", None)
     if worker and "rcup_name" in worker:
         pytestconfig.workeroutput["rcup_used"] = True
@@ -153,7 +153,7 @@ def rcup_cluster(pytestconfig: pytest.Config):
 
 @pytest.fixture(scope="session")
 def _rcup_own(pytestconfig: pytest.Config):
-    """The cluster of the tests that have it alone, one after the other."""
+    """The cluster that tests use alone, one test after the other."""
     own: list[Cluster] = []
     yield own
     if not pytestconfig.getoption("--rcup-keep"):
@@ -163,9 +163,9 @@ def _rcup_own(pytestconfig: pytest.Config):
 
 @pytest.fixture
 def rcup_cluster_function(pytestconfig: pytest.Config, _rcup_own: list):
-    """A cluster as new that one test has alone, to break it.
+    """A cluster for one test alone, which may break it.
 
-    The next such test gets the same one after a reset, or another where it is beyond that.
+    The next such test gets the same cluster after a reset, or a new one if the reset fails.
     """
     if _rcup_own:
         try:
