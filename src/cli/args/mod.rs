@@ -12,9 +12,10 @@ pub mod validate;
 pub mod verify;
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::cli::args::config::ConfigVerb;
 use crate::cli::args::diagnose::Diagnose;
@@ -471,6 +472,37 @@ pub enum ImageVerb {
     List,
 }
 
+/// Commands by the heading under which `rcup --help` lists them.
+const GROUPS: [(&str, &[&str]); 6] = [
+    (
+        "Cluster",
+        &[
+            "up", "down", "stop", "start", "restart", "reset", "list", "status", "prune",
+        ],
+    ),
+    ("Use", &["env", "cli", "exec", "logs", "run"]),
+    ("Check", &["validate", "verify", "diagnose", "doctor"]),
+    ("Change", &["config"]),
+    ("Take along", &["export", "import", "certs"]),
+    ("Set up", &["image", "completions", "man"]),
+];
+
+/// The parser, with the commands grouped in its help. clap has one heading for all commands.
+pub fn command() -> Command {
+    let command = Cli::command();
+    let mut list = String::new();
+    for (heading, names) in GROUPS {
+        let _ = write!(list, "\n\n{heading}:");
+        for found in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let about = found.get_about().map(ToString::to_string).unwrap_or_default();
+            let _ = write!(list, "\n  {:<12} {about}", found.get_name());
+        }
+    }
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}{list}\n\n{{options}}{{after-help}}"
+    ))
+}
+
 /// Whether the command line asks for JSON, also when it cannot be parsed.
 pub fn wants_json(arguments: &[OsString]) -> bool {
     let is_json = |value: &str| matches!(value, "json" | "ndjson");
@@ -503,8 +535,17 @@ mod tests {
 
     #[test]
     fn parser_definition_is_valid() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn help_groups_list_every_command_once() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        grouped.sort_unstable();
+        let command = Cli::command();
+        let mut all: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
     }
 
     #[test]
