@@ -496,10 +496,13 @@ pub fn command() -> Command {
         for found in names.iter().filter_map(|name| command.find_subcommand(name)) {
             let about = found.get_about().map(ToString::to_string).unwrap_or_default();
             let _ = write!(list, "\n  {:<12} {about}", found.get_name());
+            for alias in found.get_visible_aliases() {
+                let _ = write!(list, " [alias: {alias}]");
+            }
         }
     }
     command.help_template(format!(
-        "{{about-with-newline}}\n{{usage-heading}} {{usage}}{list}\n\n{{options}}{{after-help}}"
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}{list}\n\nOptions:\n{{options}}{{after-help}}"
     ))
 }
 
