@@ -35,6 +35,7 @@ lint:
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 
 test: ## All tests, on a real engine, which is started if none answers
+	scripts/check-commits.sh
 	scripts/ensure-toolchain.sh
 	scripts/ensure-docker.sh
 	$(MAKE) --no-print-directory lint

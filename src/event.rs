@@ -1,5 +1,6 @@
 //! What happens during a long operation, for whoever wants to show it. The library itself prints nothing.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -128,3 +129,6 @@ pub struct Silent;
 impl Observer for Silent {
     fn observe(&self, _: &Event) {}
 }
+
+/// How long each phase took.
+pub type Timings = BTreeMap<Phase, Duration>;

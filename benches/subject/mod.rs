@@ -12,8 +12,8 @@ use serde_json::Value;
 use tokio::io::AsyncReadExt as _;
 use tokio::process::Command;
 
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::catalogue::{Selection, Suite};
+use rcup::checks::options::SuiteOptions;
 use rcup::cluster::handle::down;
 use rcup::event::Silent;
 use rcup::spec::modes::FormationChoice;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::checks::answers::{Seen, each};
 use crate::checks::finding::Check;
-use crate::checks::readiness::{Seen, each};
 use crate::server::wire::reply::{BusLink, NodeLine, NodeView};
 use crate::topology::layout::NodeId;
 use crate::topology::slots::SlotRange;

@@ -147,3 +147,10 @@ impl Check {
 pub fn all_passed(checks: &[Check]) -> bool {
     checks.iter().all(Check::passed)
 }
+/// The first failed check in one line.
+pub(crate) fn complaint(checks: &[Check]) -> String {
+    checks
+        .iter()
+        .find(|check| !check.passed())
+        .map_or_else(String::new, |check| format!("{}: {}", check.id, check.summary))
+}

@@ -1,11 +1,15 @@
 //! Judgement without effects: facts go in, checks come out. One file for each family of checks.
 
 pub mod agreement;
+pub mod answers;
+pub mod catalogue;
 pub mod config;
 pub mod diagnose;
 pub mod failover;
 pub mod finding;
 pub mod latency;
+pub mod masters;
+pub mod options;
 pub mod planned;
 pub mod reach;
 pub mod readiness;

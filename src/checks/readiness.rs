@@ -7,23 +7,12 @@
 
 use std::collections::BTreeSet;
 
+use crate::checks::answers::{Roles, Seen, each, seen};
 use crate::checks::finding::Check;
 use crate::checks::{agreement, replication, roles, slots};
-use crate::server::wire::reply::{Answer, NodeView};
+use crate::connect::target::Target;
+use crate::server::wire::reply::Answer;
 use crate::topology::layout::{NodeId, Topology};
-
-/// How strictly roles are compared with the plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Roles {
-    /// Every node has the role that was planned.
-    AsPlanned,
-    /// Every shard has one master, whichever of its nodes that is: so after a failover.
-    WithinShards,
-}
-
-/// The nodes that answered, each with its name.
-pub(crate) type Seen<'a> = [(&'a str, &'a NodeView)];
 
 /// The checks that need an answer of at least one node.
 const OF_ANSWERS: [&str; 9] = [
@@ -87,21 +76,6 @@ fn contract(
     ]
 }
 
-fn seen<'a>(names: &[&'a str], answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
-    names
-        .iter()
-        .zip(answers)
-        .filter_map(|(name, answer)| answer.as_ref().ok().map(|view| (*name, view)))
-        .collect()
-}
-
-/// One line of evidence for every node for which `wrong` says something.
-pub(crate) fn each(seen: &Seen<'_>, wrong: impl Fn(&NodeView) -> Option<String>) -> Vec<String> {
-    seen.iter()
-        .filter_map(|(name, view)| wrong(view).map(|what| format!("{name}: {what}")))
-        .collect()
-}
-
 fn reachable(names: &[&str], answers: &[Answer]) -> Check {
     let detail = names
         .iter()
@@ -153,6 +127,16 @@ fn count(wanted: usize, seen: &Seen<'_>) -> Check {
         }),
         "A node that stays in handshake or fail? cannot be reached on its bus port.",
     )
+}
+
+impl Target<'_> {
+    /// The readiness contract.
+    pub(crate) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
+        match self.plan {
+            Some(plan) => judge(plan, Roles::WithinShards, answers),
+            None => judge_found(&self.names(), answers),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Replication: the links, how far the replicas are behind, and whether a write arrives.
 
+use crate::checks::answers::{Seen, each};
 use crate::checks::finding::Check;
-use crate::checks::readiness::{Seen, each};
 use crate::checks::trial::{Trial, missed};
 use crate::server::wire::reply::NodeView;
 

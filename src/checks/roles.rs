@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::answers::{Roles, Seen, each};
 use crate::checks::finding::Check;
-use crate::checks::readiness::{Roles, Seen, each};
 use crate::server::wire::reply::{Answer, NodeLine, NodeView};
 use crate::topology::layout::{Node, NodeId, Role, Topology};
 

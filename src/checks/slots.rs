@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::checks::answers::{Seen, each};
 use crate::checks::finding::Check;
-use crate::checks::readiness::{Seen, each};
 use crate::topology::slots::{SLOTS, SlotRange};
 
 pub(crate) fn coverage(seen: &Seen<'_>) -> Check {

@@ -4,9 +4,17 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use crate::lifecycle::phases::Timings;
+use crate::checks::answers::Roles;
+use crate::checks::finding::all_passed;
+use crate::checks::readiness::judge;
+use crate::connect::attached::Attached;
+use crate::error::Error;
+use crate::event::Timings;
+use crate::runtime::interface::Runtime;
 use crate::runtime::observed::{Activity, ContainerSeen};
+use crate::server::wire::access::url;
 use crate::server::wire::reply::{Answer, NodeLine};
+use crate::spec::service_user::OwnUser;
 use crate::topology::layout::{Announce, Node, NodeId, Role, Topology};
 use crate::topology::slots::SlotRange;
 
@@ -226,4 +234,75 @@ fn node_report(
                 image: image.reference.clone(),
             }),
     }
+}
+
+impl<R: Runtime> Attached<R> {
+    /// The URL of every node as a client on this host must use it, masters first.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Damaged`] when the cluster's credentials cannot be read back.
+    pub async fn urls(&self) -> Result<Vec<String>, Error> {
+        let credentials = self.credentials().await?;
+        let of_node = |node: &crate::checks::status::NodeReport| {
+            url(&node.advertised, credentials.as_ref(), self.topology().spec.tls())
+        };
+        Ok(self.planned().nodes.iter().map(of_node).collect())
+    }
+
+    /// The cluster as planned, without asking anybody.
+    fn planned(&self) -> Report {
+        let unasked: Vec<Answer> = self.topology().nodes.iter().map(|_| Err(String::new())).collect();
+        Report::new(self.topology(), State::Ok, self.containers(), &unasked)
+    }
+
+    /// Asks every node that answers.
+    pub async fn report(&self) -> Report {
+        let answers = self.answers().await;
+        let checks = judge(self.topology(), Roles::WithinShards, &answers);
+        let state = if self
+            .containers()
+            .iter()
+            .all(|container| container.activity != Activity::Running)
+        {
+            State::Stopped
+        } else if all_passed(&checks) {
+            State::Ok
+        } else if serving(&answers) {
+            State::Degraded
+        } else {
+            State::Fail
+        };
+        Report::new(self.topology(), state, self.containers(), &answers)
+    }
+
+    async fn answers(&self) -> Vec<Answer> {
+        let mut answers: Vec<Answer> = self
+            .topology()
+            .nodes
+            .iter()
+            .map(|node| Err(self.silence(node.index)))
+            .collect();
+        // A table of the nodes needs nothing but figures.
+        let links = match self.links_as(OwnUser::Monitor).await {
+            Ok(links) => links,
+            Err(error) => return answers.iter().map(|_| Err(error.to_string())).collect(),
+        };
+        let views = futures_util::future::join_all(links.iter().map(|(_, link)| link.view())).await;
+        for ((index, _), view) in links.iter().zip(views) {
+            answers[index - 1] = view.map_err(|error| error.causes().join(": "));
+        }
+        answers
+    }
+}
+
+/// Whether every slot has a master that answers and calls the state ok.
+fn serving(answers: &[Answer]) -> bool {
+    let owned: usize = answers
+        .iter()
+        .flatten()
+        .filter(|view| view.field("cluster_state") == "ok")
+        .filter_map(|view| view.myself())
+        .flat_map(|line| line.slots.iter().map(|range| range.len()))
+        .sum();
+    owned == usize::from(crate::topology::slots::SLOTS)
 }

@@ -158,21 +158,10 @@ impl Builder {
     pub(crate) fn parts(self) -> Result<(ClusterSpec, UpOptions)> {
         let name: ClusterName = match &self.name {
             Some(name) => name.parse()?,
-            None => made_up("test"),
+            None => ClusterName::generated("test"),
         };
         Ok((self.spec.name(name).build()?, self.options))
     }
-}
-
-/// A name that nobody else has: the word, a dash and twelve random letters and digits.
-pub fn made_up(what: &str) -> ClusterName {
-    use rand::RngExt as _;
-    let mut random = rand::rng();
-    let text: String = (0..12)
-        .map(|_| char::from(b"abcdefghijklmnopqrstuvwxyz0123456789"[random.random_range(0..36)]))
-        .collect();
-    // The parts are valid by construction.
-    format!("{what}-{text}").parse().unwrap_or_default()
 }
 
 impl Cluster {

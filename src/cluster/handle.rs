@@ -10,17 +10,16 @@ use crate::checks::finding::Check;
 use crate::checks::status::{Report, State};
 use crate::cluster::pool::reuse;
 use crate::connect::attached::Attached;
+use crate::connect::credentials;
 use crate::error::Result;
-use crate::event::{Event, Observer, Phase};
+use crate::event::Timings;
+use crate::event::{Event, Observer};
 use crate::lifecycle::dry_run::{lay_out, plan_only};
-use crate::lifecycle::execute::Outcome;
 use crate::lifecycle::keep::keep;
 use crate::lifecycle::options::UpOptions;
-use crate::lifecycle::phases::Timings;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::settings::Settings;
-use crate::lifecycle::secrets::cluster;
-use crate::lifecycle::up::up;
+use crate::lifecycle::up::{Started, up};
 use crate::ownership::lock::{Held, lock};
 use crate::ownership::rollback::{Clearing, Guard, Removed, clear};
 use crate::plan::step::Plan;
@@ -88,7 +87,11 @@ impl<R: Runtime> Cluster<R> {
     pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("up", cluster = %spec.name());
         // Boxed, because it is large and deep, and whoever awaits it would have to carry it.
-        up(runtime, spec, options).instrument(span).boxed().await
+        up(runtime, spec, options)
+            .instrument(span)
+            .boxed()
+            .await
+            .map(Self::new)
     }
 
     /// What [`Cluster::up`] would do now. Changes nothing.
@@ -116,24 +119,27 @@ impl<R: Runtime> Cluster<R> {
         Attached::to(runtime, name).instrument(span).await
     }
 
-    pub(crate) fn new(
-        runtime: R,
-        topology: Topology,
-        secrets: Secrets,
-        outcome: Outcome,
-        guard: Guard<R>,
-        adopted: bool,
-    ) -> Self {
-        let settings = outcome.settings;
+    pub(crate) fn new(started: Started<R>) -> Self {
+        let Started {
+            runtime,
+            topology,
+            secrets,
+            outcome,
+            guard,
+            adopted,
+            total,
+        } = started;
         Self {
-            settings: settings.unwrap_or_else(|| initial_settings::of(&topology, &secrets)),
+            settings: outcome
+                .settings
+                .unwrap_or_else(|| initial_settings::of(&topology, &secrets)),
             runtime,
             topology,
             secrets,
             checks: outcome.checks,
             answers: outcome.answers,
             timings: outcome.timings,
-            total: Duration::ZERO,
+            total,
             guard,
             adopted,
             used: None,
@@ -143,15 +149,6 @@ impl<R: Runtime> Cluster<R> {
     /// Others have it when this handle is gone.
     pub(crate) fn use_alone(&mut self, claim: Held) {
         self.used = Some(claim);
-    }
-
-    pub(crate) fn took(&mut self, total: Duration) {
-        self.total = total;
-    }
-
-    pub(crate) fn timed(&mut self, phase: Phase, took: Duration, total: Duration) {
-        self.timings.insert(phase, took);
-        self.total = total;
     }
 
     /// The cluster's name.
@@ -170,7 +167,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     pub(crate) fn access(&self) -> Access {
-        cluster::access(&self.secrets)
+        credentials::access(&self.secrets)
     }
 
     /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
@@ -227,12 +224,12 @@ impl<R: Runtime> Cluster<R> {
 
     /// With what a client logs in, where the nodes ask for it.
     pub fn credentials(&self) -> Option<Credentials> {
-        cluster::of_clients(&self.secrets)
+        credentials::of_clients(&self.secrets)
     }
 
     /// With what a user of rcup's own logs in, where the nodes have such users.
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
-        cluster::of_own(&self.secrets, user)
+        credentials::of_own(&self.secrets, user)
     }
 
     /// What a client needs that speaks TLS, where the nodes do.

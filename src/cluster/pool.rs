@@ -5,16 +5,13 @@
 //! gets it after a reset. Those whose time has passed go with the next sweep, but not from under a user.
 
 use std::fmt::Write as _;
-use std::fs::{File, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::MetadataExt as _;
-use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use crate::cluster::handle::{Cluster, down};
+use crate::connect::credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::lifecycle::execute::Outcome;
@@ -22,13 +19,12 @@ use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::run::proven;
 use crate::lifecycle::secrets::cluster;
-use crate::ownership::lock::{Held, directory};
-use crate::ownership::owner::presence;
+use crate::lifecycle::up::Started;
+use crate::ownership::lease::acquire;
 use crate::ownership::rollback::Guard;
 use crate::runtime::faults::Faults;
 use crate::runtime::labels;
 use crate::spec::cluster::ClusterSpec;
-use crate::spec::expiry::{Owner, Presence};
 use crate::spec::name::ClusterName;
 
 /// How long a cluster lives for others where nothing else is asked for.
@@ -52,7 +48,7 @@ pub(crate) async fn reuse<R: Faults>(
     }
     for nth in 1..=MOST {
         let spec = spec.clone().with_name(name(spec, nth)?);
-        let Some(claim) = claim(spec.name(), options.owner.as_ref())? else {
+        let Some(lease) = acquire(spec.name(), options.owner.as_ref())? else {
             continue;
         };
         let found = match again(&runtime, &spec).await {
@@ -79,7 +75,7 @@ pub(crate) async fn reuse<R: Faults>(
             made.release();
             made
         };
-        cluster.use_alone(claim);
+        cluster.use_alone(lease);
         return Ok(cluster);
     }
     Err(Error::new(
@@ -115,7 +111,7 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
     }
     let (topology, secrets) = (attached.topology().clone(), attached.secrets().await?.clone());
     cluster::same(spec, &secrets)?;
-    let access = cluster::access(&secrets);
+    let access = credentials::access(&secrets);
     let settings = initial_settings::of(&topology, &secrets);
     let (_, (checks, answers)) = proven(runtime, &topology, &access, &settings).await?;
     let outcome = Outcome {
@@ -124,90 +120,15 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
         settings: Some(settings),
         ..Outcome::default()
     };
-    let guard = Guard::new(runtime.clone());
-    let mut cluster = Cluster::new(runtime.clone(), topology, secrets, outcome, guard, true);
-    cluster.took(begun.elapsed());
-    Ok(Some(cluster))
-}
-
-/// Where the claim on a cluster lies.
-fn path(name: &ClusterName) -> PathBuf {
-    directory().join(format!("{name}.use"))
-}
-
-/// Takes the claim on a cluster if nobody has it: neither who holds the file locked, nor a living process that it
-/// names. It is then this process's as long as the file is open, and the owner's as long as that lives.
-fn claim(name: &ClusterName, owner: Option<&Owner>) -> Result<Option<Held>> {
-    let path = path(name);
-    let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
-            .because(error)
-            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
-    };
-    std::fs::create_dir_all(directory()).map_err(failed)?;
-    loop {
-        let mut options = File::options();
-        let opened = options
-            .create(true)
-            .truncate(false)
-            .read(true)
-            .write(true)
-            .open(&path);
-        let mut file = Held(opened.map_err(failed)?);
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(error)) => return Err(failed(error)),
-        }
-        // Whoever swept the cluster has removed the file too, and the next comer locks another one.
-        let same = |other: std::fs::Metadata| file.metadata().is_ok_and(|own| own.ino() == other.ino());
-        if !std::fs::metadata(&path).is_ok_and(same) {
-            continue;
-        }
-        let mut text = String::new();
-        file.read_to_string(&mut text).map_err(failed)?;
-        let former: Option<Owner> = serde_json::from_str(&text).ok();
-        if former
-            .as_ref()
-            .is_some_and(|former| lives(former) && Some(former) != owner)
-        {
-            return Ok(None);
-        }
-        let written = file.set_len(0).and_then(|()| {
-            file.rewind()?;
-            match owner {
-                Some(owner) => file.write_all(serde_json::to_string(owner)?.as_bytes()),
-                None => Ok(()),
-            }
-        });
-        written.map_err(failed)?;
-        return Ok(Some(file));
-    }
-}
-
-fn lives(owner: &Owner) -> bool {
-    presence(owner, true) == Presence::Here
-}
-
-/// Somebody uses a cluster.
-#[derive(Debug)]
-pub(crate) struct InUse;
-
-/// Whether a cluster may be swept: somebody may be using it although its time has passed. The file that is returned, if
-/// there is one, keeps others from beginning to, as long as it is held.
-pub(crate) fn unused(name: &ClusterName) -> Result<Option<Held>, InUse> {
-    let Ok(file) = File::options().read(true).write(true).open(path(name)) else {
-        return Ok(None);
-    };
-    let mut file = Held(file);
-    let mut text = String::new();
-    if file.try_lock().is_err() || file.read_to_string(&mut text).is_err() {
-        return Err(InUse);
-    }
-    match serde_json::from_str(&text) {
-        Ok(user) if lives(&user) => Err(InUse),
-        _ => Ok(Some(file)),
-    }
+    Ok(Some(Cluster::new(Started {
+        runtime: runtime.clone(),
+        topology,
+        secrets,
+        outcome,
+        guard: Guard::new(runtime.clone()),
+        adopted: true,
+        total: begun.elapsed(),
+    })))
 }
 
 #[cfg(test)]
@@ -226,31 +147,5 @@ mod tests {
         assert_eq!(one, name(&spec(3, "b"), 1).unwrap());
         assert_ne!(one, name(&spec(3, "a"), 2).unwrap());
         assert_ne!(one, name(&spec(4, "a"), 1).unwrap());
-    }
-
-    #[test]
-    fn a_claim_is_one_users_until_he_has_ended() {
-        let name = crate::cluster::builder::made_up("claim");
-        let held = claim(&name, None).unwrap().unwrap();
-        assert!(claim(&name, None).unwrap().is_none());
-        assert!(unused(&name).is_err(), "it is in use");
-        drop(held);
-        assert!(unused(&name).is_ok());
-        let mut process = std::process::Command::new("sleep").arg("600").spawn().unwrap();
-        let owner = Owner::process(process.id()).unwrap();
-        drop(claim(&name, Some(&owner)).unwrap().unwrap());
-        assert!(claim(&name, None).unwrap().is_none());
-        assert!(unused(&name).is_err(), "its user lives");
-        drop(claim(&name, Some(&owner)).unwrap().expect("its own"));
-        process.kill().unwrap();
-        process.wait().unwrap();
-        let swept = unused(&name).expect("nobody's");
-        assert!(claim(&name, None).unwrap().is_none(), "it is being swept");
-        std::fs::remove_file(path(&name)).unwrap();
-        let anew = claim(&name, None).unwrap().expect("the next one's");
-        drop(swept);
-        assert!(claim(&name, None).unwrap().is_none());
-        drop(anew);
-        std::fs::remove_file(path(&name)).unwrap();
     }
 }

@@ -325,19 +325,6 @@ impl Files {
     }
 }
 
-/// Removes the files of a shared cluster that is gone.
-pub(crate) fn forget(name: &ClusterName) {
-    let files = Files {
-        directory: directory(),
-        name: name.clone(),
-    };
-    for what in ["ready", "dirty", "use", "turn"] {
-        if files.path(what).exists() {
-            files.remove(what);
-        }
-    }
-}
-
 /// Waits for a lock, alone or beside others.
 async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
     let what = "other tests are done with the shared cluster";

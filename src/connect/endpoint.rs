@@ -4,12 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::future::join_all;
 
-use crate::checks::diagnose::collect::{address_of, greeted};
-use crate::checks::suite::run::{SuiteOptions, run};
-use crate::checks::suite::validation::Validation;
+use crate::connect::greeting::greeted;
+use crate::connect::target::address_of;
 use crate::connect::target::{Member, Target};
 use crate::error::{Error, ErrorKind, Result};
-use crate::runtime::docker::client::Docker;
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::reply::NodeLine;
@@ -132,12 +130,6 @@ impl Endpoint {
             access: access.clone(),
             led: seen.led,
         }
-    }
-
-    /// Makes the checks. Nothing is written unless the options say so.
-    pub async fn validate(&self, options: &SuiteOptions) -> Validation {
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
-        Box::pin(run(&self.target, options, None::<&Docker>)).await
     }
 }
 

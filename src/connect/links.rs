@@ -11,11 +11,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::bootstrap::cron_rate::wake;
 use crate::runtime::interface::{LogRequest, Runtime};
 use crate::runtime::observed::Activity;
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::{Address, NodeConnection};
+use crate::server::wire::cron_rate::wake;
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::{Node, Topology};
 use crate::wait::{Seen, pace, until};

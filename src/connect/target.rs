@@ -2,10 +2,8 @@
 
 use futures_util::future::join_all;
 
-use crate::checks::finding::Check;
-use crate::checks::readiness::{Roles, judge, judge_found};
 use crate::connect::links::Links;
-use crate::server::wire::connection::NodeConnection;
+use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::Topology;
 
@@ -59,12 +57,10 @@ impl Target<'_> {
         }))
         .await
     }
+}
 
-    /// The readiness contract.
-    pub(crate) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
-        match self.plan {
-            Some(plan) => judge(plan, Roles::WithinShards, answers),
-            None => judge_found(&self.names(), answers),
-        }
-    }
+/// An address as the one text that a member carries.
+pub(crate) fn address_of(member: &Member) -> Option<Address> {
+    let (host, port) = member.address.rsplit_once(':')?;
+    Some(Address::new(host, port.parse().ok()?))
 }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
+use crate::doctor::finding::Fact;
 use crate::doctor::firewall::FirewallFacts;
 use crate::doctor::fix::Seat;
-
-/// A value, or why it is not known.
-pub type Fact<T> = Result<T, String>;
 
 /// Everything that is judged.
 #[derive(Clone, Debug)]

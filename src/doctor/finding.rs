@@ -4,6 +4,9 @@ use serde::Serialize;
 
 use crate::doctor::fix::{Change, Remedy, Seat};
 
+/// A value, or why it is not known.
+pub type Fact<T> = Result<T, String>;
+
 /// How bad it is, for the profile that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -139,7 +142,7 @@ impl Diagnosis {
     pub(crate) fn of<T>(
         &mut self,
         id: &'static str,
-        fact: &crate::doctor::facts::Fact<T>,
+        fact: &crate::doctor::finding::Fact<T>,
         judge: impl FnOnce(&T) -> Finding,
     ) {
         match fact {

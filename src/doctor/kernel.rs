@@ -1,7 +1,8 @@
 //! Kernel settings: huge pages, overcommit, queues of connections, swapping.
 
 use crate::doctor::expected::{Rule, Wants, by};
-use crate::doctor::facts::{Fact, KernelFacts};
+use crate::doctor::facts::KernelFacts;
+use crate::doctor::finding::Fact;
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::fix::{Change, Seat};
 use crate::spec::profile::Profile;

@@ -1,7 +1,8 @@
 //! How many files the engine and the nodes may have open, and what running nodes see of their limits.
 
 use crate::doctor::expected::by;
-use crate::doctor::facts::{Fact, LimitFacts, NodeFacts};
+use crate::doctor::facts::{LimitFacts, NodeFacts};
+use crate::doctor::finding::Fact;
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::spec::profile::Profile;
 

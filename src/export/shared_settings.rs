@@ -1,6 +1,6 @@
 //! What the services of an exported cluster have alike, and what each has alone.
 
-use crate::plan::request::ContainerRequest;
+use crate::runtime::request::ContainerRequest;
 use crate::server::conf::nodes_conf::settled_nodes_conf;
 use crate::spec::server::Server;
 use crate::topology::layout::{Node, Topology};

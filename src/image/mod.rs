@@ -22,4 +22,5 @@ pub mod packages;
 pub mod process;
 pub mod programs;
 pub mod recipe;
+pub mod select;
 pub mod suite;

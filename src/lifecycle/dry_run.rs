@@ -4,8 +4,8 @@ use futures_util::FutureExt as _;
 
 use crate::error::Result;
 use crate::event::Observer;
+use crate::image::select::resolve;
 use crate::lifecycle::bootstrap::unfinished::doubt;
-use crate::lifecycle::images::resolve;
 use crate::lifecycle::placement::{Lessons, Reach, machine, network, surroundings};
 use crate::lifecycle::secrets::cluster;
 use crate::plan;

@@ -1,42 +1,31 @@
 //! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
 
 use std::sync::Mutex;
-use std::time::Duration;
 
-use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
-use tokio::sync::Semaphore;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::answers::Roles;
+use crate::checks::failover::hand_back::hand_back;
 use crate::checks::finding::Check;
-use crate::checks::readiness::Roles;
 use crate::connect::host_container::join;
 use crate::connect::links::{Links, Started, gather};
 use crate::error::{Error, ErrorKind, Result};
+use crate::event::Timings;
 use crate::event::{Event, Observer, Phase};
-use crate::lifecycle::bootstrap::form::{form, hand_back};
+use crate::lifecycle::bootstrap::form::form;
 use crate::lifecycle::bootstrap::readiness::prove;
-use crate::lifecycle::phases::{Phases, Timings};
 use crate::lifecycle::reset::settings::Settings;
 use crate::ownership::lock::Lock;
 use crate::ownership::pending::{Kind, Making};
+use crate::ownership::phases::Phases;
+use crate::ownership::steps::{Effects, Removal, StepRunner, interrupted};
 use crate::plan::step::{Plan, Step};
 use crate::runtime::interface::Runtime;
 use crate::server::wire::access::Access;
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::Topology;
-
-/// How many containers are created or removed at the same time. Measured: the engine does most of such work
-/// one after the other anyway, and more requests than this only make each of them wait longer.
-const SIDE_BY_SIDE: usize = 4;
-
-/// How many containers are started at the same time. A start waits for processes of its own most of the time,
-/// so more of them go side by side; but what is under way must be waited for when the whole is interrupted.
-const STARTS: usize = 8;
-
-/// How long the calls under way may take to end after a failure or a cancellation.
-const GRACE: Duration = Duration::from_secs(15);
 
 /// What carries out plans.
 pub(crate) struct Executor<'a, R> {
@@ -64,19 +53,25 @@ pub(crate) struct Outcome {
     pub(crate) settings: Option<Settings>,
 }
 
-impl<R: Runtime> Executor<'_, R> {
-    /// Carries out a plan that removes things.
-    pub(crate) async fn remove(&self, plan: &Plan) -> Result<()> {
-        self.run(plan, None).await.map(drop)
-    }
+/// Applies the steps of a start, and records which nodes have been started.
+struct BringUp<'a, 'b, R> {
+    executor: &'a Executor<'b, R>,
+    started: &'a Started,
+}
 
+impl<R: Runtime> Effects for BringUp<'_, '_, R> {
+    async fn apply(&self, step: &Step) -> Result<()> {
+        self.executor.effect(step).boxed().await?;
+        if let Step::StartNode { name } = step {
+            self.started.tell(name);
+        }
+        Ok(())
+    }
+}
+
+impl<R: Runtime> Executor<'_, R> {
     /// Carries out a plan that makes or wakes a cluster.
     pub(crate) async fn bring_up(&self, plan: &Plan, topology: &Topology) -> Result<Outcome> {
-        // Boxed, like the other large ones, because a thread's stack holds only so many of them.
-        self.run(plan, Some(topology)).boxed().await
-    }
-
-    async fn run(&self, plan: &Plan, topology: Option<&Topology>) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let phases = Phases::of(plan, self.observer);
         for stage in &plan.stages {
@@ -95,7 +90,7 @@ impl<R: Runtime> Executor<'_, R> {
     async fn stage(
         &self,
         steps: &[&Step],
-        topology: Option<&Topology>,
+        topology: &Topology,
         phases: &Phases<'_>,
         outcome: &mut Outcome,
     ) -> Result<()> {
@@ -106,7 +101,21 @@ impl<R: Runtime> Executor<'_, R> {
             _ => None,
         }));
         let effects = async {
-            let result = self.effects(&effects, phases, &started, &failed).await;
+            let result = StepRunner {
+                observer: self.observer,
+                deadline: self.deadline,
+                cancel: self.cancel,
+            }
+            .run(
+                &effects,
+                &BringUp {
+                    executor: self,
+                    started: &started,
+                },
+                phases,
+                &failed,
+            )
+            .await;
             if result.is_err() {
                 failed.cancel();
             }
@@ -114,7 +123,6 @@ impl<R: Runtime> Executor<'_, R> {
         };
         let waits = async {
             for step in waits {
-                let Some(topology) = topology else { break };
                 let waited = tokio::select! {
                     biased;
                     () = failed.cancelled() => break,
@@ -130,80 +138,6 @@ impl<R: Runtime> Executor<'_, R> {
         // Both are seen to their end, because an effect under way must be; the first failure is the one to tell.
         let (effects, waits) = tokio::join!(effects, waits);
         waits.and(effects)
-    }
-
-    /// Runs the steps of one stage side by side, each once those that it needs are done. After the first
-    /// failure no further step is begun, but those under way are seen to their end: an engine that is left in
-    /// the middle of making a container makes it all the same, after whoever would have removed it has
-    /// looked. An engine that does not answer is not waited for any longer than [`GRACE`].
-    async fn effects(
-        &self,
-        steps: &[&Step],
-        phases: &Phases<'_>,
-        started: &Started,
-        stopping: &CancellationToken,
-    ) -> Result<()> {
-        let (others, starts) = (&Semaphore::new(SIDE_BY_SIDE), &Semaphore::new(STARTS));
-        let done: &[CancellationToken] = &steps.iter().map(|_| CancellationToken::new()).collect::<Vec<_>>();
-        let mut running: FuturesUnordered<_> = steps
-            .iter()
-            .zip(done)
-            .map(|(step, own)| async move {
-                let needed = steps.iter().zip(done).filter(|(other, _)| step.needs(other));
-                for (_, needed) in needed {
-                    tokio::select! {
-                        () = needed.cancelled() => {}
-                        () = stopping.cancelled() => return Ok(()),
-                    }
-                }
-                let turns = if matches!(step, Step::StartNode { .. }) {
-                    starts
-                } else {
-                    others
-                };
-                let turn = turns.acquire().await;
-                if stopping.is_cancelled() {
-                    return Ok(());
-                }
-                self.effect(step).boxed().await?;
-                drop(turn);
-                if let Step::StartNode { name } = step {
-                    started.tell(name);
-                }
-                own.cancel();
-                phases.done(step);
-                Ok(())
-            })
-            .collect();
-        let failure = loop {
-            let next = tokio::select! {
-                biased;
-                stop = self.stopped() => Some(Err(stop)),
-                next = running.next() => next,
-            };
-            match next {
-                None => return Ok(()),
-                Some(Ok(())) => {}
-                Some(Err(error)) => break error,
-            }
-        };
-        stopping.cancel();
-        let rest = running.for_each(|_| std::future::ready(()));
-        if tokio::time::timeout(GRACE, rest).await.is_err() {
-            self.observer.observe(&Event::warning(format!(
-                "the engine has not answered for {} s, and is not waited for",
-                GRACE.as_secs()
-            )));
-        }
-        Err(failure)
-    }
-
-    /// Resolves when the operation shall end early, with the reason.
-    async fn stopped(&self) -> Error {
-        tokio::select! {
-            () = self.cancel.cancelled() => interrupted(),
-            () = tokio::time::sleep_until(self.deadline) => overdue(),
-        }
     }
 
     /// A step that waits for the nodes. It leaves nothing half made, so it is dropped when it shall end.
@@ -310,26 +244,17 @@ impl<R: Runtime> Executor<'_, R> {
                 self.runtime.start(name).await
             }
             Step::ResumeNode { name } => self.runtime.resume(name).await,
-            Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,
-            Step::RemoveNetwork { id, .. } => self.runtime.remove_network(id).await,
-            Step::RemoveVolume { name } => self.runtime.remove_volume(name).await,
+            Step::RemoveContainer { .. } | Step::RemoveNetwork { .. } | Step::RemoveVolume { .. } => {
+                Removal {
+                    runtime: self.runtime,
+                }
+                .apply(step)
+                .await
+            }
             Step::AwaitAnswers | Step::Form(_) | Step::HandBack | Step::Prove => Err(Error::new(
                 ErrorKind::Redis,
                 format!("the plan runs `{}` beside other steps", step.action()),
             )),
         }
     }
-}
-
-pub(crate) fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "interrupted before the cluster was ready")
-        .hint("What the start had made is removed again, unless --keep-on-failure was given.")
-}
-
-pub(crate) fn overdue() -> Error {
-    Error::new(
-        ErrorKind::Timeout,
-        "the deadline passed before the cluster was ready",
-    )
-    .hint("Give it more time with --timeout.")
 }

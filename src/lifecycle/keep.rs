@@ -1,9 +1,9 @@
 //! Letting a cluster outlive the process for which it was made.
 
 use crate::ownership::background::aside;
-use crate::plan::request::VolumeRequest;
 use crate::runtime::interface::Runtime;
 use crate::runtime::labels;
+use crate::runtime::request::VolumeRequest;
 use crate::topology::layout::Topology;
 
 /// Makes the empty volume whose label says that the cluster is kept. Labels cannot be changed once an object

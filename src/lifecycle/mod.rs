@@ -3,10 +3,8 @@
 pub mod bootstrap;
 pub mod dry_run;
 pub mod execute;
-pub mod images;
 pub mod keep;
 pub mod options;
-pub mod phases;
 pub mod placement;
 pub mod power;
 pub mod prune;

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use crate::checks::reach::clients::left_out;
 use crate::doctor::gather;
+use crate::doctor::gather::this_machine::{neighbourhood, taken};
 use crate::doctor::neighbours::neighbours;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::interface::{EngineInfo, OwnContainer, Runtime};
 use crate::runtime::network::{NetworkDetails, on_network};
-use crate::runtime::observed::{Activity, NetworkSeen, Observed};
+use crate::runtime::observed::{NetworkSeen, Observed};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::modes::AnnounceChoice;
 use crate::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
@@ -153,33 +154,6 @@ pub(crate) async fn machine<R: Runtime>(
         memory: (details.memory > 0).then_some(details.memory),
         cores: (details.cores > 0).then_some(details.cores),
     })
-}
-
-/// The subnets and ports that are in use, as far as the engine and this machine's routes tell.
-pub(crate) fn taken(engine: &EngineInfo, observed: &Observed) -> (Vec<TakenSubnet>, Vec<TakenPort>) {
-    let mut subnets = observed.taken_subnets();
-    if engine.local {
-        subnets.extend(gather::this_machine::routes());
-    }
-    (subnets, observed.taken_ports())
-}
-
-/// The sizes of the other clusters that run.
-pub(crate) fn neighbourhood(spec: &ClusterSpec, observed: &Observed) -> Vec<usize> {
-    observed
-        .clusters()
-        .iter()
-        .filter(|name| *name != spec.name())
-        .map(|name| {
-            observed
-                .of(name)
-                .containers
-                .iter()
-                .filter(|node| node.activity == Activity::Running)
-                .count()
-        })
-        .filter(|running| *running > 0)
-        .collect()
 }
 
 /// Whether this machine has room for the cluster beside those that run.

@@ -6,13 +6,13 @@ use std::time::Duration;
 use futures_util::future::{join_all, try_join_all};
 use tokio::time::Instant;
 
+use crate::checks::answers::Roles;
+use crate::checks::failover::hand_back::hand_back;
 use crate::checks::finding::Check;
-use crate::checks::readiness::Roles;
 use crate::connect::attached::Attached;
 use crate::connect::links::{Links, Started, gather};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
-use crate::lifecycle::bootstrap::form::hand_back;
 use crate::lifecycle::bootstrap::readiness::prove;
 use crate::runtime::faults::Faults;
 use crate::runtime::interface::Runtime;

@@ -8,10 +8,9 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use crate::cluster::pool::unused;
-use crate::cluster::testing::forget;
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
+use crate::ownership::lease::{forget, unused};
 use crate::ownership::lock::{abandoned, settle, try_lock};
 use crate::ownership::owner::presence;
 use crate::ownership::rollback::{Clearing, Removed, clear};

@@ -1,16 +1,105 @@
 //! What rcup does about a finding: one action after the other, by the commands of the engine and of the servers.
 
+use crate::checks::diagnose::finding::{Diagnosis, Finding};
+use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
+use crate::error::ErrorKind;
+use crate::runtime::docker::client::Docker;
+use crate::spec::service_user::OwnUser;
+use crate::wait::{Seen, until};
 use futures_util::future::try_join_all;
+use std::time::Duration;
+use tokio::time::Instant;
 
-use crate::checks::diagnose::collect::address_of;
 use crate::checks::diagnose::finding::Action;
-use crate::checks::diagnose::run::member;
 use crate::connect::target::Member;
-use crate::error::{Error, ErrorKind, Result};
+use crate::connect::target::address_of;
+use crate::error::{Error, Result};
 use crate::runtime::faults::Faults;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::topology::layout::{NodeId, Topology};
 use crate::topology::slots::SlotRange;
+
+/// How long nodes may take to show what a remedy has brought about: failovers, handshakes, gossip.
+const SETTLING: Duration = Duration::from_secs(20);
+
+/// How often is looked whether they do.
+const LOOK: Duration = Duration::from_millis(200);
+
+impl<R: Faults> Attached<R> {
+    /// Does what a finding proposes.
+    ///
+    /// # Errors
+    /// What the engine or a server refused.
+    pub async fn treat(&self, action: &Action) -> Result<()> {
+        let target = self.target(OwnUser::Operator).await;
+        treat(&target.members, Some((self.runtime(), self.topology())), action).await
+    }
+
+    /// Looks until the treated findings are gone and nothing is in motion, at most 20 seconds; tells what is left.
+    ///
+    /// # Errors
+    /// What the engine refused to tell.
+    pub async fn after(&self, treated: &[Finding]) -> Result<Diagnosis> {
+        let runtime = self.runtime();
+        Box::pin(settle(treated, || async {
+            let again = Attached::to(runtime.clone(), self.topology().name()).await?;
+            Ok(again.diagnose().await)
+        }))
+        .await
+    }
+}
+
+impl Endpoint {
+    /// As [`Attached::treat`].
+    ///
+    /// # Errors
+    /// What a server refused.
+    pub async fn treat(&self, action: &Action) -> Result<()> {
+        treat(&self.target().members, None::<(&Docker, _)>, action).await
+    }
+
+    /// As [`Attached::after`].
+    ///
+    /// # Errors
+    /// None at present.
+    pub async fn after(&self, treated: &[Finding]) -> Result<Diagnosis> {
+        Box::pin(settle(treated, || async {
+            Ok(self.again().await.diagnose().await)
+        }))
+        .await
+    }
+}
+
+async fn settle<F>(treated: &[Finding], mut look: impl FnMut() -> F) -> Result<Diagnosis>
+where
+    F: Future<Output = Result<Diagnosis>>,
+{
+    let deadline = Instant::now() + SETTLING;
+    // What has not gone by the deadline is told, and is no error.
+    let settled = until("the cluster has settled", deadline, LOOK, || {
+        let looked = look();
+        async move {
+            let now = looked.await?;
+            Ok(if now.has_settled(treated) {
+                Seen::Done(now)
+            } else {
+                Seen::NotYet(String::new())
+            })
+        }
+    })
+    .await;
+    match settled {
+        Ok(now) => Ok(now),
+        Err(error) if error.kind() == ErrorKind::Timeout => look().await,
+        Err(error) => Err(error),
+    }
+}
+
+/// A member by its name.
+pub(crate) fn member<'a>(members: &'a [Member], name: &str) -> Option<&'a Member> {
+    members.iter().find(|member| member.name == name)
+}
 
 /// How many keys are moved at once.
 const BATCH: &str = "200";

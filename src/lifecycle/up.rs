@@ -1,19 +1,19 @@
 //! Starting a cluster, or adopting the one that is there.
 
 use std::sync::Mutex;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 
-use crate::cluster::handle::Cluster;
+use crate::connect::credentials;
 use crate::connect::host_container::{inside, join};
 use crate::doctor::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
+use crate::image::select::{Images, resolve};
 use crate::lifecycle::bootstrap::unfinished::doubt;
-use crate::lifecycle::execute::{Executor, Outcome, interrupted, overdue};
-use crate::lifecycle::images::{Images, resolve};
+use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::placement::{Lessons, Reach, is_this_machine, machine, network, surroundings};
 use crate::lifecycle::prune::{beside, nobodys};
@@ -24,6 +24,7 @@ use crate::lifecycle::warnings::warn;
 use crate::ownership::lock::{Lock, lock};
 use crate::ownership::pending::Making;
 use crate::ownership::rollback::{Clearing, Guard, clear};
+use crate::ownership::steps::{interrupted, overdue};
 use crate::plan;
 use crate::plan::up::Decision;
 use crate::runtime::interface::{EngineInfo, Runtime, Scope};
@@ -49,12 +50,26 @@ struct Start<'a, R: Runtime> {
     deadline: Instant,
 }
 
-/// See [`Cluster::up`].
+/// A cluster that has been started or adopted.
+pub(crate) struct Started<R: Runtime> {
+    pub(crate) runtime: R,
+    pub(crate) topology: Topology,
+    pub(crate) secrets: Secrets,
+    pub(crate) outcome: Outcome,
+    /// Removes what the start created, until it is disarmed.
+    pub(crate) guard: Guard<R>,
+    /// Whether the cluster existed before.
+    pub(crate) adopted: bool,
+    /// How long the whole start took.
+    pub(crate) total: Duration,
+}
+
+/// See [`Cluster::up`](crate::Cluster::up).
 pub(crate) async fn up<R: Runtime>(
     runtime: R,
     spec: &ClusterSpec,
     options: &UpOptions,
-) -> Result<Cluster<R>> {
+) -> Result<Started<R>> {
     let begun = Instant::now();
     let start = Start {
         runtime,
@@ -71,7 +86,7 @@ impl<R: Runtime> Start<'_, R> {
         &*self.options.observer
     }
 
-    async fn run(self) -> Result<Cluster<R>> {
+    async fn run(self) -> Result<Started<R>> {
         let looked = Instant::now();
         self.observer().observe(&Event::PhaseStarted {
             phase: Phase::Engine,
@@ -146,7 +161,8 @@ impl<R: Runtime> Start<'_, R> {
             cluster = self.carry_out((decision, secrets), &engine, &observed, &lock).boxed() => cluster?,
             never = sweep => never,
         };
-        cluster.timed(Phase::Engine, took, self.begun.elapsed());
+        cluster.outcome.timings.insert(Phase::Engine, took);
+        cluster.total = self.begun.elapsed();
         Ok(cluster)
     }
 
@@ -156,7 +172,7 @@ impl<R: Runtime> Start<'_, R> {
         engine: &EngineInfo,
         observed: &Observed,
         lock: &Lock,
-    ) -> Result<Cluster<R>> {
+    ) -> Result<Started<R>> {
         match decision {
             Decision::Adopt(topology) => self.adopt(*topology, secrets, observed).boxed().await,
             Decision::Create if !lock.was_abandoned() => self.create(engine).boxed().await,
@@ -209,7 +225,7 @@ impl<R: Runtime> Start<'_, R> {
             observer: self.observer(),
             deadline: self.deadline,
             cancel: &self.options.cancel,
-            access: cluster::access(secrets),
+            access: credentials::access(secrets),
             claim: Mutex::default(),
             making: Making::default(),
         }
@@ -237,7 +253,7 @@ impl<R: Runtime> Start<'_, R> {
     }
 
     /// Wakes what sleeps, and proves the whole. What was there before is not removed if that fails.
-    async fn adopt(&self, topology: Topology, secrets: Secrets, observed: &Observed) -> Result<Cluster<R>> {
+    async fn adopt(&self, topology: Topology, secrets: Secrets, observed: &Observed) -> Result<Started<R>> {
         let ours = observed.of(self.spec.name());
         cluster::same(self.spec, &secrets)?;
         let plan = plan::up::adopt(&topology, &ours.containers);
@@ -280,7 +296,7 @@ impl<R: Runtime> Start<'_, R> {
             .await
     }
 
-    async fn create(&self, engine: &EngineInfo) -> Result<Cluster<R>> {
+    async fn create(&self, engine: &EngineInfo) -> Result<Started<R>> {
         let begun = Instant::now();
         self.observer().observe(&Event::PhaseStarted {
             phase: Phase::Image,
@@ -470,11 +486,19 @@ impl<R: Runtime> Start<'_, R> {
         outcome: Outcome,
         mut guard: Guard<R>,
         adopted: bool,
-    ) -> Cluster<R> {
+    ) -> Started<R> {
         if topology.spec.persist() {
             guard.keep_volumes();
         }
-        Cluster::new(self.runtime.clone(), topology, secrets, outcome, guard, adopted)
+        Started {
+            runtime: self.runtime.clone(),
+            topology,
+            secrets,
+            outcome,
+            guard,
+            adopted,
+            total: Duration::ZERO,
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! What may surprise the user of a new cluster later, a line each.
 
 use crate::event::{Event, Observer};
-use crate::lifecycle::images::Images;
+use crate::image::select::Images;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::profile::Profile;
 

@@ -3,14 +3,13 @@
 
 use std::time::{Duration, SystemTime};
 
-use crate::cluster::builder::made_up;
 use crate::error::Result;
 use crate::event::Silent;
 use crate::ownership::pending::Kind;
 use crate::ownership::rollback::Guard;
-use crate::plan::request::{File, ProbeRequest};
 use crate::runtime::interface::Runtime;
 use crate::runtime::labels;
+use crate::runtime::request::{File, ProbeRequest};
 use crate::spec::expiry::{Life, Owner};
 use crate::spec::name::ClusterName;
 use crate::topology::layout::Topology;
@@ -23,7 +22,7 @@ const LONGEST: Duration = Duration::from_mins(10);
 
 /// A probe of an image. It belongs to `cluster`, or to none.
 pub(crate) fn probe(image: &str, command: &[String], cluster: Option<&ClusterName>) -> ProbeRequest {
-    let mark = made_up("probe");
+    let mark = ClusterName::generated("probe");
     let life = Life {
         owner: Owner::this_process().ok(),
         expires: None,

@@ -4,18 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, Result};
 use crate::event::{Event, Observer, Silent};
-use crate::lifecycle::execute::Executor;
-use crate::lifecycle::reset::initial_settings;
 use crate::ownership::background::aside;
 use crate::ownership::pending::Making;
+use crate::ownership::{run_files, steps};
 use crate::plan::down::remove;
 use crate::runtime::interface::{Runtime, Scope};
 use crate::runtime::labels::RUN;
-use crate::server::wire::access::Access;
 use crate::wait::between_looks;
 
 /// How long an undo may take.
@@ -162,7 +159,6 @@ pub(crate) async fn clear<R: Runtime>(
     clearing: &Clearing<'_>,
     observer: &dyn Observer,
 ) -> Result<Removed> {
-    let cancel = CancellationToken::new();
     let deadline = Instant::now() + UNDO;
     let mut begun = BTreeSet::new();
     let mut runs = BTreeSet::new();
@@ -180,19 +176,19 @@ pub(crate) async fn clear<R: Runtime>(
         if plan.is_empty() {
             if !clearing.abandoned || quiet_since.elapsed() >= QUIET {
                 for run in &runs {
-                    initial_settings::forget(run);
+                    run_files::forget(run);
                 }
                 return Ok(Removed::of(&begun));
             }
             between_looks().await;
             continue;
         }
-        let steps: BTreeSet<_> = plan
+        let named: BTreeSet<_> = plan
             .steps()
             .map(|planned| (planned.step.action(), planned.step.to_string()))
             .collect();
-        let news = steps.difference(&begun).next().is_some();
-        let left = steps.len();
+        let news = named.difference(&begun).next().is_some();
+        let left = named.len();
         match stuck.take() {
             Some((before, error)) if left >= before && !news => {
                 if moved.elapsed() >= HELD {
@@ -202,17 +198,9 @@ pub(crate) async fn clear<R: Runtime>(
             }
             _ => moved = Instant::now(),
         }
-        begun.extend(steps);
-        let executor = Executor {
-            runtime,
-            observer,
-            deadline,
-            cancel: &cancel,
-            access: Access::open(),
-            claim: std::sync::Mutex::default(),
-            making: Making::default(),
-        };
-        if let Err(error) = Box::pin(executor.remove(&plan)).await {
+        begun.extend(named);
+        let removal = steps::remove(runtime, &plan, observer, deadline);
+        if let Err(error) = Box::pin(removal).await {
             stuck = Some((left, error));
         }
         quiet_since = Instant::now();

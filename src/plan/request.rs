@@ -1,21 +1,14 @@
-//! What the engine is asked to make, in rcup's own words.
-
-use std::net::Ipv4Addr;
-
-use ipnet::Ipv4Net;
+//! Requests for the network, the volumes and the containers of a topology.
 
 use crate::runtime::labels;
-use crate::runtime::labels::Labels;
+use crate::runtime::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
 use crate::server::conf::nodes_conf::nodes_conf;
-use crate::server::conf::redis_conf::{HOME, conf_path, directory, redis_conf};
+use crate::server::conf::paths::{HOME, conf_path, directory};
+use crate::server::conf::redis_conf::redis_conf;
 use crate::server::conf::secrets::{secret_lines, secrets_path, users_acl, users_path};
 use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;
 use crate::topology::layout::{Formation, Node, Topology};
-
-/// The user and group under which every node runs, and to whom its files belong. The number is the one of
-/// the official images; an image need not know it by name.
-pub const USER: u32 = 999;
 
 /// Kernel settings of a node's own network namespace: how many connections may wait to be accepted, and how many
 /// to be established. Linux gives every namespace its defaults (4096 since Linux 5.4, 128 before, less than the
@@ -24,105 +17,6 @@ pub const SYSCTLS: [(&str, &str); 2] = [
     ("net.core.somaxconn", "65535"),
     ("net.ipv4.tcp_max_syn_backlog", "65535"),
 ];
-
-/// A bridge network with an address plan.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NetworkRequest {
-    /// Its name.
-    pub name: String,
-    /// Its addresses.
-    pub subnet: Ipv4Net,
-    /// The address of the bridge itself.
-    pub gateway: Ipv4Addr,
-    /// Addresses for the container in which rcup runs, where it runs in one.
-    pub guests: Vec<Ipv4Addr>,
-    /// Its labels.
-    pub labels: Labels,
-}
-
-/// A volume.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct VolumeRequest {
-    /// Its name.
-    pub name: String,
-    /// Its labels.
-    pub labels: Labels,
-}
-
-/// A container, created but not started.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ContainerRequest {
-    /// Its name, which is also its host name and its DNS name on the network.
-    pub name: String,
-    /// The image.
-    pub image: String,
-    /// Program and arguments. The image's own entry point is not used.
-    pub command: Vec<String>,
-    /// `uid:gid`.
-    pub user: String,
-    /// The network's name.
-    pub network: String,
-    /// Its address there.
-    pub ip: Ipv4Addr,
-    /// The port that is published under the same number.
-    pub port: u16,
-    /// The address of the engine's machine on which it is.
-    pub published: Ipv4Addr,
-    /// The limit of open files, soft and hard; `None` leaves it to the engine.
-    pub open_files: Option<u64>,
-    /// What it may take of the machine's memory in bytes, without swap; `None` for no limit.
-    pub memory: Option<u64>,
-    /// Kernel settings of its network namespace, by name.
-    pub sysctls: Vec<(String, String)>,
-    /// Directories of the image that get an empty memory file system, because the image declares them as
-    /// volumes: an anonymous volume would carry no label and stay behind.
-    pub scratch: Vec<String>,
-    /// The volume with the node's files.
-    pub volume: VolumeRequest,
-    /// Where it is mounted.
-    pub mount: String,
-    /// Its labels.
-    pub labels: Labels,
-}
-
-/// A file or, without contents, a directory.
-#[derive(Clone, PartialEq, Eq)]
-pub struct File {
-    /// The absolute path.
-    pub path: String,
-    /// The permissions.
-    pub mode: u32,
-    /// The text; `None` makes a directory.
-    pub contents: Option<String>,
-}
-
-impl std::fmt::Debug for File {
-    /// Without the text, which may hold secrets.
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("File")
-            .field("path", &self.path)
-            .field("mode", &format_args!("{:o}", self.mode))
-            .field("bytes", &self.contents.as_ref().map(String::len))
-            .finish()
-    }
-}
-
-/// A container in which something is tried for a moment.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbeRequest {
-    /// Its name.
-    pub name: String,
-    /// The image.
-    pub image: String,
-    /// Program and arguments. The image's own entry point is not used.
-    pub command: Vec<String>,
-    /// The network it is on; `None` for none at all.
-    pub network: Option<String>,
-    /// Files for its own file system.
-    pub files: Vec<File>,
-    /// Its labels.
-    pub labels: Labels,
-}
 
 /// The network of a topology.
 pub fn network(topology: &Topology) -> NetworkRequest {
@@ -133,22 +27,6 @@ pub fn network(topology: &Topology) -> NetworkRequest {
         guests: topology.guests(),
         labels: labels::of_cluster(topology),
     }
-}
-
-/// Files for volumes. They go through one container that has all volumes mounted and never runs: one upload,
-/// while files in every container's own file system would cost the engine a mount and an unmount each.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FilesRequest {
-    /// The name of the container.
-    pub name: String,
-    /// Its image, of which nothing is used.
-    pub image: String,
-    /// The volumes, and where each is mounted.
-    pub volumes: Vec<(VolumeRequest, String)>,
-    /// The files.
-    pub files: Vec<File>,
-    /// The container's labels.
-    pub labels: Labels,
 }
 
 /// The volume of a node and where it is mounted. Where the data shall last, every node has a volume of its
@@ -271,7 +149,7 @@ mod tests {
         );
         assert_eq!(request.labels[labels::NODE], "6");
         // One port, on this machine alone; the bus port is published nowhere.
-        assert_eq!(request.published, Ipv4Addr::LOCALHOST);
+        assert_eq!(request.published, std::net::Ipv4Addr::LOCALHOST);
     }
 
     #[test]

@@ -5,8 +5,8 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::event::Phase;
-use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::runtime::labels;
+use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::topology::layout::Formation;
 
 /// One effect. The executor carries it out and decides nothing.

@@ -438,8 +438,8 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::plan::request::VolumeRequest;
     use crate::runtime::observed::{NetworkSeen, VolumeSeen};
+    use crate::runtime::request::VolumeRequest;
     use crate::spec::node_override::NodeWish;
     use crate::spec::selector::Selector;
     use crate::spec::server::Engine;

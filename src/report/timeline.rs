@@ -161,11 +161,11 @@ impl Scale {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::checks::catalogue::Suite;
     use crate::checks::failover::judge::Noticed;
     use crate::checks::failover::statistics::failover_times;
     use crate::checks::finding::{Check, Status};
     use crate::checks::latency::judge::NodeLatency;
-    use crate::checks::suite::catalogue::Suite;
     use crate::checks::suite::validation::{LoadFrom, NodeSeen, Throughput, Validation};
     use crate::topology::layout::Role;
     use crate::topology::slots::SlotRange;

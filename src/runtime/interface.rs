@@ -12,9 +12,9 @@ use serde::Serialize;
 use tokio::io::AsyncWrite;
 
 use crate::error::Result;
-use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::runtime::network::NetworkDetails;
 use crate::runtime::observed::{Activity, Observed};
+use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::spec::name::ClusterName;
 use crate::spec::secret::Secret;
 
@@ -255,7 +255,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Makes a container and returns its id. It does not run yet.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Puts files onto volumes, for the user [`crate::plan::request::USER`], through a container that never runs and
+    /// Puts files onto volumes, for the user [`crate::runtime::request::USER`], through a container that never runs and
     /// that stays until it is removed.
     fn put_files(&self, request: &FilesRequest) -> impl Future<Output = Result<()>> + Send;
 

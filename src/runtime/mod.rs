@@ -11,3 +11,4 @@ pub mod interface;
 pub mod labels;
 pub mod network;
 pub mod observed;
+pub mod request;

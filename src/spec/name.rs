@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use rand::RngExt as _;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
@@ -16,6 +17,17 @@ const LONGEST: usize = 48;
 pub struct ClusterName(String);
 
 impl ClusterName {
+    /// A unique name: the prefix, a dash and twelve random letters and digits. The prefix must be a valid name of at most
+    /// 35 characters.
+    pub fn generated(prefix: &str) -> Self {
+        const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
+        let mut random = rand::rng();
+        let suffix: String = (0..12)
+            .map(|_| char::from(ALPHABET[random.random_range(0..ALPHABET.len())]))
+            .collect();
+        Self(format!("{prefix}-{suffix}"))
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

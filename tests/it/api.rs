@@ -1,246 +1,319 @@
-//! The library's face: every public item that a user can name, kept in `docs/api.txt`, so that a change of it
-//! is seen in review and in continuous integration.
-//!
-//! It is read off the source, because what a compiler tells of it is not stable: the items that `pub use`
-//! lines and public modules lead to from `src/lib.rs`, with their public methods, fields and variants. Types in
-//! signatures are left out; the compiler and the examples mind those.
+//! The public API, kept in `docs/api.txt`: every item that a user can name, with its public methods, fields and
+//! variants and their signatures. A change of it is seen in review.
 
-use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
-/// Where the listing lies.
+use proc_macro2::TokenStream;
+use quote::ToTokens;
+use syn::{Attribute, Fields, Item, Visibility};
+
+use crate::source::{self, Target, Tree};
+
 const LISTING: &str = "docs/api.txt";
+
+/// The most lines of the listing.
+const MOST: usize = 190;
+
+/// Crates whose types must not be part of the API.
+const FOREIGN: [&str; 3] = ["bollard", "ipnet", "tokio_util"];
+
+/// Types to which nothing can be added without a new major version.
+const CLOSED: [&str; 6] = ["Outcome", "Output", "Presence", "Role", "Severity", "Status"];
 
 #[test]
 #[ignore = "a review of its own: `make api`"]
-fn the_public_face_is_as_it_was_reviewed() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut found = BTreeSet::new();
-    module(&root.join("src"), "lib.rs", "rcup", &mut found);
-    let text = found.iter().fold(String::new(), |text, item| text + item + "\n");
-    let listing = root.join(LISTING);
+fn public_api_matches_listing() {
+    let listing = Path::new(env!("CARGO_MANIFEST_DIR")).join(LISTING);
+    let text = api()
+        .lines
+        .iter()
+        .fold(String::new(), |text, line| text + line + "\n");
     if std::env::var_os("UPDATE_API").is_some() {
         std::fs::write(&listing, &text).unwrap();
     }
     let known = std::fs::read_to_string(&listing).unwrap();
-    let known: BTreeSet<&str> = known.lines().collect();
-    let now: BTreeSet<&str> = text.lines().collect();
-    let gone: Vec<_> = known.difference(&now).collect();
-    let new: Vec<_> = now.difference(&known).collect();
+    let (known, now): (BTreeSet<_>, BTreeSet<_>) = (known.lines().collect(), text.lines().collect());
+    let removed: Vec<_> = known.difference(&now).collect();
+    let added: Vec<_> = now.difference(&known).collect();
     assert!(
-        gone.is_empty() && new.is_empty(),
-        "the public face has changed.\ngone: {gone:#?}\nnew: {new:#?}\nIf that is meant, run this test with UPDATE_API=1, and \
-         tell it in CHANGELOG.md."
+        removed.is_empty() && added.is_empty(),
+        "the public API has changed.\nremoved: {removed:#?}\nadded: {added:#?}\nIf that is intended, run this test \
+         with UPDATE_API=1 and add the change to CHANGELOG.md."
     );
 }
 
-/// The enums to which nothing can be added: their variants are all there is.
-const CLOSED: [&str; 6] = ["Outcome", "Output", "Presence", "Role", "Severity", "Status"];
+#[test]
+fn public_api_is_small() {
+    let lines = api().lines.len();
+    assert!(lines <= MOST, "{lines} public items, more than {MOST}");
+}
 
 #[test]
-fn what_may_grow_says_so() {
-    let mut files = Vec::new();
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    collect(&source, &mut files);
-    let mut enums = 0;
-    for file in files.iter().filter(|file| !file.starts_with(source.join("cli"))) {
-        let text = std::fs::read_to_string(file).unwrap();
-        let lines: Vec<&str> = text.lines().collect();
-        for (at, line) in lines.iter().enumerate() {
-            let Some(rest) = line.strip_prefix("pub enum ") else {
+fn public_api_names_no_foreign_types() {
+    let foreign = api().foreign;
+    assert!(foreign.is_empty(), "{foreign:#?}");
+}
+
+#[test]
+fn public_types_can_grow() {
+    let closed = api().closed;
+    assert!(closed.is_empty(), "these need #[non_exhaustive]: {closed:#?}");
+}
+
+#[test]
+fn api_reader_follows_reexports_and_hides_the_rest() {
+    let files = [
+        (
+            "src/lib.rs",
+            "mod a; #[doc(hidden)] pub mod cli { pub fn no() {} } #[cfg(feature = \"test-util\")] pub mod fake {}
+             pub use a::Shown; pub mod open { pub use crate::a::b::run as start; pub(crate) struct No; }",
+        ),
+        (
+            "src/a/mod.rs",
+            "mod b; pub use b::Shown; pub struct Hidden; impl b::Shown { pub async fn f(&self) -> u8 { 1 } fn no() {} }",
+        ),
+        (
+            "src/a/b.rs",
+            "use ipnet::IpNet as Net; pub struct Shown { pub x: Net, no: u8 } pub fn run() {}
+             impl Shown { #[doc(hidden)] pub fn no() {} }",
+        ),
+    ];
+    let sources = files.map(|(file, text)| (file.to_owned(), text.to_owned()));
+    let api = Api::new(&Tree::new(&sources.into()));
+    let lines: Vec<_> = api.lines.iter().map(String::as_str).collect();
+    let expected = [
+        "rcup::Shown: struct Shown",
+        "rcup::Shown::f: async fn f(&self) -> u8",
+        "rcup::Shown::x: Net",
+        "rcup::open::start: fn run()",
+    ];
+    assert_eq!(lines, expected);
+    assert_eq!(api.foreign, ["rcup::Shown::x: Net"]);
+    assert_eq!(api.closed, ["rcup::Shown"]);
+}
+
+fn api() -> Api {
+    Api::new(&Tree::new(&source::read("src", &[".rs"])))
+}
+
+#[derive(Default)]
+struct Api {
+    lines: BTreeSet<String>,
+    foreign: Vec<String>,
+    closed: Vec<String>,
+}
+
+struct Reader<'a> {
+    tree: &'a Tree,
+    methods: BTreeMap<Target, Vec<(&'a [String], &'a syn::ItemImpl)>>,
+    api: Api,
+}
+
+impl Api {
+    fn new(tree: &Tree) -> Self {
+        let mut methods: BTreeMap<Target, Vec<_>> = BTreeMap::new();
+        for (path, module) in &tree.modules {
+            for item in &module.items {
+                if let Item::Impl(block) = item
+                    && let (None, syn::Type::Path(of)) = (&block.trait_, &*block.self_ty)
+                    && let Some(target) = tree.resolve(path, &names(&of.path))
+                {
+                    methods.entry(target).or_default().push((path.as_slice(), block));
+                }
+            }
+        }
+        let api = Self::default();
+        let mut reader = Reader { tree, methods, api };
+        reader.module(&[], "rcup");
+        reader.api
+    }
+}
+
+impl Reader<'_> {
+    fn module(&mut self, path: &[String], shown: &str) {
+        let tree = self.tree;
+        for item in &tree.modules[path].items {
+            if let Some((name, Visibility::Public(_))) = source::declared(item) {
+                self.item(path, item, &format!("{shown}::{name}"));
+            }
+        }
+        for import in tree.modules[path].imports.iter().filter(|import| import.public) {
+            let Some(target) = tree.resolve(path, &import.path) else {
+                self.line(
+                    path,
+                    format!("{shown}::{}: use {}", import.name, import.path.join("::")),
+                    &TokenStream::new(),
+                );
                 continue;
             };
-            enums += 1;
-            let name = rest.split([' ', '<']).next().unwrap();
-            let above = lines[..at]
-                .iter()
-                .rev()
-                .take_while(|line| !line.is_empty() && !line.starts_with('}'));
-            let grows = above.copied().any(|line| line == "#[non_exhaustive]");
-            assert!(
-                grows || CLOSED.contains(&name),
-                "{}: {name} needs #[non_exhaustive], or a place among the closed ones",
-                file.display()
-            );
+            let shown = if import.name == "*" {
+                shown.to_owned()
+            } else {
+                format!("{shown}::{}", import.name)
+            };
+            let Some(item) = target.item else {
+                self.module(&target.module, &shown);
+                continue;
+            };
+            let mut items = tree.modules[&target.module].items.iter();
+            let found = items.find(|found| source::declared(found).is_some_and(|(name, _)| name == item));
+            self.item(&target.module, found.unwrap(), &shown);
         }
     }
-    assert!(enums > 30, "{enums}");
-}
 
-/// Everything public in the module whose front page is `page`, under the name `path`.
-fn module(folder: &Path, page: &str, path: &str, found: &mut BTreeSet<String>) {
-    let source = std::fs::read_to_string(folder.join(page)).unwrap();
-    for line in statements(&source) {
-        if let Some(name) = line
-            .strip_prefix("pub mod ")
-            .and_then(|rest| rest.strip_suffix(';'))
-        {
-            let (folder, page) = place(folder, name);
-            module(&folder, &page, &format!("{path}::{name}"), found);
-        } else if let Some(used) = line.strip_prefix("pub use ") {
-            let used = used.trim_end_matches(';');
-            let (from, names) = used.rsplit_once("::").unwrap_or(("", used));
-            for name in names.trim_matches(['{', '}']).split(',').map(str::trim) {
-                if name.is_empty() {
-                    continue;
+    fn item(&mut self, at: &[String], item: &Item, shown: &str) {
+        if hidden(source::attributes(item)) {
+            return;
+        }
+        let (keyword, fields, grows) = match item {
+            Item::Mod(module) => return self.module(&[at, &[module.ident.to_string()]].concat(), shown),
+            Item::Fn(item) => return self.signature(at, shown, &item.sig),
+            Item::Const(item) => return self.signature(at, shown, &item.ty),
+            Item::Static(item) => return self.signature(at, shown, &item.ty),
+            Item::Type(item) => return self.signature(at, shown, &item.ty),
+            Item::Trait(item) => {
+                for item in &item.items {
+                    if let syn::TraitItem::Fn(item) = item {
+                        self.signature(at, &format!("{shown}::{}", item.sig.ident), &item.sig);
+                    }
                 }
-                found.insert(format!("{path}::{name}"));
-                // What the crate's root repeats is listed where it lives.
-                if page != "lib.rs" {
-                    let file = from.trim_start_matches("self::").replace("::", "/");
-                    members(folder, &file, name, &format!("{path}::{name}"), found);
+                (
+                    format!("trait {}{}", item.ident, text(&item.generics)),
+                    false,
+                    true,
+                )
+            }
+            Item::Struct(item) => {
+                let public = self.fields(at, shown, &item.fields, false);
+                (
+                    format!("struct {}{}", item.ident, text(&item.generics)),
+                    public,
+                    grows(&item.attrs),
+                )
+            }
+            Item::Enum(item) => {
+                for variant in item.variants.iter().filter(|variant| !hidden(&variant.attrs)) {
+                    let shown = format!("{shown}::{}", variant.ident);
+                    self.line(at, shown.clone(), &TokenStream::new());
+                    self.fields(at, &shown, &variant.fields, true);
+                }
+                (
+                    format!("enum {}{}", item.ident, text(&item.generics)),
+                    true,
+                    grows(&item.attrs),
+                )
+            }
+            _ => return,
+        };
+        let name = shown.rsplit("::").next().unwrap_or(shown);
+        if fields && !grows && !CLOSED.contains(&name) {
+            self.api.closed.push(shown.to_owned());
+        }
+        self.line(at, format!("{shown}: {keyword}"), &TokenStream::new());
+        let (name, _) = source::declared(item).unwrap();
+        let target = Target {
+            module: at.to_vec(),
+            item: Some(name),
+        };
+        for (at, block) in self.methods.get(&target).cloned().unwrap_or_default() {
+            for item in &block.items {
+                match item {
+                    syn::ImplItem::Fn(item) if public(&item.vis) && !hidden(&item.attrs) => {
+                        self.signature(at, &format!("{shown}::{}", item.sig.ident), &item.sig);
+                    }
+                    syn::ImplItem::Const(item) if public(&item.vis) && !hidden(&item.attrs) => {
+                        self.signature(at, &format!("{shown}::{}", item.ident), &item.ty);
+                    }
+                    _ => {}
                 }
             }
-        } else if let Some(name) = item(&line) {
-            found.insert(format!("{path}::{name}"));
-            members_in(&source, &name, &format!("{path}::{name}"), found);
         }
     }
-}
 
-fn place(folder: &Path, name: &str) -> (PathBuf, String) {
-    if folder.join(name).join("mod.rs").exists() {
-        (folder.join(name), "mod.rs".to_owned())
-    } else {
-        (folder.to_owned(), format!("{name}.rs"))
-    }
-}
-
-/// The members of a type that is declared in `file` or in a file beside it.
-fn members(folder: &Path, file: &str, name: &str, path: &str, found: &mut BTreeSet<String>) {
-    let mut sources = Vec::new();
-    collect(folder, &mut sources);
-    assert!(!sources.is_empty(), "{file} of {name} is not there");
-    for source in sources {
-        members_in(&std::fs::read_to_string(source).unwrap(), name, path, found);
-    }
-}
-
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-/// Public methods, fields, variants and trait items. rustfmt indents them by four, and their block ends in the
-/// first column.
-fn members_in(source: &str, name: &str, path: &str, found: &mut BTreeSet<String>) {
-    let mut block: Option<Block> = None;
-    for line in source.lines() {
-        if line == "#[cfg(test)]" {
-            break;
-        }
-        if line.starts_with('}') {
-            block = None;
-            continue;
-        }
-        if !line.starts_with(' ') && line.ends_with('{') {
-            block = opens(line, name);
-            continue;
-        }
-        let Some(kind) = &block else { continue };
-        let Some(member) = line
-            .strip_prefix("    ")
-            .filter(|rest| !rest.starts_with([' ', '/', '#']))
-        else {
-            continue;
-        };
-        let told = match kind {
-            Block::Impl => member.strip_prefix("pub ").and_then(callable),
-            Block::Struct => member
-                .strip_prefix("pub ")
-                .and_then(|rest| rest.split_once(':'))
-                .map(|(field, _)| format!(".{field}")),
-            Block::Trait => callable(member),
-            Block::Enum => {
-                let end = member.find([',', '(', ' ', '{']).unwrap_or(member.len());
-                let variant = &member[..end];
-                let is = variant.starts_with(|c: char| c.is_ascii_uppercase());
-                is.then(|| format!("::{variant}"))
+    /// Lists the public fields; `all` for those of a variant. Returns whether there are any.
+    fn fields(&mut self, at: &[String], shown: &str, fields: &Fields, all: bool) -> bool {
+        let mut any = false;
+        for (field, number) in fields.iter().zip(0..) {
+            if (all || public(&field.vis)) && !hidden(&field.attrs) {
+                let name = field
+                    .ident
+                    .as_ref()
+                    .map_or(format!("{number}"), ToString::to_string);
+                self.signature(at, &format!("{shown}::{name}"), &field.ty);
+                any = true;
             }
-        };
-        found.extend(told.map(|told| format!("{path}{told}")));
+        }
+        any
+    }
+
+    fn signature(&mut self, at: &[String], shown: &str, signature: &impl ToTokens) {
+        self.line(at, format!("{shown}: {}", text(signature)), signature);
+    }
+
+    fn line(&mut self, at: &[String], line: String, signature: &impl ToTokens) {
+        let mut tokens = Vec::new();
+        source::flat(signature.to_token_stream(), &mut tokens);
+        let imports = &self.tree.modules[at].imports;
+        let foreign = tokens.iter().map(ToString::to_string).any(|word| {
+            let mut imported = imports.iter().filter(|import| import.name == word);
+            let of = |name: &String| FOREIGN.contains(&name.as_str());
+            of(&word) || imported.any(|import| import.path.first().is_some_and(of))
+        });
+        if foreign && !self.api.lines.contains(&line) {
+            self.api.foreign.push(line.clone());
+        }
+        self.api.lines.insert(line);
     }
 }
 
-enum Block {
-    Impl,
-    Struct,
-    Enum,
-    Trait,
-}
-
-/// Which block of `name` a line opens, if any.
-fn opens(line: &str, name: &str) -> Option<Block> {
-    let is = |rest: &str| {
-        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_');
-        end.is_some_and(|end| &rest[..end] == name)
-    };
-    if let Some(rest) = line.strip_prefix("impl") {
-        // Past the parameters: `<R: Runtime> Cluster<R> {`. Of a trait's items the trait itself tells.
-        let rest = if rest.starts_with('<') {
-            rest.split_once("> ").map_or(rest, |(_, rest)| rest)
-        } else {
-            rest.trim_start()
-        };
-        return (is(rest) && !rest.contains(" for ")).then_some(Block::Impl);
-    }
-    let declared = line.strip_prefix("pub ")?;
-    let (kind, rest) = declared.split_once(' ')?;
-    match kind {
-        "struct" if is(rest) => Some(Block::Struct),
-        "enum" if is(rest) => Some(Block::Enum),
-        "trait" if is(rest) => Some(Block::Trait),
-        _ => None,
-    }
-}
-
-/// `fn` or `const` with its name.
-fn callable(text: &str) -> Option<String> {
-    let text = text.trim_start_matches("async ").trim_start_matches("const fn ");
-    let rest = text.strip_prefix("fn ").unwrap_or(text);
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
-    let known = text.starts_with("fn ") || text.starts_with("const ");
-    known
-        .then(|| format!("::{}", &rest[..end]))
-        .filter(|name| name.len() > 2)
-}
-
-/// A public item declared in the module itself.
-fn item(line: &str) -> Option<String> {
-    let rest = line.strip_prefix("pub ")?;
-    let rest = rest.trim_start_matches("async ");
-    let rest = ["fn ", "struct ", "enum ", "trait ", "const ", "type ", "static "]
+fn names(path: &syn::Path) -> Vec<String> {
+    path.segments
         .iter()
-        .find_map(|kind| rest.strip_prefix(kind))?;
-    let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_')?;
-    Some(rest[..end].to_owned())
+        .map(|segment| segment.ident.to_string())
+        .collect()
 }
 
-/// The lines that begin in the first column, a `pub use` that goes over several of them joined, tests left out.
-fn statements(source: &str) -> Vec<String> {
-    let mut all: Vec<String> = Vec::new();
-    let mut open = false;
-    let mut for_tests = false;
-    for line in source.lines() {
-        if line == "#[cfg(test)]" {
-            for_tests = true;
-            continue;
-        }
-        if open {
-            if let Some(last) = all.last_mut() {
-                last.push_str(line.trim());
-            }
-        } else if !std::mem::take(&mut for_tests) {
-            all.push(line.to_owned());
-        }
-        let last = all.last().map_or("", String::as_str);
-        open = last.starts_with("pub use ") && !last.ends_with(';');
+fn public(visibility: &Visibility) -> bool {
+    matches!(visibility, Visibility::Public(_))
+}
+
+fn grows(attributes: &[Attribute]) -> bool {
+    attributes
+        .iter()
+        .any(|attribute| attribute.path().is_ident("non_exhaustive"))
+}
+
+/// Left out of the documentation, or there for tests only.
+fn hidden(attributes: &[Attribute]) -> bool {
+    attributes.iter().any(|attribute| {
+        let text = text(&attribute.meta);
+        text == "doc(hidden)" || (text.starts_with("cfg(") && text.contains("test-util"))
+    })
+}
+
+/// Tokens as rustfmt writes them, near enough to read and to compare.
+fn text(tokens: &impl ToTokens) -> String {
+    let mut text = tokens.to_token_stream().to_string();
+    for (from, to) in [
+        (" :: ", "::"),
+        (" < ", "<"),
+        (" <", "<"),
+        ("< ", "<"),
+        (" >", ">"),
+        (" ,", ","),
+        (" (", "("),
+        ("( ", "("),
+        (" )", ")"),
+        ("& ", "&"),
+        (" :", ":"),
+        ("- >", "->"),
+        (",)", ")"),
+        (" ;", ";"),
+        ("->", " -> "),
+        ("  ", " "),
+    ] {
+        text = text.replace(from, to);
     }
-    all
+    text.trim().to_owned()
 }

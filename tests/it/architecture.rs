@@ -1,583 +1,474 @@
-//! The walls between the rooms: what may name what, and what may be done where. They are read off the
-//! source text, because within one crate the compiler does not know them.
+//! The layers of the source, and where some calls are allowed. The compiler does not check either within one
+//! crate.
 
-use std::path::{Path, PathBuf};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// The rooms, line above line. A room may name rooms of its own line and of those below.
-const LINES: [&[&str]; 5] = [
-    &["error", "event", "spec"],
-    &["topology"],
-    &["plan", "render", "check", "import"],
-    &["runtime", "redis", "image"],
+use proc_macro2::{Span, TokenTree};
+use syn::visit::{self, Visit};
+
+use crate::source::{self, Sources, Tree};
+
+/// From top to bottom: a line may import the lines below it. Modules of one line must not form cycles.
+const LAYERS: [&[&str]; 11] = [
+    &["cli"],
     &["cluster"],
+    &["lifecycle"],
+    &["checks", "doctor", "export", "report", "image", "import"],
+    &["connect"],
+    &["ownership"],
+    &["plan"],
+    &["runtime", "server"],
+    &["topology"],
+    &["spec"],
+    &["wait", "event", "error"],
 ];
 
-/// The most lines of a file, its tests left out.
+/// The most lines of a file, without its tests.
 const LONGEST: usize = 500;
 
-/// Files that are longer all the same, and how long they may be. They are to be split, not to grow.
+/// Longer files that remain to be split, with their limits.
 const LONGER: [(&str, usize); 1] = [("src/runtime/docker/client.rs", 620)];
 
-/// Where time may pass: all waiting is for a condition with a deadline, and lives in one file. Executing a
-/// plan additionally ends at the deadline of the whole, and the program asks the engine for a terminal until
-/// it is there.
-const MAY_WAIT: [(&str, &[&str]); 3] = [
-    ("src/cluster/wait.rs", &["sleep", "sleep_until"]),
-    ("src/cluster/execute.rs", &["sleep_until"]),
+/// Calls that let time pass. Everything else waits for a condition, by `src/wait.rs`.
+const SLEEPS: [&str; 5] = ["sleep", "sleep_until", "sleep_ms", "interval", "interval_at"];
+const MAY_SLEEP: [(&str, &[&str]); 3] = [
+    ("src/wait.rs", &["sleep", "sleep_until"]),
+    ("src/ownership/steps.rs", &["sleep_until"]),
     ("src/cli/terminal/session.rs", &["interval"]),
 ];
 
+const PRINTS: [&str; 4] = ["print", "println", "eprint", "eprintln"];
+
 #[test]
-fn the_walls_stand() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut files = Vec::new();
-    collect(&root.join("src"), &mut files);
-    let mut rooms = Vec::new();
-    let mut complaints = Vec::new();
-    for file in files {
-        let path = file.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-        let source = std::fs::read_to_string(&file).unwrap();
-        complaints.extend(check(&path, &source));
-        rooms.push(room(&path));
-    }
-    for room in LINES.iter().copied().flatten() {
-        assert!(rooms.iter().any(|seen| seen == room), "there is no {room}");
-    }
-    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+fn source_follows_layers_and_rules() {
+    let sources = source::read("src", &[".rs"]);
+    let wrong = problems(&sources);
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
 #[test]
-fn an_exception_that_is_needed_no_more_is_struck_out() {
-    for (path, _) in LONGER {
-        let source = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
-        let lines = without_tests(&code(&source)).lines().count();
-        assert!(lines > LONGEST, "{path} is {lines} lines long");
+fn exceptions_are_all_needed() {
+    for (file, _) in LONGER {
+        let text = source::read("src", &[".rs"])[file].clone();
+        let (_, tests) = source::parse(file, &text);
+        assert!(text.lines().count() - tests > LONGEST, "{file}");
     }
 }
 
-fn collect(directory: &Path, files: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            collect(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            files.push(path);
-        }
-    }
-}
-
-/// Everything that is wrong with a file, each with its path.
-fn check(path: &str, source: &str) -> Vec<String> {
-    let code = without_tests(&code(source));
-    let mut wrong = Vec::new();
-    imports(path, &code, &mut wrong);
-    deeds(path, &code, &mut wrong);
-    if !source.starts_with("//!") {
-        wrong.push("does not say at its top what it is for".to_owned());
-    }
-    let most = LONGER
-        .iter()
-        .find(|(long, _)| *long == path)
-        .map_or(LONGEST, |(_, most)| *most);
-    let lines = code.lines().count();
-    if lines > most {
-        wrong.push(format!("has {lines} lines without its tests, more than {most}"));
+fn problems(sources: &Sources) -> Vec<String> {
+    let graph = Graph::new(&Tree::new(sources));
+    let mut wrong = graph.upward_imports();
+    wrong.extend(graph.cycles());
+    for (file, text) in sources {
+        wrong.extend(rules(file, text));
     }
     wrong
-        .into_iter()
-        .map(|complaint| format!("{path} {complaint}"))
-        .collect()
 }
 
-/// The names of the modules from the crate's root to the file: `src/plan/up.rs` is `["plan", "up"]`.
-fn modules(path: &str) -> Vec<&str> {
-    let path = path.trim_start_matches("src/").trim_end_matches(".rs");
-    let path = path.strip_suffix("/mod").unwrap_or(path);
-    match path {
-        "lib" | "main" => Vec::new(),
-        _ => path.split('/').collect(),
-    }
+/// Which file imports which, and by which names.
+struct Graph {
+    edges: BTreeMap<(String, String), BTreeSet<String>>,
+    files: BTreeSet<String>,
 }
 
-/// The first of them; the roots are rooms of their own.
-fn room(path: &str) -> String {
-    match path {
-        "src/lib.rs" => "lib".to_owned(),
-        "src/main.rs" => "main".to_owned(),
-        _ => modules(path)[0].to_owned(),
-    }
-}
-
-fn line(room: &str) -> Option<usize> {
-    LINES.iter().position(|rooms| rooms.contains(&room))
-}
-
-fn imports(path: &str, code: &str, wrong: &mut Vec<String>) {
-    let own = room(path);
-    if own == "lib" && words(code).any(|(_, word)| word == "cli") {
-        wrong.push("names cli, which belongs to the program alone".to_owned());
-    }
-    for named in rooms_named(code, modules(path).len()) {
-        let complaint = match own.as_str() {
-            "lib" => None,
-            "main" | "cli" => {
-                (named != "cli").then(|| format!("names crate::{named}, not only rcup and cli"))
+impl Graph {
+    fn new(tree: &Tree) -> Self {
+        let mut edges: BTreeMap<_, BTreeSet<String>> = BTreeMap::new();
+        for (path, module) in &tree.modules {
+            for target in tree.imports(path) {
+                let to = tree.modules[&target.module].file.clone();
+                let name = target.item.unwrap_or_else(|| "self".to_owned());
+                edges.entry((module.file.clone(), to)).or_default().insert(name);
             }
-            _ if named == "cli" => Some("names crate::cli, which belongs to the program alone".to_owned()),
-            _ => match (line(&own), line(&named)) {
-                (None, _) => Some(format!("is in {own}, which is no room")),
-                (_, None) => Some(format!("names crate::{named}, which is no room")),
-                (Some(own), Some(named_line)) => {
-                    (named_line > own).then(|| format!("names crate::{named}, which lies above it"))
-                }
-            },
-        };
-        wrong.extend(complaint);
+        }
+        let files = tree.modules.values().map(|module| module.file.clone()).collect();
+        Self { edges, files }
+    }
+
+    fn describe(&self, from: &str, to: &str) -> String {
+        let names = &self.edges[&(from.to_owned(), to.to_owned())];
+        let names: Vec<_> = names.iter().map(String::as_str).collect();
+        format!("{from} -> {to}: {}", names.join(", "))
+    }
+
+    fn upward_imports(&self) -> Vec<String> {
+        let tops = self.files.iter().map(|file| top(file));
+        let unknown = tops.filter(|top| *top != "lib" && layer(top).is_none());
+        let unknown: BTreeSet<_> = unknown.map(|top| format!("{top} is in no layer")).collect();
+        let upward = self.edges.keys().filter_map(|(from, to)| {
+            let (above, below) = (layer(top(from))?, layer(top(to)).unwrap_or(0));
+            let upward = below < above || top(to) == "lib";
+            upward.then(|| format!("upward import: {}", self.describe(from, to)))
+        });
+        unknown.into_iter().chain(upward).collect()
+    }
+
+    /// One cycle for each knot of modules, in every folder.
+    fn cycles(&self) -> Vec<String> {
+        let folders = self.files.iter().flat_map(|file| {
+            let ends = file.match_indices('/').map(|(end, _)| &file[..=end]);
+            ends.collect::<Vec<_>>()
+        });
+        let folders: BTreeSet<&str> = folders.collect();
+        folders.iter().flat_map(|folder| self.cycles_in(folder)).collect()
+    }
+
+    fn cycles_in(&self, folder: &str) -> Vec<String> {
+        let mut children: BTreeMap<&str, BTreeMap<&str, (&str, &str)>> = BTreeMap::new();
+        for (from, to) in self.edges.keys() {
+            let Some((a, b)) = child(folder, from).zip(child(folder, to)) else {
+                continue;
+            };
+            if a != b {
+                children.entry(a).or_default().entry(b).or_insert((from, to));
+            }
+        }
+        let mut reported = BTreeSet::new();
+        let mut found = Vec::new();
+        for start in children.keys() {
+            let Some(cycle) = shortest_cycle(start, &children) else {
+                continue;
+            };
+            if cycle.iter().any(|node| reported.contains(node)) {
+                continue;
+            }
+            let next = cycle.iter().cycle().skip(1);
+            let edges = cycle.iter().zip(next).map(|(a, b)| {
+                let (from, to) = children[a][b];
+                format!("\n    {}", self.describe(from, to))
+            });
+            let edges: String = edges.collect();
+            found.push(format!("cycle in {folder}: {}{edges}", cycle.join(" -> ")));
+            reported.extend(cycle);
+        }
+        found
     }
 }
 
-/// What follows the crate's root in every path of the code, groups taken apart.
-fn rooms_named(code: &str, depth: usize) -> Vec<String> {
-    let mut named = Vec::new();
-    for (at, word) in words(code) {
-        let before = code[..at].trim_end();
-        let continued = before.ends_with("::");
-        let from_root = match word {
-            "crate" => !continued,
-            // Whoever climbs as high as the file lies deep has climbed to the root.
-            "super" => {
-                let mut rest = before;
-                let mut climbed = 1;
-                while let Some(shorter) = rest.strip_suffix("::").map(str::trim_end) {
-                    let Some(shorter) = shorter.strip_suffix("super") else {
-                        break;
-                    };
-                    climbed += 1;
-                    rest = shorter.trim_end();
-                }
-                climbed == depth
+/// The module below `src` that a file belongs to.
+fn top(file: &str) -> &str {
+    child("src/", file).unwrap_or(file)
+}
+
+fn layer(top: &str) -> Option<usize> {
+    LAYERS.iter().position(|line| line.contains(&top))
+}
+
+/// The file or folder directly in `folder` that holds `file`, named as a module.
+fn child<'a>(folder: &str, file: &'a str) -> Option<&'a str> {
+    let name = file.strip_prefix(folder)?.split('/').next()?;
+    Some(name.trim_end_matches(".rs"))
+}
+
+type Edges<'a> = BTreeMap<&'a str, BTreeMap<&'a str, (&'a str, &'a str)>>;
+
+fn shortest_cycle<'a>(start: &'a str, edges: &Edges<'a>) -> Option<Vec<&'a str>> {
+    let mut queue = VecDeque::from([vec![start]]);
+    let mut seen = BTreeSet::new();
+    while let Some(way) = queue.pop_front() {
+        let next = way.last().and_then(|last| edges.get(last)).into_iter().flatten();
+        for (to, _) in next {
+            if *to == start {
+                return Some(way);
             }
-            _ => false,
-        };
-        let after = code[at + word.len()..].trim_start();
-        if let Some(path) = after.strip_prefix("::").filter(|_| from_root) {
-            named.extend(heads(path.trim_start()));
+            if seen.insert(*to) {
+                queue.push_back([&way[..], &[*to]].concat());
+            }
         }
     }
-    named.retain(|name| name != "super" && name != "self");
-    named
+    None
 }
 
-/// The first names of a path or of a group of paths.
-fn heads(path: &str) -> Vec<String> {
-    let Some(group) = path.strip_prefix('{') else {
-        return words(path)
-            .next()
-            .map(|(_, word)| word.to_owned())
-            .into_iter()
-            .collect();
+/// What a file does that it must not.
+fn rules(file: &str, text: &str) -> Vec<String> {
+    let (parsed, tests) = source::parse(file, text);
+    let mut rules = Rules {
+        file,
+        wrong: Vec::new(),
     };
-    let (mut depth, mut fresh, mut heads) = (0_usize, true, Vec::new());
-    for (at, character) in group.char_indices() {
-        match character {
-            '{' => depth += 1,
-            '}' if depth == 0 => break,
-            '}' => depth -= 1,
-            ',' if depth == 0 => fresh = true,
-            _ if fresh && !character.is_whitespace() => {
-                heads.extend(words(&group[at..]).next().map(|(_, word)| word.to_owned()));
-                fresh = false;
-            }
-            _ => {}
-        }
+    rules.visit_file(&parsed);
+    if !text.starts_with("//!") {
+        rules.wrong.push(format!("{file}: has no `//!` documentation"));
     }
-    heads
+    let longer = LONGER.iter().find(|(longer, _)| *longer == file);
+    let most = longer.map_or(LONGEST, |(_, most)| *most);
+    let lines = text.lines().count() - tests;
+    if lines > most {
+        rules.wrong.push(format!(
+            "{file}: has {lines} lines without tests, more than {most}"
+        ));
+    }
+    rules.wrong
 }
 
-/// What is done where it must not be.
-fn deeds(path: &str, code: &str, wrong: &mut Vec<String>) {
-    let program = matches!(room(path).as_str(), "main" | "cli");
-    for (at, word) in words(code) {
-        let after = code[at + word.len()..].trim_start();
-        let before = code[..at].trim_end();
-        let called = after.starts_with('(') || after.starts_with("::<");
-        let complaint = match word {
-            "bollard" if !path.starts_with("src/runtime/docker/") => {
-                Some("names bollard, which is Docker's matter")
-            }
-            "sleep" | "sleep_until" | "sleep_ms" | "interval" | "interval_at" if called => {
-                let may = MAY_WAIT
-                    .iter()
-                    .any(|(file, calls)| *file == path && calls.contains(&word));
-                (!may).then_some("lets time pass, which is for src/cluster/wait.rs")
-            }
-            "print" | "println" | "eprint" | "eprintln" if !program && after.starts_with('!') => {
-                Some("prints, which is for the program alone")
-            }
-            "dbg" if after.starts_with('!') => Some("has a dbg! left over"),
-            "exit" | "abort" if !program && called && before.ends_with("process::") => {
-                Some("ends the process, which is for the program alone")
-            }
-            "unwrap" if called && before.ends_with('.') => Some("unwraps outside of its tests"),
+struct Rules<'a> {
+    file: &'a str,
+    wrong: Vec<String>,
+}
+
+impl Rules<'_> {
+    fn report(&mut self, span: Span, problem: &str) {
+        let line = span.start().line;
+        self.wrong.push(format!("{}:{line}: {problem}", self.file));
+    }
+
+    /// Checks one path, written in code, in a `use` or in a macro.
+    fn path(&mut self, names: &[String], span: Span) {
+        let program = self.file.starts_with("src/cli/") || self.file == "src/main.rs";
+        let named = |name: &str| names.iter().any(|part| part == name);
+        let last = names.last().map_or("", String::as_str);
+        if named("bollard") && !self.file.starts_with("src/runtime/docker/") {
+            self.report(span, "names bollard, which only src/runtime/docker may");
+        }
+        let allowed = MAY_SLEEP
+            .iter()
+            .any(|(file, calls)| *file == self.file && calls.contains(&last));
+        if SLEEPS.contains(&last) && (named("time") || named("thread")) && !allowed {
+            self.report(span, "sleeps; wait for a condition with src/wait.rs");
+        }
+        if named("process") && matches!(last, "exit" | "abort") && !program {
+            self.report(span, "ends the process, which only the program may");
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Rules<'_> {
+    fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
+        for (path, _) in source::use_paths(&item.tree) {
+            self.path(&path, item.use_token.span);
+        }
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        let names: Vec<_> = path
+            .segments
+            .iter()
+            .map(|segment| segment.ident.to_string())
+            .collect();
+        if let Some(first) = path.segments.first() {
+            self.path(&names, first.ident.span());
+        }
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, call: &'a syn::Macro) {
+        let mut tokens = Vec::new();
+        source::flat(call.tokens.clone(), &mut tokens);
+        let span = call.path.segments[0].ident.span();
+        for path in source::paths_in(&tokens) {
+            self.path(&path, span);
+        }
+        let name = call.path.segments.last().map(|segment| &segment.ident);
+        let nested = tokens.windows(2).filter_map(|pair| match pair {
+            [TokenTree::Ident(name), TokenTree::Punct(mark)] if mark.as_char() == '!' => Some(name),
             _ => None,
-        };
-        if let Some(complaint) = complaint {
-            let number = code[..at].lines().count().max(1);
-            wrong.push(format!("(line {number} without the tests) {complaint}"));
-        }
-    }
-}
-
-/// All names and numbers, with where they begin.
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_';
-    let mut rest = 0;
-    std::iter::from_fn(move || {
-        let begin = rest + code[rest..].find(is_word)?;
-        let end = code[begin..]
-            .find(|c| !is_word(c))
-            .map_or(code.len(), |length| begin + length);
-        rest = end;
-        Some((begin, &code[begin..end]))
-    })
-}
-
-/// The source without its comments and without what stands in its literals, line by line as before.
-fn code(source: &str) -> String {
-    let mut code = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        let after_word = code.ends_with(|c: char| c.is_alphanumeric() || c == '_');
-        let skipped = match first {
-            '/' if rest.starts_with("//") => rest.find('\n').unwrap_or(rest.len()),
-            '/' if rest.starts_with("/*") => block_comment(rest),
-            'r' if !after_word || code.ends_with('b') => raw_string(rest),
-            '"' => string(rest),
-            '\'' => character(rest),
-            _ => 0,
-        };
-        if skipped == 0 {
-            code.push(first);
-            rest = &rest[first.len_utf8()..];
-        } else {
-            code.extend(rest[..skipped].chars().filter(|c| *c == '\n'));
-            code.push(' ');
-            rest = &rest[skipped..];
-        }
-    }
-    code
-}
-
-fn block_comment(rest: &str) -> usize {
-    let (mut depth, mut at) = (0_usize, 0);
-    while at < rest.len() {
-        if rest[at..].starts_with("/*") {
-            (depth, at) = (depth + 1, at + 2);
-        } else if rest[at..].starts_with("*/") {
-            (depth, at) = (depth - 1, at + 2);
-            if depth == 0 {
-                return at;
+        });
+        let program = self.file.starts_with("src/cli/") || self.file == "src/main.rs";
+        for name in name.into_iter().chain(nested) {
+            if PRINTS.iter().any(|print| name == print) && !program {
+                self.report(span, "prints, which only the program may");
             }
-        } else {
-            at += rest[at..].chars().next().map_or(1, char::len_utf8);
         }
-    }
-    rest.len()
-}
-
-/// `r"…"` or `r#"…"#`; 0 when it is only a name that begins with r, or a raw name.
-fn raw_string(rest: &str) -> usize {
-    let hashes = rest[1..].chars().take_while(|c| *c == '#').count();
-    if !rest[1 + hashes..].starts_with('"') {
-        return 0;
-    }
-    let begin = hashes + 2;
-    let end = format!("\"{}", "#".repeat(hashes));
-    rest[begin..]
-        .find(&end)
-        .map_or(rest.len(), |length| begin + length + end.len())
-}
-
-fn string(rest: &str) -> usize {
-    let mut escaped = false;
-    for (at, character) in rest.char_indices().skip(1) {
-        match character {
-            _ if escaped => escaped = false,
-            '\\' => escaped = true,
-            '"' => return at + 1,
-            _ => {}
-        }
-    }
-    rest.len()
-}
-
-/// `'x'` or `'\n'`; 0 for a lifetime.
-fn character(rest: &str) -> usize {
-    let inside = &rest[1..];
-    if inside.starts_with('\\') {
-        // The character after the backslash may be a quote itself.
-        return inside
-            .char_indices()
-            .skip(2)
-            .find(|(_, c)| *c == '\'')
-            .map_or(0, |(at, _)| at + 2);
-    }
-    let mut all = inside.char_indices().skip(1);
-    match all.next() {
-        Some((at, '\'')) => at + 2,
-        _ => 0,
+        visit::visit_macro(self, call);
     }
 }
 
-/// The code without what is compiled for tests only.
-fn without_tests(code: &str) -> String {
-    let mut kept = String::new();
-    let mut rest = code;
-    while let Some(at) = rest.find("#[cfg(test)]") {
-        kept.push_str(&rest[..at]);
-        rest = &rest[at..];
-        let end = rest.find(['{', ';']).unwrap_or(rest.len());
-        if !rest[end..].starts_with('{') {
-            rest = rest.get(end + 1..).unwrap_or_default();
+/// A crate of the files in `files`, with the `mod` declarations and the documentation that they need.
+fn sample(files: &[(&str, &str)]) -> Vec<String> {
+    let mut texts: BTreeMap<String, String> = BTreeMap::from([("src/lib.rs".to_owned(), String::new())]);
+    for (file, text) in files {
+        texts.entry((*file).to_owned()).or_default().push_str(text);
+        let mut folder = file.trim_end_matches("/mod.rs").trim_end_matches(".rs");
+        if folder == "src/lib" {
             continue;
         }
-        let mut depth = 0_usize;
-        let closed = rest[end..].char_indices().find_map(|(at, character)| {
-            match character {
-                '{' => depth += 1,
-                '}' => depth -= 1,
-                _ => {}
+        while let Some((parent, name)) = folder.rsplit_once('/') {
+            let page = match parent {
+                "src" => "src/lib.rs".to_owned(),
+                parent => format!("{parent}/mod.rs"),
+            };
+            let page = texts.entry(page).or_default();
+            let declaration = format!("pub mod {name};\n");
+            if !page.contains(&declaration) {
+                page.push_str(&declaration);
             }
-            (depth == 0).then_some(end + at + 1)
-        });
-        rest = &rest[closed.unwrap_or(rest.len())..];
+            folder = if parent == "src" { "" } else { parent };
+        }
     }
-    kept.push_str(rest);
-    kept
-}
-
-/// What is wrong with a file at `path` that has this code under a proper top.
-fn wrong(path: &str, source: &str) -> Vec<String> {
-    let complaints = check(path, &format!("//! A file.\n\n{source}"));
-    complaints
+    let texts = texts
         .into_iter()
-        .map(|one| one.trim_start_matches(path).trim().to_owned())
-        .collect()
+        .map(|(file, text)| (file, format!("//! Sample.\n{text}")));
+    problems(&texts.collect())
+}
+
+fn fails(files: &[(&str, &str)], expected: &str) {
+    let wrong = sample(files);
+    assert!(wrong.len() == 1 && wrong[0].contains(expected), "{wrong:#?}");
 }
 
 #[test]
-fn imports_that_point_up_are_found() {
-    let up = "names crate::cluster, which lies above it";
-    for source in [
-        "use crate::cluster::Cluster;",
-        "use crate::cluster;",
-        "use crate::{error::Error, cluster::{Cluster, UpOptions}};",
-        "use crate::{\n    error::{Error, Result},\n    cluster,\n};",
-        "fn f() -> crate::cluster::Timings { todo!() }",
-        "use super::super::cluster::Cluster;",
-        "use super::super::{cluster::Cluster, error};",
-        "pub(crate) fn f() {}",
-        "use crate :: cluster :: Cluster;",
+fn upward_import_fails_in_every_form() {
+    for code in [
+        "use crate::plan::step::Step;",
+        "use crate::{plan::{step::Step as S}};",
+        "use super::super::plan::step::Step;",
+        "use crate::plan::*; fn f(_: Step) {}",
+        "fn f() { crate::plan::step::Step::new() }",
+        "fn f() { super::super::plan::step::Step::new() }",
+        "fn f() { use crate::plan as p; p::Step::new() }",
+        "fn f() { println_all!(\"{}\", crate::plan::step::Step) }",
+        "#[check(with = crate::plan::step::Step)] struct A;",
+        "impl crate::plan::Step { fn g() {} }",
     ] {
-        assert_eq!(wrong("src/plan/up.rs", source), [up], "{source}");
+        let plan = [
+            ("src/plan/step.rs", "pub struct Step;"),
+            ("src/plan/mod.rs", "pub use step::Step;\n"),
+        ];
+        let wrong = sample(&[plan[0], plan[1], ("src/spec/name.rs", code)]);
+        let expected = "upward import: src/spec/name.rs -> src/plan/step.rs: Step";
+        assert!(
+            wrong.iter().any(|wrong| wrong.contains(expected)),
+            "{code}: {wrong:#?}"
+        );
     }
-    assert_eq!(wrong("src/plan/mod.rs", "use super::cluster::Cluster;"), [up]);
-    assert_eq!(wrong("src/error.rs", "use super::cluster::Cluster;"), [up]);
-    assert_eq!(
-        wrong("src/spec/name.rs", "use crate::topology::Topology;"),
-        ["names crate::topology, which lies above it"]
-    );
-    assert_eq!(
-        wrong("src/topology/slots.rs", "use crate::render::redis_conf;"),
-        ["names crate::render, which lies above it"]
-    );
-    assert_eq!(
-        wrong("src/check/facts.rs", "use crate::runtime::Runtime;"),
-        ["names crate::runtime, which lies above it"]
+}
+
+#[test]
+fn unlisted_module_fails() {
+    fails(&[("src/other.rs", "")], "other is in no layer");
+}
+
+#[test]
+fn cycle_of_two_fails() {
+    let files = [
+        ("src/plan/a.rs", "use super::b::B; pub struct A;"),
+        ("src/plan/b.rs", "pub struct B(super::a::A);"),
+    ];
+    fails(
+        &files,
+        "cycle in src/plan/: a -> b\n    src/plan/a.rs -> src/plan/b.rs: B",
     );
 }
 
 #[test]
-fn imports_that_point_down_or_aside_are_fine() {
-    for (path, source) in [
+fn cycle_of_three_fails() {
+    let files = [
+        ("src/plan/a.rs", "pub fn a() { super::b::b() }"),
+        ("src/plan/b.rs", "pub fn b() { crate::plan::c::c() }"),
+        ("src/plan/c.rs", "use super::a; pub fn c() { a::a() }"),
+    ];
+    fails(&files, "a -> b -> c");
+}
+
+#[test]
+fn cycle_through_a_reexport_fails() {
+    let files = [
+        ("src/plan/a.rs", "use super::B; pub struct A;"),
+        ("src/plan/b.rs", "use crate::plan::A; pub struct B;"),
+        ("src/plan/mod.rs", "pub use self::a::A;\npub use b::{B};\n"),
+    ];
+    fails(&files, "a -> b\n");
+}
+
+#[test]
+fn cycle_of_a_folder_and_its_sibling_fails() {
+    let files = [
+        ("src/plan/a.rs", "use super::inner::deep::D; pub struct A;"),
+        ("src/plan/inner/deep.rs", "use super::super::a::A; pub struct D;"),
+    ];
+    fails(&files, "a -> inner\n");
+}
+
+#[test]
+fn cycle_of_code_in_mod_rs_and_a_child_fails() {
+    let files = [
+        ("src/plan/a.rs", "use super::Own; pub fn a() {}"),
+        ("src/plan/mod.rs", "pub struct Own; fn f() { a::a() }\n"),
+    ];
+    fails(&files, "a -> mod\n");
+}
+
+#[test]
+fn cycle_within_a_layer_fails() {
+    let files = [
+        ("src/runtime/a.rs", "use crate::server::b::B; pub struct A;"),
+        ("src/server/b.rs", "use crate::runtime::a::A; pub struct B;"),
+    ];
+    fails(&files, "cycle in src/: runtime -> server\n");
+}
+
+#[test]
+fn downward_imports_and_facades_pass() {
+    let files = [
         (
-            "src/cluster/up.rs",
-            "use crate::{plan::Plan, runtime::{Runtime, Scope}, error::Result};",
+            "src/lib.rs",
+            "pub use plan::Step;\npub use crate::spec::name::Name;\n",
         ),
-        ("src/plan/request.rs", "use crate::render::{CONF, nodes_conf};"),
         (
-            "src/redis/admin.rs",
-            "use crate::check::NodeLine; use crate::runtime::Runtime;",
+            "src/plan/mod.rs",
+            "pub use step::Step;\npub(crate) use self::up::{up, Up as Plan};\n",
         ),
         (
-            "src/runtime/docker/client.rs",
-            "use super::super::seam::Runtime; use super::find;",
+            "src/plan/step.rs",
+            "use crate::spec::name::Name; pub struct Step(Name);",
         ),
         (
             "src/plan/up.rs",
-            "use super::cluster; use self::cluster::x; pub(crate) fn f() {}",
+            "use super::Step; pub struct Up(Step); pub fn up() { wait::until() } use crate::wait;",
+        ),
+        (
+            "src/wait.rs",
+            "pub async fn until() { tokio::time::sleep(PACE).await }",
         ),
         (
             "src/spec/name.rs",
-            "use crate::error::Error; use crate::event::Event;",
+            "pub struct Name; #[cfg(test)] mod tests { use crate::plan::Step; }
+             impl Name { #[cfg(test)] fn x() { std::process::exit(1) } }
+             fn f() { #[cfg(test)] use crate::plan::Step; }
+             #[cfg(test)] mod elsewhere;",
         ),
         (
-            "src/lib.rs",
-            "pub mod cluster; pub use cluster::Cluster; pub use crate::cluster::down;",
+            "src/cli/page.rs",
+            "fn f() { println!(\"{}\", crate::plan::up()); std::process::exit(1) }",
         ),
-        (
-            "src/cli/up.rs",
-            "use rcup::cluster::down; use crate::cli::args::Args; use super::exit;",
-        ),
-        ("src/main.rs", "mod cli; fn main() { crate::cli::main() }"),
-    ] {
-        assert_eq!(wrong(path, source), Vec::<String>::new(), "{source}");
-    }
+    ];
+    assert_eq!(sample(&files), [""; 0]);
 }
 
 #[test]
-fn the_program_and_the_library_know_each_other_by_the_face_alone() {
-    let alone = "names crate::cli, which belongs to the program alone";
-    assert_eq!(wrong("src/cluster/up.rs", "use crate::cli::args;"), [alone]);
-    assert_eq!(
-        wrong("src/lib.rs", "pub mod cli;"),
-        ["names cli, which belongs to the program alone"]
-    );
-    assert_eq!(
-        wrong("src/cli/up.rs", "use crate::cluster::down;"),
-        ["names crate::cluster, not only rcup and cli"]
-    );
-    assert_eq!(
-        wrong("src/cluster/up.rs", "use crate::ClusterSpec;"),
-        ["names crate::ClusterSpec, which is no room"],
-        "the face is for others"
-    );
-    assert_eq!(
-        wrong("src/utils.rs", "use crate::error::Error;"),
-        ["is in utils, which is no room"]
-    );
-}
-
-#[test]
-fn deeds_in_the_wrong_place_are_found() {
-    let found = |path: &str, source: &str| {
-        let all = wrong(path, source);
-        assert_eq!(all.len(), 1, "{path}: {source}: {all:?}");
-        all[0].split(") ").last().unwrap().to_owned()
-    };
-    let waits = "lets time pass, which is for src/cluster/wait.rs";
-    for source in [
-        "async fn f() { tokio::time::sleep(x).await }",
-        "fn f() { std::thread::sleep(x) }",
-        "fn f() { let tick = interval(x); }",
-    ] {
-        assert_eq!(found("src/cluster/link.rs", source), waits);
-        assert_eq!(found("src/cluster/execute.rs", source), waits);
-    }
-    assert_eq!(found("src/cluster/up.rs", "fn f() { sleep_until(x); }"), waits);
-    assert_eq!(
-        found("src/runtime/fake/mod.rs", "use bollard::Docker;"),
-        "names bollard, which is Docker's matter"
-    );
-    for source in ["println!(\"x\");", "eprintln ! (\"x\");", "std::print!(\"x\");"] {
-        let source = format!("fn f() {{ {source} }}");
-        assert_eq!(
-            found("src/image/apt.rs", &source),
-            "prints, which is for the program alone"
-        );
-    }
-    assert_eq!(
-        found("src/cluster/up.rs", "fn f() { std::process::exit(1) }"),
-        "ends the process, which is for the program alone"
-    );
-    assert_eq!(
-        found("src/cli/up.rs", "fn f() { x.unwrap(); }"),
-        "unwraps outside of its tests"
-    );
-    assert_eq!(
-        found("src/spec/name.rs", "fn f() { dbg!(x); }"),
-        "has a dbg! left over"
-    );
-}
-
-#[test]
-fn the_same_deeds_in_the_right_place_are_fine() {
-    for (path, source) in [
+fn forbidden_calls_fail() {
+    for (code, expected) in [
+        ("use bollard::Docker;", "names bollard"),
+        ("fn f(_: &bollard::Docker) {}", "names bollard"),
+        ("async fn f() { tokio::time::sleep(P).await }", "sleeps"),
+        ("use tokio::time::{interval};", "sleeps"),
         (
-            "src/cluster/wait.rs",
-            "async fn f() { tokio::time::sleep(x).await }",
+            "fn f() { select! { _ = tokio::time::sleep_until(x) => {} } }",
+            "sleeps",
         ),
+        ("fn f() { std::thread::sleep(x) }", "sleeps"),
+        ("fn f() { eprintln!() }", "prints"),
+        ("fn f() { select! { _ = x => print!() } }", "prints"),
+        ("fn f() { std::process::exit(1) }", "ends the process"),
         (
-            "src/cluster/execute.rs",
-            "async fn f() { tokio::time::sleep_until(x).await }",
-        ),
-        ("src/runtime/docker/client.rs", "use bollard::Docker;"),
-        (
-            "src/cli/exit.rs",
-            "fn f() { println!(\"x\"); std::process::exit(1) }",
-        ),
-        ("src/main.rs", "fn main() { eprintln!(\"x\") }"),
-        (
-            "src/spec/name.rs",
-            "fn f() { x.unwrap_or_default(); self.exit(); let sleep = 1; }",
-        ),
-        (
-            "src/spec/name.rs",
-            "// println!() and x.unwrap()\n/* crate::cluster /* bollard */ */ fn f() {}",
-        ),
-        (
-            "src/spec/name.rs",
-            "/// See [`crate::cluster`] and bollard.\nfn f() {}",
-        ),
-        (
-            "src/spec/name.rs",
-            "const X: &str = \"crate::cluster \\\" println!\"; const Y: char = '\"';",
-        ),
-        (
-            "src/spec/name.rs",
-            "const X: &str = r#\"a\" crate::cluster \"#; fn f<'a>(x: &'a str) {}",
-        ),
-        (
-            "src/spec/name.rs",
-            "const X: &[u8] = br\"crate::cluster\"; const Y: char = '\\''; // bollard",
-        ),
-        (
-            "src/spec/name.rs",
-            "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::cluster::X;\n    fn g() { x.unwrap(); }\n}\n",
-        ),
-        (
-            "src/spec/name.rs",
-            "#[cfg(test)]\nuse crate::cluster::{A, B};\nfn f() {}",
-        ),
-        (
-            "src/spec/name.rs",
-            "#[cfg(test)]\npub use crate::cluster;\nfn f() {}",
+            "use std::process; fn f() { process::abort() }",
+            "ends the process",
         ),
     ] {
-        assert_eq!(wrong(path, source), Vec::<String>::new(), "{source}");
+        fails(&[("src/plan/a.rs", code)], expected);
     }
 }
 
 #[test]
-fn what_follows_the_tests_is_still_looked_at() {
-    let source = "#[cfg(test)]\nmod tests {\n    fn g() { let x = \"}\"; }\n}\nuse crate::cluster::X;\n";
-    assert_eq!(
-        wrong("src/spec/name.rs", source),
-        ["names crate::cluster, which lies above it"]
+fn undocumented_or_long_file_fails() {
+    let wrong = rules("src/plan/a.rs", "fn f() {}");
+    assert!(wrong.len() == 1 && wrong[0].contains("no `//!`"), "{wrong:?}");
+    let long = format!("//! Long.{}", "\n".repeat(LONGEST + 1));
+    let wrong = rules("src/plan/a.rs", &long);
+    assert!(
+        wrong.len() == 1 && wrong[0].contains("more than 500"),
+        "{wrong:?}"
     );
-}
-
-#[test]
-fn files_without_a_purpose_or_an_end_are_found() {
-    assert_eq!(
-        check("src/spec/name.rs", "use std::fmt;\n"),
-        ["src/spec/name.rs does not say at its top what it is for"]
-    );
-    let long = "fn f() {}\n".repeat(LONGEST);
-    assert_eq!(
-        wrong("src/spec/name.rs", &long),
-        ["has 502 lines without its tests, more than 500"]
-    );
-    let tests = format!("#[cfg(test)]\nmod tests {{\n{long}}}\n");
-    assert_eq!(wrong("src/spec/name.rs", &tests), Vec::<String>::new());
+    let tests = format!("//! Short.\n#[cfg(test)]\nmod tests {{{}}}", "\n".repeat(LONGEST));
+    assert_eq!(rules("src/plan/a.rs", &tests), [""; 0]);
 }

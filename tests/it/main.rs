@@ -25,5 +25,7 @@ mod schemas;
 mod scripts;
 mod shell;
 mod snippets;
+mod source;
 mod spans;
+mod wording;
 mod workflows;

@@ -4,8 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use rcup::checks::catalogue::CATALOGUE;
 use rcup::checks::diagnose::causes::CAUSES;
-use rcup::checks::suite::catalogue::CATALOGUE;
 
 /// A file in `tests/it/docker/`, and a function in it.
 type Test = (&'static str, &'static str);

@@ -541,7 +541,7 @@ fn every_operation_can_be_sent_to_another_thread() {
         let attached = Cluster::attach(engine.clone(), spec.name()).await?;
         attached.validate().await;
         attached
-            .validate_with(&rcup::checks::suite::run::SuiteOptions::default())
+            .validate_with(&rcup::checks::options::SuiteOptions::default())
             .await;
         attached.report().await;
         Ok::<_, rcup::Error>(())

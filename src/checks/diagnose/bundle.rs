@@ -9,7 +9,7 @@ use crate::connect::target::Member;
 use crate::error::Error;
 use crate::runtime::faults::Faults;
 use crate::runtime::interface::LogRequest;
-use crate::server::conf::redis_conf::{conf_path, directory};
+use crate::server::conf::paths::{conf_path, directory};
 use crate::server::conf::secrets::users_path;
 use crate::server::wire::reply::Configured;
 use crate::spec::service_user::OwnUser;

@@ -100,7 +100,7 @@ mod tests {
         let shared: Vec<&str> = CAUSES
             .into_iter()
             .filter(|id| {
-                crate::checks::suite::catalogue::CATALOGUE
+                crate::checks::catalogue::CATALOGUE
                     .iter()
                     .any(|entry| entry.id == *id)
             })
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn what_passes_is_a_cause_or_a_check() {
         for id in PASSING {
-            let is_check = crate::checks::suite::catalogue::CATALOGUE
+            let is_check = crate::checks::catalogue::CATALOGUE
                 .iter()
                 .any(|entry| entry.id == id);
             assert!(is_check || CAUSES.contains(&id), "{id} is neither");

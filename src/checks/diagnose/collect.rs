@@ -6,23 +6,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::checks::catalogue::{CATALOGUE, Selection, Suite, Touch};
 use crate::checks::diagnose::bus::cut;
+use crate::checks::diagnose::finding::Diagnosis;
+use crate::checks::diagnose::judge::diagnose;
 use crate::checks::diagnose::observed::{
     BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place,
 };
 use crate::checks::diagnose::slots::doubtful;
 use crate::checks::diagnose::{certificate, inside};
-use crate::checks::suite::catalogue::{CATALOGUE, Selection, Suite, Touch};
+use crate::checks::options::SuiteOptions;
 use crate::checks::suite::clients::astray;
-use crate::checks::suite::run::{SuiteOptions, run};
+use crate::checks::suite::run::run;
 use crate::checks::suite::survey::survey;
 use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
+use crate::connect::greeting::greeted;
 use crate::connect::links::addresses;
-use crate::connect::target::{Member, Target};
-use crate::error::Error;
+use crate::connect::target::{Target, address_of};
 use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::runtime::interface::LogRequest;
@@ -332,53 +335,19 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
     words
 }
 
-/// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
-/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens. A server that speaks
-/// TLS hangs up on who does not, and one that does not waits for ever for the end of a greeting in TLS.
-pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -> String {
-    let why = error.reason();
-    let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
-    let tls = access.authority().is_some();
-    let hung_up = says(&["broken pipe", "reset", "closed", "end of file", "terminated"]);
-    let said = async {
-        if hung_up && !tls {
-            let greeting = first_words(address, b"").await;
-            if let Some(text) = greeting.as_deref().and_then(|text| text.strip_prefix('-')) {
-                return Some(text.to_owned());
-            }
-            served_certificate(address)
-                .await
-                .map(|_| format!("{why}: it wants a TLS handshake"))
-        } else if tls && says(&["timed out", "in time", "deadline"]) {
-            first_words(address, b"PING\r\n")
-                .await
-                .filter(|text| text.starts_with(['+', '-']))
-                .map(|_| format!("{why}: it answers without TLS, and no handshake"))
-        } else {
-            None
-        }
-    };
-    let said = tokio::time::timeout(CONNECT, said).await.ok().flatten();
-    said.unwrap_or(why)
+impl<R: Faults> Attached<R> {
+    /// What is wrong with the cluster, why, and what mends it. Changes nothing.
+    pub async fn diagnose(&self) -> Diagnosis {
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        diagnose(&Box::pin(own(self)).await)
+    }
 }
 
-/// The first line of what a server says after these words.
-async fn first_words(address: &Address, words: &[u8]) -> Option<String> {
-    let mut stream = TcpStream::connect((address.host.as_str(), address.port))
-        .await
-        .ok()?;
-    stream.write_all(words).await.ok()?;
-    let mut bytes = [0_u8; 512];
-    let read = stream.read(&mut bytes);
-    let read = tokio::time::timeout(CONNECT / 2, read).await.ok()?.ok()?;
-    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-    text.lines().next().map(str::to_owned)
-}
-
-/// An address as the one text that a member carries.
-pub(crate) fn address_of(member: &Member) -> Option<Address> {
-    let (host, port) = member.address.rsplit_once(':')?;
-    Some(Address::new(host, port.parse().ok()?))
+impl Endpoint {
+    /// As [`Attached::diagnose`], as far as it can be seen from this host.
+    pub async fn diagnose(&self) -> Diagnosis {
+        diagnose(&Box::pin(found(self.target(), self.access())).await)
+    }
 }
 
 #[cfg(test)]

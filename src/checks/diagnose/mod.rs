@@ -11,7 +11,6 @@ pub mod finding;
 pub mod inside;
 pub mod judge;
 pub mod observed;
-pub mod run;
 pub mod server;
 pub mod slots;
 pub mod views;

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::checks::suite::masters::key;
+use crate::checks::masters::key;
 use crate::server::wire::connection::NodeConnection;
 use crate::topology::layout::NodeId;
 use crate::wait::{Seen, until};

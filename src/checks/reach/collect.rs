@@ -2,10 +2,9 @@
 
 use futures_util::future::join_all;
 
+use crate::checks::masters::{Master, masters};
 use crate::checks::reach::advertised::{Member, Source, Told};
 use crate::checks::reach::judge::Unasked;
-use crate::checks::reach::run::members;
-use crate::checks::suite::masters::{Master, masters};
 use crate::checks::suite::slot_move::told_to_ask;
 use crate::connect::target::Target;
 use crate::error::Error;
@@ -74,7 +73,7 @@ async fn of_node(
         node: member.name.clone(),
         why,
     };
-    let whole = |error: &Error| failed(crate::checks::reach::run::whole(error));
+    let whole = |error: &Error| failed(whole(error));
     let one = |source: Source, endpoint: Endpoint| Told {
         by: member.id.clone(),
         source,
@@ -199,6 +198,33 @@ fn target(said: &str, word: &str) -> Option<(String, u16)> {
     words.next()?.parse::<u16>().ok()?;
     let (host, port) = words.next()?.rsplit_once(':')?;
     Some((host.to_owned(), port.parse().ok()?))
+}
+
+/// An error with its causes.
+pub(crate) fn whole(error: &Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.causes() {
+        text.push_str(": ");
+        text.push_str(&cause);
+    }
+    text
+}
+
+/// The nodes as planned, with the ids that they have.
+pub(crate) fn members(topology: &Topology, ids: &[Option<NodeId>]) -> Vec<Member> {
+    topology
+        .nodes
+        .iter()
+        .zip(ids)
+        .map(|(node, id)| Member {
+            index: node.index,
+            name: node.name.clone(),
+            id: id.clone().unwrap_or_else(|| node.id.clone()),
+            ip: node.ip,
+            published: *node.host_address().ip(),
+            port: node.port,
+        })
+        .collect()
 }
 
 #[cfg(test)]

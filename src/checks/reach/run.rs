@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use futures_util::future::join_all;
 
-use crate::checks::reach::advertised::{Dialled, Member, Place};
-use crate::checks::reach::collect::{Collected, collect};
+use crate::checks::reach::advertised::{Dialled, Place};
+use crate::checks::reach::collect::{Collected, collect, whole};
 use crate::checks::reach::judge::{Evidence, Unasked, Verification, judge_reach};
 use crate::connect::attached::Attached;
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use crate::runtime::interface::Runtime;
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::spec::service_user::OwnUser;
-use crate::topology::layout::{NodeId, Topology};
+use crate::topology::layout::NodeId;
 
 /// How often an address is tried from here that does not answer in time.
 const ATTEMPTS: usize = 4;
@@ -100,16 +100,6 @@ impl<R: Runtime> Attached<R> {
     }
 }
 
-/// An error with its causes.
-pub(crate) fn whole(error: &Error) -> String {
-    let mut text = error.to_string();
-    for cause in error.causes() {
-        text.push_str(": ");
-        text.push_str(&cause);
-    }
-    text
-}
-
 /// What comes from something that is no server of ours may have several lines.
 fn in_a_line(why: &str) -> String {
     let lines: Vec<&str> = why
@@ -146,21 +136,4 @@ async fn ask(address: &Address, access: &Access) -> Result<NodeId, String> {
     let told = |error: Error| error.causes().join(": ");
     let link = NodeConnection::open(address, access).await.map_err(told)?;
     link.my_id().await.map_err(told)
-}
-
-/// The nodes as planned, with the ids that they have.
-pub(crate) fn members(topology: &Topology, ids: &[Option<NodeId>]) -> Vec<Member> {
-    topology
-        .nodes
-        .iter()
-        .zip(ids)
-        .map(|(node, id)| Member {
-            index: node.index,
-            name: node.name.clone(),
-            id: id.clone().unwrap_or_else(|| node.id.clone()),
-            ip: node.ip,
-            published: *node.host_address().ip(),
-            port: node.port,
-        })
-        .collect()
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 
 use crate::checks::latency::judge::NodeLatency;
-use crate::checks::suite::masters::{Master, key};
+use crate::checks::masters::{Master, key};
 use crate::checks::suite::validation::{LoadFrom, Throughput};
 use crate::ownership::probe::{AUTHORITY, on_network};
 use crate::runtime::exec::printed;

@@ -7,7 +7,7 @@ use std::time::Instant as Stopwatch;
 use futures_util::future::join_all;
 
 use crate::checks::finding::Check;
-use crate::checks::suite::masters::millis;
+use crate::checks::masters::millis;
 use crate::connect::links::Links;
 use crate::error::Result;
 use crate::server::wire::connection::{Address, NodeConnection};
@@ -72,7 +72,7 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
         if write {
             write_read(&owners, &reached).await
         } else {
-            Check::skipped("write-read", crate::checks::suite::masters::UNASKED)
+            Check::skipped("write-read", crate::checks::masters::UNASKED)
         }
     };
     let (write_read, redirection) = tokio::join!(written, redirection(&owners, &reached));

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 
 use crate::checks::latency::judge::NodeLatency;
+use crate::checks::masters::{Master, key, millis};
 use crate::checks::suite::clients::KEY_LIFE;
-use crate::checks::suite::masters::{Master, key, millis};
 use crate::checks::suite::validation::{LoadFrom, Throughput};
 use crate::server::wire::connection::NodeConnection;
 

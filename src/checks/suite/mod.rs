@@ -5,10 +5,8 @@
 //! deleted.
 
 pub mod benchmark;
-pub mod catalogue;
 pub mod clients;
 pub mod load;
-pub mod masters;
 pub mod probes;
 pub mod pubsub;
 pub mod run;
@@ -16,5 +14,5 @@ pub mod slot_move;
 pub mod survey;
 pub mod validation;
 
-use crate::checks::suite::masters::key;
+use crate::checks::masters::key;
 use crate::checks::suite::survey::survey;

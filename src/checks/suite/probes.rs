@@ -3,8 +3,8 @@
 
 use futures_util::future::join_all;
 
+use crate::checks::masters::{Master, key};
 use crate::checks::suite::clients::KEY_LIFE;
-use crate::checks::suite::masters::{Master, key};
 use crate::checks::trial::Trial;
 use crate::server::wire::connection::NodeConnection;
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use crate::checks::suite::masters::{Master, key};
+use crate::checks::masters::{Master, key};
 use crate::checks::trial::Trial;
 use crate::connect::target::{Member, Target};
 use crate::server::wire::connection::{Message, NodeConnection};

@@ -2,114 +2,37 @@
 //! the other, and has it judged.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
-use tokio_util::sync::CancellationToken;
 
 use crate::checks::agreement::{bus_both_ways, identities};
+use crate::checks::catalogue::{Selection, Suite};
 use crate::checks::config::{drift, full_coverage, persistence};
 use crate::checks::failover::judge::{WAYS, judge as judge_failovers};
 use crate::checks::failover::measure as failover;
 use crate::checks::finding::{Check, Status};
-use crate::checks::latency::judge::{Threshold, latency as judge_latency};
+use crate::checks::latency::judge::latency as judge_latency;
 use crate::checks::latency::measure as latency;
+use crate::checks::masters::{Master, UNASKED, masters, millis};
+use crate::checks::options::SuiteOptions;
 use crate::checks::planned::Planned;
 use crate::checks::replication::in_step;
 use crate::checks::roles::{apart, balance};
 use crate::checks::server::{clock, memory, versions};
 use crate::checks::suite::benchmark::Trouble;
-use crate::checks::suite::catalogue::{Selection, Suite};
 use crate::checks::suite::clients::advertised;
-use crate::checks::suite::masters::{Master, UNASKED, masters, millis};
 use crate::checks::suite::validation::{LoadFrom, Throughput, Validation, nodes_seen};
 use crate::checks::suite::{benchmark, load, probes, pubsub, slot_move, survey};
 use crate::checks::trial::{Trial, tried};
+use crate::connect::attached::Attached;
+use crate::connect::endpoint::Endpoint;
 use crate::connect::target::Target;
-use crate::event::{Observer, Silent};
+use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::server::wire::reply::{Answer, BusLink, NodeView, ServerFacts};
+use crate::spec::service_user::OwnUser;
 use crate::topology::layout::NodeId;
-
-/// How a validation goes about it.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct SuiteOptions {
-    /// Which checks are made.
-    pub selection: Selection,
-    /// How slow nodes may be; without any, only what is slow beyond doubt is told.
-    pub thresholds: Vec<Threshold>,
-    /// Whether keys are written and messages sent (by default yes; set it to `false` for a cluster of
-    /// somebody else).
-    pub write: bool,
-    /// The round, from 0: each takes another master away.
-    pub round: usize,
-    /// Ends a failover early; what it has taken away comes back first.
-    pub cancel: CancellationToken,
-    /// Is told what is going on where it takes long.
-    pub observer: Arc<dyn Observer>,
-}
-
-impl Default for SuiteOptions {
-    fn default() -> Self {
-        Self {
-            selection: Selection::default(),
-            thresholds: Vec::new(),
-            write: true,
-            round: 0,
-            cancel: CancellationToken::new(),
-            observer: Arc::new(Silent),
-        }
-    }
-}
-
-impl SuiteOptions {
-    /// The same with other checks.
-    #[must_use]
-    pub fn selection(mut self, selection: Selection) -> Self {
-        self.selection = selection;
-        self
-    }
-
-    /// The same with thresholds for the latency.
-    #[must_use]
-    pub fn thresholds(mut self, thresholds: Vec<Threshold>) -> Self {
-        self.thresholds = thresholds;
-        self
-    }
-
-    /// The same, writing or not.
-    #[must_use]
-    pub fn write(mut self, write: bool) -> Self {
-        self.write = write;
-        self
-    }
-
-    /// The same for another round.
-    #[must_use]
-    pub fn round(mut self, round: usize) -> Self {
-        self.round = round;
-        self
-    }
-
-    /// The same with a token that ends failovers early.
-    #[must_use]
-    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
-        self.cancel = cancel;
-        self
-    }
-
-    /// The same with an observer.
-    #[must_use]
-    pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
-        self.observer = observer;
-        self
-    }
-
-    fn wants(&self, id: &str) -> bool {
-        self.selection.includes(id)
-    }
-}
+use tracing::Instrument as _;
 
 /// The checks that follow from what every server says about itself.
 const OF_SERVERS: [&str; 10] = [
@@ -145,7 +68,7 @@ pub(crate) async fn run<R: Faults>(
         disturb(target, options, engine, &mut checks, &mut outcome).await;
     } else {
         let known: Vec<&str> = checks.iter().map(|check| check.id).collect();
-        let others = crate::checks::suite::catalogue::CATALOGUE
+        let others = crate::checks::catalogue::CATALOGUE
             .iter()
             .filter(|entry| !known.contains(&entry.id));
         let skipped: Vec<Check> = others
@@ -431,4 +354,36 @@ async fn throughput<R: Faults>(
     }
     let measured = load::load(masters).await?;
     Ok((format!("by rcup {}{why}", LoadFrom::Host.told()), measured))
+}
+
+impl<R: Faults> Attached<R> {
+    /// What `up` proves, as it stands now: the readiness contract, and the use of every advertised address.
+    pub async fn validate(&self) -> Vec<Check> {
+        let smoke = SuiteOptions::default().selection(Selection::of(Suite::Smoke));
+        self.validate_with(&smoke).await.checks
+    }
+
+    /// The validation suite, as far as the options select it. A failover takes a master away for a while and
+    /// brings it back, also when it is cancelled.
+    pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
+        // Who takes a master away must be able to hand the roles back.
+        let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));
+        let user = if destructive {
+            OwnUser::Operator
+        } else {
+            OwnUser::Validator
+        };
+        let target = self.target(user).await;
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        let span = tracing::info_span!("validate", cluster = %self.topology().name());
+        Box::pin(run(&target, options, Some(self.runtime())).instrument(span)).await
+    }
+}
+
+impl Endpoint {
+    /// Makes the checks. Nothing is written unless the options say so.
+    pub async fn validate(&self, options: &SuiteOptions) -> Validation {
+        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        Box::pin(run(self.target(), options, None::<&Docker>)).await
+    }
 }

@@ -1,7 +1,7 @@
 //! A slot between two masters: while it is half migrated, its old owner sends clients on with ASK.
 
+use crate::checks::masters::{Master, key};
 use crate::checks::suite::clients::KEY_LIFE;
-use crate::checks::suite::masters::{Master, key};
 use crate::checks::trial::Trial;
 use crate::ownership::background::aside;
 use crate::server::wire::connection::{Address, NodeConnection};

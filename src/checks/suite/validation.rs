@@ -4,12 +4,12 @@ use std::cmp::Ordering;
 
 use serde::Serialize;
 
+use crate::checks::catalogue::{CATALOGUE, Suite};
 use crate::checks::failover::judge;
 use crate::checks::failover::judge::Failover;
 use crate::checks::failover::statistics::{FailoverTimes, failover_times};
 use crate::checks::finding::{Check, Status};
 use crate::checks::latency::judge::{NodeLatency, micros};
-use crate::checks::suite::catalogue::{CATALOGUE, Suite};
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::Role;
 use crate::topology::slots::SlotRange;

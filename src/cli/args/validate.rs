@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use crate::checks::catalogue::Suite;
 use crate::checks::latency::judge::Threshold;
-use crate::checks::suite::catalogue::Suite;
 use crate::cli::args::spec::duration;
 use crate::error::{Error, ErrorKind};
 use crate::spec::name::ClusterName;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use crate::checks::catalogue::Selection;
 use crate::checks::finding::Status;
-use crate::checks::suite::catalogue::Selection;
-use crate::checks::suite::run::SuiteOptions;
+use crate::checks::options::SuiteOptions;
 use crate::checks::suite::validation::Validation;
 use crate::cli::args::validate::{Report, ReportForm, Validate};
 use crate::cli::commands::{engine, entry};

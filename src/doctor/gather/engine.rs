@@ -6,7 +6,8 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use crate::doctor::facts::{Disk, Fact, Kind};
+use crate::doctor::facts::{Disk, Kind};
+use crate::doctor::finding::Fact;
 use crate::doctor::gather::this_machine::is_own_address;
 use crate::runtime::interface::{EngineDetails, EngineInfo};
 use crate::runtime::labels;

@@ -4,21 +4,22 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::doctor::facts::{
-    ClockFacts, Disk, EngineFacts, EngineTrouble, Fact, HostFacts, KernelFacts, Kind, LimitFacts,
-    MachineFacts, PlaceFacts,
+    ClockFacts, Disk, EngineFacts, EngineTrouble, HostFacts, KernelFacts, Kind, LimitFacts, MachineFacts,
+    PlaceFacts,
 };
 use crate::doctor::finding::Diagnosis;
+use crate::doctor::finding::Fact;
 use crate::doctor::fix::Seat;
 use crate::doctor::gather::engine::{ahead, bridge, disk, kind, own_kernel};
 use crate::doctor::gather::inside::running_nodes;
 use crate::doctor::gather::kernel::{kernel_here, kernel_through, unknown};
 use crate::doctor::gather::this_machine::open_files;
+use crate::doctor::gather::this_machine::{neighbourhood, taken};
 use crate::doctor::gather::{firewall, fsync, processes};
 use crate::doctor::judge::{Asked, judge_host};
 use crate::error::{Error, Result};
 use crate::event::Silent;
-use crate::lifecycle::images::of_cluster;
-use crate::lifecycle::placement::{neighbourhood, taken};
+use crate::image::select::of_cluster;
 use crate::runtime::interface::{EngineDetails, EngineInfo, Runtime, Scope};
 use crate::runtime::observed::Observed;
 use crate::spec::cluster::{BUS_OFFSET, ClusterSpec};

@@ -5,7 +5,7 @@ use std::process::Stdio;
 use ipnet::Ipv4Net;
 use serde::Deserialize;
 
-use crate::doctor::facts::Fact;
+use crate::doctor::finding::Fact;
 use crate::doctor::firewall::FirewallFacts;
 
 /// The rules that packets of `subnet` to `ports` pass.

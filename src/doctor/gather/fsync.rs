@@ -5,7 +5,8 @@ use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::doctor::facts::{Fact, Fsync};
+use crate::doctor::facts::Fsync;
+use crate::doctor::finding::Fact;
 use crate::ownership::probe::run_once;
 use crate::runtime::interface::Runtime;
 

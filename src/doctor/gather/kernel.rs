@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::doctor::facts::{Fact, KernelFacts};
+use crate::doctor::facts::KernelFacts;
+use crate::doctor::finding::Fact;
 use crate::error::ErrorKind;
 use crate::ownership::probe::run_once;
 use crate::runtime::interface::Runtime;

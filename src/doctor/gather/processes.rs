@@ -1,6 +1,6 @@
 //! The processes of this machine that matter: the engine's, and what keeps the clock right.
 
-use crate::doctor::facts::Fact;
+use crate::doctor::finding::Fact;
 use crate::doctor::gather::inside::open_files;
 
 /// Programs that keep a clock right, by the names that the kernel shows (15 characters of them).

@@ -5,7 +5,10 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 
 use ipnet::Ipv4Net;
 
-use crate::topology::address::TakenSubnet;
+use crate::runtime::interface::EngineInfo;
+use crate::runtime::observed::{Activity, Observed};
+use crate::spec::cluster::ClusterSpec;
+use crate::topology::address::{TakenPort, TakenSubnet};
 use crate::topology::hardware::Machine;
 
 /// The address ranges to which this machine has a route, the default route left out. Only Linux tells
@@ -152,6 +155,33 @@ fn kernels_number(path: &str) -> Option<usize> {
 /// bridges live elsewhere.
 pub(crate) fn is_own_address(address: Ipv4Addr) -> bool {
     UdpSocket::bind(SocketAddrV4::new(address, 0)).is_ok()
+}
+
+/// The subnets and ports that are in use, as far as the engine and this machine's routes tell.
+pub(crate) fn taken(engine: &EngineInfo, observed: &Observed) -> (Vec<TakenSubnet>, Vec<TakenPort>) {
+    let mut subnets = observed.taken_subnets();
+    if engine.local {
+        subnets.extend(routes());
+    }
+    (subnets, observed.taken_ports())
+}
+
+/// The sizes of the other clusters that run.
+pub(crate) fn neighbourhood(spec: &ClusterSpec, observed: &Observed) -> Vec<usize> {
+    observed
+        .clusters()
+        .iter()
+        .filter(|name| *name != spec.name())
+        .map(|name| {
+            observed
+                .of(name)
+                .containers
+                .iter()
+                .filter(|node| node.activity == Activity::Running)
+                .count()
+        })
+        .filter(|running| *running > 0)
+        .collect()
 }
 
 #[cfg(test)]

@@ -7,18 +7,19 @@ use futures_util::future::try_join_all;
 use tokio::time::Instant;
 
 use crate::checks::agreement::{doubtful, only_heard_of};
-use crate::checks::finding::{Check, all_passed};
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::answers::Roles;
+use crate::checks::finding::{all_passed, complaint};
+use crate::checks::readiness::judge;
 use crate::connect::links::{Links, Started, gather};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::bootstrap::cron_rate::dozing;
-use crate::lifecycle::bootstrap::gossip::{announce, is_of_a_teller, tell_while_forming};
 use crate::runtime::interface::Runtime;
 use crate::server::conf::nodes_conf::ghosts;
 use crate::server::conf::settings::effective::{NODE_TIMEOUT, Temporary, temporary};
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::NodeConnection;
-use crate::server::wire::reply::{Answer, NodeLine};
+use crate::server::wire::cron_rate::dozing;
+use crate::server::wire::gossip::{is_of_a_teller, tell_while_forming};
+use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::{Formation, Node, NodeId, Topology};
 use crate::wait::{Seen, pace, until};
 
@@ -317,136 +318,4 @@ pub(crate) async fn is_forming(topology: &Topology, node: &Node, link: &NodeConn
     let is = link.configured(NODE_TIMEOUT).await?;
     let mut settings = temporary(topology, node).into_iter();
     Ok(is_of_a_teller(&is) || settings.any(|setting| setting.name == NODE_TIMEOUT && setting.forming == is))
-}
-
-/// The first failed check in one line.
-pub(crate) fn complaint(checks: &[Check]) -> String {
-    checks
-        .iter()
-        .find(|check| !check.passed())
-        .map_or_else(String::new, |check| format!("{}: {}", check.id, check.summary))
-}
-
-/// Hands the masters' roles back to the planned nodes, one shard after the other, without losing a write:
-/// the present master stops writing until the planned one has everything.
-pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<String>> {
-    let mut moved = Vec::new();
-    loop {
-        let views = within_shards(topology, links, deadline).await?;
-        let displaced = topology.masters().find(|node| {
-            views[node.index - 1]
-                .as_ref()
-                .is_ok_and(|view| view.myself().is_some_and(|line| !line.is_master()))
-        });
-        let Some(node) = displaced else { return Ok(moved) };
-        let link = links.to(node.index);
-        let what = format!("{} is master again", node.name);
-        until(&what, deadline, Duration::from_millis(100), || async {
-            // Redis refuses to fail the same master over twice within two node timeouts, silently.
-            let asked = link.fail_over().await;
-            let nodes = link.cluster_nodes().await?;
-            let myself = nodes.iter().find(|line| line.has("myself"));
-            Ok(match myself {
-                Some(line) if line.is_master() => Seen::Done(()),
-                _ => Seen::NotYet(asked.err().map_or_else(
-                    || "it is still a replica".to_owned(),
-                    |error| error.causes().join(": "),
-                )),
-            })
-        })
-        .await?;
-        // Its former master and its siblings tell the others.
-        let shard = topology.shard_of(node);
-        let siblings: Vec<&Node> = shard
-            .replicas
-            .iter()
-            .filter_map(|index| topology.node(*index))
-            .collect();
-        for replica in &siblings {
-            follows_any(links, replica, deadline).await?;
-            announce(topology, links.to(replica.index), deadline).await?;
-        }
-        moved.push(node.name.clone());
-    }
-}
-
-/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed little.
-const HOPE: Duration = Duration::from_secs(5);
-
-/// The error for a node that will never follow: nothing but a decision of the user's ends that.
-fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
-    Error::new(
-        ErrorKind::Unhealthy,
-        format!(
-            "{} has taken the place of {}, which cannot follow it",
-            heir.name, lost.name
-        ),
-    )
-    .because(format!(
-        "{} cannot copy {}",
-        topology.server(lost),
-        topology.server(heir)
-    ))
-    .hint(format!(
-        "The keys are on {}. Save them, then start the cluster anew with the later server for both: `rcup down {name}`, \
-         `rcup up {name}`.",
-        heir.name,
-        name = topology.name()
-    ))
-}
-
-/// A node that copies another which it cannot copy, with that one. `answers` stand in the order of the nodes.
-fn stranded<'a>(topology: &'a Topology, answers: &[Answer]) -> Option<(&'a Node, &'a Node)> {
-    let line = |node: &Node| answers.get(node.index - 1)?.as_ref().ok()?.myself();
-    topology.nodes.iter().find_map(|node| {
-        let own = line(node).filter(|own| !own.is_master())?;
-        let view = answers.get(node.index - 1)?.as_ref().ok()?;
-        let master = own.master.as_ref()?;
-        let heir = topology
-            .nodes
-            .iter()
-            .find(|other| line(other).is_some_and(|line| line.id == *master))?;
-        let apart = !topology.server(node).can_copy(topology.server(heir));
-        (apart && !view.replication.link_up).then_some((node, heir))
-    })
-}
-
-/// Waits until a node is a replica, of whichever master.
-pub(crate) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
-    let what = format!("{} is a replica again", node.name);
-    until(&what, deadline, STEP, || async {
-        let nodes = links.to(node.index).cluster_nodes().await?;
-        let replica = nodes.iter().any(|line| line.has("myself") && line.has("slave"));
-        Ok(if replica {
-            Seen::Done(())
-        } else {
-            Seen::NotYet("it is still a master".to_owned())
-        })
-    })
-    .await
-}
-
-/// Waits until the nodes agree and every shard has one master, and returns what they say.
-async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
-    let what = "the nodes agree on who is master of what";
-    let stranded_since = std::sync::Mutex::new(None);
-    until(what, deadline, pace(topology.nodes.len()), || async {
-        let now = links.views().await;
-        let checks = judge(topology, Roles::WithinShards, &now);
-        if all_passed(&checks) {
-            return Ok(Seen::Done(now));
-        }
-        let stranded = stranded(topology, &now);
-        let since = stranded_since.lock().ok().and_then(|mut since| {
-            // A node that loads a copy in vain is silent now and then, so once begun, the time goes on.
-            stranded.map(|_| *since.get_or_insert_with(Instant::now))
-        });
-        match (stranded, since) {
-            (Some((lost, heir)), Some(since)) if since.elapsed() > HOPE => {
-                Err(never_follows(topology, lost, heir))
-            }
-            _ => Ok(Seen::NotYet(complaint(&checks))),
-        }
-    })
-    .await
 }

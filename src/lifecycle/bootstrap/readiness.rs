@@ -6,13 +6,14 @@ use std::time::Instant as Stopwatch;
 
 use tokio::time::Instant;
 
+use crate::checks::answers::Roles;
+use crate::checks::finding::complaint;
 use crate::checks::finding::{Check, all_passed};
-use crate::checks::readiness::{Roles, judge};
+use crate::checks::masters::millis;
+use crate::checks::readiness::judge;
 use crate::checks::suite::clients::advertised;
-use crate::checks::suite::masters::millis;
 use crate::connect::links::Links;
 use crate::error::{Error, ErrorKind, Result};
-use crate::lifecycle::bootstrap::form::complaint;
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::Topology;
 use crate::wait::{Seen, pace, until};

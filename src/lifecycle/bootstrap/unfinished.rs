@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
+use crate::connect::credentials;
 use crate::connect::links::reachable;
 use crate::error::Result;
 use crate::lifecycle::bootstrap::form::is_forming;
-use crate::lifecycle::secrets::cluster;
 use crate::plan;
 use crate::plan::up::Decision;
 use crate::runtime::interface::Runtime;
@@ -32,8 +32,8 @@ pub(crate) async fn doubt<R: Runtime>(
         Decision::Doubt { topology, missing } => (topology, missing.clone()),
     };
     let ours = observed.of(topology.name());
-    let secrets = cluster::read_back(runtime, topology, &ours.containers).await?;
-    let links = reachable(topology, &cluster::access(&secrets), &ours.running(), DOUBT).await;
+    let secrets = credentials::read_back(runtime, topology, &ours.containers).await?;
+    let links = reachable(topology, &credentials::access(&secrets), &ours.running(), DOUBT).await;
     let answers = join_all(links.iter().map(|(index, link)| async {
         let forming = match topology.node(*index) {
             Some(node) => is_forming(topology, node, link).await.unwrap_or(false),

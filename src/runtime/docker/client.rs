@@ -16,9 +16,8 @@ use bollard::query_parameters as query;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
-use crate::runtime::docker::connect::unreachable;
 use crate::runtime::docker::find::{Environment, Place, find};
+use crate::runtime::docker::unreachable::unreachable;
 use crate::runtime::docker::{details, translate};
 use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
@@ -27,6 +26,7 @@ use crate::runtime::interface::{
 use crate::runtime::labels;
 use crate::runtime::network::NetworkDetails;
 use crate::runtime::observed::{Activity, ContainerSeen, Observed};
+use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::spec::secret::Secret;
 
 /// The oldest API that rcup speaks: Docker Engine 20.10.

@@ -7,9 +7,9 @@ use bollard::query_parameters as query;
 use futures_util::TryStreamExt as _;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::request::File;
 use crate::runtime::docker::client::{Docker, QUICK, SLOW, call, late};
 use crate::runtime::docker::translate;
+use crate::runtime::request::File;
 
 /// The most bytes that are read of an archive. What rcup reads back are small files.
 const MOST: usize = 16 * 1024 * 1024;

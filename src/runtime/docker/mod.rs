@@ -10,3 +10,4 @@ pub mod own_container;
 pub mod probe;
 pub mod ssh;
 pub mod translate;
+pub mod unreachable;

@@ -5,9 +5,9 @@ use bollard::query_parameters as query;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 
 use crate::error::{Error, Result};
-use crate::plan::request::{ProbeRequest, USER};
 use crate::runtime::docker::client::{Docker, QUICK, call, late};
 use crate::runtime::interface::{LogLine, LogRequest, Runtime as _};
+use crate::runtime::request::{ProbeRequest, USER};
 
 impl Docker {
     /// See [`crate::runtime::interface::Runtime::create_probe`].

@@ -13,8 +13,8 @@ use bollard::models::{
 };
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
 use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, VolumeSeen};
+use crate::runtime::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
 
 /// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
 pub(crate) fn error(what: &str, source: DockerError) -> Error {

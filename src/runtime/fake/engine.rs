@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use ipnet::Ipv4Net;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::request::{
-    ContainerRequest, File, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest,
-};
 use crate::runtime::fake::injected::{Call, Injection, Trouble};
 use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 use crate::runtime::labels;
 use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
+use crate::runtime::request::{
+    ContainerRequest, File, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest,
+};
 
 pub(crate) type Effect = Box<dyn FnOnce(&mut State) + Send>;
 

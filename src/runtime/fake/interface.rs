@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::plan::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::runtime::fake::engine::{Container, State, refused, unknown};
 use crate::runtime::fake::{Fake, held};
 use crate::runtime::interface::{
@@ -18,6 +17,7 @@ use crate::runtime::interface::{
 use crate::runtime::labels;
 use crate::runtime::network::NetworkDetails;
 use crate::runtime::observed::{Activity, Observed};
+use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 
 impl Runtime for Fake {
     async fn describe(&self) -> Result<EngineInfo> {

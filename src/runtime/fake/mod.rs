@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use ipnet::Ipv4Net;
 
-use crate::plan::request::File;
 use crate::runtime::fake::engine::{Container, State};
 use crate::runtime::fake::injected::Call;
 use crate::runtime::interface::{EngineDetails, EngineInfo, ImageSeen, OwnContainer};
 use crate::runtime::observed::{Activity, NetworkSeen, Observed};
+use crate::runtime::request::File;
 use crate::spec::server::Engine;
 
 /// An engine in memory, for tests. Clones are handles to the same engine.
@@ -187,8 +187,9 @@ fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
     use crate::error::ErrorKind;
-    use crate::plan::request::{ContainerRequest, NetworkRequest, container, network};
+    use crate::plan::request::{container, network};
     use crate::runtime::interface::{Runtime as _, Scope};
+    use crate::runtime::request::{ContainerRequest, NetworkRequest};
     use crate::topology::layout::tests::topology;
 
     fn requests() -> (NetworkRequest, Vec<ContainerRequest>) {

@@ -2,7 +2,8 @@
 
 use crate::server::conf::document::Document;
 use crate::server::conf::nodes_conf::settled_nodes_conf;
-use crate::server::conf::redis_conf::{directory, settled_redis_conf};
+use crate::server::conf::paths::directory;
+use crate::server::conf::redis_conf::settled_redis_conf;
 use crate::server::conf::secrets::{secret_lines, users_acl};
 use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;

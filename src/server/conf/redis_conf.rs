@@ -2,25 +2,9 @@
 
 use std::fmt::Write as _;
 
+use crate::server::conf::setting::Setting;
 use crate::server::conf::settings::effective::{Temporary, settings, temporary};
-use crate::server::conf::settings::setting::Setting;
 use crate::topology::layout::{Node, Topology};
-
-/// Where the cluster's volume is mounted in every container. It is not `/data`, which the official images
-/// declare as a volume of their own.
-pub const HOME: &str = "/rcup";
-
-/// A node's own directory on the cluster's volume, which is the server's working directory. It belongs to
-/// the node's user: `CONFIG REWRITE` and `nodes.conf` both replace their file by renaming a new one, which
-/// needs a writable directory.
-pub fn directory(node: &Node) -> String {
-    format!("{HOME}/{}", node.index)
-}
-
-/// A node's configuration file.
-pub fn conf_path(node: &Node) -> String {
-    format!("{}/redis.conf", directory(node))
-}
 
 /// The file as the node boots with it.
 pub fn redis_conf(topology: &Topology, node: &Node) -> String {
@@ -58,8 +42,8 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::conf::setting::Origin;
     use crate::server::conf::settings::effective::waking;
-    use crate::server::conf::settings::setting::Origin;
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::modes::AnnounceChoice;
     use crate::spec::node_override::NodeWish;

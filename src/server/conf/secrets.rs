@@ -3,7 +3,7 @@
 
 use std::fmt::Write as _;
 
-use crate::server::conf::redis_conf::directory;
+use crate::server::conf::paths::directory;
 use crate::spec::security::Secrets;
 use crate::spec::server::Server;
 use crate::spec::service_user::OwnUser;

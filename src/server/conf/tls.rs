@@ -1,7 +1,7 @@
 //! What of a node's files is there for TLS.
 
-use crate::server::conf::redis_conf::directory;
-use crate::server::conf::settings::setting::Setting;
+use crate::server::conf::paths::directory;
+use crate::server::conf::setting::Setting;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::security::Certificates;
 use crate::topology::layout::Node;
@@ -91,8 +91,8 @@ pub(crate) fn tls(spec: &ClusterSpec, node: &Node) -> Vec<Setting> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::conf::setting::Origin;
     use crate::server::conf::settings::effective::settings;
-    use crate::server::conf::settings::setting::Origin;
     use crate::spec::server::Engine;
     use crate::topology::layout::Topology;
     use crate::topology::layout::tests::surroundings;

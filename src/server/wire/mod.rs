@@ -5,6 +5,8 @@ pub mod access;
 pub mod admin;
 pub mod benchmark;
 pub mod connection;
+pub mod cron_rate;
+pub mod gossip;
 pub mod parse;
 pub mod queries;
 pub mod reply;

@@ -161,7 +161,7 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
 async fn a_cluster_of_up_goes_with_the_owner_that_it_is_given() {
     let _turn = turn().await;
     let mut owner = Command::new("sleep").arg("600").spawn().unwrap();
-    let name = rcup::cluster::builder::made_up("it-owned");
+    let name = rcup::spec::name::ClusterName::generated("it-owned");
     let image = any_image().await;
     let up = Command::new(env!("CARGO_BIN_EXE_rcup"))
         .args([
@@ -200,8 +200,8 @@ async fn what_is_past_its_time_goes_and_what_is_not_stays() {
     let _turn = turn().await;
     let start = |ttl: u64| async move {
         let options: UpOptions = options().ttl(Duration::from_secs(ttl));
-        let spec =
-            rcup::spec::cluster::ClusterSpec::builder().name(rcup::cluster::builder::made_up("it-ttl"));
+        let spec = rcup::spec::cluster::ClusterSpec::builder()
+            .name(rcup::spec::name::ClusterName::generated("it-ttl"));
         let spec = spec
             .image(any_image().await)
             .masters(1)

@@ -8,9 +8,9 @@ use futures_util::StreamExt as _;
 use serde_json::Value;
 
 use super::{Name, any_image, connect, docker, turn, up, waiting};
+use rcup::checks::catalogue::{Selection, Suite};
 use rcup::checks::finding::Status;
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::options::SuiteOptions;
 use rcup::connect::endpoint::Endpoint;
 use rcup::runtime::faults::Faults as _;
 use rcup::runtime::interface::{ExecRequest, Runtime as _};
@@ -240,7 +240,7 @@ async fn an_endpoint_is_mended_and_two_servers_with_one_id_are_told() {
 /// Starts a second server on a copy of the first node's table, as after copying a machine.
 async fn twin(cluster: &Cluster) {
     let node = &cluster.topology().nodes[0];
-    let table = rcup::server::conf::redis_conf::conf_path(node).replace("redis.conf", "nodes.conf");
+    let table = rcup::server::conf::paths::conf_path(node).replace("redis.conf", "nodes.conf");
     let server = cluster.topology().surroundings.image.server.engine.server();
     let script = format!(
         "cp {table} /tmp/twin.conf && exec {server} --port 7777 --cluster-enabled yes --cluster-config-file /tmp/twin.conf \

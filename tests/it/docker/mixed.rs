@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::project::{Generation, Project};
 use super::{Name, assert_ready, connect, docker, image, options, turn, up};
+use rcup::checks::catalogue::{Selection, Suite};
 use rcup::checks::finding::Status;
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::options::SuiteOptions;
 use rcup::checks::suite::validation::Validation;
 use rcup::connect::attached::Attached;
 use rcup::event::Silent;

@@ -6,11 +6,11 @@ use futures_util::TryStreamExt as _;
 
 use super::peer::{Complaint, complaints};
 use super::{Name, any_image, connect, docker, up};
+use rcup::checks::catalogue::{Selection, Suite};
 use rcup::checks::diagnose::finding::{Diagnosis, Finding};
 use rcup::checks::finding::{Check, Status};
+use rcup::checks::options::SuiteOptions;
 use rcup::checks::status::{NodeReport, Report};
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
 use rcup::checks::suite::validation::Validation;
 use rcup::connect::attached::Attached;
 use rcup::runtime::interface::{ExecRequest, Output, Runtime as _};

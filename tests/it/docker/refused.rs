@@ -7,7 +7,7 @@ use super::patient::Patient;
 use super::{connect, turn};
 use rcup::checks::finding::Status::Fail;
 use rcup::checks::latency::judge::Threshold;
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::options::SuiteOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_node_refuses_to_do_is_found() {

@@ -9,8 +9,8 @@ use serde_json::Value;
 
 use super::{Name, any_image, docker, turn, up};
 use crate::schemas::assert_valid;
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::catalogue::{Selection, Suite};
+use rcup::checks::options::SuiteOptions;
 use rcup::runtime::faults::Faults as _;
 use rcup::{Cluster, ClusterSpec};
 

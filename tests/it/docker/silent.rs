@@ -11,7 +11,7 @@ use super::{Name, any_image, connect, waiting};
 use rcup::ClusterSpec;
 use rcup::checks::finding::Status::Fail;
 use rcup::checks::latency::judge::Threshold;
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::options::SuiteOptions;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {

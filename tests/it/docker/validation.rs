@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use super::{Name, connect, docker, image, turn, up};
+use rcup::checks::catalogue::{Selection, Suite};
 use rcup::checks::finding::Status;
-use rcup::checks::suite::catalogue::{Selection, Suite};
-use rcup::checks::suite::run::SuiteOptions;
+use rcup::checks::options::SuiteOptions;
 use rcup::checks::suite::validation::Validation;
 use rcup::connect::endpoint::Endpoint;
 use rcup::server::wire::access::Access;

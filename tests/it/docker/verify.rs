@@ -238,7 +238,7 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
         expires: None,
     };
     let run = format!("{}-run", name.0);
-    let request = rcup::plan::request::ProbeRequest {
+    let request = rcup::runtime::request::ProbeRequest {
         name: name.0.network(),
         image,
         command: vec!["sleep".to_owned(), "60".to_owned()],
@@ -263,7 +263,7 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
     }
     assert!(ours, "no sweep of this test's has told it");
     // And `down` takes one that lives.
-    let request = rcup::plan::request::ProbeRequest {
+    let request = rcup::runtime::request::ProbeRequest {
         labels: rcup::runtime::labels::of_probe(&name.0, &run, &rcup::spec::expiry::Life::default()),
         ..request
     };

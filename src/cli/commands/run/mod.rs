@@ -20,7 +20,6 @@ use crate::cli::exit::{Exit, Outcome};
 use crate::cli::interrupt::Passed;
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, error};
-use crate::cluster::builder::made_up;
 use crate::cluster::handle::Cluster;
 use crate::error::{Error, ErrorKind};
 use crate::event::{Event, Observer};
@@ -37,7 +36,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
             .hint("`rcup up --dry-run` prints the plan with the same flags.")
             .into());
     }
-    let name = args.name.unwrap_or_else(|| made_up("run"));
+    let name = args.name.unwrap_or_else(|| ClusterName::generated("run"));
     let spec = args.spec.build(name)?;
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(Exit::USAGE);

@@ -1,6 +1,6 @@
 //! What of the data is written to the disk, and how.
 
-use crate::server::conf::settings::setting::Setting;
+use crate::server::conf::setting::Setting;
 use crate::spec::profile::Profile;
 
 /// With both files, the append-only file is the one that is loaded, and the snapshots are there to be copied

@@ -1,8 +1,8 @@
 //! The whole list, with what the user set in the place of what rcup sets.
 
+use crate::server::conf::setting::{Origin, Setting};
 use crate::server::conf::settings::durability::durability;
 use crate::server::conf::settings::placement::place;
-use crate::server::conf::settings::setting::{Origin, Setting};
 use crate::server::conf::settings::tuning::tuning;
 use crate::spec::directives::lookup::canonical;
 use crate::spec::node_override::NodeWish;

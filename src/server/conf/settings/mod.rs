@@ -5,5 +5,4 @@
 pub mod durability;
 pub mod effective;
 pub mod placement;
-pub mod setting;
 pub mod tuning;

@@ -1,8 +1,8 @@
 //! What follows from a node's place in the cluster.
 
-use crate::server::conf::redis_conf::directory;
+use crate::server::conf::paths::directory;
 use crate::server::conf::secrets::users_path;
-use crate::server::conf::settings::setting::Setting;
+use crate::server::conf::setting::Setting;
 use crate::server::conf::tls::tls;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::profile::Profile;

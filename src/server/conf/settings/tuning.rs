@@ -1,6 +1,6 @@
 //! What does not depend on the node's place: memory, replication, threads, monitoring.
 
-use crate::server::conf::settings::setting::{Origin, Setting};
+use crate::server::conf::setting::{Origin, Setting};
 use crate::spec::capability::Capability;
 use crate::spec::profile::Profile;
 use crate::spec::server::Server;

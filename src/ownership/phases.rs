@@ -6,15 +6,11 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::event::{Event, Observer, Phase};
+use crate::event::{Event, Observer, Phase, Timings};
 use crate::plan::step::{Plan, Step};
-
-/// How long each phase took.
-pub type Timings = BTreeMap<Phase, Duration>;
 
 /// The phases of one plan.
 pub(crate) struct Phases<'a> {

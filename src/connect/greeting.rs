@@ -1,0 +1,57 @@
+//! Why a server refused a connection, in its own words.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::error::Error;
+use crate::server::wire::access::Access;
+use crate::server::wire::connection::Address;
+use crate::server::wire::tls_peer::served_certificate;
+
+/// How long a bus port may take to answer from here.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
+/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens. A server that speaks
+/// TLS hangs up on who does not, and one that does not waits for ever for the end of a greeting in TLS.
+pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -> String {
+    let why = error.reason();
+    let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
+    let tls = access.authority().is_some();
+    let hung_up = says(&["broken pipe", "reset", "closed", "end of file", "terminated"]);
+    let said = async {
+        if hung_up && !tls {
+            let greeting = first_words(address, b"").await;
+            if let Some(text) = greeting.as_deref().and_then(|text| text.strip_prefix('-')) {
+                return Some(text.to_owned());
+            }
+            served_certificate(address)
+                .await
+                .map(|_| format!("{why}: it wants a TLS handshake"))
+        } else if tls && says(&["timed out", "in time", "deadline"]) {
+            first_words(address, b"PING\r\n")
+                .await
+                .filter(|text| text.starts_with(['+', '-']))
+                .map(|_| format!("{why}: it answers without TLS, and no handshake"))
+        } else {
+            None
+        }
+    };
+    let said = tokio::time::timeout(CONNECT, said).await.ok().flatten();
+    said.unwrap_or(why)
+}
+
+/// The first line of what a server says after these words.
+async fn first_words(address: &Address, words: &[u8]) -> Option<String> {
+    let mut stream = TcpStream::connect((address.host.as_str(), address.port))
+        .await
+        .ok()?;
+    stream.write_all(words).await.ok()?;
+    let mut bytes = [0_u8; 512];
+    let read = stream.read(&mut bytes);
+    let read = tokio::time::timeout(CONNECT / 2, read).await.ok()?.ok()?;
+    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+    text.lines().next().map(str::to_owned)
+}

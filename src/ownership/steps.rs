@@ -1,0 +1,176 @@
+//! Runs the steps of a plan's stage side by side, and removes what a plan names. The plan decides; nothing is decided here.
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::{Event, Observer};
+use crate::ownership::phases::Phases;
+use crate::plan::step::{Plan, Step};
+use crate::runtime::interface::Runtime;
+
+/// How many containers are created or removed at the same time. Measured: the engine does most of such work
+/// one after the other anyway, and more requests than this only make each of them wait longer.
+const SIDE_BY_SIDE: usize = 4;
+
+/// How many containers are started at the same time. A start waits for processes of its own most of the time,
+/// so more of them go side by side; but what is under way must be waited for when the whole is interrupted.
+const STARTS: usize = 8;
+
+/// How long the calls under way may take to end after a failure or a cancellation.
+const GRACE: Duration = Duration::from_secs(15);
+
+/// What a step does to the container engine.
+pub(crate) trait Effects: Send + Sync {
+    /// Applies one step.
+    ///
+    /// # Errors
+    /// What the container engine refused.
+    fn apply(&self, step: &Step) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Runs steps until they are done, the deadline passes, or the operation is cancelled.
+pub(crate) struct StepRunner<'a> {
+    pub(crate) observer: &'a dyn Observer,
+    pub(crate) deadline: Instant,
+    pub(crate) cancel: &'a CancellationToken,
+}
+
+impl StepRunner<'_> {
+    /// Runs the steps of one stage side by side, each once those that it needs are done. After the first
+    /// failure no further step is begun, but those under way are seen to their end: an engine that is left in
+    /// the middle of making a container makes it all the same, after whoever would have removed it has
+    /// looked. An engine that does not answer is not waited for any longer than [`GRACE`].
+    pub(crate) async fn run(
+        &self,
+        steps: &[&Step],
+        effects: &impl Effects,
+        phases: &Phases<'_>,
+        stopping: &CancellationToken,
+    ) -> Result<()> {
+        let (others, starts) = (&Semaphore::new(SIDE_BY_SIDE), &Semaphore::new(STARTS));
+        let done: &[CancellationToken] = &steps.iter().map(|_| CancellationToken::new()).collect::<Vec<_>>();
+        let mut running: FuturesUnordered<_> = steps
+            .iter()
+            .zip(done)
+            .map(|(step, own)| async move {
+                let needed = steps.iter().zip(done).filter(|(other, _)| step.needs(other));
+                for (_, needed) in needed {
+                    tokio::select! {
+                        () = needed.cancelled() => {}
+                        () = stopping.cancelled() => return Ok(()),
+                    }
+                }
+                let turns = if matches!(step, Step::StartNode { .. }) {
+                    starts
+                } else {
+                    others
+                };
+                let turn = turns.acquire().await;
+                if stopping.is_cancelled() {
+                    return Ok(());
+                }
+                effects.apply(step).await?;
+                drop(turn);
+                own.cancel();
+                phases.done(step);
+                Ok(())
+            })
+            .collect();
+        let failure = loop {
+            let next = tokio::select! {
+                biased;
+                stop = self.stopped() => Some(Err(stop)),
+                next = running.next() => next,
+            };
+            match next {
+                None => return Ok(()),
+                Some(Ok(())) => {}
+                Some(Err(error)) => break error,
+            }
+        };
+        stopping.cancel();
+        let rest = running.for_each(|_| std::future::ready(()));
+        if tokio::time::timeout(GRACE, rest).await.is_err() {
+            self.observer.observe(&Event::warning(format!(
+                "the engine has not answered for {} s, and is not waited for",
+                GRACE.as_secs()
+            )));
+        }
+        Err(failure)
+    }
+
+    /// Resolves when the operation shall end early, with the reason.
+    async fn stopped(&self) -> Error {
+        tokio::select! {
+            () = self.cancel.cancelled() => interrupted(),
+            () = tokio::time::sleep_until(self.deadline) => overdue(),
+        }
+    }
+}
+
+/// The steps that remove objects.
+pub(crate) struct Removal<'a, R> {
+    pub(crate) runtime: &'a R,
+}
+
+impl<R: Runtime> Effects for Removal<'_, R> {
+    async fn apply(&self, step: &Step) -> Result<()> {
+        match step {
+            Step::RemoveContainer { id, .. } => self.runtime.remove_container(id).await,
+            Step::RemoveNetwork { id, .. } => self.runtime.remove_network(id).await,
+            Step::RemoveVolume { name } => self.runtime.remove_volume(name).await,
+            _ => Err(Error::new(
+                ErrorKind::Redis,
+                format!("the plan runs `{}` while it removes a cluster", step.action()),
+            )),
+        }
+    }
+}
+
+/// Carries out a plan that removes objects.
+///
+/// # Errors
+/// The first refusal of the container engine, or [`ErrorKind::Timeout`] at the deadline.
+pub(crate) async fn remove<R: Runtime>(
+    runtime: &R,
+    plan: &Plan,
+    observer: &dyn Observer,
+    deadline: Instant,
+) -> Result<()> {
+    let cancel = CancellationToken::new();
+    let runner = StepRunner {
+        observer,
+        deadline,
+        cancel: &cancel,
+    };
+    let phases = Phases::of(plan, observer);
+    for stage in &plan.stages {
+        let steps: Vec<&Step> = stage.iter().map(|planned| &planned.step).collect();
+        phases.stage(&steps);
+        let stopping = CancellationToken::new();
+        runner
+            .run(&steps, &Removal { runtime }, &phases, &stopping)
+            .await?;
+    }
+    phases.end();
+    Ok(())
+}
+
+pub(crate) fn interrupted() -> Error {
+    Error::new(ErrorKind::Interrupted, "interrupted before the cluster was ready")
+        .hint("What the start had made is removed again, unless --keep-on-failure was given.")
+}
+
+pub(crate) fn overdue() -> Error {
+    Error::new(
+        ErrorKind::Timeout,
+        "the deadline passed before the cluster was ready",
+    )
+    .hint("Give it more time with --timeout.")
+}

@@ -1,0 +1,126 @@
+//! What a container engine is asked to create.
+
+use std::net::Ipv4Addr;
+
+use ipnet::Ipv4Net;
+
+use crate::runtime::labels::Labels;
+
+/// The user and group under which every node runs, and to whom its files belong. The number is the one of
+/// the official images; an image need not know it by name.
+pub const USER: u32 = 999;
+
+/// A bridge network with an address plan.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NetworkRequest {
+    /// Its name.
+    pub name: String,
+    /// Its addresses.
+    pub subnet: Ipv4Net,
+    /// The address of the bridge itself.
+    pub gateway: Ipv4Addr,
+    /// Addresses for the container in which rcup runs, where it runs in one.
+    pub guests: Vec<Ipv4Addr>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeRequest {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A container, created but not started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ContainerRequest {
+    /// Its name, which is also its host name and its DNS name on the network.
+    pub name: String,
+    /// The image.
+    pub image: String,
+    /// Program and arguments. The image's own entry point is not used.
+    pub command: Vec<String>,
+    /// `uid:gid`.
+    pub user: String,
+    /// The network's name.
+    pub network: String,
+    /// Its address there.
+    pub ip: Ipv4Addr,
+    /// The port that is published under the same number.
+    pub port: u16,
+    /// The address of the engine's machine on which it is.
+    pub published: Ipv4Addr,
+    /// The limit of open files, soft and hard; `None` leaves it to the engine.
+    pub open_files: Option<u64>,
+    /// What it may take of the machine's memory in bytes, without swap; `None` for no limit.
+    pub memory: Option<u64>,
+    /// Kernel settings of its network namespace, by name.
+    pub sysctls: Vec<(String, String)>,
+    /// Directories of the image that get an empty memory file system, because the image declares them as
+    /// volumes: an anonymous volume would carry no label and stay behind.
+    pub scratch: Vec<String>,
+    /// The volume with the node's files.
+    pub volume: VolumeRequest,
+    /// Where it is mounted.
+    pub mount: String,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// A file or, without contents, a directory.
+#[derive(Clone, PartialEq, Eq)]
+pub struct File {
+    /// The absolute path.
+    pub path: String,
+    /// The permissions.
+    pub mode: u32,
+    /// The text; `None` makes a directory.
+    pub contents: Option<String>,
+}
+
+impl std::fmt::Debug for File {
+    /// Without the text, which may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("File")
+            .field("path", &self.path)
+            .field("mode", &format_args!("{:o}", self.mode))
+            .field("bytes", &self.contents.as_ref().map(String::len))
+            .finish()
+    }
+}
+
+/// A container in which something is tried for a moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// Its name.
+    pub name: String,
+    /// The image.
+    pub image: String,
+    /// Program and arguments. The image's own entry point is not used.
+    pub command: Vec<String>,
+    /// The network it is on; `None` for none at all.
+    pub network: Option<String>,
+    /// Files for its own file system.
+    pub files: Vec<File>,
+    /// Its labels.
+    pub labels: Labels,
+}
+
+/// Files for volumes. They go through one container that has all volumes mounted and never runs: one upload,
+/// while files in every container's own file system would cost the engine a mount and an unmount each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilesRequest {
+    /// The name of the container.
+    pub name: String,
+    /// Its image, of which nothing is used.
+    pub image: String,
+    /// The volumes, and where each is mounted.
+    pub volumes: Vec<(VolumeRequest, String)>,
+    /// The files.
+    pub files: Vec<File>,
+    /// The container's labels.
+    pub labels: Labels,
+}
