@@ -11,7 +11,7 @@ pub mod terminal;
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory as _, Parser as _};
+use clap::FromArgMatches as _;
 
 use crate::cli::args::Cli;
 use crate::cli::exit::{Exit, Failure};
@@ -21,14 +21,17 @@ use crate::cli::terminal::{Terminal, error};
 pub fn run() -> ExitCode {
     let arguments: Vec<_> = std::env::args_os().collect();
     let json = args::wants_json(&arguments);
-    let (arguments, given) = match config::layers::layered(&Cli::command(), arguments) {
+    let (arguments, given) = match config::layers::layered(&args::command(), arguments) {
         Ok(layered) => layered,
         Err(failure) => {
             error::tell(&failure, json);
             return Exit::of(&failure).into();
         }
     };
-    let cli = match Cli::try_parse_from(&arguments) {
+    let cli = match args::command()
+        .try_get_matches_from(&arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+    {
         Ok(cli) => cli,
         Err(refused) => return error::refused(&refused, json).into(),
     };

@@ -1,4 +1,4 @@
-//! The flags of `rcup config`.
+//! Flags of `rcup config`.
 
 use std::path::PathBuf;
 
@@ -8,14 +8,14 @@ use crate::cli::args::spec::Spec;
 use crate::spec::name::ClusterName;
 use crate::spec::selector::Selector;
 
-/// What to do with configurations.
+/// Subcommands of `rcup config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigVerb {
-    /// Print every node's directives: where each value comes from, and why it is there
+    /// Print every node's directives with the origin and reason of each value
     #[command(
-        after_help = "No engine is needed where --image or --engine-version tells the server; else the engine's image \
-                      is looked at.\n\nExamples:\n  rcup config show --profile production --node 1\n  \
-                      rcup config show --engine valkey --engine-version 8.1 --output json"
+        after_help = "With --image or --server-version, no container engine is needed; otherwise the local \
+                      image is inspected.\n\nExamples:\n  rcup config show --profile production --node 1\n  \
+                      rcup config show --server valkey --server-version 8.1 --output json"
     )]
     Show(Box<Show>),
     /// Write a commented rcup.toml
@@ -28,7 +28,7 @@ pub enum ConfigVerb {
 
 #[derive(Args, Debug)]
 pub struct Show {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     #[command(flatten)]
@@ -40,10 +40,10 @@ pub struct Show {
 
 #[derive(Args, Debug)]
 pub struct Init {
-    /// Where to
+    /// File to write
     #[arg(short = 'o', long = "out", value_name = "FILE", default_value = "rcup.toml")]
     pub out: PathBuf,
-    /// Replace a file that exists
+    /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
 }

@@ -1,4 +1,4 @@
-//! The flags of `rcup env`.
+//! Flags of `rcup env`.
 
 use clap::{Args, ValueEnum};
 
@@ -9,23 +9,23 @@ use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A password stands in shell, dotenv, json and github alone; docker and all code read it from \
+    after_help = "Only shell, dotenv, json and github include the password; docker and the code snippets read it from \
                   REDIS_PASSWORD.\n\nExamples:\n  eval \"$(rcup env orders)\"\n  rcup env orders --format dotenv > .env\n  \
                   docker run $(rcup env orders --format docker) my-app\n  rcup env orders --format redis-py --from \
                   network > client.py"
 )]
 pub struct Env {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
-    /// In which form
+    /// Output format
     #[arg(long, value_name = "FORMAT", default_value = "shell")]
     pub format: EnvFormat,
-    /// Where the program runs: on this host, or in a container on the cluster's network [default: host; network for
+    /// Where the program runs: on this host, or in a container on the cluster network [default: host; network for
     /// docker]
     #[arg(long, value_name = "WHERE")]
     pub from: Option<Where>,
-    /// Whose name and password to tell: those of clients, or of a user of rcup's own
+    /// Print the credentials of this user
     #[arg(long, value_name = "USER", default_value = "default")]
     pub user: LoginAs,
 }
@@ -57,16 +57,16 @@ pub enum Where {
     Network,
 }
 
-/// In which form `rcup env` prints.
+/// Output formats of `rcup env`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum EnvFormat {
-    /// Lines for `eval` in a POSIX shell
+    /// `export` lines for `eval` in a POSIX shell
     Shell,
     /// Lines for a .env file
     Dotenv,
     /// One JSON object
     Json,
-    /// Lines for the file that `GITHUB_ENV` names (printed where it is not set), with the password masked
+    /// Lines appended to the file in `GITHUB_ENV` (printed if unset), with the password masked in the log
     Github,
     /// Flags of `docker run` for a program on the cluster's network
     Docker,
@@ -91,7 +91,7 @@ pub enum EnvFormat {
 }
 
 impl EnvFormat {
-    /// The client library, where the form is code.
+    /// Client library, if the format is code.
     pub fn library(self) -> Option<Library> {
         Some(match self {
             Self::Shell | Self::Dotenv | Self::Json | Self::Github | Self::Docker => return None,
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_library_has_a_form() {
+    fn library_without_format_is_found() {
         let forms: Vec<Library> = EnvFormat::value_variants()
             .iter()
             .filter_map(|form| form.library())

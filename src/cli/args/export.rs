@@ -1,4 +1,4 @@
-//! The flags of `rcup export`.
+//! Flags of `rcup export`.
 
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
@@ -10,27 +10,27 @@ use crate::cli::args::spec::Spec;
 use crate::error::{Error, ErrorKind};
 use crate::spec::name::ClusterName;
 
-/// In which format, and what belongs to it.
+/// Export formats and their flags.
 #[derive(Debug, Subcommand)]
 pub enum ExportVerb {
-    /// A docker-compose.yml of the same cluster, which needs no rcup
+    /// Export a docker-compose.yml that runs without rcup
     #[command(
-        after_help = "With a NAME and no cluster flags, the running cluster is written down; else the flags are, and no \
-                      engine is asked.\n\nExamples:\n  rcup export compose orders > docker-compose.yml\n  \
+        after_help = "With a NAME and no cluster flags, exports the running cluster; otherwise exports the flags and \
+                      needs no container engine.\n\nExamples:\n  rcup export compose orders > docker-compose.yml\n  \
                       rcup export compose --masters 5 --image redis:8.0 -o docker-compose.yml\n  \
                       docker compose up -d --wait"
     )]
     Compose(Export),
-    /// The redis.conf and nodes.conf of every node
+    /// Export the redis.conf and nodes.conf of every node
     #[command(
-        after_help = "With a NAME and no cluster flags, the running cluster is written down; else the flags are, and no \
-                      engine is asked.\n\nExamples:\n  rcup export conf orders -o orders-conf\n  \
+        after_help = "With a NAME and no cluster flags, exports the running cluster; otherwise exports the flags and \
+                      needs no container engine.\n\nExamples:\n  rcup export conf orders -o orders-conf\n  \
                       rcup export conf --masters 5 --image redis:8.0 -o conf"
     )]
     Conf(Export),
-    /// A directory for kustomize: stateful sets, services, disruption budgets, and a job that forms the cluster
+    /// Export a kustomize directory: StatefulSets, Services, PodDisruptionBudgets and a Job that forms the cluster
     #[command(
-        after_help = "Valid by the API's schemas, and its scripts are proven in containers; not yet run on a Kubernetes.\n\n\
+        after_help = "The manifests validate against the API schemas and the scripts are tested in containers; not yet tested on Kubernetes.\n\n\
                       Examples:\n  \
                       rcup export kubernetes --masters 3 --image valkey/valkey:8.1 --password -o kubernetes\n  \
                       kubectl apply -k kubernetes"
@@ -38,18 +38,18 @@ pub enum ExportVerb {
     Kubernetes {
         #[command(flatten)]
         export: Export,
-        /// Add an exporter of metrics to each pod, and an object by which the operator of Prometheus finds it
+        /// Add a metrics exporter to each pod and a ServiceMonitor for the Prometheus Operator
         #[arg(long, help_heading = "Export", display_order = 0)]
         service_monitor: bool,
     },
-    /// A stack for `docker stack deploy`: an overlay network, a service for each node
-    #[command(after_help = "Proven on a swarm of one machine.\n\nExamples:\n  \
+    /// Export a stack for `docker stack deploy`: an overlay network and one service per node
+    #[command(after_help = "Tested on a single-machine swarm.\n\nExamples:\n  \
                       rcup export swarm --masters 3 --image redis:8.0 --machines a,b,c -o stack.yml\n  \
                       docker stack deploy -c stack.yml orders")]
     Swarm {
         #[command(flatten)]
         export: Export,
-        /// Host names of the swarm's machines, to which the nodes are pinned, replicas off their master's
+        /// Host names of the swarm machines to pin the nodes to; replicas run on other machines than their master
         #[arg(
             long,
             value_name = "NAME,NAME",
@@ -59,19 +59,19 @@ pub enum ExportVerb {
         )]
         machines: Vec<String>,
     },
-    /// A directory with a deploy.sh that brings the cluster up on machines over SSH
+    /// Export a directory with a deploy.sh that deploys the cluster to machines over SSH
     #[command(
-        after_help = "The machines' packages bring the server; the image's version does not matter. Data is kept by an \
-                      append-only file unless --set says otherwise. With --tls, certs/ holds the nodes' certificates; another \
-                      export into the same directory keeps them as long as they name every machine, and deploy.sh \
-                      brings others without restarting a node.\n\nExamples:\n  \
+        after_help = "The server is installed from the machines' packages; the image's version is not used. Data is kept in an \
+                      append-only file unless --set overrides it. With --tls, certs/ holds the nodes' certificates; another \
+                      export to the same directory keeps them while they list every machine, and deploy.sh \
+                      installs new ones without restarting a node.\n\nExamples:\n  \
                       rcup export bare-metal orders --hosts 10.0.0.1,10.0.0.2,10.0.0.3 --masters 3 -o deploy\n  \
                       deploy/deploy.sh --user admin\n  deploy/deploy.sh --check"
     )]
     BareMetal {
         #[command(flatten)]
         export: Export,
-        /// Addresses of the machines, separated by commas
+        /// IP addresses of the machines, separated by commas
         #[arg(
             long,
             value_name = "IP,IP",
@@ -82,7 +82,7 @@ pub enum ExportVerb {
             display_order = 0
         )]
         hosts: Vec<Ipv4Addr>,
-        /// Networks from which clients come, for the firewall rules
+        /// Client networks, for the firewall rules
         #[arg(
             long,
             value_name = "CIDR,CIDR",
@@ -98,12 +98,12 @@ pub enum ExportVerb {
 fn host(text: &str) -> Result<Ipv4Addr, Error> {
     text.parse().map_err(|_| {
         Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 address"))
-            .hint("Nodes tell each other addresses, not names: `--hosts 10.0.0.1,10.0.0.2`.")
+            .hint("Nodes exchange IP addresses, not host names: `--hosts 10.0.0.1,10.0.0.2`.")
     })
 }
 
 impl ExportVerb {
-    /// The format's name.
+    /// Name of the format.
     pub fn format(&self) -> &'static str {
         match self {
             Self::Compose(_) => "compose",
@@ -114,7 +114,7 @@ impl ExportVerb {
         }
     }
 
-    /// What it shares with the other formats.
+    /// Arguments shared by all formats.
     pub fn export(&self) -> &Export {
         match self {
             Self::Compose(export)
@@ -126,14 +126,14 @@ impl ExportVerb {
     }
 }
 
-/// What every format takes.
+/// Arguments of every format.
 #[derive(Args, Debug)]
 pub struct Export {
-    /// Name of the cluster
+    /// Cluster name
     pub name: Option<ClusterName>,
     #[command(flatten)]
     pub wanted: Wanted,
-    /// File, or directory for formats of several files [default: standard output, for one file]
+    /// File to write, or a directory for formats with several files [default: standard output for a single file]
     #[arg(
         short = 'o',
         long = "out",
@@ -142,12 +142,12 @@ pub struct Export {
         display_order = 0
     )]
     pub out: Option<PathBuf>,
-    /// Replace files that exist
+    /// Overwrite existing files
     #[arg(long, help_heading = "Export", display_order = 0)]
     pub force: bool,
 }
 
-/// The cluster's flags, and whether any of them stood on the command line.
+/// Cluster flags, and whether any was given on the command line.
 #[derive(Debug)]
 pub struct Wanted {
     pub spec: Spec,

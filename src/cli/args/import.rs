@@ -1,16 +1,16 @@
-//! The flags of `rcup import`.
+//! Flags of `rcup import`.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-/// From which tool.
+/// Import formats.
 #[derive(Debug, Subcommand)]
 pub enum ImportVerb {
-    /// A Compose file with the nodes of a Redis Cluster
+    /// Convert a Compose file that defines the nodes of a Redis Cluster
     #[command(
-        after_help = "Nodes are services whose command, or a redis.conf mounted from beside the file, says `cluster-enabled yes`, and \
-                      those of Bitnami's images. What is wrong in the file is told on standard error, line by line; passwords \
+        after_help = "A service is a node if its command, or a redis.conf mounted from the file's directory, sets `cluster-enabled yes`, or \
+                      if it uses a Bitnami image. Problems in the file are printed on standard error with their lines; passwords \
                       are never copied.\n\nExamples:\n  rcup import compose \
                       docker-compose.yml\n  rcup import compose docker-compose.yml -o rcup.toml"
     )]
@@ -19,12 +19,12 @@ pub enum ImportVerb {
 
 #[derive(Args, Debug)]
 pub struct Import {
-    /// The file; `-` is standard input
+    /// File to read; `-` reads standard input
     pub file: PathBuf,
-    /// File for the settings [default: standard output]
+    /// File to write [default: standard output]
     #[arg(short = 'o', long = "out", value_name = "PATH")]
     pub out: Option<PathBuf>,
-    /// Replace the file if it exists
+    /// Overwrite an existing file
     #[arg(long)]
     pub force: bool,
 }

@@ -1,4 +1,4 @@
-//! The flags and their texts.
+//! Command line flags and help texts.
 
 pub mod config;
 pub mod diagnose;
@@ -12,9 +12,10 @@ pub mod validate;
 pub mod verify;
 
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Command, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::cli::args::config::ConfigVerb;
 use crate::cli::args::diagnose::Diagnose;
@@ -22,7 +23,7 @@ use crate::cli::args::env::Env;
 use crate::cli::args::export::ExportVerb;
 use crate::cli::args::import::ImportVerb;
 use crate::cli::args::security::LoginAs;
-use crate::cli::args::spec::{Spec, Start, duration, engines};
+use crate::cli::args::spec::{Spec, Start, duration, servers};
 use crate::cli::args::validate::Validate;
 use crate::cli::args::verify::Verify;
 use crate::image::recipe::Source;
@@ -30,7 +31,7 @@ use crate::spec::name::ClusterName;
 use crate::spec::selector::Selector;
 use crate::spec::server::Engine;
 
-/// A real Redis (or Valkey) Cluster in Docker containers on this machine, proven ready.
+/// Start a real Redis or Valkey Cluster in containers and verify that it is ready
 #[derive(Debug, Parser)]
 #[command(
     name = "rcup",
@@ -39,9 +40,9 @@ use crate::spec::server::Engine;
     subcommand_required = true,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Examples:\n  rcup up                    start 3 masters with a replica each, or adopt \
-                  them if they run\n  eval \"$(rcup env)\"         hand the addresses to your program\n  \
-                  rcup down                  remove everything again"
+    after_help = "Examples:\n  rcup up                    start 3 masters with one replica each, or \
+                  use the running cluster\n  eval \"$(rcup env)\"         export the connection settings\n  \
+                  rcup down                  remove the cluster"
 )]
 pub struct Cli {
     #[command(flatten)]
@@ -50,22 +51,22 @@ pub struct Cli {
     pub verb: Verb,
 }
 
-/// The flags that all verbs share.
+/// Flags shared by all commands.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Global options")]
 pub struct Global {
-    /// Form of the data on standard output (`ndjson`, one object a line: `up` and `logs`)
+    /// Output format (`ndjson`: one object per line, for `up` and `logs`)
     #[arg(
         long,
         global = true,
-        value_name = "FORM",
+        value_name = "FORMAT",
         value_enum,
         default_value = "human",
         env = "RCUP_OUTPUT",
         hide_env_values = true
     )]
     pub output: Output,
-    /// File with the cluster's settings [default: rcup.toml in this directory, if there is one]
+    /// Configuration file [default: rcup.toml in the current directory, if present]
     #[arg(
         long,
         global = true,
@@ -74,15 +75,15 @@ pub struct Global {
         hide_env_values = true
     )]
     pub config: Option<String>,
-    /// Show no progress and no notes
+    /// Hide progress and notes
     #[arg(long, short, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Show more: notes, ids, timings
+    /// Show notes, node ids and timings
     #[arg(long, short, global = true)]
     pub verbose: bool,
 }
 
-/// The form of the data on standard output.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     Human,
@@ -90,46 +91,46 @@ pub enum Output {
     Ndjson,
 }
 
-/// What to do.
+/// Commands.
 #[derive(Debug, Subcommand)]
 pub enum Verb {
-    /// Start a cluster and prove it ready; adopt it if it already runs
+    /// Start a cluster and wait until it is ready; use it if it already runs
     Up(Box<Up>),
-    /// Remove clusters with everything that belongs to them
+    /// Remove clusters with their containers, networks and volumes
     Down(Down),
-    /// Stop all nodes of a cluster; its containers, its network and its volumes stay
+    /// Stop all nodes of a cluster; keep containers, network and volumes
     Stop(Stop),
-    /// Start a stopped cluster again, and prove it ready
+    /// Start a stopped cluster and wait until it is ready
     Start(StartArgs),
-    /// Restart nodes one after the other, while the others serve
+    /// Restart nodes one at a time while the others keep serving
     Restart(Restart),
-    /// Bring a cluster back to what it was when it was made, without a key
+    /// Reset a cluster to its initial state; deletes all keys
     Reset(Reset),
-    /// Start a cluster, run a command with its settings, and remove it again
+    /// Start a cluster, run a command with its connection settings, then remove it
     Run(Box<Run>),
-    /// Remove what dead runs have left behind, and what is past its `--ttl`
+    /// Remove leftovers of killed runs and expired clusters
     Prune(Prune),
-    /// List the clusters on this engine
+    /// List the clusters on this container engine
     #[command(
         visible_alias = "ls",
         after_help = "Examples:\n  rcup list\n  rcup list --output json | jq -r '.clusters[].name'"
     )]
     List,
-    /// Show one cluster, node by node
+    /// Show the state of each node of a cluster
     #[command(
-        after_help = "Exits with 0 when every node is as it should be, else with 3.\n\nExamples:\n  rcup status orders\n  \
+        after_help = "Exits with 0 if every node is healthy, else with 3.\n\nExamples:\n  rcup status orders\n  \
                       rcup status orders --output json | jq -r '.nodes[].advertised'"
     )]
     Status(Named),
-    /// Check a running cluster, one of rcup or any other
+    /// Run checks against a running cluster, started by rcup or not
     Validate(Box<Validate>),
-    /// Prove for each kind of client that it reaches every node, or say what to set
+    /// Check that clients can reach every node; suggest settings
     Verify(Verify),
-    /// Find out what is wrong with a running cluster, why, and what mends it
+    /// Find what is wrong with a running cluster and how to fix it
     Diagnose(Box<Diagnose>),
-    /// Tell whether this host is fit, and the command that mends each finding
+    /// Check this host and print a fix for each problem
     Doctor(Box<Doctor>),
-    /// Show what the nodes' configuration will be, and where each value comes from
+    /// Show the nodes' configuration and the origin of each value
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,
@@ -139,15 +140,15 @@ pub enum Verb {
         #[command(subcommand)]
         verb: ConfigVerb,
     },
-    /// Show the nodes' logs, merged in the order of time
+    /// Show all nodes' logs in chronological order
     Logs(Logs),
-    /// Run redis-cli (or valkey-cli) in a node, with everything filled in
+    /// Run redis-cli (or valkey-cli) in a node with host, port and credentials preset
     Cli(CliArgs),
-    /// Run a command in a node, or in several
+    /// Run a command in one or more nodes
     Exec(Exec),
-    /// Print the settings with which a program connects
+    /// Print connection settings
     Env(Env),
-    /// Hand out the certificates of a cluster that speaks TLS
+    /// Export a TLS cluster's certificates
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,
@@ -157,7 +158,7 @@ pub enum Verb {
         #[command(subcommand)]
         verb: CertsVerb,
     },
-    /// Write a cluster down for other tools, such as Docker Compose
+    /// Export a cluster for other tools, such as Docker Compose
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,
@@ -168,7 +169,7 @@ pub enum Verb {
         #[command(subcommand)]
         verb: Box<ExportVerb>,
     },
-    /// Read another tool's file into settings of rcup, and say what is wrong in it
+    /// Convert another tool's file to rcup.toml and report problems in it
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,
@@ -178,11 +179,11 @@ pub enum Verb {
         #[command(subcommand)]
         verb: ImportVerb,
     },
-    /// Make and list local images, for where no registry can be reached
+    /// Build and list images for offline use
     #[command(
         subcommand_required = true,
         arg_required_else_help = true,
-        after_help = "Examples:\n  rcup image build --engine valkey\n  rcup image list"
+        after_help = "Examples:\n  rcup image build --server valkey\n  rcup image list"
     )]
     Image {
         #[command(subcommand)]
@@ -194,35 +195,35 @@ pub enum Verb {
                       completions fish > ~/.config/fish/completions/rcup.fish"
     )]
     Completions {
-        /// The shell
+        /// Shell
         shell: clap_complete::Shell,
     },
     /// Print a manual page
     #[command(after_help = "Examples:\n  rcup man | man -l -\n  rcup man up > rcup-up.1")]
     Man {
-        /// The verb to describe [default: rcup as a whole]
+        /// Command to describe [default: rcup itself]
         verb: Option<String>,
     },
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Examples:\n  rcup up orders --masters 5 --replicas 2\n  rcup up cache --engine \
+    after_help = "Examples:\n  rcup up orders --masters 5 --replicas 2\n  rcup up cache --server \
                         valkey --set maxmemory=64mb --set maxmemory-policy=allkeys-lru"
 )]
 pub struct Up {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     #[command(flatten)]
     pub spec: Spec,
     #[command(flatten)]
     pub start: Start,
-    /// Process for which a new cluster is made: when it has ended, the next rcup removes the cluster [default: none]
+    /// Delete a new cluster once the process with this PID has exited (by the next rcup command) [default: none]
     #[arg(long, value_name = "PID", help_heading = "Start")]
     pub owner: Option<u32>,
-    /// Take a cluster with these settings that an earlier user has left, as new after a reset, or make one; it is the
-    /// owner's as long as that lives, and stays for the next one, for an hour in all where no --ttl is given
+    /// Reuse a matching idle cluster (reset first), or create one. It belongs to the owner until that process exits, then
+    /// stays available for reuse until its --ttl expires (1h if not set)
     #[arg(long, requires = "owner", conflicts_with = "name", help_heading = "Start")]
     pub reuse: bool,
 }
@@ -230,53 +231,53 @@ pub struct Up {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  rcup down orders\n  rcup down --all")]
 pub struct Down {
-    /// Names of the clusters [default: default]
+    /// Cluster names [default: default]
     #[arg(value_name = "NAME", conflicts_with = "all")]
     pub names: Vec<ClusterName>,
-    /// Remove every cluster of rcup on this engine
+    /// Remove every rcup cluster on this container engine
     #[arg(long)]
     pub all: bool,
-    /// Keep the volumes and the data in them
+    /// Keep the volumes and their data
     #[arg(long)]
     pub keep_volumes: bool,
-    /// Remove the volumes too, without a question about the keys on them
+    /// Remove the volumes without asking about the keys on them
     #[arg(long, conflicts_with = "keep_volumes")]
     pub volumes: bool,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A cluster of plain `rcup up` has no owner and stays, unless it was given a --ttl that has passed. One of \
-                  `rcup run` or of a test belongs to that process. Every start sweeps likewise.\n\nExamples:\n  rcup prune \
+    after_help = "A cluster started by `rcup up` has no owner and stays until its --ttl, if any, expires. A cluster started by \
+                  `rcup run` or by a test belongs to that process. Every start prunes too.\n\nExamples:\n  rcup prune \
                   --dry-run\n  rcup prune"
 )]
 pub struct Prune {
-    /// Tell what would be removed, and change nothing
+    /// Print what would be removed without changing anything
     #[arg(long)]
     pub dry_run: bool,
-    /// Wait until the owner of this cluster has ended
+    /// Wait until the owner of this cluster has exited
     #[arg(long, value_name = "NAME", hide = true, conflicts_with = "dry_run")]
     pub when_gone: Option<ClusterName>,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exits with 0 when nothing fails for the profile and the number of nodes, else with 4.\n\nExamples:\n  \
+    after_help = "Exits with 0 if the host meets the profile for this number of nodes, else with 4.\n\nExamples:\n  \
                         rcup doctor\n  rcup doctor --profile production --masters 5 --deep\n  rcup doctor --script > \
-                        mend.sh"
+                        fix.sh"
 )]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 pub struct Doctor {
-    /// Measure the disk too: how long a small write takes until it is safe (some seconds)
+    /// Measure the disk's fsync latency too (takes a few seconds)
     #[arg(long)]
     pub deep: bool,
-    /// Apply what can be applied, asking before each change
+    /// Apply the fixes, asking before each change
     #[arg(long, conflicts_with = "script")]
     pub fix: bool,
-    /// Do not ask
+    /// Do not ask for confirmation
     #[arg(long, short, requires = "fix")]
     pub yes: bool,
-    /// Print a shell script that applies everything
+    /// Print a shell script that applies all fixes
     #[arg(long)]
     pub script: bool,
     #[command(flatten)]
@@ -286,10 +287,10 @@ pub struct Doctor {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  rcup stop orders\n  rcup stop orders --yes")]
 pub struct Stop {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
-    /// Lose the keys of a cluster that keeps them in memory alone
+    /// Do not ask before discarding in-memory keys
     #[arg(long, short)]
     pub yes: bool,
 }
@@ -297,81 +298,80 @@ pub struct Stop {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  rcup start orders")]
 pub struct StartArgs {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
-    /// Longest time until the cluster is ready
+    /// How long to wait for readiness
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "A master hands its role to a replica before it ends, and has it back in the end.\n\nExamples:\n  \
+    after_help = "Before a master restarts, a replica is promoted; afterwards the master gets its role back.\n\nExamples:\n  \
                         rcup restart orders\n  rcup restart orders --node 2 --node replicas"
 )]
 pub struct Restart {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all` (repeatable)
     #[arg(long, value_name = "SELECTOR", default_value = "all")]
     pub node: Vec<Selector>,
-    /// Longest time for all of it
+    /// How long the whole restart may take
     #[arg(long, value_name = "DURATION", default_value = "5m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
-    /// Lose the keys of masters that have no replica and keep them in memory alone
+    /// Do not ask before discarding in-memory keys of masters without a replica
     #[arg(long, short)]
     pub yes: bool,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Between two tests, in much less time than a new cluster takes: the keys, scripts and functions are gone, \
-                  roles, slots, replicas, settings and users are as they were, stopped nodes run, and all of it is proven on \
-                  every node. Nodes that remember an election are restarted, which takes about as long as a start.\n\nExamples:\n  rcup reset\n  rcup reset orders --output json | jq -r '.mended[]'"
+    after_help = "For use between tests; much faster than a new cluster. Deletes keys, scripts and functions, restores \
+                  roles, slots, replicas, settings and users, starts stopped nodes, and verifies the result on every \
+                  node. Nodes that took part in an election are restarted, which takes about as long as a start.\n\nExamples:\n  rcup reset\n  rcup reset orders --output json | jq -r '.mended[]'"
 )]
 pub struct Reset {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
-    /// Lose the keys of a cluster that keeps them on volumes, without a question
+    /// Do not ask before deleting keys stored on volumes
     #[arg(long, short)]
     pub yes: bool,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The exit code is the command's own; 128 and the signal's number where a signal ended it. Signals to rcup are \
-                  passed on. The command finds the settings of `rcup env` and RCUP_CLUSTER, the cluster's name, in its \
-                  environment. Whatever happens to rcup, the cluster goes: should rcup be killed, the next one removes \
-                  it.\n\nExamples:\n  rcup run -- cargo test\n  rcup run --masters 5 --artifacts target/rcup -- pytest -x\n  \
+    after_help = "Exits with the command's exit code, or 128 plus the signal number if a signal ended it. Signals are forwarded \
+                  to the command. Its environment has the settings of `rcup env` and RCUP_CLUSTER, the cluster's \
+                  name. If rcup is killed, the next rcup command removes the cluster.\n\nExamples:\n  rcup run -- cargo test\n  rcup run --masters 5 --artifacts target/rcup -- pytest -x\n  \
                   rcup run -- sh -c 'redis-cli -c -u \"$REDIS_CLUSTER_URL\" SET greeting hello'"
 )]
 pub struct Run {
-    /// Name of the cluster [default: a new one]
+    /// Cluster name [default: generated]
     #[arg(long, value_name = "NAME")]
     pub name: Option<ClusterName>,
-    /// Take a cluster with these settings that an earlier run has left, as new after a reset, or make one; it stays for
-    /// the next run, for an hour in all where no --ttl is given
+    /// Reuse a matching idle cluster (reset first), or create one. It stays available for the next run until its --ttl
+    /// expires (1h if not set)
     #[arg(long, conflicts_with = "name")]
     pub reuse: bool,
-    /// Directory for logs, states and events when the start or the command fails
+    /// Save logs, node states and events here if the start or the command fails
     #[arg(long, value_name = "DIR", env = "RCUP_ARTIFACTS", hide_env_values = true)]
     pub artifacts: Option<std::path::PathBuf>,
     #[command(flatten)]
     pub spec: Spec,
     #[command(flatten)]
     pub start: Start,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 
-/// A verb that needs only a name.
+/// Arguments of a command that takes only a cluster name.
 #[derive(Args, Debug)]
 pub struct Named {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
 }
@@ -379,97 +379,131 @@ pub struct Named {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  rcup logs orders --tail 20\n  rcup logs orders --node masters --follow")]
 pub struct Logs {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
     #[arg(long, value_name = "SELECTOR", default_value = "all")]
     pub node: Selector,
-    /// Only so many lines from the end of each node's log
+    /// Show only the last N lines of each node's log
     #[arg(long, short = 'n', value_name = "N")]
     pub tail: Option<u32>,
-    /// Wait for more
+    /// Follow the log output
     #[arg(long, short)]
     pub follow: bool,
-    /// Only what is younger than this
+    /// Show only log lines newer than this
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub since: Option<Duration>,
-    /// Begin each line with its time
+    /// Prefix each line with its timestamp
     #[arg(long, short)]
     pub timestamps: bool,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The exit code is the client's own.\n\nExamples:\n  rcup cli orders -- SET greeting hello\n  \
+    after_help = "Exits with the client's exit code.\n\nExamples:\n  rcup cli orders -- SET greeting hello\n  \
                         echo 'GET greeting' | rcup cli orders --node replica:1"
 )]
 pub struct CliArgs {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     /// Node: an index, `master:N` or `replica:N`
     #[arg(long, value_name = "SELECTOR", default_value = "1")]
     pub node: Selector,
-    /// As whom to log in; the operator may do what a profile keeps from clients
+    /// User to log in as; `operator` may run commands that the profile denies to clients
     #[arg(long, value_name = "USER", default_value = "default")]
     pub user: LoginAs,
-    /// Arguments for the client; none starts it interactively
+    /// Client arguments; without any, the client runs interactively
     #[arg(last = true, value_name = "ARGS")]
     pub args: Vec<String>,
 }
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "The exit code is the command's own.\n\nExamples:\n  rcup exec orders -- cat /rcup/redis.conf\n  \
+    after_help = "Exits with the command's exit code.\n\nExamples:\n  rcup exec orders -- cat /rcup/redis.conf\n  \
                         rcup exec orders --node masters -- sh -c 'cat /proc/1/status | grep VmRSS'"
 )]
 pub struct Exec {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     /// Nodes: an index, `master:N`, `replica:N`, `masters`, `replicas` or `all`
     #[arg(long, value_name = "SELECTOR", default_value = "1")]
     pub node: Selector,
-    /// The command and its arguments
+    /// Command and its arguments
     #[arg(last = true, required = true, value_name = "CMD")]
     pub command: Vec<String>,
 }
 
-/// What to do with certificates.
+/// Subcommands of `rcup certs`.
 #[derive(Debug, Subcommand)]
 pub enum CertsVerb {
     /// Write ca.crt, client.crt and client.key (mode 0600) into a directory
     #[command(after_help = "Examples:\n  rcup certs export ./certs orders")]
     Export {
-        /// The directory, made where it is missing
+        /// Directory; created if it does not exist
         #[arg(value_name = "DIR")]
         directory: std::path::PathBuf,
-        /// Name of the cluster
+        /// Cluster name
         #[arg(default_value = "default")]
         name: ClusterName,
     },
 }
 
-/// What to do with images.
+/// Subcommands of `rcup image`.
 #[derive(Debug, Subcommand)]
 pub enum ImageVerb {
-    /// Make a local image from this machine's server or from its distribution's packages
-    #[command(after_help = "Examples:\n  rcup image build\n  rcup image build --engine valkey --from trixie")]
+    /// Build a local image from the server on this host or from distribution packages
+    #[command(after_help = "Examples:\n  rcup image build\n  rcup image build --server valkey --from trixie")]
     Build {
-        /// Server to pack: `redis` or `valkey`
-        #[arg(long, value_name = "ENGINE", default_value = "redis", value_parser = engines())]
+        /// Server to package: `redis` or `valkey`
+        #[arg(long = "server", visible_alias = "engine", value_name = "SERVER", default_value = "redis", value_parser = servers())]
         engine: Engine,
-        /// Where the programs come from: `host`, a suite such as `bookworm-backports`, or `auto`
+        /// Source of the programs: `host`, a suite such as `bookworm-backports`, or `auto`
         #[arg(long, value_name = "SOURCE", default_value = "auto")]
         from: Source,
     },
-    /// List the local images, and say whether the official ones are here
+    /// List local images and whether the official ones are present
     #[command(
         visible_alias = "ls",
         after_help = "Examples:\n  rcup image list\n  rcup image list --output json"
     )]
     List,
+}
+
+/// Commands by the heading under which `rcup --help` lists them.
+const GROUPS: [(&str, &[&str]); 6] = [
+    (
+        "Cluster",
+        &[
+            "up", "down", "stop", "start", "restart", "reset", "list", "status", "prune",
+        ],
+    ),
+    ("Use", &["env", "cli", "exec", "logs", "run"]),
+    ("Check", &["validate", "verify", "diagnose", "doctor"]),
+    ("Change", &["config"]),
+    ("Take along", &["export", "import", "certs"]),
+    ("Set up", &["image", "completions", "man"]),
+];
+
+/// The parser, with the commands grouped in its help. clap has one heading for all commands.
+pub fn command() -> Command {
+    let command = Cli::command();
+    let mut list = String::new();
+    for (heading, names) in GROUPS {
+        let _ = write!(list, "\n\n{heading}:");
+        for found in names.iter().filter_map(|name| command.find_subcommand(name)) {
+            let about = found.get_about().map(ToString::to_string).unwrap_or_default();
+            let _ = write!(list, "\n  {:<12} {about}", found.get_name());
+            for alias in found.get_visible_aliases() {
+                let _ = write!(list, " [alias: {alias}]");
+            }
+        }
+    }
+    command.help_template(format!(
+        "{{about-with-newline}}\n{{usage-heading}} {{usage}}{list}\n\nOptions:\n{{options}}{{after-help}}"
+    ))
 }
 
 /// Whether the command line asks for JSON, also when it cannot be parsed.
@@ -503,13 +537,22 @@ mod tests {
     }
 
     #[test]
-    fn the_parser_is_sound() {
-        use clap::CommandFactory as _;
-        Cli::command().debug_assert();
+    fn parser_definition_is_valid() {
+        command().debug_assert();
     }
 
     #[test]
-    fn json_is_recognised_before_parsing_and_not_among_a_programs_arguments() {
+    fn help_groups_list_every_command_once() {
+        let mut grouped: Vec<&str> = GROUPS.iter().flat_map(|(_, names)| *names).copied().collect();
+        grouped.sort_unstable();
+        let command = Cli::command();
+        let mut all: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+        all.sort_unstable();
+        assert_eq!(grouped, all);
+    }
+
+    #[test]
+    fn json_output_flag_after_double_dash_is_ignored() {
         assert!(wants(&["rcup", "up", "--output", "json", "--nonsense"]));
         assert!(wants(&["rcup", "--output=ndjson", "up"]));
         assert!(!wants(&["rcup", "up", "--output", "human"]));
@@ -518,7 +561,7 @@ mod tests {
     }
 
     #[test]
-    fn the_flags_become_the_specification() {
+    fn flags_of_up_build_the_spec() {
         let cli = Cli::try_parse_from([
             "rcup",
             "up",

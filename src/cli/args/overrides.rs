@@ -1,4 +1,4 @@
-//! The flags for what single nodes shall have otherwise than the others.
+//! Flags for per-node overrides.
 
 use std::str::FromStr;
 
@@ -11,11 +11,11 @@ use crate::spec::node_override::NodeWish;
 use crate::spec::selector::Selector;
 use crate::spec::size::bytes;
 
-/// What single nodes shall have of their own.
+/// Per-node overrides.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Single nodes")]
+#[command(next_help_heading = "Per-node overrides")]
 pub struct Nodes {
-    /// Image for single nodes (repeatable): `4=redis:8.0`, `replicas=redis:8.0`, `master:2=valkey/valkey:8.1`
+    /// Image of selected nodes (repeatable): `4=redis:8.0`, `replicas=redis:8.0`, `master:2=valkey/valkey:8.1`
     #[arg(
         id = "node_image",
         long = "node-image",
@@ -25,7 +25,7 @@ pub struct Nodes {
         hide_env_values = true
     )]
     pub image: Vec<NodeImage>,
-    /// Memory of single nodes' data (repeatable): `4=64mb`
+    /// maxmemory of selected nodes (repeatable): `4=64mb`
     #[arg(
         id = "node_memory",
         long = "node-memory",
@@ -35,7 +35,7 @@ pub struct Nodes {
         hide_env_values = true
     )]
     pub memory: Vec<NodeMemory>,
-    /// Line for single nodes' redis.conf (repeatable): `4:hz=50`, `replica:1:replica-priority=0`
+    /// Directive for the redis.conf of selected nodes (repeatable): `4:hz=50`, `replica:1:replica-priority=0`
     #[arg(
         id = "node_set",
         long = "node-set",

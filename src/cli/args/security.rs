@@ -1,4 +1,4 @@
-//! The flags that keep strangers out.
+//! Flags for authentication and TLS.
 
 use std::convert::Infallible;
 use std::io::Read as _;
@@ -20,54 +20,54 @@ use crate::spec::user::{User, hashed, split_rules};
 /// else reads as it.
 pub const BARE: &str = "\0";
 
-/// The passwords.
+/// Authentication and TLS.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Security")]
 pub struct Security {
-    /// Ask clients for a password, a generated one when none is given (`rcup env` tells it)
+    /// Require a password (generated if omitted; `rcup env` prints it)
     ///
-    /// Other users of this machine can read a program's arguments: give your own password with `RCUP_PASSWORD` or
+    /// Other users of this host can read command line arguments. To set your own password, use `RCUP_PASSWORD` or
     /// --password-file.
     #[arg(long, value_name = "PASSWORD", num_args = 0..=1, require_equals = true, default_missing_value = BARE, value_parser = hidden, env = "RCUP_PASSWORD", hide_env_values = true)]
     pub password: Option<Secret>,
-    /// Ask clients for the password in this file (`-` is the standard input); it wins over --password
+    /// Require the password in this file (`-` reads standard input); overrides --password
     #[arg(long, value_name = "FILE", env = "RCUP_PASSWORD_FILE", hide_env_values = true)]
     pub password_file: Option<PathBuf>,
-    /// Speak TLS everywhere and nothing else, with certificates made for the cluster (see `rcup certs`)
+    /// Enable TLS for clients, replication and the bus; disable plaintext. Certificates are generated (see `rcup certs`)
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_TLS", hide_env_values = true)]
     pub tls: bool,
-    /// Speak TLS with certificates of your own: whom clients and nodes shall trust, as PEM (with --tls-cert and --tls-key)
+    /// CA certificate (PEM) for TLS with your own certificates; needs --tls-cert and --tls-key
     #[arg(long, value_name = "FILE", env = "RCUP_TLS_CA", hide_env_values = true)]
     pub tls_ca: Option<PathBuf>,
-    /// The nodes' certificate for it, with the address and the name of every node, 127.0.0.1, and what --publish names
+    /// Node certificate (PEM); must list the address and name of every node, 127.0.0.1 and the --publish address
     ///
-    /// What does not fit is refused before anything is made, with the subjectAltName that it must have. With --subnet the
-    /// addresses are known beforehand.
+    /// A certificate that does not match is refused before anything is created; the error prints the required
+    /// subjectAltName. Use --subnet to know the addresses in advance.
     #[arg(long, value_name = "FILE", env = "RCUP_TLS_CERT", hide_env_values = true)]
     pub tls_cert: Option<PathBuf>,
-    /// Its private key, unencrypted; it goes into the nodes' own files and nowhere else
+    /// Private key of the node certificate, unencrypted; copied only to the nodes' own files
     #[arg(long, value_name = "FILE", env = "RCUP_TLS_KEY", hide_env_values = true)]
     pub tls_key: Option<PathBuf>,
     /// Add a user with these rules (repeatable; in `RCUP_USER`, separated by `;`): `app password-env=APP_PASSWORD ~app:*
     /// +@read`
     ///
-    /// A name, where the password is (`password-env`, `password-file`, its SHA-256 as `password-hash`, or `nopass`), and
-    /// rules as ACL SETUSER takes them. A file says the same in a table `[users.NAME]`. The user `default` has the
-    /// cluster's password, and the rules that its profile leaves it unless others are given.
+    /// Give a name, a password source (`password-env`, `password-file`, the SHA-256 as `password-hash`, or `nopass`), and
+    /// rules in ACL SETUSER syntax. In rcup.toml, use a table `[users.NAME]`. The user `default` has the cluster's
+    /// password, and the rules of the profile unless you give others.
     #[arg(long = "user", value_name = "USER", value_parser = hidden, env = "RCUP_USER", hide_env_values = true)]
     pub users: Vec<Secret>,
 }
 
-/// As whom to log in.
+/// User to log in as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LoginAs {
-    /// The user `default`, as clients do
+    /// User `default`, as clients use
     Default,
-    /// The user as whom rcup forms and mends
+    /// rcup's admin user, which forms and repairs the cluster
     Operator,
-    /// The user as whom rcup validates
+    /// User that runs the checks
     Validator,
-    /// The user who reads figures and nothing else, for an exporter of metrics
+    /// User that can only read metrics, for a metrics exporter
     Monitor,
 }
 

@@ -1,4 +1,4 @@
-//! The flags that say what a cluster shall be, and how its start goes about it.
+//! Flags for the cluster specification and for its start.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -18,11 +18,11 @@ use crate::spec::profile::Profile;
 use crate::spec::server::{Engine, VersionWish};
 use crate::spec::size::bytes;
 
-/// What the cluster shall be.
+/// Cluster specification.
 #[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Cluster")]
 pub struct Spec {
-    /// Number of masters (fewer than 3 cannot fail over)
+    /// Number of masters (failover needs at least 3)
     #[arg(
         long,
         visible_alias = "primaries",
@@ -32,7 +32,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub masters: usize,
-    /// Number of replicas of each master
+    /// Number of replicas per master
     #[arg(
         long,
         value_name = "N",
@@ -42,13 +42,20 @@ pub struct Spec {
     )]
     pub replicas: usize,
     /// Server to run: `redis` or `valkey`
-    #[arg(long, value_name = "ENGINE", default_value = "redis", value_parser = engines(), env = "RCUP_ENGINE", hide_env_values = true)]
+    #[arg(id = "server", long = "server", visible_alias = "engine", value_name = "SERVER", default_value = "redis", value_parser = servers(), env = "RCUP_SERVER", hide_env_values = true)]
     pub engine: Engine,
-    /// Image to run [default: the official one, or a local one of `rcup image build`]
+    /// Image to run [default: the official image, or a local one from `rcup image build`]
     #[arg(long, value_name = "REF", env = "RCUP_IMAGE", hide_env_values = true)]
     pub image: Option<String>,
-    /// Version of the server, such as `7.2`: the official image of that version, or a local one
-    #[arg(long, value_name = "V", env = "RCUP_ENGINE_VERSION", hide_env_values = true)]
+    /// Server version, such as `7.2`; selects the official image of that version or a local one
+    #[arg(
+        id = "server_version",
+        long = "server-version",
+        visible_alias = "engine-version",
+        value_name = "VERSION",
+        env = "RCUP_SERVER_VERSION",
+        hide_env_values = true
+    )]
     pub engine_version: Option<VersionWish>,
     /// When to pull the image
     #[arg(
@@ -59,7 +66,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub pull: PullArg,
-    /// Use for which the nodes are set up: `dev`, `staging` or `production`
+    /// Preset to configure the nodes for: `dev`, `staging` or `production`
     #[arg(
         long,
         value_name = "PROFILE",
@@ -68,23 +75,23 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub profile: Profile,
-    /// Memory of each node's data (maxmemory) [default: its share of the machine]
+    /// maxmemory per node [default: an equal share of the host's RAM]
     #[arg(long, value_name = "SIZE", value_parser = bytes, env = "RCUP_MEMORY", hide_env_values = true)]
     pub memory: Option<u64>,
-    /// Subnet of the cluster's network [default: a free one]
+    /// Subnet of the cluster network [default: a free one]
     #[arg(long, value_name = "CIDR", value_parser = subnet, env = "RCUP_SUBNET", hide_env_values = true)]
     pub subnet: Option<Ipv4Net>,
-    /// Network of your own to put the nodes on; rcup never removes it [default: one is made]
+    /// Existing network to attach the nodes to; rcup never removes it [default: a new network]
     #[arg(long, value_name = "NAME", env = "RCUP_NETWORK", hide_env_values = true)]
     pub network: Option<String>,
-    /// Address of the engine's machine for the ports, which clients are then sent to; Docker's published ports bypass
-    /// firewalls [default: 127.0.0.1]
+    /// Host address to publish ports on and announce to clients; ports published by Docker bypass the host's firewall
+    /// [default: 127.0.0.1]
     #[arg(long, value_name = "ADDR", value_parser = address, env = "RCUP_PUBLISH", hide_env_values = true)]
     pub publish: Option<Ipv4Addr>,
-    /// Port of the first node; the others follow [default: a free block from 7001 on]
+    /// First port; nodes use consecutive ports [default: the first free block from 7001]
     #[arg(long, value_name = "BASE", env = "RCUP_PORT", hide_env_values = true)]
     pub port: Option<u16>,
-    /// Line for every node's redis.conf (repeatable; in `RCUP_SET`, separated by `;`)
+    /// Directive for every node's redis.conf (repeatable; in `RCUP_SET`, separated by `;`)
     #[arg(
         long,
         value_name = "DIRECTIVE=VALUE",
@@ -93,7 +100,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub set: Vec<Directive>,
-    /// Keep the data on volumes, so that it outlives the containers [default: as the profile says]
+    /// Store data on volumes, so that it survives container removal [default: set by the profile]
     #[arg(
         long,
         value_name = "yes|no",
@@ -105,7 +112,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub persist: Option<bool>,
-    /// How the nodes tell clients where they are
+    /// Address that nodes advertise to clients
     #[arg(
         long,
         value_name = "HOW",
@@ -114,7 +121,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub announce: AnnounceArg,
-    /// How the nodes become a cluster
+    /// How the nodes form the cluster
     #[arg(
         long,
         value_name = "HOW",
@@ -123,7 +130,8 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub formation: FormationArg,
-    /// Time after which a silent node counts as failed [default: the profile's, 5s in `dev`]
+    /// cluster-node-timeout: time after which an unreachable node is considered failed [default: set by the profile, 5s
+    /// in `dev`]
     #[arg(long, value_name = "DURATION", value_parser = duration, env = "RCUP_NODE_TIMEOUT", hide_env_values = true)]
     pub node_timeout: Option<Duration>,
     #[command(flatten)]
@@ -133,7 +141,7 @@ pub struct Spec {
 }
 
 impl Spec {
-    /// The specification, checked as a whole.
+    /// Builds and validates the specification.
     pub fn build(self, name: ClusterName) -> Result<ClusterSpec, Error> {
         let mut spec = ClusterSpec::builder()
             .name(name)
@@ -189,27 +197,27 @@ impl Spec {
     }
 }
 
-/// How the start goes about it.
+/// Options of a start.
 #[derive(Args, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(next_help_heading = "Start")]
 pub struct Start {
-    /// Longest time until the cluster is ready
+    /// How long to wait for readiness
     #[arg(long, value_name = "DURATION", default_value = "2m", value_parser = duration, env = "RCUP_TIMEOUT", hide_env_values = true)]
     pub timeout: Duration,
-    /// Longest life of a new cluster; the next rcup then removes it [default: for ever]
+    /// Delete a new cluster after this time (by the next rcup command) [default: never]
     #[arg(long, value_name = "DURATION", value_parser = duration, env = "RCUP_TTL", hide_env_values = true)]
     pub ttl: Option<Duration>,
-    /// Leave what a failed start has made for a closer look
+    /// Keep containers after a failed start
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_KEEP_ON_FAILURE", hide_env_values = true)]
     pub keep_on_failure: bool,
-    /// Refuse a host that is not as the profile wants it, rather than warn of it
+    /// Fail, not warn, if the host does not meet the profile
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_STRICT", hide_env_values = true)]
     pub strict: bool,
-    /// Leave out the validation report (the cluster is proven ready all the same)
+    /// Skip the validation report (readiness is still verified)
     #[arg(long, value_parser = FalseyValueParser::new(), env = "RCUP_NO_VALIDATE", hide_env_values = true)]
     pub no_validate: bool,
-    /// Print what would be done, and change nothing
+    /// Print the plan without changing anything
     #[arg(long)]
     pub dry_run: bool,
 }
@@ -217,11 +225,11 @@ pub struct Start {
 /// [`Pull`] on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum PullArg {
-    /// When the engine does not have it
+    /// If the image is not present locally
     Missing,
     /// Before every start
     Always,
-    /// Never; what is not there is an error
+    /// Never; fail if the image is not present
     Never,
 }
 
@@ -238,13 +246,13 @@ impl From<PullArg> for Pull {
 /// [`AnnounceChoice`] on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum AnnounceArg {
-    /// `ip` where this host reaches the containers, else what the server offers for the published ports
+    /// `ip` if this host can reach the containers, else the best mode the server supports for published ports
     Auto,
     /// The address on the bridge network
     Ip,
     /// 127.0.0.1, as an announced host name
     Hostname,
-    /// 127.0.0.1 for clients alone (Valkey 8.0 and later)
+    /// 127.0.0.1 for clients only (Valkey 8.0 and later)
     ClientIpv4,
 }
 
@@ -262,11 +270,11 @@ impl From<AnnounceArg> for AnnounceChoice {
 /// [`FormationChoice`] on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum FormationArg {
-    /// `seeded` where it is proven for the server, else `commands`
+    /// `seeded` if supported for this server version, else `commands`
     Auto,
-    /// By a nodes.conf that is written before the start
+    /// Write nodes.conf before the start
     Seeded,
-    /// By CLUSTER commands after the start
+    /// Run CLUSTER commands after the start
     Commands,
 }
 
@@ -288,7 +296,7 @@ fn address(text: &str) -> Result<Ipv4Addr, Error> {
             format!("`{text}` is not an IPv4 address")
         };
         Error::new(ErrorKind::Usage, what)
-            .hint("Give an address of the engine's machine, such as `--publish 192.168.1.10`.")
+            .hint("Give an address of the Docker host, such as `--publish 192.168.1.10`.")
     })
 }
 
@@ -315,7 +323,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
     })
 }
 
-pub(crate) fn engines() -> impl clap::builder::TypedValueParser<Value = Engine> {
+pub(crate) fn servers() -> impl clap::builder::TypedValueParser<Value = Engine> {
     use clap::builder::{PossibleValuesParser, TypedValueParser as _};
     PossibleValuesParser::new(["redis", "valkey"]).try_map(|text| text.parse::<Engine>())
 }

@@ -1,4 +1,4 @@
-//! The flags of `rcup validate`.
+//! Flags of `rcup validate`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,24 +13,24 @@ use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exits with 0 when no check fails, else with 3. `--suite full` takes masters away for a while, \
-                        measures the failovers, and asks first.\n\nExamples:\n  rcup validate orders\n  rcup validate orders \
+    after_help = "Exits with 0 if no check fails, else with 3. `--suite full` stops masters temporarily to \
+                        measure failovers, and asks first.\n\nExamples:\n  rcup validate orders\n  rcup validate orders \
                         --output json | jq .passed\n  rcup validate orders --suite full --yes --repeat 3 --report html=orders.html\n  \
                         rcup validate --endpoint 10.0.0.7:6379,10.0.0.8:6379 --password-env REDIS_PASSWORD\n  rcup validate orders --only \
                         latency --latency-threshold p99=2ms --watch 10s"
 )]
 pub struct Validate {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
     #[command(flatten)]
     pub foreign: Foreign,
     #[command(flatten)]
     pub choice: Choice,
-    /// Make so many rounds, and judge each check by its worst
+    /// Run N rounds and report the worst result of each check
     #[arg(long, value_name = "N", default_value = "1", value_parser = clap::value_parser!(u32).range(1..))]
     pub repeat: u32,
-    /// Begin again and again, so long after the end of the round before, until Ctrl-C
+    /// Repeat until Ctrl-C, waiting this long between rounds
     #[arg(
         long,
         value_name = "INTERVAL",
@@ -40,29 +40,29 @@ pub struct Validate {
         conflicts_with = "repeat"
     )]
     pub watch: Option<Duration>,
-    /// Write a report: `junit=FILE`, `html=FILE` or `markdown=FILE`; may be given several times
-    #[arg(long, value_name = "FORM=FILE", value_parser = report)]
+    /// Write a report: `junit=FILE`, `html=FILE` or `markdown=FILE` (repeatable)
+    #[arg(long, value_name = "FORMAT=FILE", value_parser = report)]
     pub report: Vec<Report>,
-    /// Do not ask before masters are taken away
+    /// Do not ask before stopping masters
     #[arg(long, short)]
     pub yes: bool,
 }
 
-/// Which checks.
+/// Selection of checks.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Checks")]
 pub struct Choice {
-    /// How much is looked at
+    /// Set of checks to run
     #[arg(long, value_name = "SUITE", value_enum, default_value = "standard")]
     pub suite: SuiteArg,
-    /// Only these checks, of whichever suite (`failover` means all three of them)
+    /// Run only these checks, from any suite (`failover` selects all three failover checks)
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub only: Vec<String>,
-    /// Never these checks
+    /// Skip these checks
     #[arg(long, value_name = "ID", value_delimiter = ',')]
     pub skip: Vec<String>,
-    /// Fail where nodes answer more slowly, or not at all: `p50`, `p90`, `p99`, `p99.9` or `max`, such as
-    /// `p99=2ms`; a duration alone means p99
+    /// Fail if node latency exceeds this: `p50`, `p90`, `p99`, `p99.9` or `max`, such as `p99=2ms`; a duration without a
+    /// percentile applies to p99
     #[arg(long, value_name = "[PERCENTILE=]DURATION", value_parser = threshold)]
     pub latency_threshold: Vec<Threshold>,
 }
@@ -71,8 +71,8 @@ pub struct Choice {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "A cluster that rcup did not start")]
 pub struct Foreign {
-    /// Validate the cluster of which this is a node; several (A,B) where not all of them may answer or know each other.
-    /// Nothing is written to it without --write
+    /// Validate the cluster of this node; give several (A,B) if some may be unreachable or do not know each other. Nothing
+    /// is written to the cluster without --write
     #[arg(
         long,
         value_name = "HOST:PORT",
@@ -82,24 +82,24 @@ pub struct Foreign {
     pub endpoint: Vec<String>,
     #[command(flatten)]
     pub entry: Entry,
-    /// Make the checks that write, too: keys of their own, with a time to live
+    /// Also run checks that write; they use their own keys, with a TTL
     #[arg(long, requires = "endpoint")]
     pub write: bool,
 }
 
-/// How a cluster is entered that rcup did not start.
+/// Credentials for a cluster that rcup did not start.
 #[derive(Args, Debug)]
 pub struct Entry {
-    /// The environment variable that holds the password
+    /// Environment variable that holds the password
     #[arg(long, value_name = "VARIABLE", requires = "endpoint")]
     pub password_env: Option<String>,
-    /// The ACL user
+    /// ACL user
     #[arg(long, value_name = "USER", requires = "password_env")]
     pub username: Option<String>,
-    /// Speak TLS, with the authorities that this machine trusts unless --tls-ca names one
+    /// Connect with TLS; trusts the system's CA certificates unless --tls-ca is given
     #[arg(long, requires = "endpoint")]
     pub tls: bool,
-    /// Speak TLS, and trust this authority alone (PEM)
+    /// Connect with TLS and trust only this CA certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "endpoint")]
     pub tls_ca: Option<PathBuf>,
 }
@@ -107,11 +107,11 @@ pub struct Entry {
 /// [`Suite`] on the command line.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub enum SuiteArg {
-    /// What `up` proves: some milliseconds
+    /// The readiness checks of `up`; takes milliseconds
     Smoke,
-    /// All that neither disturbs nor loads the cluster: about a second
+    /// All checks that neither disturb nor load the cluster; takes about a second
     Standard,
-    /// Failovers, a half-migrated slot and load as well
+    /// Also failovers, a migrating slot and load
     Full,
 }
 
@@ -183,7 +183,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thresholds_name_a_percentile_or_mean_the_99th() {
+    fn threshold_without_percentile_is_p99() {
         let parsed = threshold("max=3ms").unwrap();
         assert_eq!(
             (parsed.percentile.as_str(), parsed.most),
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_names_its_form_and_its_file() {
+    fn report_needs_format_and_file() {
         let parsed = report("html=a=b.html").unwrap();
         assert_eq!(
             (parsed.form, parsed.file),

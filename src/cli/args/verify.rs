@@ -1,4 +1,4 @@
-//! The flags of `rcup verify`.
+//! Flags of `rcup verify`.
 
 use clap::{Args, ValueEnum};
 
@@ -7,17 +7,17 @@ use crate::spec::name::ClusterName;
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Every address that a node could tell a client is tried: those in CLUSTER SLOTS, SHARDS and NODES, and those \
-                        of redirections by MOVED and ASK. Exits with 0 when all clients work that the cluster's way of \
-                        announcing is meant for, else with 3. With --from, those at that place must work too.\n\nExamples:\n  \
+    after_help = "Tries every address that nodes advertise: in CLUSTER SLOTS, SHARDS and NODES, and in MOVED and ASK \
+                        redirections. Exits with 0 if all clients that the announce mode is meant for can connect, else \
+                        with 3. With --from, clients at that location must connect too.\n\nExamples:\n  \
                         rcup verify orders\n  rcup verify orders --from network\n  rcup verify orders --output json | jq \
                         '.clients[] | select(.status != \"pass\").nat_map'"
 )]
 pub struct Verify {
-    /// Name of the cluster
+    /// Cluster name
     #[arg(default_value = "default")]
     pub name: ClusterName,
-    /// From where [default: from both, where possible]
+    /// Location to check from [default: both, if possible]
     #[arg(long, value_name = "PLACE")]
     pub from: Option<From>,
 }
@@ -27,7 +27,7 @@ pub struct Verify {
 pub enum From {
     /// This host
     Host,
-    /// A container on the cluster's network, made for the moment
+    /// A temporary container on the cluster network
     Network,
 }
 

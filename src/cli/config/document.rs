@@ -190,6 +190,19 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     Ok(all)
 }
 
+/// Other names of keys, with the name of the flag. A cluster's own key replaces a common one under either name.
+const ALIASES: [(&str, &str); 3] = [
+    ("engine", "server"),
+    ("engine-version", "server-version"),
+    ("primaries", "masters"),
+];
+
+fn canonical(key: &str) -> &str {
+    let dashed = key.replace('_', "-");
+    let alias = ALIASES.iter().find(|(alias, _)| *alias == dashed);
+    alias.map_or(key, |(_, name)| name)
+}
+
 fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let name = key.get_ref();
     let bad = |at| Wrong {
@@ -208,7 +221,7 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
         one => vec![scalar(one).ok_or_else(|| bad(key.span().start))?],
     };
     Ok(Entry {
-        key: name.to_string(),
+        key: canonical(name).to_owned(),
         values,
         at: key.span().start,
         end: value.span().end,

@@ -1,4 +1,4 @@
-//! Which keys the file may have: the flags of `rcup up`, without those that belong to a single call.
+//! Keys of the file: the flags of `rcup up`, except those that apply to a single call.
 
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
@@ -81,6 +81,9 @@ pub fn schema(up: &Command) -> Value {
         let Some(long) = arg.get_long() else { continue };
         let mut property = kind(arg);
         property["description"] = arg.get_help().map(ToString::to_string).unwrap_or_default().into();
+        for alias in arg.get_all_aliases().unwrap_or_default() {
+            keys.insert(alias.to_owned(), property.clone());
+        }
         keys.insert(long.to_owned(), property);
     }
     keys.insert("users".to_owned(), users());
@@ -90,7 +93,7 @@ pub fn schema(up: &Command) -> Value {
         "cluster".to_owned(),
         json!({
             "type": "object",
-            "description": "The clusters by their names; what a cluster says itself wins over what stands above",
+            "description": "Settings per cluster, by name; they override the settings above",
             "additionalProperties": { "type": "object", "properties": keys, "additionalProperties": false },
         }),
     );
@@ -109,19 +112,19 @@ fn users() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
         "type": "object",
-        "description": "Users by their names. `default` is whom a client is that names none",
+        "description": "Users by name; `default` is used when the client names no user",
         "additionalProperties": {
             "type": "object",
             "properties": {
                 "rules": {
-                    "description": "As ACL SETUSER takes them: commands, keys, channels",
+                    "description": "Commands, keys and channels in ACL SETUSER syntax",
                     "oneOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
                 },
-                "password-env": text("The variable that holds the password where rcup runs"),
-                "password-file": text("The file whose first line is the password"),
-                "password-hash": text("The SHA-256 of the password, in hexadecimal digits"),
-                "password": text("The password itself; better is a file or a variable"),
-                "nopass": { "type": "boolean", "description": "Whether any password will do" },
+                "password-env": text("Environment variable that holds the password"),
+                "password-file": text("File whose first line is the password"),
+                "password-hash": text("SHA-256 of the password in hexadecimal"),
+                "password": text("The password itself; prefer a file or a variable"),
+                "nopass": { "type": "boolean", "description": "Accept any password" },
             },
             "additionalProperties": false,
         },

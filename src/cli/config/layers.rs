@@ -90,14 +90,20 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
         return Ok((arguments, given));
     }
     note(verb, own, &mut given);
-    let arguments = with_environment(arguments, own, &given);
     let named = own
         .try_get_one::<ClusterName>("name")
         .ok()
         .flatten()
         .map(ToString::to_string);
-    // An export of a running cluster takes no wishes at all.
-    if matches.subcommand_name() == Some("export") && named.is_some() && given.sources.is_empty() {
+    // An export of a running cluster ignores all settings.
+    let exported = matches.subcommand_name() == Some("export") && named.is_some();
+    let former = if exported {
+        Vec::new()
+    } else {
+        from_former_names(own, &mut given)
+    };
+    let arguments = with_environment(arguments, former, own, &given);
+    if exported && given.sources.is_empty() {
         return Ok((arguments, given));
     }
     let asked = own.try_get_one::<String>("config").ok().flatten();
@@ -127,8 +133,12 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
 
 /// The arguments with what the parser cannot take from the environment by itself: several users in one variable, and
 /// a password on the command line beside the name of a file in the environment.
-fn with_environment(arguments: Vec<OsString>, own: &ArgMatches, given: &Given) -> Vec<OsString> {
-    let mut added = Vec::new();
+fn with_environment(
+    arguments: Vec<OsString>,
+    mut added: Vec<OsString>,
+    own: &ArgMatches,
+    given: &Given,
+) -> Vec<OsString> {
     if given.source("user") == Some(Source::Environment) {
         added.extend(users_of(own).map(|line| OsString::from(format!("--user={line}"))));
     }
@@ -137,6 +147,30 @@ fn with_environment(arguments: Vec<OsString>, own: &ArgMatches, given: &Given) -
         added.push(format!("--password-file={BARE}").into());
     }
     insert(arguments, added, own)
+}
+
+/// Former names of variables, which are read where the flag and its variable are not set.
+const FORMER: [(&str, &str, &str); 2] = [
+    ("server", "server", "RCUP_ENGINE"),
+    ("server_version", "server-version", "RCUP_ENGINE_VERSION"),
+];
+
+/// The flags that variables with former names set.
+fn from_former_names(own: &ArgMatches, given: &mut Given) -> Vec<OsString> {
+    let mut added = Vec::new();
+    for (id, flag, variable) in FORMER {
+        let set = matches!(
+            own.value_source(id),
+            Some(ValueSource::CommandLine | ValueSource::EnvVariable)
+        );
+        if let Some(value) = std::env::var_os(variable).filter(|_| !set) {
+            let mut word = OsString::from(format!("--{flag}="));
+            word.push(value);
+            added.push(word);
+            given.sources.insert(flag.to_owned(), Source::Environment);
+        }
+    }
+    added
 }
 
 /// The lines of the users that were asked for.

@@ -1,8 +1,7 @@
-//! `rcup.toml`: the flags of a cluster in a file.
+//! `rcup.toml`: cluster settings in a file.
 //!
-//! The file says what the flags say, under the flags' own names, and goes through the flags' own parser:
-//! what can be given on the command line can stand in the file, is checked by the same rules, and loses
-//! against a flag and against the environment.
+//! Keys have the names of the flags and are parsed by the flags' value parsers. Precedence: flag, environment,
+//! file, profile, default.
 
 pub mod document;
 pub mod keys;

@@ -98,7 +98,7 @@ pub fn schema() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
         "type": "object",
-        "description": "What single nodes have otherwise than the others; the more exact name wins",
+        "description": "Per-node overrides; the more specific selector wins",
         "patternProperties": {
             "^(all|masters|primaries|replicas|((master|primary|replica):)?[1-9][0-9]*)$": {
                 "type": "object",
@@ -106,11 +106,11 @@ pub fn schema() -> Value {
                     "image": text("Image to run"),
                     "memory": {
                         "type": ["string", "integer"],
-                        "description": "Memory of the node's data (maxmemory)",
+                        "description": "maxmemory of the node",
                     },
                     "set": {
                         "type": "object",
-                        "description": "Lines for the node's redis.conf",
+                        "description": "Directives for the node's redis.conf",
                         "additionalProperties": { "type": ["string", "integer", "boolean"] },
                     },
                 },
