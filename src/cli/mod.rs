@@ -4,6 +4,7 @@
 pub mod args;
 pub mod commands;
 pub mod config;
+pub mod executor;
 pub mod exit;
 pub mod interrupt;
 pub mod signals;

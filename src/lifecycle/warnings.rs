@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn each_surprise_is_a_line_and_what_is_in_order_is_none() {
-        let of = |spec: crate::spec::cluster::ClusterSpecBuilder| lines(&spec.build().unwrap());
+        let of = |spec: crate::spec::builder::ClusterSpecBuilder| lines(&spec.build().unwrap());
         let spec = ClusterSpec::builder;
         assert_eq!(of(spec()), Vec::<String>::new());
         assert!(of(spec().masters(2))[0].contains("no majority"));

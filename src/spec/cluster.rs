@@ -7,17 +7,16 @@ use std::time::Duration;
 use ipnet::Ipv4Net;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::spec::directive::Directive;
+use crate::spec::directives::lookup::{canonical, refusal};
 use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
 use crate::spec::name::ClusterName;
 use crate::spec::node_override::NodeWish;
 use crate::spec::profile::Profile;
 use crate::spec::security::{Certificates, Password};
-use crate::spec::selector::Selector;
 use crate::spec::server::{Engine, Server, VersionWish};
 use crate::spec::user::User;
-use crate::spec::{limits, node_override};
 
 /// The most nodes in a cluster, which the Redis Cluster specification gives as its design goal:
 /// "high performance and linear scalability up to 1000 nodes".
@@ -34,53 +33,48 @@ pub const BUS_OFFSET: u16 = 10_000;
 /// The serialized form is kept as a label on the cluster's objects, so it holds no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSpec {
-    name: ClusterName,
-    masters: usize,
-    replicas: usize,
-    engine: Engine,
-    image: Option<String>,
+    pub(crate) name: ClusterName,
+    pub(crate) masters: usize,
+    pub(crate) replicas: usize,
+    pub(crate) engine: Engine,
+    pub(crate) image: Option<String>,
     #[serde(default, skip_serializing)]
-    pull: Pull,
-    subnet: Option<Ipv4Net>,
-    port: Option<u16>,
+    pub(crate) pull: Pull,
+    pub(crate) subnet: Option<Ipv4Net>,
+    pub(crate) port: Option<u16>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    network: Option<String>,
+    pub(crate) network: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    publish: Option<Ipv4Addr>,
+    pub(crate) publish: Option<Ipv4Addr>,
     #[serde(default)]
-    announce: AnnounceChoice,
+    pub(crate) announce: AnnounceChoice,
     #[serde(default)]
-    formation: FormationChoice,
+    pub(crate) formation: FormationChoice,
     #[serde(default)]
-    profile: Profile,
+    pub(crate) profile: Profile,
     #[serde(default)]
-    persist: bool,
+    pub(crate) persist: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    memory: Option<u64>,
+    pub(crate) memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    engine_version: Option<VersionWish>,
-    directives: Vec<Directive>,
-    node_timeout_ms: u64,
+    pub(crate) engine_version: Option<VersionWish>,
+    pub(crate) directives: Vec<Directive>,
+    pub(crate) node_timeout_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    password: Option<Password>,
+    pub(crate) password: Option<Password>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    tls: bool,
+    pub(crate) tls: bool,
     /// Never in a label: a running cluster has its certificates in its nodes' files.
     #[serde(skip)]
-    certificates: Option<Box<Certificates>>,
+    pub(crate) certificates: Option<Box<Certificates>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    users: Vec<User>,
+    pub(crate) users: Vec<User>,
     /// By the nodes' indices; none of them is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) overrides: BTreeMap<usize, NodeWish>,
 }
 
 impl ClusterSpec {
-    /// A builder with the defaults: 3 masters with 1 replica each, node timeout 5 s.
-    pub fn builder() -> ClusterSpecBuilder {
-        ClusterSpecBuilder::default()
-    }
-
     /// The cluster's name.
     pub fn name(&self) -> &ClusterName {
         &self.name
@@ -228,242 +222,107 @@ impl ClusterSpec {
 }
 
 impl Default for ClusterSpec {
-    fn default() -> Self {
-        ClusterSpecBuilder::default().spec
-    }
-}
-
-/// Collects a [`ClusterSpec`] and checks it as a whole.
-#[derive(Clone, Debug)]
-pub struct ClusterSpecBuilder {
-    spec: ClusterSpec,
-    /// Where these are not chosen, the profile decides.
-    node_timeout: Option<Duration>,
-    persist: Option<bool>,
-    /// In the order given. Which nodes they mean is known once the shape is.
-    overrides: Vec<(Selector, NodeWish)>,
-}
-
-impl Default for ClusterSpecBuilder {
+    /// 3 masters with 1 replica each, node timeout 5 s.
     fn default() -> Self {
         Self {
-            node_timeout: None,
-            persist: None,
-            overrides: Vec::new(),
-            spec: ClusterSpec {
-                name: ClusterName::default(),
-                masters: 3,
-                replicas: 1,
-                engine: Engine::default(),
-                image: None,
-                pull: Pull::default(),
-                subnet: None,
-                port: None,
-                network: None,
-                publish: None,
-                announce: AnnounceChoice::default(),
-                formation: FormationChoice::default(),
-                profile: Profile::default(),
-                persist: false,
-                memory: None,
-                engine_version: None,
-                directives: Vec::new(),
-                node_timeout_ms: 5000,
-                password: None,
-                tls: false,
-                certificates: None,
-                users: Vec::new(),
-                overrides: BTreeMap::new(),
-            },
+            name: ClusterName::default(),
+            masters: 3,
+            replicas: 1,
+            engine: Engine::default(),
+            image: None,
+            pull: Pull::default(),
+            subnet: None,
+            port: None,
+            network: None,
+            publish: None,
+            announce: AnnounceChoice::default(),
+            formation: FormationChoice::default(),
+            profile: Profile::default(),
+            persist: false,
+            memory: None,
+            engine_version: None,
+            directives: Vec::new(),
+            node_timeout_ms: 5000,
+            password: None,
+            tls: false,
+            certificates: None,
+            users: Vec::new(),
+            overrides: BTreeMap::new(),
         }
     }
 }
 
-impl ClusterSpecBuilder {
-    /// The cluster's name (default `default`).
-    #[must_use]
-    pub fn name(mut self, name: ClusterName) -> Self {
-        self.spec.name = name;
-        self
+impl ClusterSpec {
+    /// What single nodes shall have otherwise than the others, by their indices.
+    pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
+        &self.overrides
     }
 
-    /// The number of masters (default 3).
-    #[must_use]
-    pub fn masters(mut self, masters: usize) -> Self {
-        self.spec.masters = masters;
-        self
+    /// The image that the user named for this node alone.
+    pub fn own_image(&self, node: usize) -> Option<&str> {
+        self.overrides.get(&node).and_then(NodeWish::image)
     }
 
-    /// The number of replicas of each master (default 1).
-    #[must_use]
-    pub fn replicas(mut self, replicas: usize) -> Self {
-        self.spec.replicas = replicas;
-        self
+    /// The `maxmemory` of a node in bytes, where the user named it for this one or for all.
+    pub fn memory_of(&self, node: usize) -> Option<u64> {
+        let own = self.overrides.get(&node).and_then(NodeWish::memory);
+        own.or(self.memory())
     }
 
-    /// The server to run where no image is named (default Redis).
-    #[must_use]
-    pub fn engine(mut self, engine: Engine) -> Self {
-        self.spec.engine = engine;
-        self
+    /// The directives that the user set for a node: the cluster's where it has none of its own, then its own.
+    pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
+        let wish = self.overrides.get(&node);
+        let own = wish.map(NodeWish::directives).unwrap_or_default();
+        let memory = wish.and_then(NodeWish::memory).is_some();
+        let replaced = |common: &&Directive| {
+            let name = canonical(common.name());
+            (memory && name == "maxmemory") || own.iter().any(|own| canonical(own.name()) == name)
+        };
+        self.directives()
+            .iter()
+            .filter(|common| !replaced(common))
+            .chain(own)
+            .collect()
     }
 
-    /// The image to run.
-    #[must_use]
-    pub fn image(mut self, image: impl Into<String>) -> Self {
-        self.spec.image = Some(image.into());
-        self
-    }
-
-    /// When to pull the image (default: when it is missing).
-    #[must_use]
-    pub fn pull(mut self, pull: Pull) -> Self {
-        self.spec.pull = pull;
-        self
-    }
-
-    /// The network's subnet (default: a free one).
-    #[must_use]
-    pub fn subnet(mut self, subnet: Ipv4Net) -> Self {
-        self.spec.subnet = Some(subnet);
-        self
-    }
-
-    /// The first node's port (default: the start of a free block).
-    #[must_use]
-    pub fn port(mut self, port: u16) -> Self {
-        self.spec.port = Some(port);
-        self
-    }
-
-    /// An existing network to put the nodes on, which rcup then never removes (default: one of the cluster's own).
-    #[must_use]
-    pub fn network(mut self, network: impl Into<String>) -> Self {
-        self.spec.network = Some(network.into());
-        self
-    }
-
-    /// The address of the engine's machine on which the ports are published, and at which clients are then told to
-    /// find the nodes (default: 127.0.0.1). A host's firewall does not see what Docker publishes.
-    #[must_use]
-    pub fn publish(mut self, address: Ipv4Addr) -> Self {
-        self.spec.publish = Some(address);
-        self
-    }
-
-    /// How the nodes announce themselves (default: measured).
-    #[must_use]
-    pub fn announce(mut self, announce: AnnounceChoice) -> Self {
-        self.spec.announce = announce;
-        self
-    }
-
-    /// How the cluster is formed (default: the fastest proven way).
-    #[must_use]
-    pub fn formation(mut self, formation: FormationChoice) -> Self {
-        self.spec.formation = formation;
-        self
-    }
-
-    /// Adds a directive to every node's `redis.conf`. A later one of the same name replaces an earlier one.
-    #[must_use]
-    pub fn set(mut self, directive: Directive) -> Self {
-        self.spec
-            .directives
-            .retain(|existing| existing.name() != directive.name());
-        self.spec.directives.push(directive);
-        self
-    }
-
-    /// `cluster-node-timeout` (default: the profile's, which is 5 s in `dev`).
-    #[must_use]
-    pub fn node_timeout(mut self, timeout: Duration) -> Self {
-        self.node_timeout = Some(timeout);
-        self
-    }
-
-    /// For which use it is set up (default `dev`).
-    #[must_use]
-    pub fn profile(mut self, profile: Profile) -> Self {
-        self.spec.profile = profile;
-        self
-    }
-
-    /// Keeps the data on a volume of each node's own, or not (default: as the profile says, which in `dev` is
-    /// in memory alone).
-    #[must_use]
-    pub fn persist(mut self, persist: bool) -> Self {
-        self.persist = Some(persist);
-        self
-    }
-
-    /// The `maxmemory` of each node in bytes (default: the node's share of the machine).
-    #[must_use]
-    pub fn memory(mut self, bytes: u64) -> Self {
-        self.spec.memory = Some(bytes);
-        self
-    }
-
-    /// Which version of the server to run where no image is named (default: the newest that is tried).
-    #[must_use]
-    pub fn engine_version(mut self, version: VersionWish) -> Self {
-        self.spec.engine_version = Some(version);
-        self
-    }
-
-    /// The password of the user `default`, with which clients and replicas log in (default: none).
-    #[must_use]
-    pub fn password(mut self, password: Password) -> Self {
-        self.spec.password = Some(password);
-        self
-    }
-
-    /// Whether everything goes over TLS, with certificates made for this cluster (default: no).
-    #[must_use]
-    pub fn tls(mut self, tls: bool) -> Self {
-        self.spec.tls = tls;
-        self
-    }
-
-    /// Speaks TLS with these certificates (default: made for this cluster). A start looks at them closely before it makes
-    /// anything: every node's address and name must stand in that of the nodes, and 127.0.0.1.
-    #[must_use]
-    pub fn certificates(mut self, certificates: Certificates) -> Self {
-        self.spec.tls = true;
-        self.spec.certificates = Some(Box::new(certificates));
-        self
-    }
-
-    /// Adds a user to every node. A later one of the same name replaces an earlier one.
-    #[must_use]
-    pub fn user(mut self, user: User) -> Self {
-        self.spec.users.retain(|existing| existing.name() != user.name());
-        self.spec.users.push(user);
-        self
-    }
-
-    /// What the chosen nodes shall have otherwise than the others. Where several choices meet in a node, a later one
-    /// wins in what it says.
-    #[must_use]
-    pub fn node(mut self, nodes: Selector, wish: NodeWish) -> Self {
-        self.overrides.push((nodes, wish));
-        self
-    }
-
-    /// Checks what was collected.
+    /// Whether the server of a node takes all directives that the user set for it.
     ///
     /// # Errors
-    /// [`Usage`](crate::error::ErrorKind::Usage) names what cannot be and what could.
-    pub fn build(self) -> Result<ClusterSpec> {
-        let mut spec = self.spec;
-        let timeout = self.node_timeout.unwrap_or(spec.profile.node_timeout());
-        spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        spec.persist = self.persist.unwrap_or(spec.profile.persists());
-        limits::check(&spec)?;
-        spec.overrides = node_override::resolve(&spec, &self.overrides)?;
-        limits::check_overrides(&spec)?;
-        spec.password.as_ref().map_or(Ok(()), Password::check)?;
-        Ok(spec)
+    /// [`Usage`](crate::error::ErrorKind::Usage) names the first that it does not know, and who does.
+    pub fn check_for(&self, node: usize, server: Server) -> Result<()> {
+        let refused = self
+            .directives_of(node)
+            .into_iter()
+            .find_map(|directive| refusal(directive.name(), server));
+        let Some(refused) = refused else { return Ok(()) };
+        if self.overrides.is_empty() {
+            return Err(refused);
+        }
+        let hint = refused.hint_text().unwrap_or_default().to_owned();
+        Err(Error::new(ErrorKind::Usage, format!("node {node}: {refused}")).hint(hint))
+    }
+}
+
+impl ClusterSpec {
+    /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
+    /// profile keeps from clients.
+    pub fn default_rules(&self) -> String {
+        if let Some(user) = self.users().iter().find(|user| user.is_default()) {
+            return user.rules().to_owned();
+        }
+        format!("~* &* +@all{}", self.profile().restrictions())
+    }
+
+    /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
+    pub fn guards(&self) -> bool {
+        self.password().is_some()
+            || !self.users().is_empty()
+            || !self.profile().disabled_commands().is_empty()
+    }
+
+    /// Whether the nodes' files hold secrets.
+    pub fn has_secrets(&self) -> bool {
+        self.guards() || self.tls()
     }
 }
 

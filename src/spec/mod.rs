@@ -1,5 +1,6 @@
 //! What the user asks for. Everything here is checked once, when it is made, and valid from then on.
 
+pub mod builder;
 pub mod capability;
 pub mod cluster;
 pub mod directive;

@@ -1,16 +1,11 @@
 //! What a single node shall have otherwise than the others.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
-use crate::spec::cluster::ClusterSpec;
 use crate::spec::directive::Directive;
-use crate::spec::directives::lookup::{canonical, refusal};
-use crate::spec::selector::Selector;
-use crate::spec::server::Server;
+use crate::spec::directives::lookup::canonical;
 use crate::spec::size::size;
 
 /// What the user wants of a node of its own; where it says nothing, the node is as the cluster's others are.
@@ -90,80 +85,11 @@ impl fmt::Display for NodeWish {
     }
 }
 
-impl ClusterSpec {
-    /// What single nodes shall have otherwise than the others, by their indices.
-    pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
-        &self.overrides
-    }
-
-    /// The image that the user named for this node alone.
-    pub fn own_image(&self, node: usize) -> Option<&str> {
-        self.overrides.get(&node).and_then(NodeWish::image)
-    }
-
-    /// The `maxmemory` of a node in bytes, where the user named it for this one or for all.
-    pub fn memory_of(&self, node: usize) -> Option<u64> {
-        let own = self.overrides.get(&node).and_then(NodeWish::memory);
-        own.or(self.memory())
-    }
-
-    /// The directives that the user set for a node: the cluster's where it has none of its own, then its own.
-    pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
-        let wish = self.overrides.get(&node);
-        let own = wish.map(NodeWish::directives).unwrap_or_default();
-        let memory = wish.and_then(NodeWish::memory).is_some();
-        let replaced = |common: &&Directive| {
-            let name = canonical(common.name());
-            (memory && name == "maxmemory") || own.iter().any(|own| canonical(own.name()) == name)
-        };
-        self.directives()
-            .iter()
-            .filter(|common| !replaced(common))
-            .chain(own)
-            .collect()
-    }
-
-    /// Whether the server of a node takes all directives that the user set for it.
-    ///
-    /// # Errors
-    /// [`Usage`](crate::error::ErrorKind::Usage) names the first that it does not know, and who does.
-    pub fn check_for(&self, node: usize, server: Server) -> Result<()> {
-        let refused = self
-            .directives_of(node)
-            .into_iter()
-            .find_map(|directive| refusal(directive.name(), server));
-        let Some(refused) = refused else { return Ok(()) };
-        if self.overrides.is_empty() {
-            return Err(refused);
-        }
-        let hint = refused.hint_text().unwrap_or_default().to_owned();
-        Err(Error::new(ErrorKind::Usage, format!("node {node}: {refused}")).hint(hint))
-    }
-}
-
-/// What each node shall have of its own.
-pub(crate) fn resolve(
-    spec: &ClusterSpec,
-    wishes: &[(Selector, NodeWish)],
-) -> Result<BTreeMap<usize, NodeWish>> {
-    let nodes: Vec<(usize, bool)> = (1..=spec.nodes())
-        .map(|index| (index, index <= spec.masters()))
-        .collect();
-    let mut all: BTreeMap<usize, NodeWish> = BTreeMap::new();
-    for (selector, wish) in wishes {
-        for index in selector.choose(&nodes)? {
-            let own = all.remove(&index).unwrap_or_default();
-            all.insert(index, own.then(wish));
-        }
-    }
-    all.retain(|_, wish| !wish.is_empty());
-    Ok(all)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::server::Engine;
+    use crate::spec::cluster::ClusterSpec;
+    use crate::spec::server::{Engine, Server};
 
     fn wish(directives: &[&str]) -> NodeWish {
         let parsed = directives.iter().map(|text| text.parse().unwrap());

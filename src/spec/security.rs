@@ -6,7 +6,6 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::spec::cluster::ClusterSpec;
 use crate::spec::secret::Secret;
 use crate::spec::service_user::OwnUser;
 
@@ -219,29 +218,6 @@ struct CertificatesFile {
     client: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     client_key: Option<String>,
-}
-
-impl ClusterSpec {
-    /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
-    /// profile keeps from clients.
-    pub fn default_rules(&self) -> String {
-        if let Some(user) = self.users().iter().find(|user| user.is_default()) {
-            return user.rules().to_owned();
-        }
-        format!("~* &* +@all{}", self.profile().restrictions())
-    }
-
-    /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
-    pub fn guards(&self) -> bool {
-        self.password().is_some()
-            || !self.users().is_empty()
-            || !self.profile().disabled_commands().is_empty()
-    }
-
-    /// Whether the nodes' files hold secrets.
-    pub fn has_secrets(&self) -> bool {
-        self.guards() || self.tls()
-    }
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use rcup::ownership::rollback::Removed;
 use rcup::runtime::fake::Fake;
 use rcup::runtime::fake::calls::{Call, Stall};
 use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
-use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};
 
 /// How many ports are kept silent: two clusters of six nodes.

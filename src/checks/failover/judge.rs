@@ -132,6 +132,7 @@ fn told_round(round: &Failover) -> String {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::checks::failover::measured::Noticed;
 
     pub(crate) fn kill() -> Failover {
         Failover {

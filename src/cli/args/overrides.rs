@@ -5,7 +5,7 @@ use std::str::FromStr;
 use clap::Args;
 
 use crate::error::{Error, ErrorKind};
-use crate::spec::cluster::ClusterSpecBuilder;
+use crate::spec::builder::ClusterSpecBuilder;
 use crate::spec::directive::Directive;
 use crate::spec::node_override::NodeWish;
 use crate::spec::selector::Selector;

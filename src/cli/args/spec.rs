@@ -192,7 +192,7 @@ impl Spec {
         spec = self.nodes.add(spec);
         self.set
             .into_iter()
-            .fold(spec, crate::spec::cluster::ClusterSpecBuilder::set)
+            .fold(spec, crate::spec::builder::ClusterSpecBuilder::set)
             .build()
     }
 }

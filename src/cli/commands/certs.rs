@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
 use crate::cli::args::CertsVerb;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, json};
 use crate::cluster::handle::Cluster;

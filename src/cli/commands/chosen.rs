@@ -1,6 +1,6 @@
 //! The nodes at which a selector points.
 
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::Failure;
 use crate::cluster::handle::Cluster;
 use crate::connect::attached::Attached;

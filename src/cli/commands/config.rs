@@ -6,10 +6,11 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use crate::cli::args::config::{ConfigVerb, Init, Show};
-use crate::cli::commands::{engine, wait};
+use crate::cli::config::entry::Source;
 use crate::cli::config::keys::schema;
-use crate::cli::config::layers::{Given, Source};
+use crate::cli::config::layers::Given;
 use crate::cli::config::template::TEMPLATE;
+use crate::cli::executor::{engine, wait};
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::table::Table;
 use crate::cli::terminal::{Terminal, columns, json};

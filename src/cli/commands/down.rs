@@ -5,8 +5,8 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use crate::cli::args::Down;
-use crate::cli::commands::engine;
 use crate::cli::commands::power::holds;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, error, json};

@@ -9,7 +9,7 @@ use ipnet::Ipv4Net;
 use serde::Serialize;
 
 use crate::cli::args::export::{Export, ExportVerb};
-use crate::cli::commands::{engine, wait};
+use crate::cli::executor::{engine, wait};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, json};
 use crate::cluster::handle::Cluster;

@@ -6,7 +6,7 @@ use owo_colors::Style;
 use serde::Serialize;
 
 use crate::cli::args::ImageVerb;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::table::{Cell, Table};

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use owo_colors::Style;
 use serde::Serialize;
 
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::table::{Cell, Table};
 use crate::cli::terminal::{Terminal, columns, json};

@@ -29,11 +29,10 @@ pub mod verify;
 
 use crate::cli::args::{Output, Verb};
 use crate::cli::config::layers::Given;
-use crate::cli::exit::{Failure, Outcome};
+use crate::cli::executor::wait;
+use crate::cli::exit::Outcome;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, ErrorKind};
-use crate::runtime::docker::client::Docker;
-use crate::runtime::interface::Runtime as _;
 
 /// Does what was asked for.
 pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
@@ -71,23 +70,4 @@ pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
         Verb::Completions { shell } => completions::run(shell, terminal),
         Verb::Man { verb } => man::run(verb.as_deref(), terminal),
     }
-}
-
-/// Only the verbs that talk to an engine pay for an executor.
-fn wait(verb: impl Future<Output = Outcome>) -> Outcome {
-    let executor = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| Error::new(ErrorKind::Io, "cannot start the executor").because(error))?;
-    let outcome = executor.block_on(verb);
-    // A thread may still wait for input that never comes.
-    executor.shutdown_background();
-    outcome
-}
-
-/// The engine, after it has answered.
-async fn engine() -> Result<Docker, Failure> {
-    let docker = Docker::find()?;
-    docker.describe().await?;
-    Ok(docker)
 }

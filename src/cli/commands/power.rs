@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::cli::args::{Restart, StartArgs, Stop};
 use crate::cli::commands::chosen::Chosen;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt;
 use crate::cli::terminal::progress::Progress;

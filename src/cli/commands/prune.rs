@@ -5,7 +5,7 @@ use std::io::Write as _;
 use serde::Serialize;
 
 use crate::cli::args::Prune;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, json};

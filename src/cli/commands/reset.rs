@@ -6,8 +6,8 @@ use owo_colors::OwoColorize as _;
 use serde::Serialize;
 
 use crate::cli::args;
-use crate::cli::commands::engine;
 use crate::cli::commands::power::holds;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, duration, json};
 use crate::cluster::handle::Cluster;

@@ -6,7 +6,7 @@ use owo_colors::{OwoColorize as _, Style};
 
 use crate::checks::status::State;
 use crate::cli::args::Named;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::{Terminal, columns, json, nodes};
 use crate::cluster::handle::Cluster;

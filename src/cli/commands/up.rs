@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::status::Report;
 use crate::cli::args::spec::Start;
 use crate::cli::args::{Output, Up};
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt;
 use crate::cli::terminal::progress::Progress;

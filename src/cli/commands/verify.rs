@@ -8,7 +8,7 @@ use crate::checks::finding::Status;
 use crate::checks::reach::advertised::Place;
 use crate::checks::reach::judge::Verification;
 use crate::cli::args::verify::Verify;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::signals::Signals;
 use crate::cli::terminal::{Terminal, columns, json, reach};

@@ -3,39 +3,14 @@
 use toml::de::{DeTable, DeValue};
 
 use crate::cli::args::security::BARE;
+use crate::cli::config::entry::{Entry, Wrong, scalar};
 use crate::cli::config::nodes;
 use crate::error::{Error, ErrorKind};
 use crate::spec::secret::Secret;
 use crate::spec::user::hashed;
 
-/// A key of the file with its values, as the flag of that name takes them.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// The key.
-    pub key: String,
-    /// A value for each time the flag is given.
-    pub values: Vec<String>,
-    /// Where the key begins in the text, in bytes.
-    pub at: usize,
-    /// Where its value ends.
-    pub end: usize,
-}
-
 /// Keys that a cluster of its own adds to, and does not replace.
 pub const JOINED: [&str; 5] = ["set", "user", "node-image", "node-memory", "node-set"];
-
-/// What is wrong at a place of the file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
-    /// What.
-    pub message: String,
-    /// What to try.
-    pub hint: String,
-    /// Where, in bytes.
-    pub at: usize,
-    /// How far its line may be shown, in bytes; `None` where a secret may stand in it.
-    pub shown: Option<usize>,
-}
 
 /// What the file says.
 #[derive(Debug, Default)]
@@ -226,16 +201,6 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
         at: key.span().start,
         end: value.span().end,
     })
-}
-
-pub(crate) fn scalar(value: &DeValue<'_>) -> Option<String> {
-    match value {
-        DeValue::String(text) => Some(text.to_string()),
-        DeValue::Integer(number) => Some(number.to_string()),
-        DeValue::Float(number) => Some(number.to_string()),
-        DeValue::Boolean(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),
-        _ => None,
-    }
 }
 
 /// The error for a place of the file: line and column, the line itself, and a mark below it. Of a line in which a

@@ -3,7 +3,7 @@
 use clap::{Arg, ArgAction, Command};
 use serde_json::{Value, json};
 
-use crate::cli::config::document::Entry;
+use crate::cli::config::entry::Entry;
 use crate::cli::config::nodes;
 use crate::spec::directives;
 

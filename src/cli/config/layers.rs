@@ -7,10 +7,11 @@ use std::path::Path;
 
 use clap::parser::ValueSource;
 use clap::{Arg, ArgAction, ArgMatches, Command};
-use serde::Serialize;
 
 use crate::cli::args::security::{BARE, check_user, user};
-use crate::cli::config::document::{Entry, JOINED, Wrong, entries, error};
+use crate::cli::config::document::{JOINED, entries, error};
+use crate::cli::config::entry::Source;
+use crate::cli::config::entry::{Entry, Wrong};
 use crate::cli::config::keys::{allowed, flag, is_key, is_open};
 use crate::cli::config::nodes;
 use crate::cli::config::nodes::NODE_FLAGS;
@@ -23,18 +24,6 @@ const FOUND: &str = "rcup.toml";
 
 /// Flags that say the same as another one by another way.
 const SAME: [(&str, &str); 2] = [("password", "password-file"), ("tls", "tls-ca")];
-
-/// Who gave a flag its value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Source {
-    /// The command line.
-    Flag,
-    /// A variable `RCUP_…`.
-    Environment,
-    /// The file.
-    File,
-}
 
 /// Who gave what.
 #[derive(Clone, Debug, Default)]

@@ -4,6 +4,7 @@
 //! file, profile, default.
 
 pub mod document;
+pub mod entry;
 pub mod keys;
 pub mod layers;
 pub mod nodes;

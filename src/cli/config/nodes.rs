@@ -4,8 +4,8 @@ use clap::ArgMatches;
 use serde_json::{Value, json};
 use toml::de::{DeTable, DeValue};
 
-use crate::cli::config::document::{Entry, Wrong, scalar};
-use crate::cli::config::layers::Source;
+use crate::cli::config::entry::Source;
+use crate::cli::config::entry::{Entry, Wrong, scalar};
 use crate::spec::selector::Selector;
 
 /// What a node's table may have.

@@ -356,7 +356,7 @@ mod tests {
 
     #[test]
     fn nodes_with_tls_listen_for_nothing_else_and_find_their_certificates() {
-        let files = |spec: crate::spec::cluster::ClusterSpecBuilder| {
+        let files = |spec: crate::spec::builder::ClusterSpecBuilder| {
             let made = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
             bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap()
         };

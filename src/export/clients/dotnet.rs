@@ -1,7 +1,7 @@
 //! C#.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{WHY, lines, when};
 
 /// For StackExchange.Redis, which reads `CLUSTER NODES` and follows redirections. Its `Tunnel` may name another place to
 /// connect to.

@@ -1,7 +1,7 @@
 //! Go.
 
+use crate::export::clients::code::{lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{lines, when};
 
 /// For go-redis. It has no map of addresses, but takes a dialler. Where it is told a loopback address by a node
 /// elsewhere, it puts that node's own host in its place, so the map goes by the port, which is a node's own.

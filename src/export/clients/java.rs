@@ -1,7 +1,7 @@
 //! Java.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{WHY, lines, when};
 
 /// Lines that end with a comma, but the last.
 fn listed<T>(items: &[T], blanks: usize, item: impl Fn(&T) -> String) -> String {

@@ -1,7 +1,7 @@
 //! JavaScript.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::{Endpoint, Wiring};
-use crate::export::clients::{WHY, lines, when};
 
 fn address(node: &Endpoint) -> String {
     format!("{{ host: '{}', port: {} }}", node.host, node.port)

@@ -1,6 +1,7 @@
 //! Code that connects a program to a cluster, for the usual client libraries. Where a client cannot do as the
 //! nodes tell it, the code says where to dial instead. A password is read from the environment, never written down.
 
+pub mod code;
 pub mod dotnet;
 pub mod go;
 pub mod java;
@@ -65,25 +66,6 @@ impl Library {
         }
     }
 }
-
-/// Lines of code, indented by so many blanks, one for each item.
-fn lines<T>(items: &[T], blanks: usize, line: impl Fn(&T) -> String) -> String {
-    let indent = " ".repeat(blanks);
-    items.iter().fold(String::new(), |mut text, item| {
-        text.push_str(&indent);
-        text.push_str(&line(item));
-        text.push('\n');
-        text
-    })
-}
-
-/// The text, or nothing.
-fn when(condition: bool, text: &str) -> &str {
-    if condition { text } else { "" }
-}
-
-/// What a map is for, as a sentence in a comment.
-const WHY: &str = "What the nodes tell, and where it is from here.";
 
 #[cfg(test)]
 mod tests {

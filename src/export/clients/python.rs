@@ -1,7 +1,7 @@
 //! Python.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{WHY, lines, when};
 
 /// For redis-py.
 pub fn redis_py(wiring: &Wiring) -> String {

@@ -1,7 +1,7 @@
 //! Rust.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{WHY, lines, when};
 
 /// For the crate `redis`. Its `node_address_map` came with version 1.5.
 pub fn redis_rs(wiring: &Wiring) -> String {

@@ -1,7 +1,7 @@
 //! Java with Spring Boot.
 
+use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
-use crate::export::clients::{WHY, lines, when};
 
 /// An `application.yml`. Spring has no map of addresses; where one is needed, the bean that gives Lettuce one stands
 /// in a comment below.

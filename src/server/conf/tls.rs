@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn every_directive_of_tls_is_a_setting_with_its_origin() {
-        let of = |spec: crate::spec::cluster::ClusterSpecBuilder| -> Vec<(String, String, Origin)> {
+        let of = |spec: crate::spec::builder::ClusterSpecBuilder| -> Vec<(String, String, Origin)> {
             let spec = spec.tls(true).build().unwrap();
             let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
             let all = settings(&topology, &topology.nodes[1]).into_iter();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Name, Told, assert_ready, docker, images, options, turn};
 use rcup::error::ErrorKind;
-use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::spec::security::Password;
 use rcup::{Cluster, ClusterSpec};
 

@@ -7,7 +7,7 @@ use bollard::query_parameters as query;
 
 use super::{Name, any_image, assert_ready, connect_url, docker, images, options, turn, up};
 use rcup::error::ErrorKind;
-use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::spec::modes::FormationChoice;
 use rcup::spec::secret::Secret;
 use rcup::spec::security::Password;

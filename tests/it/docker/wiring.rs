@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use super::{Name, any_image, image, python, turn, up};
-use rcup::spec::cluster::ClusterSpecBuilder;
+use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::spec::modes::AnnounceChoice;
 use rcup::spec::secret::Secret;
 use rcup::spec::security::Password;

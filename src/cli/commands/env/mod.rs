@@ -11,7 +11,7 @@ use serde_json::json;
 use crate::checks::status::{Report, State};
 use crate::cli::args::env::{Env, EnvFormat};
 use crate::cli::commands::certs::authority_file;
-use crate::cli::commands::engine;
+use crate::cli::executor::engine;
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::terminal::{Terminal, json, nodes};
 use crate::cluster::handle::Cluster;
