@@ -20,7 +20,7 @@ use crate::spec::server::{Engine, VersionWish};
 use crate::spec::user::User;
 
 /// Collects a [`ClusterSpec`] and checks it as a whole.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct ClusterSpecBuilder {
     spec: ClusterSpec,
     /// Where these are not chosen, the profile decides.
@@ -28,17 +28,6 @@ pub struct ClusterSpecBuilder {
     persist: Option<bool>,
     /// In the order given. Which nodes they mean is known once the shape is.
     overrides: Vec<(Selector, NodeWish)>,
-}
-
-impl Default for ClusterSpecBuilder {
-    fn default() -> Self {
-        Self {
-            node_timeout: None,
-            persist: None,
-            overrides: Vec::new(),
-            spec: ClusterSpec::default(),
-        }
-    }
 }
 
 impl ClusterSpecBuilder {

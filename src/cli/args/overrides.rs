@@ -48,8 +48,8 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Adds them to a specification. Of two for one node, the later wins.
-    pub fn add(self, mut spec: ClusterSpecBuilder) -> ClusterSpecBuilder {
+    /// Adds the settings to a specification. Of two settings for one node, the later wins.
+    pub fn add_to(self, mut spec: ClusterSpecBuilder) -> ClusterSpecBuilder {
         for NodeImage(nodes, image) in self.image {
             spec = spec.node(nodes, NodeWish::default().with_image(image));
         }

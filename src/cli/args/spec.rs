@@ -189,7 +189,7 @@ impl Spec {
         for user in self.security.users()? {
             spec = spec.user(user);
         }
-        spec = self.nodes.add(spec);
+        spec = self.nodes.add_to(spec);
         self.set
             .into_iter()
             .fold(spec, crate::spec::builder::ClusterSpecBuilder::set)

@@ -49,7 +49,6 @@ impl Terminal {
     }
 
     /// Standard output.
-    #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
     pub fn out(&self) -> Stream {
         anstream::stdout().lock()
     }
@@ -62,13 +61,11 @@ impl Terminal {
     }
 
     /// Passes on a line that somebody else has written to standard error.
-    #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
     pub fn pass_error(&self, text: &str) {
         line(text);
     }
 
     /// Asks something on standard error, and leaves the answer on the same line.
-    #[expect(clippy::unused_self, reason = "one way to the output, through the terminal")]
     pub fn ask(&self, question: &str) -> io::Result<()> {
         let mut out = anstream::stderr().lock();
         write!(out, "{question}")?;

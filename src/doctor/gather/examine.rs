@@ -151,17 +151,7 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
         tokio::join!(image, rules, bridge(observed), running_nodes(runtime, observed));
     let absent = image.is_err() && matches!(runtime.image(&wanted_image(spec)).await, Ok(None));
     let reference = image.as_ref().ok().map(|image| image.reference.clone());
-    let seat = match &kind {
-        Kind::Native | Kind::Rootless => Seat::Here,
-        Kind::Machine(product) => Seat::Machine {
-            product: product.clone(),
-            image: reference.clone(),
-        },
-        Kind::Remote => Seat::Elsewhere {
-            endpoint: info.endpoint.clone(),
-            image: reference.clone(),
-        },
-    };
+    let seat = seat(&kind, info, reference.as_ref());
     let (kernel, disk) = if here && look.reading == Reading::Nearest {
         (kernel_here(), disk(&details.root))
     } else {
@@ -218,6 +208,21 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
         },
         nodes,
         seat,
+    }
+}
+
+fn seat(kind: &Kind, info: &EngineInfo, image: Option<&String>) -> Seat {
+    let image = image.cloned();
+    match kind {
+        Kind::Native | Kind::Rootless => Seat::Here,
+        Kind::Machine(product) => Seat::Machine {
+            product: product.clone(),
+            image,
+        },
+        Kind::Remote => Seat::Elsewhere {
+            endpoint: info.endpoint.clone(),
+            image,
+        },
     }
 }
 
