@@ -1,5 +1,5 @@
 //! The `rcup` program: the library's command line.
 
 fn main() -> std::process::ExitCode {
-    rcup::cli::run()
+    rcup::main()
 }

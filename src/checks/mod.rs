@@ -2,13 +2,17 @@
 
 pub mod agreement;
 pub mod answers;
+#[cfg(feature = "cli")]
 pub mod catalogue;
 pub mod config;
+#[cfg(feature = "cli")]
 pub mod diagnose;
 pub mod failover;
 pub mod finding;
+#[cfg(feature = "cli")]
 pub mod latency;
 pub mod masters;
+#[cfg(feature = "cli")]
 pub mod options;
 pub mod planned;
 pub mod reach;

@@ -3,36 +3,20 @@
 //! Each call runs on a thread of its own with its own executor, so these work everywhere: in plain `#[test]`
 //! functions, in threads, and even where an executor is running already.
 
-use std::thread;
-
 use crate::checks::finding::Check;
 use crate::checks::status::Report;
 use crate::cluster::actions::NodeLog;
 use crate::cluster::builder::Builder;
 use crate::cluster::client;
+use crate::cluster::executor::wait;
 use crate::cluster::handle::Cluster as Inner;
 use crate::cluster::node::NodeHandle;
 use crate::connect::attached::Attached as AttachedInner;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::lifecycle::reset::run::Reset;
 use crate::ownership::rollback::Removed;
 use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
-
-/// Sees a future to its end, wherever this is called.
-pub(crate) fn wait<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
-    let run = || {
-        tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|error| Error::new(ErrorKind::Io, "cannot start the executor").because(error))?
-            .block_on(work)
-    };
-    thread::scope(|scope| match scope.spawn(run).join() {
-        Ok(done) => done,
-        Err(panic) => std::panic::resume_unwind(panic),
-    })
-}
 
 impl Builder {
     /// Starts the cluster and waits for it: [`Builder::up`] for whoever does not await.
@@ -190,6 +174,7 @@ impl Attached {
     ///
     /// # Errors
     /// When there is no executor to ask with.
+    #[cfg(feature = "cli")]
     pub fn validate(&self) -> Result<Vec<Check>> {
         wait(async { Ok(self.inner.validate().await) })
     }

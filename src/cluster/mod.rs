@@ -1,9 +1,12 @@
 //! Where a plan meets the world: looking, executing, waiting, proving, removing.
 
 pub mod actions;
+#[cfg(feature = "blocking")]
 pub mod blocking;
 pub mod builder;
 pub mod client;
+#[cfg(feature = "blocking")]
+pub mod executor;
 pub mod handle;
 pub mod list;
 pub mod node;

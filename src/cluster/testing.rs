@@ -19,8 +19,9 @@ use std::time::Duration;
 use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
-use crate::cluster::blocking::wait;
 use crate::cluster::builder::Builder;
+#[cfg(feature = "blocking")]
+use crate::cluster::executor::wait;
 use crate::cluster::handle::Cluster;
 use crate::connect::attached::Attached;
 use crate::error::{Error, ErrorKind, Result};
@@ -97,6 +98,7 @@ pub async fn shared_of(builder: Builder) -> Result<Shared> {
 ///
 /// # Errors
 /// As [`shared`].
+#[cfg(feature = "blocking")]
 pub fn shared_blocking() -> Result<Shared> {
     wait(shared())
 }
@@ -138,6 +140,7 @@ pub async fn exclusive_of(builder: Builder) -> Result<Exclusive> {
 ///
 /// # Errors
 /// As [`exclusive`].
+#[cfg(feature = "blocking")]
 pub fn exclusive_blocking() -> Result<Exclusive> {
     wait(exclusive())
 }

@@ -48,6 +48,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`ErrorKind::Redis`] when nothing answers there, the node refuses `access`, or is no cluster node.
+    #[cfg(any(test, feature = "test-util"))]
     pub async fn enter(address: &Address, access: &Access) -> Result<Self> {
         Self::enter_at(std::slice::from_ref(address), access).await
     }

@@ -15,4 +15,5 @@ pub mod limits;
 pub mod machine;
 pub mod neighbours;
 pub mod placement;
+#[cfg(feature = "cli")]
 pub mod script;

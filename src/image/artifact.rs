@@ -64,6 +64,7 @@ impl Artifact {
     }
 
     /// The part of the reference before the colon.
+    #[cfg(any(test, feature = "test-util"))]
     pub fn repository(&self) -> &str {
         self.reference
             .split_once(':')
@@ -71,6 +72,7 @@ impl Artifact {
     }
 
     /// The part of the reference after the colon.
+    #[cfg(any(test, feature = "test-util"))]
     pub fn tag(&self) -> &str {
         self.reference.split_once(':').map_or("latest", |(_, tag)| tag)
     }

@@ -8,19 +8,34 @@
 //! `recipe` says what is wanted and `build` follows it. `host` and `suite` fetch the programs, `closure`
 //! finds what they load, `layout` decides what lies where, and `archive` writes it down.
 
+#[cfg(feature = "cli")]
 pub mod apt;
+#[cfg(feature = "cli")]
 pub mod archive;
+#[cfg(feature = "cli")]
 pub mod artifact;
+#[cfg(feature = "cli")]
 pub mod build;
+#[cfg(feature = "cli")]
 pub mod closure;
+#[cfg(feature = "cli")]
 pub mod elf;
+#[cfg(feature = "cli")]
 pub mod host;
+#[cfg(feature = "cli")]
 pub mod layout;
+#[cfg(feature = "cli")]
 pub mod machine;
+#[cfg(feature = "cli")]
 pub mod mirrors;
+#[cfg(feature = "cli")]
 pub mod packages;
+#[cfg(feature = "cli")]
 pub mod process;
+#[cfg(feature = "cli")]
 pub mod programs;
+#[cfg(feature = "cli")]
 pub mod recipe;
 pub mod select;
+#[cfg(feature = "cli")]
 pub mod suite;

@@ -8,6 +8,7 @@ pub mod options;
 pub mod placement;
 pub mod power;
 pub mod prune;
+#[cfg(feature = "cli")]
 pub mod repair;
 pub mod reset;
 pub mod secrets;

@@ -5,6 +5,7 @@
 
 pub mod docker;
 pub mod exec;
+#[cfg(any(test, feature = "test-util"))]
 pub mod fake;
 pub mod faults;
 pub mod interface;

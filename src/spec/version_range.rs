@@ -51,6 +51,7 @@ pub(crate) const fn between(first: (u16, u16), gone: (u16, u16)) -> Span {
 }
 
 impl Span {
+    #[cfg(any(test, feature = "test-util"))]
     pub(crate) fn is_never(self) -> bool {
         self.never
     }

@@ -2,6 +2,7 @@
 //! that no finding explains, by the name of the check.
 
 /// The stable names, in the order of the files that find them.
+#[cfg(any(test, feature = "test-util"))]
 pub const CAUSES: [&str; 36] = [
     // Nodes that do not answer.
     "node-gone",

@@ -11,12 +11,12 @@ use tokio::net::TcpStream;
 use crate::checks::catalogue::{CATALOGUE, Selection, Suite, Touch};
 use crate::checks::diagnose::bus::cut;
 use crate::checks::diagnose::finding::Diagnosis;
+use crate::checks::diagnose::inside;
 use crate::checks::diagnose::judge::diagnose;
 use crate::checks::diagnose::observed::{
     BusAnswer, BusProbe, ContainerFound, Mislead, NodeFound, Observations, Place,
 };
 use crate::checks::diagnose::slots::doubtful;
-use crate::checks::diagnose::{certificate, inside};
 use crate::checks::options::SuiteOptions;
 use crate::checks::suite::clients::astray;
 use crate::checks::suite::run::run;
@@ -31,6 +31,7 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::LogRequest;
 use crate::runtime::observed::Activity;
 use crate::server::wire::access::Access;
+use crate::server::wire::certificate;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::tls_peer::served_certificate;
 use crate::spec::service_user::OwnUser;

@@ -5,7 +5,6 @@ pub mod access;
 pub mod bundle;
 pub mod bus;
 pub mod causes;
-pub mod certificate;
 pub mod collect;
 pub mod finding;
 pub mod inside;

@@ -1,8 +1,13 @@
 //! Failovers: measured on a running cluster, judged, and summarized over several rounds.
 
 pub mod hand_back;
+#[cfg(feature = "cli")]
 pub mod judge;
+#[cfg(feature = "cli")]
 pub mod measure;
+#[cfg(feature = "cli")]
 pub mod measured;
+#[cfg(feature = "cli")]
 pub mod statistics;
+#[cfg(feature = "cli")]
 pub mod witness;

@@ -2,7 +2,11 @@
 
 pub mod advertised;
 pub mod clients;
+#[cfg(feature = "cli")]
 pub mod collect;
+#[cfg(feature = "cli")]
 pub mod judge;
+#[cfg(feature = "cli")]
 pub mod network;
+#[cfg(feature = "cli")]
 pub mod run;

@@ -158,7 +158,7 @@ async fn reach(links: &Links, endpoint: &Endpoint) -> Result<NodeConnection, Str
 }
 
 fn key(range: SlotRange) -> String {
-    super::key(tag_in(range), "clients")
+    crate::checks::masters::key(tag_in(range), "clients")
 }
 
 /// One write, one read and one deletion in every range, through its master's advertised address.

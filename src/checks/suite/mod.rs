@@ -4,15 +4,20 @@
 //! Keys and channels of a validation carry a prefix of their own; keys have a time to live besides being
 //! deleted.
 
+#[cfg(feature = "cli")]
 pub mod benchmark;
 pub mod clients;
+#[cfg(feature = "cli")]
 pub mod load;
+#[cfg(feature = "cli")]
 pub mod probes;
+#[cfg(feature = "cli")]
 pub mod pubsub;
+#[cfg(feature = "cli")]
 pub mod run;
+#[cfg(feature = "cli")]
 pub mod slot_move;
+#[cfg(feature = "cli")]
 pub mod survey;
+#[cfg(feature = "cli")]
 pub mod validation;
-
-use crate::checks::masters::key;
-use crate::checks::suite::survey::survey;

@@ -37,6 +37,13 @@ pub enum Reading {
     #[default]
     Nearest,
     /// Through a container.
+    #[cfg_attr(
+        not(any(test, feature = "test-util")),
+        expect(
+            dead_code,
+            reason = "tests read the settings of every kind of container engine this way"
+        )
+    )]
     Container,
 }
 
@@ -70,6 +77,7 @@ impl Look {
 
     /// The same, reading the kernel's settings elsewhere.
     #[must_use]
+    #[cfg(any(test, feature = "test-util"))]
     pub fn reading(mut self, reading: Reading) -> Self {
         self.reading = reading;
         self

@@ -39,6 +39,7 @@ pub enum Library {
 
 impl Library {
     /// All that there are.
+    #[cfg(any(test, feature = "test-util"))]
     pub const ALL: [Self; 9] = [
         Self::RedisPy,
         Self::RedisRs,

@@ -50,6 +50,7 @@ fn check_at(topology: &Topology, place: Place, given: &Certificates, now: UnixTi
     let [node, others @ ..] = chain.as_slice() else {
         return Err(no_certificate("--tls-cert"));
     };
+    #[cfg(feature = "cli")]
     if is_its_own_issuer(node) {
         return Err(
             refused("the certificate in --tls-cert bears the name of the authority that signed it")
@@ -194,7 +195,9 @@ fn unfit(error: &rustls::Error, role: &str) -> Error {
     }
 }
 
-/// Whether subject and issuer are one name. Whoever cannot read the certificate is told so by the verifier.
+/// Whether subject and issuer are one name. A library without the feature `cli` leaves this case to the servers. The verifier reports a
+/// certificate that cannot be parsed.
+#[cfg(feature = "cli")]
 fn is_its_own_issuer(certificate: &CertificateDer<'_>) -> bool {
     x509_parser::parse_x509_certificate(certificate)
         .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
@@ -203,7 +206,7 @@ fn is_its_own_issuer(certificate: &CertificateDer<'_>) -> bool {
 /// Whether a certificate has ended.
 fn ended(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
     let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
-    crate::checks::diagnose::certificate::ends(certificate)
+    crate::server::wire::certificate::ends(certificate)
         .is_some_and(|ends| UNIX_EPOCH + Duration::from_secs(ends) <= now)
 }
 

@@ -3,10 +3,13 @@
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
 use crate::error::Result;
+#[cfg(not(feature = "remote"))]
+use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::client::Docker;
 use crate::runtime::docker::find::Place;
+use crate::runtime::docker::find::SCHEME;
+#[cfg(feature = "remote")]
 use crate::runtime::docker::ssh;
-use crate::runtime::docker::ssh::SCHEME;
 use crate::runtime::docker::unreachable::unreachable;
 
 /// How long the engine may take to begin an answer, where no call has a deadline of its own.
@@ -17,6 +20,7 @@ impl Docker {
     pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
+            #[cfg(feature = "remote")]
             Some(directory) => {
                 let [authority, certificate, key] = Place::tls_files(directory)?;
                 // It fails when somebody in this process has settled it already, which is as good.
@@ -28,8 +32,17 @@ impl Docker {
             None if plain.iter().any(|scheme| place.endpoint.starts_with(scheme)) => {
                 Client::connect_with_http(&place.endpoint, RESPONSE, API_DEFAULT_VERSION)
             }
+            #[cfg(feature = "remote")]
             None if place.endpoint.starts_with(SCHEME) => ssh::connect(&place.endpoint, RESPONSE),
-            None => Client::connect_with_host(&place.endpoint),
+            #[cfg(not(feature = "remote"))]
+            _ if place.certificates.is_some() || place.endpoint.starts_with(SCHEME) => {
+                return Err(Error::new(
+                    ErrorKind::EngineUnavailable,
+                    format!("this build cannot reach {}", place.endpoint),
+                )
+                .hint("Enable the cargo feature `remote` of rcup for TLS and ssh://."));
+            }
+            _ => Client::connect_with_host(&place.endpoint),
         };
         let client = client.map_err(|source| unreachable(&place, source))?;
         Ok(Self { client, place })

@@ -225,6 +225,28 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
     })
 }
 
+/// The scheme of an endpoint that is reached through `ssh`.
+pub(crate) const SCHEME: &str = "ssh://";
+
+/// What is run for each connection.
+pub(crate) fn ssh_command(endpoint: &str) -> Vec<String> {
+    let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
+    // The port comes after the brackets of an IPv6 address, which ssh does not want.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if port.parse::<u16>().is_ok() => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let mut words = vec!["ssh".to_owned()];
+    words.extend(
+        port.into_iter()
+            .flat_map(|port| ["-p".to_owned(), port.to_owned()]),
+    );
+    // A host that begins with a dash is a host all the same.
+    words.extend(["--".to_owned(), host.replace(['[', ']'], "")]);
+    words.extend(["docker", "system", "dial-stdio"].map(str::to_owned));
+    words
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@ pub mod files;
 pub mod find;
 pub mod own_container;
 pub mod probe;
+#[cfg(feature = "remote")]
 pub mod ssh;
 pub mod translate;
 pub mod unreachable;

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 use bollard::errors::Error as DockerError;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
 use http::Uri;
+
+use crate::runtime::docker::find::ssh_command;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -20,9 +22,6 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
-
-/// How an endpoint begins that is reached so.
-pub(crate) const SCHEME: &str = "ssh://";
 
 /// How many connections may be on their way to the other machine at a time: its `sshd` turns some away where more than
 /// ten have not logged in yet (`MaxStartups`).
@@ -34,7 +33,7 @@ const PATIENCE: &str = "ConnectTimeout=20";
 /// Nothing is sent yet.
 pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
     let pool = Arc::new(Pool::builder(TokioExecutor::new()).build(Ssh {
-        command: command(endpoint).into(),
+        command: ssh_command(endpoint).into(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
     }));
     // What the requests are addressed to is nobody's name: the connector knows where it leads.
@@ -47,25 +46,6 @@ pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerErro
         timeout,
         API_DEFAULT_VERSION,
     )
-}
-
-/// What is run for each connection.
-pub(crate) fn command(endpoint: &str) -> Vec<String> {
-    let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
-    // The port comes after the brackets of an IPv6 address, which ssh does not want.
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let mut words = vec!["ssh".to_owned()];
-    words.extend(
-        port.into_iter()
-            .flat_map(|port| ["-p".to_owned(), port.to_owned()]),
-    );
-    // A host that begins with a dash is a host all the same.
-    words.extend(["--".to_owned(), host.replace(['[', ']'], "")]);
-    words.extend(["docker", "system", "dial-stdio"].map(str::to_owned));
-    words
 }
 
 /// Makes connections.
@@ -217,7 +197,7 @@ mod tests {
                 "ssh -p 22 -- me@fd00::1 docker system dial-stdio",
             ),
         ] {
-            assert_eq!(super::command(endpoint).join(" "), command);
+            assert_eq!(super::ssh_command(endpoint).join(" "), command);
         }
     }
 }

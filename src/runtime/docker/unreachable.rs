@@ -2,8 +2,8 @@
 
 use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::find::Place;
-use crate::runtime::docker::ssh;
-use crate::runtime::docker::ssh::SCHEME;
+use crate::runtime::docker::find::SCHEME;
+use crate::runtime::docker::find::ssh_command;
 use bollard::errors::Error as DockerError;
 
 /// The error for an engine that cannot be spoken to.
@@ -32,7 +32,7 @@ pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
         format!(
             "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
              Docker's client on the other machine, for a user who may use the engine.",
-            ssh::command(&place.endpoint).join(" ")
+            ssh_command(&place.endpoint).join(" ")
         )
     } else if place.certificates.is_some() {
         "See that it listens there and speaks TLS, and that ca.pem, cert.pem and key.pem are of its authority."

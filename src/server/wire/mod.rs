@@ -4,6 +4,7 @@
 pub mod access;
 pub mod admin;
 pub mod benchmark;
+pub mod certificate;
 pub mod connection;
 pub mod cron_rate;
 pub mod gossip;

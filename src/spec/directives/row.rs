@@ -140,6 +140,7 @@ impl Row {
     }
 
     /// Whether any version of an engine knows it by this name.
+    #[cfg(any(test, feature = "test-util"))]
     pub fn is_of(&self, engine: Engine) -> bool {
         !self.span(engine).is_never()
     }
