@@ -168,6 +168,7 @@ impl Report {
     }
 
     /// The masters, in the order of their indices.
+    #[doc(hidden)]
     pub fn masters(&self) -> impl Iterator<Item = &NodeReport> {
         self.nodes.iter().filter(|node| node.role == Role::Master)
     }

@@ -3,6 +3,7 @@
 //! Each call runs on a thread of its own with its own executor, so these work everywhere: in plain `#[test]`
 //! functions, in threads, and even where an executor is running already.
 
+#[cfg(feature = "cli")]
 use crate::checks::finding::Check;
 use crate::checks::status::Report;
 use crate::cluster::actions::NodeLog;

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-
 use crate::cluster::handle::Cluster;
 use crate::error::Result;
 use crate::event::Observer;
@@ -107,9 +105,9 @@ impl Builder {
         self
     }
 
-    /// A token that ends the start early.
-    pub fn cancel(mut self, cancel: CancellationToken) -> Self {
-        self.options = self.options.cancel(cancel);
+    /// Interrupts the start when the future completes; what it has created is then removed.
+    pub fn cancel_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        self.options = self.options.cancel_when(stop);
         self
     }
 

@@ -81,6 +81,7 @@ impl<R: Runtime> Cluster<R> {
     ///
     /// # Errors
     /// What would keep `up` from beginning.
+    #[doc(hidden)]
     pub async fn plan(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Plan> {
         plan_only(runtime, spec, observer).await
     }
@@ -89,6 +90,7 @@ impl<R: Runtime> Cluster<R> {
     ///
     /// # Errors
     /// What would keep `up` from beginning.
+    #[doc(hidden)]
     pub async fn lay_out(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Topology> {
         lay_out(runtime, spec, observer).await
     }
@@ -140,11 +142,13 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// Where everything is.
+    #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
     /// The engine it runs on.
+    #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
     }
@@ -155,6 +159,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
     /// there before, and of which nobody on this machine remembers them, those that rcup has planned.
+    #[doc(hidden)]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -174,6 +179,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// What was proven before [`Cluster::up`] returned.
+    #[doc(hidden)]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
@@ -211,6 +217,7 @@ impl<R: Runtime> Cluster<R> {
     }
 
     /// With what a user of rcup's own logs in, where the nodes have such users.
+    #[doc(hidden)]
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
         credentials::of_own(&self.secrets, user)
     }

@@ -49,6 +49,7 @@ impl<R: Runtime> Attached<R> {
     }
 
     /// Where everything is.
+    #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
@@ -66,6 +67,7 @@ impl<R: Runtime> Attached<R> {
     }
 
     /// The engine's view of its containers.
+    #[doc(hidden)]
     pub fn containers(&self) -> &[ContainerSeen] {
         &self.containers
     }
@@ -82,6 +84,7 @@ impl<R: Runtime> Attached<R> {
     ///
     /// # Errors
     /// As [`Attached::credentials`].
+    #[doc(hidden)]
     pub async fn credentials_of(&self, user: OwnUser) -> Result<Option<Credentials>> {
         Ok(credentials::of_own(self.secrets().await?, user))
     }
@@ -98,12 +101,14 @@ impl<R: Runtime> Attached<R> {
     ///
     /// # Errors
     /// As [`Attached::credentials`].
+    #[doc(hidden)]
     pub async fn secrets(&self) -> Result<&Secrets> {
         let read = || credentials::read_back(&self.runtime, &self.topology, &self.containers);
         self.secrets.get_or_try_init(read).await
     }
 
     /// The engine it runs on.
+    #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
     }

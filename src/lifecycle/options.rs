@@ -13,19 +13,19 @@ use crate::spec::expiry::Owner;
 #[non_exhaustive]
 pub struct UpOptions {
     /// How long it may take until the cluster is ready (default 2 minutes).
-    pub timeout: Duration,
+    pub(crate) timeout: Duration,
     /// Whether what a failed start has made stays for a closer look.
-    pub keep_on_failure: bool,
+    pub(crate) keep_on_failure: bool,
     /// Whether a machine that is not as the profile wants it is refused, rather than warned of.
-    pub strict: bool,
+    pub(crate) strict: bool,
     /// Ends the start early; what it has made is then removed.
-    pub cancel: CancellationToken,
+    pub(crate) cancel: CancellationToken,
     /// Is told what happens.
-    pub observer: Arc<dyn Observer>,
+    pub(crate) observer: Arc<dyn Observer>,
     /// The process for which the cluster is made. When it has ended, the next rcup removes what is left.
-    pub owner: Option<Owner>,
+    pub(crate) owner: Option<Owner>,
     /// How long a new cluster lives at most; then the next rcup removes it (default: for ever).
-    pub ttl: Option<Duration>,
+    pub(crate) ttl: Option<Duration>,
 }
 
 impl Default for UpOptions {
@@ -64,7 +64,18 @@ impl UpOptions {
         self
     }
 
-    /// The same with a token that ends the start early.
+    /// Interrupts the start when the future completes; what it has created is then removed. Call it within a tokio runtime.
+    #[must_use]
+    pub fn cancel_when(self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
+        let token = self.cancel.clone();
+        tokio::spawn(async move {
+            stop.await;
+            token.cancel();
+        });
+        self
+    }
+
+    #[doc(hidden)]
     #[must_use]
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;

@@ -31,6 +31,7 @@ impl<R: Faults> Attached<R> {
     ///
     /// # Errors
     /// What the engine or a server refused.
+    #[doc(hidden)]
     pub async fn treat(&self, action: &Action) -> Result<()> {
         let target = self.target(OwnUser::Operator).await;
         treat(&target.members, Some((self.runtime(), self.topology())), action).await
@@ -40,6 +41,7 @@ impl<R: Faults> Attached<R> {
     ///
     /// # Errors
     /// What the engine refused to tell.
+    #[doc(hidden)]
     pub async fn after(&self, treated: &[Finding]) -> Result<Diagnosis> {
         let runtime = self.runtime();
         Box::pin(settle(treated, || async {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use ipnet::Ipv4Net;
 
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::directive::Directive;
 use crate::spec::limits;
@@ -26,6 +26,7 @@ pub struct ClusterSpecBuilder {
     /// Where these are not chosen, the profile decides.
     node_timeout: Option<Duration>,
     persist: Option<bool>,
+    subnet: Option<String>,
     /// In the order given. Which nodes they mean is known once the shape is.
     overrides: Vec<(Selector, NodeWish)>,
 }
@@ -73,10 +74,11 @@ impl ClusterSpecBuilder {
         self
     }
 
-    /// The network's subnet (default: a free one).
+    /// The network's subnet in CIDR notation, such as `10.213.0.0/24` (default: a free one). Validated by
+    /// [`ClusterSpecBuilder::build`].
     #[must_use]
-    pub fn subnet(mut self, subnet: Ipv4Net) -> Self {
-        self.spec.subnet = Some(subnet);
+    pub fn subnet(mut self, subnet: impl std::fmt::Display) -> Self {
+        self.subnet = Some(subnet.to_string());
         self
     }
 
@@ -210,12 +212,23 @@ impl ClusterSpecBuilder {
         let timeout = self.node_timeout.unwrap_or(spec.profile.node_timeout());
         spec.node_timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         spec.persist = self.persist.unwrap_or(spec.profile.persists());
+        if let Some(subnet) = self.subnet {
+            spec.subnet = Some(parse_subnet(&subnet)?);
+        }
         limits::check(&spec)?;
         spec.overrides = resolve(&spec, &self.overrides)?;
         limits::check_overrides(&spec)?;
         spec.password.as_ref().map_or(Ok(()), Password::check)?;
         Ok(spec)
     }
+}
+
+fn parse_subnet(text: &str) -> Result<Ipv4Net> {
+    text.parse().map_err(|error| {
+        Error::new(ErrorKind::Usage, format!("`{text}` is no IPv4 subnet"))
+            .because(error)
+            .hint("Use CIDR notation, such as 10.213.0.0/24.")
+    })
 }
 
 impl ClusterSpec {

@@ -96,76 +96,91 @@ impl ClusterSpec {
     }
 
     /// The server that is wanted where no image is named.
+    #[doc(hidden)]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
     /// The image the user named.
+    #[doc(hidden)]
     pub fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 
     /// When to pull it.
+    #[doc(hidden)]
     pub fn pull(&self) -> Pull {
         self.pull
     }
 
     /// The subnet the user named.
+    #[doc(hidden)]
     pub fn subnet(&self) -> Option<Ipv4Net> {
         self.subnet
     }
 
     /// The first node's port, where the user named it.
+    #[doc(hidden)]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
     /// The network of the user's own on which the nodes shall be, where the user named one.
+    #[doc(hidden)]
     pub fn network(&self) -> Option<&str> {
         self.network.as_deref()
     }
 
     /// The address of the engine's machine on which the ports are published, where the user named one.
+    #[doc(hidden)]
     pub fn publish(&self) -> Option<Ipv4Addr> {
         self.publish
     }
 
     /// Where the ports are published: on the loopback address, unless the user named another.
+    #[doc(hidden)]
     pub fn published(&self) -> Ipv4Addr {
         self.publish.unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
     /// How the nodes announce themselves.
+    #[doc(hidden)]
     pub fn announce(&self) -> AnnounceChoice {
         self.announce
     }
 
     /// How the cluster is formed.
+    #[doc(hidden)]
     pub fn formation(&self) -> FormationChoice {
         self.formation
     }
 
     /// For which use it is set up.
+    #[doc(hidden)]
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
     /// Whether the data outlives the containers, on a volume of each node's own.
+    #[doc(hidden)]
     pub fn persist(&self) -> bool {
         self.persist
     }
 
     /// The `maxmemory` of each node in bytes, where the user named it.
+    #[doc(hidden)]
     pub fn memory(&self) -> Option<u64> {
         self.memory
     }
 
     /// Which version of the server is wanted, where the user named one.
+    #[doc(hidden)]
     pub fn engine_version(&self) -> Option<&VersionWish> {
         self.engine_version.as_ref()
     }
 
     /// The image of the official repository that fits where the user names none.
+    #[doc(hidden)]
     pub fn official_image(&self) -> String {
         match &self.engine_version {
             Some(version) => format!("{}:{version}", self.engine.official_repository()),
@@ -174,6 +189,7 @@ impl ClusterSpec {
     }
 
     /// Whether a server is of the engine and the version that the user named.
+    #[doc(hidden)]
     pub fn wants(&self, server: Server) -> bool {
         server.engine == self.engine
             && self
@@ -183,32 +199,38 @@ impl ClusterSpec {
     }
 
     /// The directives the user set, in the order given.
+    #[doc(hidden)]
     pub fn directives(&self) -> &[Directive] {
         &self.directives
     }
 
     /// `cluster-node-timeout`.
+    #[doc(hidden)]
     pub fn node_timeout(&self) -> Duration {
         Duration::from_millis(self.node_timeout_ms)
     }
 
     /// The password that the nodes ask for, if they ask for one.
+    #[doc(hidden)]
     pub fn password(&self) -> Option<&Password> {
         self.password.as_ref()
     }
 
     /// Whether clients, replicas and the cluster bus speak TLS, and nothing else.
+    #[doc(hidden)]
     pub fn tls(&self) -> bool {
         self.tls
     }
 
     /// The certificates that the user has brought along; `None` has some made where they are needed. A specification
     /// that was read from a label has none.
+    #[doc(hidden)]
     pub fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_deref()
     }
 
     /// The users that were asked for, in the order given.
+    #[doc(hidden)]
     pub fn users(&self) -> &[User] {
         &self.users
     }
@@ -254,22 +276,26 @@ impl Default for ClusterSpec {
 
 impl ClusterSpec {
     /// What single nodes shall have otherwise than the others, by their indices.
+    #[doc(hidden)]
     pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
         &self.overrides
     }
 
     /// The image that the user named for this node alone.
+    #[doc(hidden)]
     pub fn own_image(&self, node: usize) -> Option<&str> {
         self.overrides.get(&node).and_then(NodeWish::image)
     }
 
     /// The `maxmemory` of a node in bytes, where the user named it for this one or for all.
+    #[doc(hidden)]
     pub fn memory_of(&self, node: usize) -> Option<u64> {
         let own = self.overrides.get(&node).and_then(NodeWish::memory);
         own.or(self.memory())
     }
 
     /// The directives that the user set for a node: the cluster's where it has none of its own, then its own.
+    #[doc(hidden)]
     pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
         let wish = self.overrides.get(&node);
         let own = wish.map(NodeWish::directives).unwrap_or_default();
@@ -289,6 +315,7 @@ impl ClusterSpec {
     ///
     /// # Errors
     /// [`Usage`](crate::error::ErrorKind::Usage) names the first that it does not know, and who does.
+    #[doc(hidden)]
     pub fn check_for(&self, node: usize, server: Server) -> Result<()> {
         let refused = self
             .directives_of(node)
@@ -306,6 +333,7 @@ impl ClusterSpec {
 impl ClusterSpec {
     /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
     /// profile keeps from clients.
+    #[doc(hidden)]
     pub fn default_rules(&self) -> String {
         if let Some(user) = self.users().iter().find(|user| user.is_default()) {
             return user.rules().to_owned();
@@ -314,6 +342,7 @@ impl ClusterSpec {
     }
 
     /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
+    #[doc(hidden)]
     pub fn guards(&self) -> bool {
         self.password().is_some()
             || !self.users().is_empty()
@@ -321,6 +350,7 @@ impl ClusterSpec {
     }
 
     /// Whether the nodes' files hold secrets.
+    #[doc(hidden)]
     pub fn has_secrets(&self) -> bool {
         self.guards() || self.tls()
     }
@@ -351,7 +381,7 @@ mod tests {
     #[test]
     fn the_label_form_reads_back() {
         let spec = ClusterSpec::builder()
-            .subnet("10.88.0.0/24".parse().unwrap())
+            .subnet("10.88.0.0/24")
             .set("maxmemory=1mb".parse().unwrap())
             .build()
             .unwrap();

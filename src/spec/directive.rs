@@ -28,6 +28,7 @@ impl Directive {
     }
 
     /// The line of the configuration file.
+    #[doc(hidden)]
     pub fn line(&self) -> String {
         if self.value.is_empty() {
             format!("{} \"\"", self.name)

@@ -34,21 +34,25 @@ impl ClusterName {
     }
 
     /// The name of the cluster's network.
+    #[doc(hidden)]
     pub fn network(&self) -> String {
         format!("rcup-{}", self.0)
     }
 
     /// The name of the container that carries the nodes' files to their volumes, and never runs.
+    #[doc(hidden)]
     pub fn carrier(&self) -> String {
         format!("rcup-{}-files", self.0)
     }
 
     /// The name of the volume that holds the nodes' files, where they have no volumes of their own.
+    #[doc(hidden)]
     pub fn volume(&self) -> String {
         format!("rcup-{}", self.0)
     }
 
     /// The name of the container of node `index` (1-based).
+    #[doc(hidden)]
     pub fn container(&self, index: usize) -> String {
         format!("rcup-{}-{index}", self.0)
     }

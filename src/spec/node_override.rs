@@ -21,16 +21,19 @@ pub struct NodeWish {
 
 impl NodeWish {
     /// The image to run.
+    #[doc(hidden)]
     pub fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 
     /// `maxmemory`, in bytes.
+    #[doc(hidden)]
     pub fn memory(&self) -> Option<u64> {
         self.memory
     }
 
     /// Lines for its `redis.conf`, which replace those of the cluster.
+    #[doc(hidden)]
     pub fn directives(&self) -> &[Directive] {
         &self.directives
     }
@@ -59,6 +62,7 @@ impl NodeWish {
     }
 
     /// Whether nothing is wanted.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }

@@ -27,9 +27,11 @@ pub enum Profile {
 
 impl Profile {
     /// All of them, the lightest first.
+    #[doc(hidden)]
     pub const ALL: [Self; 3] = [Self::Dev, Self::Staging, Self::Production];
 
     /// The lower-case name, as it stands in flags, files, labels and JSON.
+    #[doc(hidden)]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Dev => "dev",
@@ -40,6 +42,7 @@ impl Profile {
 
     /// How long a node may be silent before it is suspected. The longer, the fewer failovers for nothing, and
     /// the later the necessary one.
+    #[doc(hidden)]
     pub fn node_timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::Dev => 5,
@@ -49,11 +52,13 @@ impl Profile {
     }
 
     /// Whether the data shall outlive the containers.
+    #[doc(hidden)]
     pub fn persists(self) -> bool {
         self != Self::Dev
     }
 
     /// `maxmemory-policy`: what a full node does.
+    #[doc(hidden)]
     pub fn eviction(self) -> &'static str {
         match self {
             Self::Dev => "noeviction",
@@ -62,6 +67,7 @@ impl Profile {
     }
 
     /// `maxmemory` at most, in bytes, however large the machine is.
+    #[doc(hidden)]
     pub fn most_memory(self) -> u64 {
         GIB * match self {
             Self::Dev => 4,
@@ -72,6 +78,7 @@ impl Profile {
 
     /// How much of the machine's memory all nodes together may take, in percent. A laptop has other things
     /// to do.
+    #[doc(hidden)]
     pub fn memory_share(self) -> u64 {
         match self {
             Self::Dev => 25,
@@ -81,6 +88,7 @@ impl Profile {
     }
 
     /// `io-threads` at most.
+    #[doc(hidden)]
     pub fn io_threads(self) -> u64 {
         match self {
             Self::Dev => 2,
@@ -90,6 +98,7 @@ impl Profile {
     }
 
     /// `repl-backlog-size` in bytes: what a replica may miss without a full copy.
+    #[doc(hidden)]
     pub fn backlog(self) -> u64 {
         MIB * match self {
             Self::Dev => 16,
@@ -101,6 +110,7 @@ impl Profile {
     /// a server's settings and users, and those that stop it or hold it up. Renaming them, as was done before there
     /// were ACLs, would hide them from the tools that form and check a cluster as well; a rule for the user
     /// `default` does not.
+    #[doc(hidden)]
     pub fn disabled_commands(self) -> &'static [&'static str] {
         match self {
             Self::Dev | Self::Staging => &[],

@@ -125,11 +125,13 @@ pub struct ClientCertificate {
 
 impl Secrets {
     /// Whether there is nothing to hide.
+    #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
     /// The text of the file in which they are kept, with everything in the clear.
+    #[doc(hidden)]
     pub fn to_file(&self) -> String {
         let file = File {
             password: self.password.as_ref().map(|secret| secret.expose().to_owned()),
@@ -150,6 +152,7 @@ impl Secrets {
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] when it is something else. The text is not repeated.
+    #[doc(hidden)]
     pub fn from_file(text: &str) -> Result<Self> {
         let file: File = serde_json::from_str(text).map_err(|error| {
             Error::new(

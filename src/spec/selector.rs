@@ -28,6 +28,7 @@ impl Selector {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] when no node matches.
+    #[doc(hidden)]
     pub fn choose(self, nodes: &[(usize, bool)]) -> Result<Vec<usize>> {
         let of_role = |wanted: bool| {
             nodes

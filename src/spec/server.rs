@@ -21,6 +21,7 @@ pub enum Engine {
 
 impl Engine {
     /// The lower-case name, as it stands in flags, labels and JSON.
+    #[doc(hidden)]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -29,6 +30,7 @@ impl Engine {
     }
 
     /// The server's program name, as every image has it on its `PATH`.
+    #[doc(hidden)]
     pub fn server(self) -> &'static str {
         match self {
             Self::Redis => "redis-server",
@@ -37,6 +39,7 @@ impl Engine {
     }
 
     /// The command-line client's program name.
+    #[doc(hidden)]
     pub fn client(self) -> &'static str {
         match self {
             Self::Redis => "redis-cli",
@@ -45,6 +48,7 @@ impl Engine {
     }
 
     /// The load generator's program name.
+    #[doc(hidden)]
     pub fn benchmark(self) -> &'static str {
         match self {
             Self::Redis => "redis-benchmark",
@@ -53,6 +57,7 @@ impl Engine {
     }
 
     /// The image of the official repository that rcup takes when the user names none.
+    #[doc(hidden)]
     pub fn official_image(self) -> &'static str {
         match self {
             Self::Redis => "redis:8",
@@ -61,6 +66,7 @@ impl Engine {
     }
 
     /// The official repository, without a tag.
+    #[doc(hidden)]
     pub fn official_repository(self) -> &'static str {
         match self {
             Self::Redis => "redis",
@@ -69,6 +75,7 @@ impl Engine {
     }
 
     /// The repository of the images that `rcup image build` makes, without a tag.
+    #[doc(hidden)]
     pub fn local_repository(self) -> &'static str {
         match self {
             Self::Redis => "rcup/redis",
@@ -166,6 +173,7 @@ pub struct VersionWish(Vec<u16>);
 
 impl VersionWish {
     /// Whether a version is one that is wanted.
+    #[doc(hidden)]
     pub fn matches(&self, version: Version) -> bool {
         let parts = [version.major, version.minor, version.patch];
         self.0.iter().zip(parts).all(|(wanted, is)| *wanted == is)

@@ -122,6 +122,7 @@ impl User {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] names what no server takes, and never repeats a password.
+    #[doc(hidden)]
     pub fn new(name: &str, rules: &str, login: Login) -> Result<Self> {
         check_name(name)?;
         let rules = split_rules(rules);
@@ -140,6 +141,7 @@ impl User {
     ///
     /// # Errors
     /// As [`User::new`].
+    #[doc(hidden)]
     pub fn default_user(rules: &str) -> Result<Self> {
         Self::new(DEFAULT_USER, rules, Login::Open)
     }
@@ -150,16 +152,19 @@ impl User {
     }
 
     /// Its rules, with a space between two of them.
+    #[doc(hidden)]
     pub fn rules(&self) -> &str {
         &self.rules
     }
 
     /// How it proves who it is.
+    #[doc(hidden)]
     pub fn login(&self) -> &Login {
         &self.login
     }
 
     /// Whether it is the user whom a client is that names none.
+    #[doc(hidden)]
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT_USER
     }

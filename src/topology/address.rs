@@ -221,10 +221,7 @@ mod tests {
 
     #[test]
     fn a_clash_says_with_what() {
-        let spec = ClusterSpec::builder()
-            .subnet("10.1.0.0/24".parse().unwrap())
-            .build()
-            .unwrap();
+        let spec = ClusterSpec::builder().subnet("10.1.0.0/24").build().unwrap();
         let error = choose_subnet(&spec, &[subnet("10.0.0.0/8", "route via tun0")]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Subnet);
         assert_eq!(

@@ -12,7 +12,7 @@ use rcup::{ClusterSpec, Error, ErrorKind, Event, UpOptions};
 /// Options under which the second attempt fails before any node is dialled, and what it has made is kept.
 fn second_attempt_only(scene: &Scene) -> UpOptions {
     let engine = scene.engine.clone();
-    let keeps = scene.options().observer;
+    let keeps = scene.observer();
     let observer = move |event: &Event| {
         keeps.observe(event);
         if matches!(event, Event::Note { message } if message.starts_with("trying again elsewhere")) {
@@ -106,7 +106,7 @@ async fn refused(scene: &Scene) -> Error {
 
 #[tokio::test(start_paused = true)]
 async fn a_subnet_that_the_user_has_named_is_not_replaced() {
-    let named = || spec().subnet("10.77.0.0/24".parse().unwrap());
+    let named = || spec().subnet("10.77.0.0/24");
     let scene = Scene::of(named());
     scene.engine.hold_subnet("10.77.0.0/16".parse().unwrap());
     let error = refused(&scene).await;

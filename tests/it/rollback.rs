@@ -417,7 +417,7 @@ async fn an_undo_that_fails_is_a_warning_and_down_does_the_rest() {
     for call in ["observe", "remove_container", "remove_network", "remove_volume"] {
         let scene = Scene::with_a_dead_node();
         let engine = scene.engine.clone();
-        let keeps = scene.options().observer;
+        let keeps = scene.observer();
         let observer = move |event: &Event| {
             keeps.observe(event);
             if matches!(event, Event::Undoing { .. }) {

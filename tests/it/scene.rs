@@ -91,9 +91,13 @@ impl Scene {
 
     /// Options whose observer keeps all events.
     pub fn options(&self) -> UpOptions {
+        UpOptions::default().observer(self.observer())
+    }
+
+    /// Records every event of the scene.
+    pub fn observer(&self) -> Arc<dyn rcup::Observer> {
         let events = Arc::clone(&self.events);
-        let observer = move |event: &Event| events.lock().unwrap().push(event.clone());
-        UpOptions::default().observer(Arc::new(observer))
+        Arc::new(move |event: &Event| events.lock().unwrap().push(event.clone()))
     }
 
     /// Starts the cluster. A start that hangs is a failure of the test.

@@ -52,6 +52,7 @@ impl<R: Faults> Attached<R> {
     /// Names of files and their texts: the diagnosis, the report, the events that the engine remembers, and of every
     /// node its log, its files, its settings, what it answers, and what the engine knows of its container. What cannot
     /// be had is named in its place. Passwords are masked.
+    #[doc(hidden)]
     pub async fn bundle(&self) -> Vec<(String, String)> {
         let target = self.target(OwnUser::Operator).await;
         let (diagnosis, report) = (self.diagnose().await, self.report().await);

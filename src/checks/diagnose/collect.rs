@@ -338,6 +338,7 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
 
 impl<R: Faults> Attached<R> {
     /// What is wrong with the cluster, why, and what mends it. Changes nothing.
+    #[doc(hidden)]
     pub async fn diagnose(&self) -> Diagnosis {
         // Boxed, because it is large, and whoever awaits it would have to carry it.
         diagnose(&Box::pin(own(self)).await)

@@ -25,6 +25,7 @@ impl<R: Runtime> Attached<R> {
     ///
     /// # Errors
     /// When there is no way to log in, or `place` cannot be tried from.
+    #[doc(hidden)]
     pub async fn verify(&self, place: Option<Place>) -> Result<Verification> {
         // Boxed, because it is large, and whoever awaits it would have to carry it.
         Box::pin(self.prove(place)).await

@@ -358,6 +358,7 @@ async fn throughput<R: Faults>(
 
 impl<R: Faults> Attached<R> {
     /// What `up` proves, as it stands now: the readiness contract, and the use of every advertised address.
+    #[doc(hidden)]
     pub async fn validate(&self) -> Vec<Check> {
         let smoke = SuiteOptions::default().selection(Selection::of(Suite::Smoke));
         self.validate_with(&smoke).await.checks
@@ -365,6 +366,7 @@ impl<R: Faults> Attached<R> {
 
     /// The validation suite, as far as the options select it. A failover takes a master away for a while and
     /// brings it back, also when it is cancelled.
+    #[doc(hidden)]
     pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
         // Who takes a master away must be able to hand the roles back.
         let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));

@@ -81,9 +81,7 @@ async fn a_subnet_that_is_taken_is_named_with_its_holder() {
     };
     engine().create_network(request).await.unwrap();
     let spec = |subnet: &str| {
-        let spec = ClusterSpec::builder()
-            .name(name.0.clone())
-            .subnet(subnet.parse().unwrap());
+        let spec = ClusterSpec::builder().name(name.0.clone()).subnet(subnet);
         async { spec.image(any_image().await).build().unwrap() }
     };
     let by_network = fails(&spec("10.219.0.64/26").await).await;

@@ -75,7 +75,7 @@ async fn brought_along(nth: u8) {
             .image(image)
             .masters(1)
             .replicas(1)
-            .subnet(subnet.parse().unwrap());
+            .subnet(&subnet);
         match certificates {
             Some(certificates) => spec.certificates(certificates.clone()),
             None => spec,

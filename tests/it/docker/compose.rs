@@ -99,11 +99,7 @@ impl Cell {
             .image(image)
             .masters(self.shape.0)
             .replicas(self.shape.1)
-            .subnet(
-                format!("10.230.{own}.{}/27", nth % ports::CLUSTERS * 32)
-                    .parse()
-                    .unwrap(),
-            )
+            .subnet(format!("10.230.{own}.{}/27", nth % ports::CLUSTERS * 32))
             .port(ports::coming_back(nth).start)
             .memory(64 << 20);
         let user = || User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap();

@@ -126,7 +126,7 @@ async fn what_a_start_would_stumble_over_is_a_finding() {
     let spec = ClusterSpec::builder()
         .image("rcup-it/nowhere:1")
         .pull(Pull::Never)
-        .subnet("172.17.0.0/24".parse().unwrap());
+        .subnet("172.17.0.0/24");
     let spec = spec.port(port).build().unwrap();
     let diagnosis = examine(Ok(docker()), &spec, Look::of(Profile::Dev)).await;
     assert!(!diagnosis.fit);
