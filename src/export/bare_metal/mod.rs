@@ -120,9 +120,7 @@ fn refuse_images(topology: &Topology) -> Result<()> {
         ErrorKind::Usage,
         format!("node {index} has image {image} of its own, and machines run the server of their packages"),
     )
-    .hint(
-        "Leave out --node-image; install another version on the machine of that node, if it needs one.",
-    ))
+    .hint("Leave out --node-image; install another version on the machine of that node, if it needs one."))
 }
 
 /// What the script reads: shell variables, and one line for each node.

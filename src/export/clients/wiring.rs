@@ -190,7 +190,10 @@ mod tests {
             assert_eq!(wiring.nodes[0].to_string(), node, "{case}");
             assert_eq!(wiring.nat.len(), if mapped { 3 } else { 0 }, "{case}");
             assert!(
-                wiring.nat.iter().all(|(advertised, dialled)| advertised.port == dialled.port),
+                wiring
+                    .nat
+                    .iter()
+                    .all(|(advertised, dialled)| advertised.port == dialled.port),
                 "{case}"
             );
         }

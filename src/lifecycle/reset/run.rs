@@ -149,9 +149,7 @@ fn whole(topology: &Topology, observed: &Observed) -> Result<()> {
             ErrorKind::Damaged,
             format!("the network {} of cluster {name} is gone", topology.network()),
         )
-        .hint(format!(
-            "Recreate it: `rcup down {name}`, then `rcup up {name}`."
-        )));
+        .hint(format!("Recreate it: `rcup down {name}`, then `rcup up {name}`.")));
     }
     Ok(())
 }

@@ -11,11 +11,7 @@ pub(crate) fn durability(profile: Profile, persist: bool) -> Vec<Setting> {
             Setting::new("save", "900 1 300 10 60 10000", "Snapshots for backups."),
             Setting::new("dbfilename", "dump.rdb", "In the node's own directory."),
             Setting::new("rdbcompression", "yes", "Smaller snapshots."),
-            Setting::new(
-                "rdbchecksum",
-                "yes",
-                "Detects corrupt snapshots.",
-            ),
+            Setting::new("rdbchecksum", "yes", "Detects corrupt snapshots."),
             Setting::new(
                 "appendonly",
                 "yes",

@@ -31,11 +31,7 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         )
         .fitted(),
         Setting::new("cluster-enabled", "yes", "Cluster mode."),
-        Setting::new(
-            "cluster-config-file",
-            "nodes.conf",
-            "Maintained by the server.",
-        ),
+        Setting::new("cluster-config-file", "nodes.conf", "Maintained by the server."),
         node_timeout(spec.node_timeout().as_millis(), spec.profile()),
         Setting::new(
             "cluster-require-full-coverage",
@@ -52,11 +48,7 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
             "1",
             "Number of replicas that a master keeps when it gives one to a master without replicas.",
         ),
-        Setting::new(
-            "cluster-replica-no-failover",
-            "no",
-            "Allow automatic failover.",
-        ),
+        Setting::new("cluster-replica-no-failover", "no", "Allow automatic failover."),
         Setting::new(
             "cluster-announce-ip",
             node.ip.to_string(),
