@@ -29,7 +29,7 @@ pub(crate) async fn until<T, F>(
 where
     F: Future<Output = Result<Seen<T>>>,
 {
-    let mut last = String::from("nothing was seen yet");
+    let mut last = String::from("no result yet");
     loop {
         match tokio::time::timeout_at(deadline, attempt()).await {
             Ok(Ok(Seen::Done(value))) => return Ok(value),
@@ -53,9 +53,7 @@ fn is_slow(error: &Error) -> bool {
 fn overdue(what: &str, last: String) -> Error {
     Error::new(ErrorKind::Timeout, format!("timed out waiting until {what}"))
         .because(last)
-        .hint(
-            "Give it more time with --timeout, or look at the nodes with --keep-on-failure and `rcup logs`.",
-        )
+        .hint("Raise --timeout, or keep the nodes with --keep-on-failure and read `rcup logs`.")
 }
 
 /// Lets a moment pass before the engine is looked at again.

@@ -16,20 +16,17 @@ pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
         let Ok(mut signals) = signals else { return };
         signals.next().await;
         cancel.cancel();
-        terminal.say("stopping, and removing what was made (a second Ctrl-C leaves at once)");
+        terminal.say("interrupted, cleaning up (Ctrl-C again to exit immediately)");
         signals.next().await;
         terminal.say(&format!(
-            "left in the middle: remove what is there with `rcup down {name}`"
+            "interrupted during cleanup: remove the rest with `rcup down {name}`"
         ));
         leave();
     });
     token
 }
 
-#[expect(
-    clippy::exit,
-    reason = "whoever asks twice does not want to wait for the work under way"
-)]
+#[expect(clippy::exit, reason = "a second Ctrl-C must not wait for work in progress")]
 fn leave() -> ! {
     std::process::exit(1)
 }

@@ -185,7 +185,7 @@ fn node<R: Runtime>(runtime: &R, topology: &Topology, index: usize) -> Result<No
             ErrorKind::Usage,
             format!("cluster {} has no node {index}", topology.name()),
         )
-        .hint(format!("Its nodes are 1 to {}.", topology.nodes.len()))),
+        .hint(format!("It has nodes 1 to {}.", topology.nodes.len()))),
     }
 }
 

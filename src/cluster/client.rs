@@ -39,5 +39,5 @@ pub(crate) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingCon
 fn failed(error: ::redis::RedisError) -> Error {
     Error::new(ErrorKind::Redis, "the client cannot connect to the cluster")
         .because(error)
-        .hint("See `rcup validate` for what is wrong.")
+        .hint("Run `rcup validate` to find the cause.")
 }

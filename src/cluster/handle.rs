@@ -247,7 +247,7 @@ impl<R: Runtime> Cluster<R> {
     pub async fn down(mut self) -> Result<Removed> {
         let span = tracing::info_span!("down", cluster = %self.name());
         let scope = Scope::Cluster(self.name().clone());
-        let clearing = Clearing::of(scope, "the cluster is taken down");
+        let clearing = Clearing::of(scope, "the cluster was removed");
         let removed = clear(&self.runtime, &clearing, &crate::event::Silent);
         let removed = removed.instrument(span).await;
         self.guard.disarm();
@@ -284,13 +284,11 @@ async fn removed<R: Runtime>(
     let clearing = Clearing {
         keep_volumes,
         abandoned: lock.was_abandoned(),
-        ..Clearing::of(Scope::Cluster(name.clone()), "the cluster is taken down")
+        ..Clearing::of(Scope::Cluster(name.clone()), "the cluster was removed")
     };
     let removed = clear(runtime, &clearing, observer).await?;
     if removed.is_nothing() {
-        observer.observe(&Event::note(format!(
-            "there is nothing of cluster {name} on this engine"
-        )));
+        observer.observe(&Event::note(format!("no cluster named {name}")));
     }
     Ok(removed)
 }

@@ -55,8 +55,8 @@ impl<R: Faults> Cluster<R> {
 async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Cluster<R>> {
     if spec.persist() {
         return Err(
-            Error::new(ErrorKind::Usage, "a cluster that keeps its keys cannot be reused")
-                .hint("Whoever reuses a cluster gets it empty: leave out --persist, or --reuse."),
+            Error::new(ErrorKind::Usage, "a cluster with --persist cannot be reused")
+                .hint("A reused cluster is emptied first: omit --persist or --reuse."),
         );
     }
     for nth in 1..=MOST {
@@ -69,7 +69,7 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
             Err(error) if error.kind() == ErrorKind::Different => continue,
             Err(error) => {
                 options.observer.observe(&Event::note(format!(
-                    "cluster {} cannot be used again ({error}): making it anew",
+                    "cannot reuse cluster {} ({error}): recreating it",
                     spec.name()
                 )));
                 down(&runtime, spec.name(), false, &*options.observer).await?;
@@ -93,9 +93,9 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
     }
     Err(Error::new(
         ErrorKind::Timeout,
-        format!("{MOST} clusters of this specification are in use"),
+        format!("{MOST} clusters with these settings are in use"),
     )
-    .hint("Let go of one, or start a cluster of your own without --reuse."))
+    .hint("Release one, or start a separate cluster without --reuse."))
 }
 
 /// What a cluster of this specification is called. Another version of rcup might set it up otherwise.
@@ -110,7 +110,7 @@ fn name(spec: &ClusterSpec, nth: usize) -> Result<ClusterName> {
     format!("{text}-{nth}").parse()
 }
 
-/// The cluster of this name after a reset; none where there is none or its time has passed.
+/// The cluster of this name after a reset; none where there is none or its TTL has expired.
 async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Cluster<R>>> {
     let begun = Instant::now();
     let attached = match Cluster::attach(runtime.clone(), spec.name()).await {
@@ -120,7 +120,7 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
     };
     let labels = attached.containers().first().map(|container| &container.labels);
     if labels.is_none_or(|labels| labels::life(labels).has_expired(SystemTime::now())) {
-        return Err(Error::new(ErrorKind::NotFound, "its time has passed"));
+        return Err(Error::new(ErrorKind::NotFound, "its TTL has expired"));
     }
     let (topology, secrets) = (attached.topology().clone(), attached.secrets().await?.clone());
     cluster::same(spec, &secrets)?;

@@ -290,7 +290,7 @@ impl Files {
         let path = self.path(what);
         Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
             .because(error)
-            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+            .hint("rcup keeps its lock files there; set TMPDIR to a writable directory.")
     }
 
     fn open(&self, what: &str) -> Result<Held> {
@@ -330,7 +330,7 @@ impl Files {
 
 /// Waits for a lock, alone or beside others.
 async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
-    let what = "other tests are done with the shared cluster";
+    let what = "other tests release the shared cluster";
     until(what, deadline, Duration::from_millis(5), || async {
         let locked = if alone {
             file.try_lock()
@@ -348,10 +348,10 @@ async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
     .await
 }
 
-/// Leaves a process behind that removes the cluster when its owner has ended, and ends itself then.
+/// Leaves a process behind that removes the cluster when its owner has exited, and ends itself then.
 fn keeper(name: &ClusterName) {
     let Some(program) = program() else {
-        tracing::debug!("no program `rcup` is found; the next start will remove the shared cluster");
+        tracing::debug!("program `rcup` not found; the next start removes the shared cluster");
         return;
     };
     let spawned = Command::new(program)

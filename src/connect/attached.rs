@@ -60,8 +60,8 @@ impl<R: Runtime> Attached<R> {
     /// [`ErrorKind::Host`] where that container is not on the cluster's network, with what puts it there.
     pub async fn within_reach(&self) -> Result<()> {
         let otherwise = match self.topology.spec.network() {
-            Some(_) => "run rcup on the engine's machine".to_owned(),
-            None => format!("run `rcup up {}` there, which does that", self.topology.name()),
+            Some(_) => "run rcup on the Docker host".to_owned(),
+            None => format!("run `rcup up {}` there, which connects it", self.topology.name()),
         };
         inside(&self.runtime, &self.topology.network(), &otherwise).await
     }
@@ -167,7 +167,7 @@ impl<R: Runtime> Attached<R> {
             .iter()
             .find(|container| container.index() == Some(index));
         match container.map(|container| &container.activity) {
-            None => "its container is gone".to_owned(),
+            None => "its container does not exist".to_owned(),
             Some(Activity::Running) => "it does not answer".to_owned(),
             Some(activity) => format!("its container is {}", activity.as_str()),
         }
@@ -175,9 +175,6 @@ impl<R: Runtime> Attached<R> {
 }
 
 fn not_found(name: &ClusterName) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no cluster {name} on this engine"),
-    )
-    .hint(format!("See `rcup list`, or start it with `rcup up {name}`."))
+    Error::new(ErrorKind::NotFound, format!("no cluster named {name}"))
+        .hint(format!("Run `rcup list`, or start it with `rcup up {name}`."))
 }

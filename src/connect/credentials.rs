@@ -36,10 +36,10 @@ pub(crate) async fn read_back<R: Runtime>(
     let name = topology.name();
     let error = Error::new(
         ErrorKind::Damaged,
-        format!("what opens cluster {name} is in none of its nodes' files"),
+        format!("the credentials of cluster {name} are missing from its nodes' files"),
     )
     .hint(format!(
-        "Without it nobody can log in: remove the cluster with `rcup down {name}`."
+        "Without them nobody can log in: remove the cluster with `rcup down {name}`."
     ));
     Err(match last {
         Some(cause) => error.because(cause),

@@ -64,7 +64,7 @@ impl Endpoint {
         }
         match looks.into_iter().next() {
             Some((_, Err(error))) => Err(error),
-            _ => Err(Error::new(ErrorKind::Usage, "no address of a node is given")),
+            _ => Err(Error::new(ErrorKind::Usage, "no node address given")),
         }
     }
 
@@ -289,15 +289,18 @@ async fn told(seed: &NodeConnection) -> BTreeMap<NodeId, Address> {
 fn refused(address: &Address, error: &Error) -> Error {
     let why = error.reason();
     let hint = if why.starts_with("NOAUTH") || why.starts_with("NOPERM") || why.starts_with("WRONGPASS") {
-        "Give the password with --password-env VARIABLE, and the user with --username."
+        "Pass the password with --password-env VARIABLE, and the user with --username."
     } else if why.contains("cluster support disabled") {
-        "This server runs alone (cluster-enabled no): only clusters can be validated."
+        "The server is not in cluster mode (cluster-enabled no); only clusters can be validated."
     } else {
-        "Give the client port of any node of the cluster."
+        "Pass the client port of any node of the cluster."
     };
-    Error::new(ErrorKind::Redis, format!("{address} does not tell its cluster"))
-        .because(why)
-        .hint(hint)
+    Error::new(
+        ErrorKind::Redis,
+        format!("cannot read CLUSTER NODES from {address}"),
+    )
+    .because(why)
+    .hint(hint)
 }
 
 /// The node that was asked.
@@ -339,7 +342,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
     }
     // All at once: an address that leads nowhere takes its whole patience.
     let tried = join_all(places.iter().map(|address| right(seed, address, &line.id))).await;
-    let mut why = "its address is not known".to_owned();
+    let mut why = "its address is unknown".to_owned();
     let (mut link, mut astray) = (None, Vec::new());
     for (nth, (address, outcome)) in places.iter().zip(tried).enumerate() {
         match outcome {
@@ -350,10 +353,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
                 if let Wrong::Another(is) = &reason
                     && nth < announced
                 {
-                    astray.push(format!(
-                        "{address}: there should be {}, and {is} answers",
-                        line.id
-                    ));
+                    astray.push(format!("{address}: expected {}, but {is} responds", line.id));
                 }
                 // What the cluster itself announces says more than a guess.
                 if nth < announced || announced == 0 {
@@ -383,7 +383,7 @@ enum Wrong {
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Another(is) => write!(f, "another node answers there: {is}"),
+            Self::Another(is) => write!(f, "another node responds there: {is}"),
             Self::Silent(why) => f.write_str(why),
         }
     }

@@ -29,12 +29,12 @@ pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -
             }
             served_certificate(address)
                 .await
-                .map(|_| format!("{why}: it wants a TLS handshake"))
+                .map(|_| format!("{why}: it requires TLS"))
         } else if tls && says(&["timed out", "in time", "deadline"]) {
             first_words(address, b"PING\r\n")
                 .await
                 .filter(|text| text.starts_with(['+', '-']))
-                .map(|_| format!("{why}: it answers without TLS, and no handshake"))
+                .map(|_| format!("{why}: it does not use TLS"))
         } else {
             None
         }

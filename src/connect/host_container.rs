@@ -27,7 +27,7 @@ pub(crate) async fn join<R: Runtime>(
     }
     runtime.join(&own.name, network, addresses).boxed().await?;
     observer.observe(&Event::note(format!(
-        "rcup runs in container {}, which joins network {network}, because it reaches the nodes no other way",
+        "connecting rcup's container {} to network {network}, the only way to reach the nodes",
         own.name
     )));
     Ok(())
@@ -48,7 +48,7 @@ pub(crate) async fn inside<R: Runtime>(runtime: &R, network: &str, otherwise: &s
             ),
         )
         .hint(format!(
-            "Put it there: docker network connect {network} {}. Or {otherwise}.",
+            "Run `docker network connect {network} {}`, or {otherwise}.",
             own.name
         ))),
         _ => Ok(()),

@@ -145,9 +145,9 @@ pub(crate) async fn gather<R: Runtime>(
         in_time.map_err(|_| {
             Error::new(
                 ErrorKind::Timeout,
-                format!("the engine has not started {} in time", node.name),
+                format!("the container engine did not start {} in time", node.name),
             )
-            .hint("Give it more time with --timeout; the machine may be overloaded.")
+            .hint("Raise --timeout; the host may be overloaded.")
         })?;
         let link = answer(runtime, topology, access, node, deadline).await?;
         if let Some(dozing) = dozing {
@@ -161,11 +161,11 @@ pub(crate) async fn gather<R: Runtime>(
         return Err(Error::new(
             ErrorKind::Address,
             format!(
-                "the nodes answer on their published ports, but not at {}",
+                "the nodes respond on their published ports, but not at {}",
                 topology.surroundings.subnet
             ),
         )
-        .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+        .hint("A firewall blocks this user's traffic to the bridge: use --announce hostname."));
     }
     Ok(links)
 }
@@ -254,11 +254,11 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
     let what = match state.activity {
         Activity::Running if state.restarts == 0 => return Ok(()),
         Activity::Created => return Ok(()),
-        _ if state.out_of_memory => "was killed for want of memory".to_owned(),
+        _ if state.out_of_memory => "was killed: out of memory".to_owned(),
         Activity::Paused => "is paused".to_owned(),
         // The engine has started it again meanwhile, and its last exit code is forgotten.
-        _ if state.exit_code == 0 && state.restarts > 0 => "dies again and again".to_owned(),
-        _ => format!("died with exit code {}", state.exit_code),
+        _ if state.exit_code == 0 && state.restarts > 0 => "keeps exiting and restarting".to_owned(),
+        _ => format!("exited with code {}", state.exit_code),
     };
     let request = LogRequest {
         tail: Some(LOG_LINES),
@@ -271,7 +271,7 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
             Ok(line) => log.push(line.text),
             // What was read before is worth no less.
             Err(error) => {
-                log.push(format!("(no more of its log can be read: {})", error.reason()));
+                log.push(format!("(cannot read more of its log: {})", error.reason()));
                 break;
             }
         }
@@ -280,9 +280,9 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
     Err(Error::new(ErrorKind::NodeFailed, format!("{} {what}", node.name))
         .details(log)
         .hint(if rejected {
-            "The server rejects its configuration: check the directives given with --set against its version."
+            "The server rejected its configuration: check that its version supports the directives of --set."
         } else {
-            "Its last log lines say why; --keep-on-failure leaves it in place for a closer look."
+            "See its last log lines; --keep-on-failure keeps the container for debugging."
         }))
 }
 
@@ -335,9 +335,7 @@ pub(crate) async fn all_reachable(topology: &Topology, access: &Access, deadline
     let name = topology.name();
     Err(Error::new(
         ErrorKind::Unhealthy,
-        format!("{} of cluster {name} do not answer", silent.join(", ")),
+        format!("{} of cluster {name} do not respond", silent.join(", ")),
     )
-    .hint(format!(
-        "See why with `rcup status {name}` and `rcup logs {name}`."
-    )))
+    .hint(format!("Run `rcup status {name}` and `rcup logs {name}`.")))
 }

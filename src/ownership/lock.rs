@@ -96,7 +96,7 @@ fn ending(endpoint: &str) -> String {
 fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
         .because(error)
-        .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+        .hint("rcup keeps its lock files there; set TMPDIR to a writable directory.")
 }
 
 fn open(endpoint: &str, name: &str) -> Result<(PathBuf, Held)> {
@@ -124,15 +124,18 @@ pub(crate) async fn lock(
         Err(TryLockError::WouldBlock) => {
             if !std::mem::replace(&mut told, true) {
                 observer.observe(&Event::note(format!(
-                    "waiting for another rcup that works on {name}"
+                    "waiting for another rcup to finish with {name}"
                 )));
             }
-            Ok(Seen::NotYet(format!("another rcup holds {}", path.display())))
+            Ok(Seen::NotYet(format!(
+                "another rcup holds the lock {}",
+                path.display()
+            )))
         }
         Err(TryLockError::Error(error)) => Err(failed(&path, error)),
     };
     until(
-        "another rcup is done",
+        "another rcup releases the lock",
         deadline,
         Duration::from_millis(10),
         || {

@@ -31,9 +31,9 @@ impl Owner {
         let started = started(pid).ok_or_else(|| {
             Error::new(
                 ErrorKind::Io,
-                format!("the system does not tell when process {pid} began"),
+                format!("cannot read the start time of process {pid}"),
             )
-            .hint("An owner is a process that lives: give its id, such as `$$` in a shell.")
+            .hint("The owner must be a running process: pass its PID, such as `$$` in a shell.")
         })?;
         Ok(Self {
             pid,

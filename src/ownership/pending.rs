@@ -57,7 +57,7 @@ impl Making {
         if open.is_empty() {
             return;
         }
-        let what = "the engine has made what it was asked for";
+        let what = "the container engine completes pending requests";
         let waited = until(what, Instant::now() + PATIENCE, LOOK, || async {
             let observed = runtime.observe(scope).await?;
             let missing = open.iter().find(|entry| !is_there(entry, &observed));

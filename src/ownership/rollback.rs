@@ -78,7 +78,7 @@ impl<R: Runtime> Guard<R> {
         self.making.settle(&self.runtime, &scope).await;
         clear(
             &self.runtime,
-            &Clearing::of(scope, "the start is undone"),
+            &Clearing::of(scope, "the start was rolled back"),
             observer,
         )
         .await?;
@@ -103,7 +103,7 @@ impl<R: Runtime> Guard<R> {
     pub(crate) async fn try_undo(&mut self, observer: &dyn Observer) {
         if let Err(stuck) = self.undo(observer).await {
             observer.observe(&Event::warning(format!(
-                "not everything could be removed ({stuck}): use `rcup down`"
+                "cleanup incomplete ({stuck}): run `rcup down`"
             )));
         }
     }
@@ -122,7 +122,7 @@ impl<R: Runtime> Drop for Guard<R> {
                 ..Clearing::of(scope, "the handle was dropped")
             };
             if let Err(error) = clear(&runtime, &clearing, &Silent).await {
-                tracing::warn!(run, %error, "not everything could be removed");
+                tracing::warn!(run, %error, "cleanup incomplete");
             }
         });
     }

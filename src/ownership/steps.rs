@@ -98,7 +98,7 @@ impl StepRunner<'_> {
         let rest = running.for_each(|_| std::future::ready(()));
         if tokio::time::timeout(GRACE, rest).await.is_err() {
             self.observer.observe(&Event::warning(format!(
-                "the engine has not answered for {} s, and is not waited for",
+                "no response from the container engine within {} s; giving up",
                 GRACE.as_secs()
             )));
         }
@@ -127,7 +127,10 @@ impl<R: Runtime> Effects for Removal<'_, R> {
             Step::RemoveVolume { name } => self.runtime.remove_volume(name).await,
             _ => Err(Error::new(
                 ErrorKind::Redis,
-                format!("the plan runs `{}` while it removes a cluster", step.action()),
+                format!(
+                    "unexpected step `{}` in a plan that removes a cluster",
+                    step.action()
+                ),
             )),
         }
     }
@@ -164,7 +167,7 @@ pub(crate) async fn remove<R: Runtime>(
 
 pub(crate) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before the cluster was ready")
-        .hint("What the start had made is removed again, unless --keep-on-failure was given.")
+        .hint("Everything the start created is removed, unless --keep-on-failure is set.")
 }
 
 pub(crate) fn overdue() -> Error {
@@ -172,5 +175,5 @@ pub(crate) fn overdue() -> Error {
         ErrorKind::Timeout,
         "the deadline passed before the cluster was ready",
     )
-    .hint("Give it more time with --timeout.")
+    .hint("Raise --timeout.")
 }

@@ -25,8 +25,8 @@ pub enum Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OwnerGone => "its owner has ended",
-            Self::Expired => "its time has passed",
+            Self::OwnerGone => "its owner has exited",
+            Self::Expired => "its TTL has expired",
         })
     }
 }

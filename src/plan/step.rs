@@ -131,7 +131,7 @@ impl fmt::Display for Step {
             Self::PutFiles(request) => {
                 let files = &request.files;
                 let count = files.iter().filter(|file| file.contents.is_some()).count();
-                write!(f, "put {count} files on the volumes through {}", request.name)
+                write!(f, "copy {count} files to the volumes using {}", request.name)
             }
             Self::CreateNode(request) => write!(
                 f,
@@ -142,13 +142,15 @@ impl fmt::Display for Step {
             Self::ResumeNode { name } => write!(f, "resume container {name}"),
             Self::AwaitAnswers => f.write_str("wait until every node answers"),
             Self::Form(Formation::Seeded) => {
-                f.write_str("form the cluster: promote the masters that were seeded as replicas")
+                f.write_str("form the cluster: promote masters seeded as replicas")
             }
             Self::Form(Formation::Commands) => {
                 f.write_str("form the cluster: assign slots and epochs, meet, replicate")
             }
-            Self::HandBack => f.write_str("hand the masters' roles back to the planned nodes"),
-            Self::Prove => f.write_str("prove that every node is ready and every advertised address answers"),
+            Self::HandBack => f.write_str("return master roles to the planned nodes"),
+            Self::Prove => {
+                f.write_str("verify that every node is ready and every advertised address responds")
+            }
             Self::RemoveContainer { name, .. } => write!(f, "remove container {name}"),
             Self::RemoveNetwork { name, .. } => write!(f, "remove network {name}"),
             Self::RemoveVolume { name } => write!(f, "remove volume {name}"),
@@ -209,8 +211,9 @@ impl fmt::Display for Plan {
                     String::new()
                 };
                 writeln!(f, "{label:<4}{}", planned.step)?;
-                // A cause is told once for all neighbours that share it.
-                if stage.get(nth + 1).is_none_or(|next| next.cause != planned.cause) {
+                // Neighbouring steps with the same cause print it once.
+                let last = stage.get(nth + 1).is_none_or(|next| next.cause != planned.cause);
+                if last && !planned.cause.is_empty() {
                     writeln!(f, "      because {}", planned.cause)?;
                 }
             }

@@ -26,7 +26,7 @@ pub(crate) async fn printed<R: Runtime>(
         Error::new(
             ErrorKind::Timeout,
             format!(
-                "{program} in {container} has not ended in {} s",
+                "{program} in {container} did not finish within {} s",
                 patience.as_secs()
             ),
         )

@@ -120,13 +120,13 @@ pub fn topology(labels: &Labels) -> Result<Topology> {
         return Err(Error::new(
             ErrorKind::Different,
             format!(
-                "the labels of cluster {} cannot be read: they are of rcup {}, this is {}",
+                "cannot read the labels of cluster {}: written by rcup {}, this is {}",
                 labels.get(CLUSTER).unwrap_or(&unknown),
                 labels.get(VERSION).unwrap_or(&unknown),
                 env!("CARGO_PKG_VERSION")
             ),
         )
-        .hint("Remove the cluster with `rcup down` and start it again, or use the version that made it."));
+        .hint("Remove the cluster with `rcup down` and start it again, or use the rcup version that created it."));
     };
     Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
 }

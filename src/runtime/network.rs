@@ -46,22 +46,21 @@ pub fn on_network(
     let cannot = |what: &str, hint: String| {
         Err(Error::new(ErrorKind::Usage, format!("network {name} {what}")).hint(hint))
     };
-    let make =
-        || format!("Make one with `docker network create --subnet 10.88.0.0/24 {name}`, or name another.");
+    let make = || {
+        format!("Create one with `docker network create --subnet 10.88.0.0/24 {name}`, or choose another.")
+    };
     let Some(network) = network else {
         return cannot("does not exist", make());
     };
-    let another = || {
-        "Name a bridge network of your own with --network, or leave the flag out and rcup makes one."
-            .to_owned()
-    };
+    let another =
+        || "Pass a bridge network with --network, or omit the flag to let rcup create one.".to_owned();
     if let Some(owner) = network.labels.get(labels::CLUSTER) {
         return cannot(&format!("belongs to cluster {owner}"), another());
     }
     if network.driver != "bridge" {
         return cannot(
             &format!(
-                "is of kind {}, and ports are published on bridges alone",
+                "uses driver {}, but ports can only be published on bridge networks",
                 network.driver
             ),
             another(),
@@ -69,12 +68,12 @@ pub fn on_network(
     }
     if network.internal {
         return cannot(
-            "is internal, and nothing on it can be published on this host",
+            "is internal, so its ports cannot be published on this host",
             another(),
         );
     }
     if network.isolated {
-        return cannot("does not let its containers speak with each other", another());
+        return cannot("does not allow traffic between its containers", another());
     }
     let Some(subnet) = network.subnet else {
         return cannot("has no IPv4 subnet", make());
@@ -149,11 +148,11 @@ mod tests {
             ),
             (
                 with(|network| network.internal = true),
-                "network app is internal, and nothing on it can be published on this host",
+                "network app is internal, so its ports cannot be published on this host",
             ),
             (
                 with(|network| network.isolated = true),
-                "network app does not let its containers speak with each other",
+                "network app does not allow traffic between its containers",
             ),
             (
                 with(|network| network.subnet = None),

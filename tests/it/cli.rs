@@ -173,12 +173,12 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
         ),
         (
             &["up", "--subnet", "fd00::/64"],
-            "`fd00::/64` is for IPv6, and rcup's nodes have IPv4 addresses alone",
+            "`fd00::/64` is an IPv6 subnet; nodes only have IPv4 addresses",
             "10.88.0.0/24",
         ),
         (
             &["up", "--publish", "::1"],
-            "`::1` is an IPv6 address, and rcup's nodes are published on IPv4 addresses alone",
+            "`::1` is an IPv6 address; nodes can only be published on IPv4 addresses",
             "--publish 192.168.1.10",
         ),
         (
@@ -364,7 +364,7 @@ fn an_engine_that_speaks_an_old_api_exits_with_4() {
         .assert()
         .code(4)
         .stderr(contains("speaks API 1.30, rcup needs 1.41 or newer"))
-        .stderr(contains("hint: Update Docker to 20.10 or newer."));
+        .stderr(contains("hint: Update Docker to 20.10 or later."));
 }
 
 /// An engine of 2017: whatever it is asked, it answers with its version.

@@ -431,7 +431,7 @@ async fn an_undo_that_fails_is_a_warning_and_down_does_the_rest() {
         assert_eq!(error.kind(), ErrorKind::NodeFailed, "{call}");
         let warnings = scene.warnings();
         assert!(
-            matches!(&warnings[..], [one] if one.contains("not everything could be removed") && one.contains("rcup down")),
+            matches!(&warnings[..], [one] if one.contains("cleanup incomplete") && one.contains("rcup down")),
             "{call}: {warnings:?}"
         );
         assert!(!scene.left().is_empty(), "{call}");

@@ -122,9 +122,9 @@ impl Security {
             })),
             _ => Err(Error::new(
                 ErrorKind::Usage,
-                "--tls-ca, --tls-cert and --tls-key are given together, and one of them is missing",
+                "--tls-ca, --tls-cert and --tls-key must be given together",
             )
-            .hint("With --tls and none of them, rcup makes certificates.")),
+            .hint("With --tls alone, rcup generates certificates.")),
         }
     }
 
@@ -145,9 +145,9 @@ pub fn user(line: &str) -> Result<User, Error> {
             return Ok(word);
         };
         if secret.expose().is_empty() {
-            return Err(Error::new(ErrorKind::Usage, "the password of a user is empty")
+            return Err(Error::new(ErrorKind::Usage, "a user's password is empty")
                 .because(format!("it was read from {word}"))
-                .hint("Give one, or `nopass` for a user that everybody may be."));
+                .hint("Set a password, or use `nopass` to accept any password."));
         }
         Ok(format!("password-hash={}", hashed(&secret).expose()))
     });
@@ -180,7 +180,7 @@ fn variable(name: &str) -> Result<Secret, Error> {
             std::env::VarError::NotPresent => "it is not set",
             std::env::VarError::NotUnicode(_) => "it is not text",
         })
-        .hint(format!("Set it where rcup runs, such as `{name}=… rcup up`."))
+        .hint(format!("Set it in rcup's environment: `{name}=… rcup up`."))
     })
 }
 
@@ -188,7 +188,7 @@ fn pem(path: &Path) -> Result<Secret, Error> {
     std::fs::read_to_string(path).map(Secret::new).map_err(|error| {
         Error::new(ErrorKind::Usage, format!("cannot read {}", path.display()))
             .because(error)
-            .hint("Name a PEM file that this user can read.")
+            .hint("Pass a PEM file that this user can read.")
     })
 }
 
@@ -206,7 +206,7 @@ fn read(path: &Path) -> Result<Secret, Error> {
             format!("cannot read the password from {}", path.display()),
         )
         .because(error)
-        .hint("Name a file with one line of text.")
+        .hint("Pass a file with the password on its first line.")
     })?;
     let line = text.strip_suffix('\n').unwrap_or(&text);
     Ok(Secret::new(line.strip_suffix('\r').unwrap_or(line)))

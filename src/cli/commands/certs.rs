@@ -17,8 +17,8 @@ pub async fn run(verb: CertsVerb, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &name).await?;
     let Some(certificates) = attached.certificates().await? else {
         return Err(
-            Error::new(ErrorKind::NotFound, format!("cluster {name} has no certificates"))
-                .hint("It speaks without TLS: `rcup up --tls` starts one that speaks with it.")
+            Error::new(ErrorKind::NotFound, format!("cluster {name} does not use TLS"))
+                .hint("`rcup up --tls` starts a cluster with TLS.")
                 .into(),
         );
     };
@@ -77,11 +77,10 @@ pub fn authority_file(name: &str, certificates: &Certificates) -> Result<PathBuf
     };
     let data = variable("XDG_DATA_HOME").or_else(|| Some(variable("HOME")?.join(".local/share")));
     let Some(data) = data else {
-        return Err(Error::new(
-            ErrorKind::Io,
-            "there is no directory for the authority's certificate",
-        )
-        .hint("Set HOME or XDG_DATA_HOME, or use `rcup certs export DIR`."));
+        return Err(
+            Error::new(ErrorKind::Io, "no default directory for the CA certificate")
+                .hint("Set HOME or XDG_DATA_HOME, or use `rcup certs export DIR`."),
+        );
     };
     let path = data.join("rcup").join(name).join("ca.crt");
     let directory = path.parent().unwrap_or(&data);
@@ -94,7 +93,7 @@ pub fn authority_file(name: &str, certificates: &Certificates) -> Result<PathBuf
 fn cannot(what: &str, error: io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot {what}"))
         .because(error)
-        .hint("Name a directory in which you may write: `rcup certs export DIR`.")
+        .hint("Choose a writable directory: `rcup certs export DIR`.")
 }
 
 #[cfg(test)]

@@ -48,11 +48,11 @@ impl Chosen {
             several => Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "`{selector}` selects {} nodes, and this works with one",
+                    "`{selector}` selects {} nodes; this command takes one",
                     several.len()
                 ),
             )
-            .hint("Give an index, `master:N` or `replica:N`.")),
+            .hint("Use an index, `master:N` or `replica:N`.")),
         }
     }
 
@@ -77,12 +77,12 @@ impl Chosen {
             return Err(Error::new(
                 ErrorKind::NodeFailed,
                 format!(
-                    "node {} of cluster {name} does not run: it is {state}",
+                    "node {} of cluster {name} is not running ({state})",
                     node.index
                 ),
             )
             .hint(format!(
-                "See `rcup status {name}`; `rcup up {name}` starts what has stopped; --node chooses another."
+                "Run `rcup status {name}`. `rcup up {name}` starts stopped nodes; --node selects another node."
             )));
         }
         Ok(())

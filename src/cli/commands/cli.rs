@@ -41,8 +41,8 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
             return redirected(&chosen, node, client, &args.args, login).await;
         }
         terminal.warn(&format!(
-            "redirections are not followed: they lead to 127.0.0.1, and {client} runs inside of a container; \
-             where it is installed on this host, rcup uses that one"
+            "redirections are not followed: they point to 127.0.0.1, but {client} runs in a container; \
+             install it on this host to follow them"
         ));
     }
     let mut command = vec![client.to_owned()];
@@ -127,9 +127,9 @@ async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String]
     }
     Err(Error::new(
         ErrorKind::Redis,
-        format!("the nodes redirect a command more than {MOST_REDIRECTIONS} times"),
+        format!("a command was redirected more than {MOST_REDIRECTIONS} times"),
     )
-    .hint("The cluster is changing its shape: see `rcup validate`.")
+    .hint("The slot layout is changing: run `rcup validate`.")
     .into())
 }
 

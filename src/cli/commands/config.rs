@@ -33,7 +33,7 @@ pub fn run(verb: ConfigVerb, given: &Given, terminal: &Terminal) -> Outcome {
             let command = <crate::cli::args::Cli as clap::CommandFactory>::command();
             let up = command
                 .find_subcommand("up")
-                .ok_or_else(|| Error::new(ErrorKind::Io, "there is no verb `up`"))?;
+                .ok_or_else(|| Error::new(ErrorKind::Io, "there is no command `up`"))?;
             json::print(terminal, &schema(up))?;
             Ok(Exit::DONE)
         }
@@ -104,13 +104,12 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     };
     let profile = spec.profile();
     let (origin, why) = if spec.users().iter().any(User::is_default) {
-        (asked(DEFAULT_USER), "Asked for by the user.".to_owned())
+        (asked(DEFAULT_USER), "Set by a flag.".to_owned())
     } else if profile.disabled_commands().is_empty() {
-        ("default", "Whom a client is that names no user.".to_owned())
+        ("default", "Used when the client names no user.".to_owned())
     } else {
-        let why = format!(
-            "Whom a client is that names no user. The profile {profile} keeps dangerous commands from it."
-        );
+        let why =
+            format!("Used when the client names no user. Profile {profile} denies it dangerous commands.");
         ("profile", why)
     };
     let mut all = vec![ShownUser {
@@ -141,7 +140,7 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
         },
         rules: user.rules().to_owned(),
         origin: asked(user.name()),
-        why: "Asked for by the user.".to_owned(),
+        why: "Set by a flag.".to_owned(),
     }));
     all
 }
@@ -352,8 +351,8 @@ fn init(args: &Init, terminal: &Terminal) -> Outcome {
         .open(&args.out)
         .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Io, format!("{path} is there already"))
-            .hint("Replace it with --force, or name another file with -o."),
+        std::io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Io, format!("{path} already exists"))
+            .hint("Replace it with --force, or choose another file with -o."),
         _ => Error::new(ErrorKind::Io, format!("cannot write {path}")).because(error),
     })?;
     if terminal.is_json() {

@@ -97,9 +97,11 @@ impl Subject {
 pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
     let somebody = !terminal.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if args.fix && !args.yes && !somebody {
-        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint("Add --yes to do everything without asking, or see what would be done without --fix.")
-            .into());
+        return Err(
+            Error::new(ErrorKind::Usage, "cannot ask for confirmation without a terminal")
+                .hint("Add --yes to apply all repairs without asking, or omit --fix to list them.")
+                .into(),
+        );
     }
     let subject = Subject::find(&args).await?;
     let mut found = subject.diagnose().await;
@@ -139,13 +141,13 @@ fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Fai
             .count()
     };
     match (number(Status::Fail), number(Status::Warn)) {
-        (0, 0) => writeln!(out, "nothing is wrong with cluster {name}")?,
+        (0, 0) => writeln!(out, "no problems found in cluster {name}")?,
         (0, warnings) => writeln!(
             out,
-            "\nnothing is wrong with cluster {name}, with {}",
+            "\nno failures in cluster {name}, {}",
             count(warnings, "warning")
         )?,
-        (wrong, _) => writeln!(out, "\n{} about cluster {name}", count(wrong, "finding"))?,
+        (wrong, _) => writeln!(out, "\n{} in cluster {name}", count(wrong, "finding"))?,
     }
     let fixable = found
         .findings
@@ -154,7 +156,7 @@ fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Fai
         .count();
     if fixable > 0 && !fixing {
         terminal.say(&format!(
-            "the same with --fix does something about {fixable} of them, each action after a question"
+            "run again with --fix to repair {fixable} of them (asks before each action)"
         ));
     }
     Ok(())
@@ -192,7 +194,7 @@ async fn fix(
         found = subject.after(&next).await?;
     }
     if all.is_empty() {
-        terminal.say("there is nothing that rcup could do");
+        terminal.say("rcup has no repair for these findings");
     }
     Ok((found, all))
 }

@@ -43,9 +43,11 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
     let spec = args.spec.build("default".parse()?)?;
     let look = Look::of(spec.profile()).deep(args.deep);
     if args.fix && !args.yes && !std::io::stdin().is_terminal() {
-        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint("Add --yes to apply everything without asking, or see the commands with --script.")
-            .into());
+        return Err(
+            Error::new(ErrorKind::Usage, "cannot ask for confirmation without a terminal")
+                .hint("Add --yes to apply all fixes without asking, or print the commands with --script.")
+                .into(),
+        );
     }
     let mut signals = Signals::new()
         .map_err(|error| Error::new(ErrorKind::Io, "cannot listen for signals").because(error))?;
@@ -84,7 +86,7 @@ async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Resul
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "the doctor was asked to stop")
+    Error::new(ErrorKind::Interrupted, "doctor was interrupted")
 }
 
 fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Terminal) -> Result<(), Failure> {
@@ -96,15 +98,15 @@ fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Termi
     let what = format!("{} with profile {}", count(spec.nodes(), "node"), look.profile);
     let (failed, warned) = (diagnosis.count(Severity::Fail), diagnosis.count(Severity::Warn));
     match (failed, warned) {
-        (0, 0) => writeln!(out, "this host is fit for {what}")?,
+        (0, 0) => writeln!(out, "this host meets the requirements of {what}")?,
         (0, _) => writeln!(
             out,
-            "this host is fit for {what}, with {}",
+            "this host meets the requirements of {what}, {}",
             count(warned, "warning")
         )?,
         _ => writeln!(
             out,
-            "this host is not fit for {what}: {}, {}",
+            "this host does not meet the requirements of {what}: {}, {}",
             count(failed, "failure"),
             count(warned, "warning")
         )?,
@@ -116,13 +118,13 @@ fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Termi
         .count();
     if fixable > 0 {
         terminal.say(&format!(
-            "`rcup doctor --fix` applies {} after asking, `rcup doctor --script` prints it all",
+            "run `rcup doctor --fix` to apply {} (asks first), or `rcup doctor --script` to print the commands",
             count(fixable, "change")
         ));
     }
     if !diagnosis.skipped.is_empty() && !terminal.verbose {
         terminal.say(&format!(
-            "{} could not be looked at: see `rcup doctor --verbose`",
+            "{} could not be checked: run `rcup doctor --verbose`",
             count(diagnosis.skipped.len(), "thing")
         ));
     }
@@ -166,7 +168,7 @@ fn told(
         Ok(files) => {
             done = files.iter().all(|file| file.done);
             for file in files {
-                terminal.say(&format!("  {} reads {}", file.path, file.now));
+                terminal.say(&format!("  {} now contains {}", file.path, file.now));
             }
         }
         Err(failed) => {

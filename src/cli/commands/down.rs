@@ -71,7 +71,7 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print_named(terminal, "removed", &all)?;
     } else if all.is_empty() && failure.is_none() {
-        terminal.say("there is no cluster on this engine");
+        terminal.say("no clusters");
     }
     failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
 }
@@ -89,7 +89,7 @@ async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Re
         return Ok(());
     }
     let holds = holds(name, data);
-    let asked = terminal.confirm(&format!("{holds} on its volumes. Remove them too?"));
+    let asked = terminal.confirm(&format!("{holds} on its volumes. Delete the volumes too?"));
     if asked.is_ok_and(|yes| yes) {
         return Ok(());
     }
@@ -98,7 +98,7 @@ async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Re
         format!("{holds} on its volumes: nothing was removed"),
     )
     .hint(format!(
-        "`rcup down {name} --volumes` removes them too; `rcup down {name} --keep-volumes` keeps them for the \
+        "`rcup down {name} --volumes` deletes the volumes too; `rcup down {name} --keep-volumes` keeps them for the \
              next `rcup up {name} --persist`."
     )))
 }
@@ -107,10 +107,7 @@ fn tell(terminal: &Terminal, gone: &Gone) -> Result<(), Failure> {
     let mut out = terminal.out();
     let Gone { name, removed } = gone;
     if removed.is_nothing() {
-        writeln!(
-            out,
-            "nothing to remove: there is no cluster {name} on this engine"
-        )?;
+        writeln!(out, "nothing to remove: no cluster named {name}")?;
         return Ok(());
     }
     let parts: Vec<String> = [

@@ -36,22 +36,20 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     if let [Some(before), Some(now)] = authorities
         && before != now
     {
-        terminal.warn(
-            "the certificates are by another authority than before: clients need the new certs/ca.crt once it is deployed",
-        );
+        terminal.warn("the certificates have a new CA: clients need the new certs/ca.crt after deployment");
     }
     let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
     let refuses = matches!(verb, ExportVerb::BareMetal { .. } | ExportVerb::Swarm { .. });
     if topology.spec.tls() && !with_keys && !refuses {
         terminal.warn(&format!(
-            "`{format}` brings no certificates: set the `tls-…` directives before you use it"
+            "`{format}` does not include certificates: set the `tls-…` directives before using it"
         ));
     }
     if !with_keys
         && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
     {
         terminal.warn(&format!(
-            "`{format}` brings no users: its clients are kept from no command, and share one password"
+            "`{format}` does not include ACL users: clients share one password and may run every command"
         ));
     }
     let mut documents = match &verb {
@@ -66,15 +64,19 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         }
     };
     match (&verb, &export.out) {
-        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(export::bare_metal::bare_metal_secrets(&secrets)),
-        (ExportVerb::Compose(_), Some(_)) => documents.extend(export::secret_files::beside(&topology, &secrets)),
+        (ExportVerb::BareMetal { .. }, Some(_)) => {
+            documents.extend(export::bare_metal::bare_metal_secrets(&secrets))
+        }
+        (ExportVerb::Compose(_), Some(_)) => {
+            documents.extend(export::secret_files::beside(&topology, &secrets))
+        }
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
         }
         (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
         (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
         (_, None) if with_keys || secrets.password.is_some() => terminal.warn(
-            "what is secret is not printed: the nodes take it from files, in secrets/ and certs/ or beside their own, which `-o \
+            "secrets are not printed; nodes read them from files, which `-o \
              PATH` writes",
         ),
         _ => {}
@@ -92,11 +94,11 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         (None, _) => Err(Error::new(
             ErrorKind::Usage,
             format!(
-                "`{format}` is {} files, and standard output is one",
+                "`{format}` exports {} files, which do not fit on standard output",
                 documents.len()
             ),
         )
-        .hint("Name a directory for them with `-o DIR`.")
+        .hint("Choose a directory with `-o DIR`.")
         .into()),
     }
 }
@@ -171,7 +173,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     let attached = Cluster::attach(engine().await?, name).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             error.hint(format!(
-                "See `rcup list`; or say what it shall be, and no engine is asked: `--masters 3`, for example. \
+                "Run `rcup list`, or pass flags such as `--masters 3` to export without a container engine. \
                  `rcup up {name}` starts it."
             ))
         } else {
@@ -264,7 +266,7 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     if let Some(taken) = places.iter().find(|place| place.exists() && !force) {
         return Err(
             Error::new(ErrorKind::Usage, format!("{} exists already", taken.display()))
-                .hint("Replace it with --force, or name another place with -o.")
+                .hint("Replace it with --force, or choose another path with -o.")
                 .into(),
         );
     }
@@ -293,12 +295,12 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "{} is for secrets, and its mode {mode:04o} lets others in",
+                    "{} is for secrets, but mode {mode:04o} lets other users in",
                     directory.display()
                 ),
             )
             .hint(format!(
-                "Close it with `chmod 700 {}`, or name another place with -o.",
+                "Run `chmod 700 {}`, or choose another path with -o.",
                 directory.display()
             ))
             .into());

@@ -57,7 +57,7 @@ async fn make(docker: &Docker, engine: Engine, source: Source, terminal: &Termin
     } else {
         writeln!(
             terminal.out(),
-            "made image {} ({}) of {}",
+            "built image {} ({}) from {}",
             artifact.reference,
             size(artifact.bytes),
             artifact.origin
@@ -122,16 +122,16 @@ async fn list(docker: &Docker, terminal: &Terminal) -> Outcome {
     }
     let mut out = terminal.out();
     if locals.is_empty() {
-        terminal.say("there is no local image; make one with `rcup image build`");
+        terminal.say("no local images; build one with `rcup image build`");
     } else {
         out.write_all(table(&locals).render(columns()).as_bytes())?;
         writeln!(out)?;
     }
     for official in officials {
         let is = if official.present {
-            "is here"
+            "is present"
         } else {
-            "is not here"
+            "is not present"
         };
         writeln!(out, "official image {} {is}", official.reference)?;
     }

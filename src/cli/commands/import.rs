@@ -65,7 +65,7 @@ fn read(file: &Path) -> Result<String, Error> {
     read.map_err(|error| {
         Error::new(ErrorKind::Io, format!("cannot read {}", file.display()))
             .because(error)
-            .hint("Name a Compose file, such as docker-compose.yml.")
+            .hint("Pass a Compose file, such as docker-compose.yml.")
     })
 }
 

@@ -41,7 +41,7 @@ pub async fn run(terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print_named(terminal, "clusters", &entries)?;
     } else if entries.is_empty() {
-        terminal.say("there is no cluster on this engine; start one with `rcup up`");
+        terminal.say("no clusters; start one with `rcup up`");
     } else {
         let table = table(&entries);
         terminal.out().write_all(table.render(columns()).as_bytes())?;

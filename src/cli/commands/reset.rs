@@ -47,7 +47,7 @@ pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
         }
         writeln!(
             out,
-            "{} cluster {} is as new, in {}",
+            "{} cluster {} reset in {}",
             "✓".green(),
             done.name.bold(),
             duration(done.reset.ms)
@@ -58,7 +58,7 @@ pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
 
 /// Asks whether the keys may go; without a terminal, the answer is no.
 fn consent(holds: &str, terminal: &Terminal) -> Result<(), Failure> {
-    let question = format!("{holds} on its volumes, and a reset removes them. Go on?");
+    let question = format!("{holds} on its volumes; a reset deletes them. Continue?");
     if terminal.confirm(&question).is_ok_and(|yes| yes) {
         return Ok(());
     }
@@ -66,6 +66,6 @@ fn consent(holds: &str, terminal: &Terminal) -> Result<(), Failure> {
         ErrorKind::Usage,
         format!("{holds} on its volumes: nothing was reset"),
     )
-    .hint("Say --yes to lose them.")
+    .hint("Pass --yes to delete them.")
     .into())
 }

@@ -53,7 +53,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
     }
     let says_how_long = args.start.ttl.is_some() || args.owner.is_some();
     if says_how_long && cluster.was_adopted() && !args.reuse {
-        terminal.warn("the cluster was there before, and lives as long as it was given then");
+        terminal.warn("the cluster already existed; its TTL is unchanged");
     }
     let report = cluster.report();
     match terminal.output {
@@ -100,7 +100,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
         writeln!(out, "{}", nodes::table(report, terminal.verbose).render(width))?;
     }
     let was = if cluster.was_adopted() {
-        "was already there and is ready"
+        "was already running and is ready"
     } else {
         "is ready"
     };
@@ -144,19 +144,19 @@ fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) ->
         _ => "redis-cli",
     };
     let name = &report.name;
-    writeln!(out, "\nConnect with any of")?;
+    writeln!(out, "\nConnect with")?;
     let (locked, tls) = (cluster.credentials().is_some(), cluster.certificates().is_some());
     if locked || tls {
         // The password is shown only to whoever asks for it: what `up` prints often ends in a log.
         writeln!(out, "  rcup cli {name}")?;
         writeln!(out, "  eval \"$(rcup env {name})\"")?;
         if locked {
-            writeln!(out, "The nodes ask for a password: `rcup env {name}` tells it.")?;
+            writeln!(out, "A password is required; `rcup env {name}` prints it.")?;
         }
         if tls {
             writeln!(
                 out,
-                "The nodes speak TLS: `rcup certs export DIR {name}` writes what a client needs."
+                "TLS is enabled; `rcup certs export DIR {name}` writes the certificates for clients."
             )?;
         }
         return Ok(());

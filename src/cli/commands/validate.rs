@@ -96,10 +96,10 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
         outcome = &mut rounds => outcome,
         () = signals.next() => {
             cancel.cancel();
-            terminal.say("stopping; what was taken away comes back first (a second Ctrl-C leaves at once)");
+            terminal.say("interrupted, restoring the cluster (Ctrl-C again to exit immediately)");
             tokio::select! {
                 outcome = &mut rounds => outcome,
-                () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "the validation was interrupted").into()),
+                () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "validation was interrupted").into()),
             }
         }
     }?;
@@ -178,7 +178,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
     }
     let name = &outcome.cluster;
     let all = count(outcome.checks.len() - outcome.count(Status::Skip), "check");
-    let tell = |status: Status, word: &str| match outcome.count(status) {
+    let counted = |status: Status, word: &str| match outcome.count(status) {
         0 => String::new(),
         number => format!(", {number} {word}"),
     };
@@ -186,7 +186,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
         1 => String::new(),
         several => format!(" in {several} rounds"),
     };
-    let rest = tell(Status::Warn, "with a warning") + &tell(Status::Skip, "skipped");
+    let rest = counted(Status::Warn, "with a warning") + &counted(Status::Skip, "skipped");
     if outcome.passed {
         writeln!(out, "\ncluster {name} passes {all}{rounds}{rest}")?;
     } else {
@@ -205,9 +205,9 @@ fn place(report: &Report) -> Result<(), Error> {
     match folder {
         Some(folder) if !folder.is_dir() => Err(Error::new(
             ErrorKind::Usage,
-            format!("there is no folder {} for the report", folder.display()),
+            format!("directory {} for the report does not exist", folder.display()),
         )
-        .hint(format!("Make it first: `mkdir -p {}`.", folder.display()))),
+        .hint(format!("Create it: `mkdir -p {}`.", folder.display()))),
         _ => Ok(()),
     }
 }
@@ -225,7 +225,7 @@ fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
                 format!("cannot write the report {}", report.file.display()),
             )
             .because(error)
-            .hint("Give a file in a folder that you may write to.")
+            .hint("Choose a file in a writable directory.")
         })?;
     }
     Ok(())
@@ -240,16 +240,16 @@ fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
     let refused = || {
         Error::new(
             ErrorKind::Usage,
-            format!("the failovers take masters of {what} away for a while, and nobody has agreed"),
+            format!("the failover checks stop masters of {what} temporarily and need confirmation"),
         )
-        .hint("Agree with --yes, or leave them out with `--skip failover`.")
+        .hint("Confirm with --yes, or skip them with `--skip failover`.")
     };
     if terminal.is_json() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refused().into());
     }
     terminal.ask(&format!(
-        "Masters of {what} will be taken away for a while, one after the other: writes to their slots fail \
-         meanwhile, and some may be lost. Go on? [y/N] "
+        "The masters of {what} will be stopped one after the other: writes to their slots fail \
+         meanwhile, and some may be lost. Continue? [y/N] "
     ))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

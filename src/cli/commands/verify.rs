@@ -41,17 +41,17 @@ fn show(verification: &Verification, terminal: &Terminal) -> Result<(), Failure>
     if !verification.passed {
         writeln!(
             out,
-            "\nclients do not reach every node of cluster {name} (announced by {announce})"
+            "\nclients cannot reach every node of cluster {name} (announce {announce})"
         )?;
     } else if of(Status::Warn) > 0 {
         writeln!(
             out,
-            "\nall clients reach every node of cluster {name} that announcing by {announce} is meant for"
+            "\nall clients that announce mode {announce} supports reach every node of cluster {name}"
         )?;
     } else {
         writeln!(
             out,
-            "\nall clients reach every node of cluster {name} (announced by {announce})"
+            "\nall clients reach every node of cluster {name} (announce {announce})"
         )?;
     }
     Ok(())

@@ -26,7 +26,7 @@ pub struct Said {
 pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         message: error.message().to_owned(),
-        hint: "See `rcup config init` for a file that is right.".to_owned(),
+        hint: "`rcup config init` writes a valid example.".to_owned(),
         at: error.span().map_or(0, |span| span.start),
         shown: None,
     })?;
@@ -40,7 +40,7 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
         let DeValue::Table(clusters) = value.get_ref() else {
             return Err(Wrong {
                 message: "`cluster` is not a table".to_owned(),
-                hint: "Give each cluster a table of its own, such as `[cluster.orders]`.".to_owned(),
+                hint: "Use one table per cluster, such as `[cluster.orders]`.".to_owned(),
                 at: key.span().start,
                 shown: None,
             });
@@ -90,8 +90,8 @@ fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
 fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let at = name.span().start;
     let text = scalar(value.get_ref()).ok_or_else(|| Wrong {
-        message: format!("the value of the directive `{}` cannot be read", name.get_ref()),
-        hint: "Give a text, a number, `true` or `false`.".to_owned(),
+        message: format!("invalid value for directive `{}`", name.get_ref()),
+        hint: "Use a string, a number, `true` or `false`.".to_owned(),
         at,
         shown: None,
     })?;
@@ -107,8 +107,7 @@ fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
 fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: &str, at| Wrong {
         message: message.to_owned(),
-        hint: "Give each user a table of its own, such as `[users.app]` with `rules` and `password-env`."
-            .to_owned(),
+        hint: "Use one table per user, such as `[users.app]` with `rules` and `password-env`.".to_owned(),
         at,
         shown: None,
     };
@@ -130,7 +129,7 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
                 ("rules", DeValue::Array(rules)) => {
                     for rule in rules {
                         let text = scalar(rule.get_ref());
-                        line.push(text.ok_or_else(|| wrong("a rule is a text", rule.span().start))?);
+                        line.push(text.ok_or_else(|| wrong("a rule must be a string", rule.span().start))?);
                     }
                 }
                 // Only its hash goes further than this file.
@@ -145,7 +144,7 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
                 }
                 ("nopass", DeValue::Boolean(yes)) => line.extend(yes.then(|| "nopass".to_owned())),
                 (key, _) => {
-                    let message = format!("`{key}` of a user cannot be read");
+                    let message = format!("invalid key or value `{key}` for a user");
                     return Err(Wrong {
                         hint: "A user has `rules`, and one of `password-env`, `password-file`, `password-hash`, \
                                `password` or `nopass = true`."
@@ -181,8 +180,8 @@ fn canonical(key: &str) -> &str {
 fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let name = key.get_ref();
     let bad = |at| Wrong {
-        message: format!("the value of `{name}` cannot be read"),
-        hint: "Give a text, a number, `true` or `false`; `set` is a table of directives.".to_owned(),
+        message: format!("invalid value for `{name}`"),
+        hint: "Use a string, a number, `true` or `false`; `set` is a table of directives.".to_owned(),
         at,
         shown: None,
     };

@@ -226,7 +226,7 @@ fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
         Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(ErrorKind::Io, format!("cannot read {path}"))
             .because(error)
-            .hint("Write one with `rcup config init`, or leave --config out.")),
+            .hint("Create it with `rcup config init`, or omit --config.")),
     }
 }
 
@@ -234,7 +234,7 @@ fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
 fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<String>), Wrong> {
     let Some(known) = flag(up, &entry.key) else {
         return Err(Wrong {
-            message: format!("there is no key `{}`", entry.key),
+            message: format!("unknown key `{}`", entry.key),
             hint: nearest(up, &entry.key),
             at: entry.at,
             shown: None,
@@ -364,7 +364,7 @@ fn nearest(up: &Command, key: &str) -> String {
     alike.sort_by(|one, other| other.0.total_cmp(&one.0));
     match alike.first() {
         Some((_, name)) => format!("Did you mean `{name}`?"),
-        None => "The keys are the flags of `rcup up`, without the dashes.".to_owned(),
+        None => "Keys are the flags of `rcup up` without the dashes.".to_owned(),
     }
 }
 

@@ -18,9 +18,8 @@ pub const NODE_FLAGS: [&str; 3] = ["node-image", "node-memory", "node-set"];
 pub fn entries(at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: String, at| Wrong {
         message,
-        hint:
-            "Give nodes tables of their own, such as `[node.4]`, `[node.replicas]` or `[node.\"master:2\"]`."
-                .to_owned(),
+        hint: "Use one table per selector, such as `[node.4]`, `[node.replicas]` or `[node.\"master:2\"]`."
+            .to_owned(),
         at,
         shown: None,
     };
@@ -74,20 +73,19 @@ fn of_table(selector: Selector, keys: &DeTable<'_>) -> Result<Vec<Entry>, Wrong>
         };
         match (key.get_ref().as_ref(), value.get_ref()) {
             (key @ ("image" | "memory"), value) => {
-                let text =
-                    scalar(value).ok_or_else(|| wrong(format!("the value of `{key}` cannot be read"), at))?;
+                let text = scalar(value).ok_or_else(|| wrong(format!("invalid value for `{key}`"), at))?;
                 add(&format!("node-{key}"), format!("{selector}={text}"), at, end);
             }
             ("set", DeValue::Table(directives)) => {
                 for (name, value) in directives {
                     let (at, end, name) = (name.span().start, value.span().end, name.get_ref());
                     let text = scalar(value.get_ref())
-                        .ok_or_else(|| wrong(format!("the value of `{name}` cannot be read"), at))?;
+                        .ok_or_else(|| wrong(format!("invalid value for `{name}`"), at))?;
                     add("node-set", format!("{selector}:{name}={text}"), at, end);
                 }
             }
             ("set", _) => return Err(wrong("`set` is not a table".to_owned(), at)),
-            (key, _) => return Err(wrong(format!("a node has no key `{key}`"), at)),
+            (key, _) => return Err(wrong(format!("unknown key `{key}` for a node"), at)),
         }
     }
     Ok(all)

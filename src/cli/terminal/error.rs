@@ -63,7 +63,7 @@ fn of_clap(refused: &clap::Error) -> Error {
         .collect();
     let error = Error::new(crate::error::ErrorKind::Usage, words.join(" "));
     if tips.is_empty() {
-        error.hint("See `rcup --help`, and `rcup VERB --help`.")
+        error.hint("Run `rcup --help` or `rcup COMMAND --help`.")
     } else {
         error.hint(tips.join(" "))
     }

@@ -51,7 +51,7 @@ fn mended(text: &mut String, finding: &Finding, columns: Option<usize>) {
         let _ = writeln!(text, "  {} {fix}", "now:     ".cyan());
     }
     if let Some(permanent) = &finding.permanent {
-        let _ = writeln!(text, "  {} {permanent}", "for good:".cyan());
+        let _ = writeln!(text, "  {} {permanent}", "permanent fix:".cyan());
     }
 }
 

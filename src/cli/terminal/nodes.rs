@@ -86,7 +86,7 @@ fn slots(node: &NodeReport) -> String {
     if node.role == Role::Replica {
         return node
             .replica_of
-            .map_or_else(String::new, |master| format!("copies {master}"));
+            .map_or_else(String::new, |master| format!("replicates {master}"));
     }
     let ranges: Vec<String> = node.slots.iter().map(ToString::to_string).collect();
     if ranges.is_empty() {

@@ -167,7 +167,7 @@ impl Observer for Progress {
             }
             Event::Undoing { reason } => {
                 self.stop();
-                paragraph("undoing the start:".bold(), reason);
+                paragraph("rolling back:".bold(), reason);
             }
             _ => {}
         }

@@ -95,7 +95,7 @@ fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict
         let _ = writeln!(text, "  {} {remedy}", "hint:".cyan());
     }
     if !first.nat_map.is_empty() {
-        let _ = writeln!(text, "  {}", "map of addresses:".cyan());
+        let _ = writeln!(text, "  {}", "address map:".cyan());
         for (told, way) in &first.nat_map {
             let _ = writeln!(text, "    {told} -> {way}");
         }

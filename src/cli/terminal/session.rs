@@ -76,7 +76,7 @@ impl Ended {
                 .because(reason.to_owned());
                 let error = if missing {
                     error.hint(
-                        "Images hold few programs. A local image of rcup has busybox: try `sh` or `busybox`.",
+                        "The image may lack it. Images built by rcup include busybox: try `sh` or `busybox`.",
                     )
                 } else {
                     error

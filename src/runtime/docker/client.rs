@@ -98,11 +98,11 @@ pub(crate) fn late(what: &str, deadline: Duration) -> Error {
     Error::new(
         ErrorKind::EngineUnavailable,
         format!(
-            "cannot {what}: the engine has not answered for {} s",
+            "cannot {what}: no response from the container engine within {} s",
             deadline.as_secs()
         ),
     )
-    .hint("See whether the engine is alive with `docker info`, and whether the machine is overloaded.")
+    .hint("Check that `docker info` responds and that the host is not overloaded.")
 }
 
 fn label_filter(scope: &Scope) -> Option<String> {
@@ -118,7 +118,7 @@ impl Runtime for Docker {
     async fn describe(&self) -> Result<EngineInfo> {
         let version = tokio::time::timeout(Duration::from_secs(10), self.client.version())
             .await
-            .map_err(|_| late("reach the engine", Duration::from_secs(10)))?
+            .map_err(|_| late("connect to the container engine", Duration::from_secs(10)))?
             .map_err(|source| unreachable(&self.place, source))?;
         let api = version.api_version.unwrap_or_default();
         let parsed = api
@@ -128,11 +128,11 @@ impl Runtime for Docker {
             return Err(Error::new(
                 ErrorKind::EngineTooOld,
                 format!(
-                    "the engine at {} speaks API {api}, rcup needs {}.{} or newer",
+                    "the container engine at {} has API {api}; rcup needs {}.{} or later",
                     self.place.endpoint, OLDEST_API.0, OLDEST_API.1
                 ),
             )
-            .hint("Update Docker to 20.10 or newer."));
+            .hint("Update Docker to 20.10 or later."));
         }
         Ok(EngineInfo {
             endpoint: self.place.endpoint.clone(),
@@ -144,7 +144,7 @@ impl Runtime for Docker {
     }
 
     async fn details(&self) -> Result<EngineDetails> {
-        let info = call("ask the engine about itself", QUICK, self.client.info()).await?;
+        let info = call("query the container engine", QUICK, self.client.info()).await?;
         Ok(details::details(info))
     }
 
@@ -165,17 +165,13 @@ impl Runtime for Docker {
             .filters(&with())
             .build();
         let (networks, containers, volumes) = tokio::try_join!(
+            call("list networks", QUICK, self.client.list_networks(Some(networks))),
             call(
-                "list the networks",
-                QUICK,
-                self.client.list_networks(Some(networks))
-            ),
-            call(
-                "list the containers",
+                "list containers",
                 QUICK,
                 self.client.list_containers(Some(containers))
             ),
-            call("list the volumes", QUICK, self.client.list_volumes(Some(volumes))),
+            call("list volumes", QUICK, self.client.list_volumes(Some(volumes))),
         )?;
         let (probes, containers) = containers
             .into_iter()
@@ -240,7 +236,7 @@ impl Runtime for Docker {
         let options = query::ListImagesOptionsBuilder::default()
             .filters(&filters)
             .build();
-        let images = call("list the images", QUICK, self.client.list_images(Some(options))).await?;
+        let images = call("list images", QUICK, self.client.list_images(Some(options))).await?;
         Ok(images
             .into_iter()
             .flat_map(|image| {
@@ -280,7 +276,7 @@ impl Runtime for Docker {
             Error::new(
                 ErrorKind::Image,
                 format!(
-                    "cannot {what}: the registry has not answered for {} s",
+                    "cannot {what}: no response from the registry within {} s",
                     patience.as_secs()
                 ),
             )
@@ -372,8 +368,8 @@ impl Runtime for Docker {
         // Docker hands out the volume that is there, whoever made it.
         if translate::volume_seen(volume).labels != request.labels {
             return Err(
-                Error::new(ErrorKind::NameTaken, format!("cannot {what}: it exists already"))
-                    .hint("Give the cluster another name, or remove the volume if nobody needs it."),
+                Error::new(ErrorKind::NameTaken, format!("cannot {what}: it already exists"))
+                    .hint("Choose another cluster name, or remove the volume if it is unused."),
             );
         }
         Ok(())
@@ -488,7 +484,7 @@ impl Runtime for Docker {
         container: &str,
         request: LogRequest,
     ) -> Pin<Box<dyn Stream<Item = Result<LogLine>> + Send>> {
-        let what = format!("read the log of container {container}");
+        let what = format!("read logs of container {container}");
         let tail = request
             .tail
             .map_or_else(|| "all".to_owned(), |lines| lines.to_string());
@@ -563,7 +559,7 @@ impl Runtime for Docker {
     }
 
     async fn exec_code(&self, id: &str) -> Result<i64> {
-        let seen = call("ask for the exit code", QUICK, self.client.inspect_exec(id)).await?;
+        let seen = call("read the exit code", QUICK, self.client.inspect_exec(id)).await?;
         Ok(seen.exit_code.unwrap_or_default())
     }
 }

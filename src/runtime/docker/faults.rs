@@ -88,7 +88,9 @@ impl Faults for Docker {
             .into_iter()
             .map(serde_json::to_value)
             .collect::<Result<_, _>>();
-        told.map_err(|error| Error::new(ErrorKind::Engine, "cannot read the engine's events").because(error))
+        told.map_err(|error| {
+            Error::new(ErrorKind::Engine, "cannot read container engine events").because(error)
+        })
     }
 }
 
@@ -106,7 +108,7 @@ impl Docker {
             .filters(&HashMap::from([("type", vec![kind]), (filter, vec![value])]))
             .build();
         call(
-            "read the engine's events",
+            "read container engine events",
             QUICK,
             self.client().events(Some(options)).try_collect(),
         )

@@ -28,11 +28,11 @@ impl Place {
             std::fs::File::open(file).map_err(|error| {
                 Error::new(
                     ErrorKind::EngineUnavailable,
-                    format!("cannot read {}, which TLS to the engine needs", file.display()),
+                    format!("cannot read {}, required for TLS to the container engine", file.display()),
                 )
                 .because(error)
                 .hint(
-                    "DOCKER_CERT_PATH, or the context, names a directory with ca.pem, cert.pem and key.pem.",
+                    "DOCKER_CERT_PATH or the Docker context must name a directory with ca.pem, cert.pem and key.pem.",
                 )
             })?;
         }
@@ -140,15 +140,15 @@ pub(crate) fn find(environment: &Environment) -> Result<Place> {
             certificates: None,
         })
         .ok_or_else(|| {
-            Error::new(ErrorKind::EngineUnavailable, "no container engine was found")
+            Error::new(ErrorKind::EngineUnavailable, "no container engine found")
                 .details(
                     candidates
                         .iter()
                         .map(|(path, what)| format!("no socket {} ({what})", path.display())),
                 )
                 .hint(
-                    "Install Docker and start it (`sudo systemctl start docker`), or point DOCKER_HOST at an \
-                     engine.",
+                    "Install Docker and start it (`sudo systemctl start docker`), or set DOCKER_HOST to a running \
+                     daemon.",
                 )
         })
 }
@@ -204,16 +204,14 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
             ErrorKind::EngineUnavailable,
             format!("{by} names `{wanted}`, which does not exist"),
         )
-        .hint("See `docker context ls`, and choose one with `docker context use` or DOCKER_CONTEXT."));
+        .hint("Run `docker context ls`, and select one with `docker context use` or DOCKER_CONTEXT."));
     };
     if endpoint.skip_verify {
         return Err(Error::new(
             ErrorKind::EngineUnavailable,
-            format!("context `{wanted}` wants TLS without verification, which rcup does not speak"),
+            format!("context `{wanted}` skips TLS verification, which rcup does not support"),
         )
-        .hint(
-            "Give the context the engine's authority: `docker context update --docker host=…,ca=ca.pem,…`.",
-        ));
+        .hint("Add the daemon's CA to the context: `docker context update --docker host=…,ca=ca.pem,…`."));
     }
     let remote = ["tcp://", "https://"]
         .iter()

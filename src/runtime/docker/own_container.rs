@@ -56,7 +56,7 @@ impl Docker {
         let Some(id) = container_in(&mounts) else {
             return Ok(None);
         };
-        let what = "look at the container of this process";
+        let what = "inspect the container of this process";
         let options = None::<query::InspectContainerOptions>;
         let asked = tokio::time::timeout(QUICK, self.client.inspect_container(id, options)).await;
         let seen = match asked {
@@ -77,7 +77,7 @@ impl Docker {
                 let options = None::<query::InspectContainerOptions>;
                 let asked = self.client.inspect_container(other, options);
                 call(
-                    "look at the container whose network this process uses",
+                    "inspect the container whose network this process uses",
                     QUICK,
                     asked,
                 )
@@ -112,9 +112,9 @@ impl Docker {
         Err(taken.unwrap_or_else(|| {
             Error::new(
                 ErrorKind::Subnet,
-                format!("cannot {what}: no address is left for it"),
+                format!("cannot {what}: no free address on the network"),
             )
-            .hint("Give the network more addresses with --subnet.")
+            .hint("Use a larger --subnet.")
         }))
     }
 

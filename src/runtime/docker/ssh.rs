@@ -123,7 +123,7 @@ async fn why(mut errors: ChildStderr) -> io::Error {
         .filter(|line| !line.is_empty())
         .collect();
     let said = if lines.is_empty() {
-        "it has ended without a word".to_owned()
+        "it exited without output".to_owned()
     } else {
         lines.join("; ")
     };

@@ -40,7 +40,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     if says("Pool overlaps") || says("invalid pool request") {
         return (
             ErrorKind::Subnet,
-            Some("Another network took the subnet: name one with --subnet."),
+            Some("Another network uses the subnet: choose one with --subnet."),
         );
     }
     if says("all predefined address pools have been fully subnetted") {
@@ -53,7 +53,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         return (
             ErrorKind::Usage,
             Some(
-                "The engine lets containers choose addresses only on networks that were made with a subnet: `docker \
+                "Fixed container addresses need a network that was created with a subnet: `docker \
                  network create --subnet 10.88.0.0/24 NAME`.",
             ),
         );
@@ -61,13 +61,13 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     if says("cannot assign requested address") {
         return (
             ErrorKind::Usage,
-            Some("Give an address of the engine's machine with --publish, or leave the flag out."),
+            Some("Pass an address of the Docker host with --publish, or omit the flag."),
         );
     }
     if says("Address already in use") {
         return (
             ErrorKind::Subnet,
-            Some("Another container took the address on the network: start again."),
+            Some("Another container took the address on the network: run the command again."),
         );
     }
     if says("port is already allocated")
@@ -77,39 +77,39 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     {
         return (
             ErrorKind::Port,
-            Some("Name another first port with --port, or leave the flag out."),
+            Some("Choose another first port with --port, or omit the flag."),
         );
     }
     if says("is already in use by container") || says("already exists") {
         return (
             ErrorKind::NameTaken,
-            Some("Another start of the same cluster may be under way."),
+            Some("Another rcup may be starting the same cluster."),
         );
     }
     if says("executable file not found") || (says("exec:") && says("no such file or directory")) {
         return (
             ErrorKind::Image,
-            Some("The image holds no such server: name a Redis or Valkey image with --image."),
+            Some("The image does not contain the server: choose a Redis or Valkey image with --image."),
         );
     }
     if says("setting rlimit") {
         return (
             ErrorKind::Limit,
-            Some("Raise the engine's own limit of open files (LimitNOFILE)."),
+            Some("Raise the open file limit of the Docker daemon (LimitNOFILE)."),
         );
     }
     // Rootless engines and old kernels refuse some, each layer in words of its own; all name the setting.
     if says("sysctl") || says("/proc/sys/") {
         return (
             ErrorKind::Sysctl,
-            Some("The engine or the kernel does not let containers have this setting of their own."),
+            Some("The container engine or the kernel does not support this sysctl per container."),
         );
     }
     if says("no space left on device") || says("disk quota exceeded") {
         return (
             ErrorKind::Engine,
             Some(
-                "The engine's disk is full: `docker system df` shows by what, `docker system prune` makes room.",
+                "The Docker host's disk is full: `docker system df` shows the usage, `docker system prune` frees space.",
             ),
         );
     }
@@ -119,11 +119,11 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         | DockerError::HyperLegacyError { .. }
         | DockerError::SocketNotFoundError(_) => (
             ErrorKind::EngineUnavailable,
-            Some("The engine went away: see whether it runs with `docker info`, then try again."),
+            Some("The connection to the container engine was lost: check `docker info`, then try again."),
         ),
         DockerError::RequestTimeoutError => (
             ErrorKind::EngineUnavailable,
-            Some("The engine does not answer in time; is the machine overloaded?"),
+            Some("The container engine does not respond in time; the host may be overloaded."),
         ),
         _ => (ErrorKind::Engine, None),
     }
@@ -163,12 +163,12 @@ pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     let error = error(&format!("remove network {name}"), source);
     let hint = match on_it.first() {
         Some(first) => format!(
-            "On it: {}. Remove these containers, or take them off the network, such as `docker network disconnect \
-             --force {name} {first}`; then again.",
+            "Connected containers: {}. Remove or disconnect them, for example with `docker network disconnect \
+             --force {name} {first}`; then try again.",
             on_it.join(", ")
         ),
-        None => "No container is on it: the container engine lost track of it. Restart it (`systemctl restart docker`), \
-                 then again."
+        None => "No container is connected; the daemon's state is stale. Restart it (`systemctl restart docker`), \
+                 then try again."
             .to_owned(),
     };
     error.hint(hint)

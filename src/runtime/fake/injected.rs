@@ -77,7 +77,7 @@ impl Fake {
             (None, Some(effect)) => effect(&mut held(&self.state)),
             (kind, _) => Err(Error::new(
                 kind.unwrap_or(ErrorKind::Engine),
-                format!("cannot {name} {on}: the test wants it so"),
+                format!("cannot {name} {on}: injected by the test"),
             )),
         };
         tokio::task::yield_now().await;

@@ -207,7 +207,7 @@ async fn one_after_the_other(patient: &Patient) {
     patient
         .suffers(
             async || (),
-            &[("reachable", Fail, "its container is gone")],
+            &[("reachable", Fail, "its container does not exist")],
             &[("node-gone", "the container is gone")],
             async || {
                 let gone = patient.is_diagnosed("node-gone", "lies on its volume").await;

@@ -29,17 +29,18 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     let report = attached.report().await;
     let name = &args.name;
     if report.nodes.iter().all(|node| node.state != "running") {
-        return Err(
-            Error::new(ErrorKind::Unhealthy, format!("no node of cluster {name} runs"))
-                .hint(format!(
-                    "See `rcup status {name}`; `rcup up {name}` starts what has stopped."
-                ))
-                .into(),
-        );
+        return Err(Error::new(
+            ErrorKind::Unhealthy,
+            format!("no node of cluster {name} is running"),
+        )
+        .hint(format!(
+            "Run `rcup status {name}`. `rcup up {name}` starts stopped nodes."
+        ))
+        .into());
     }
     if report.state != State::Ok {
         terminal.warn(&format!(
-            "cluster {name} is {}: see `rcup validate {name}`",
+            "cluster {name} is {}: run `rcup validate {name}`",
             nodes::word(report.state)
         ));
     }
@@ -50,8 +51,8 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     }
     if !wiring.nat.is_empty() {
         terminal.warn(&format!(
-            "the nodes announce {}, where nothing answers from there: a client needs a map of addresses, as in `rcup env \
-             {name} --format redis-py --from {}`, or a cluster that was started with `--announce ip`",
+            "the nodes advertise {}, which is unreachable from there: the client needs an address map, as in `rcup env \
+             {name} --format redis-py --from {}`, or a cluster started with `--announce ip`",
             wiring.nat[0].0, args.standing()
         ));
     }
@@ -122,7 +123,7 @@ fn append(path: &Path, lines: &str) -> Result<(), Failure> {
             format!("cannot write {}, the file that GITHUB_ENV names", path.display()),
         )
         .because(error)
-        .hint("Unset GITHUB_ENV to have the lines printed.")
+        .hint("Unset GITHUB_ENV to print the settings.")
         .into()
     })
 }

@@ -30,7 +30,7 @@ pub fn find(program: &str) -> Result<PathBuf, (i64, Error)> {
         let error = Error::new(ErrorKind::Io, format!("cannot run `{program}`")).because(why.to_owned());
         Err((
             code,
-            error.hint("Nothing was started. Give a program on the PATH, or its path."),
+            error.hint("Nothing was started. Pass a program on the PATH, or its path."),
         ))
     };
     let candidates: Vec<PathBuf> = if program.contains('/') {
@@ -44,7 +44,7 @@ pub fn find(program: &str) -> Result<PathBuf, (i64, Error)> {
     let files: Vec<&PathBuf> = candidates.iter().filter(|path| path.is_file()).collect();
     match files.iter().find(|path| is_executable(path)) {
         Some(path) => Ok((*path).clone()),
-        None if files.is_empty() => refuse(127, "there is no such program"),
+        None if files.is_empty() => refuse(127, "program not found"),
         None => refuse(126, "it is not executable"),
     }
 }

@@ -32,8 +32,8 @@ use crate::spec::name::ClusterName;
 
 pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     if args.start.dry_run {
-        return Err(Error::new(ErrorKind::Usage, "a command has no dry run")
-            .hint("`rcup up --dry-run` prints the plan with the same flags.")
+        return Err(Error::new(ErrorKind::Usage, "run does not support --dry-run")
+            .hint("`rcup up --dry-run` with the same flags prints the plan.")
             .into());
     }
     let name = args.name.unwrap_or_else(|| ClusterName::generated("run"));
@@ -106,7 +106,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
             cluster.keep();
             let name = cluster.name();
             terminal.say(&format!(
-                "the cluster is kept: see `rcup status {name}`, remove it with `rcup down {name}`"
+                "the cluster was kept: inspect it with `rcup status {name}`, remove it with `rcup down {name}`"
             ));
             summary(terminal, name, code, None);
             return Ok(Exit::passed_on(ended?));
@@ -120,9 +120,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         Some(Ok(removed)) => Some(removed),
         Some(Err(error)) if code == 0 => return Err(error.into()),
         Some(Err(error)) => {
-            terminal.warn(&format!(
-                "not everything could be removed ({error}): use `rcup prune`"
-            ));
+            terminal.warn(&format!("cleanup incomplete ({error}): run `rcup prune`"));
             None
         }
         None => None,
@@ -168,10 +166,7 @@ async fn to_its_end<T>(
 /// Where the diagnostics are, or why they are not.
 fn tell_where(folder: &Folder, written: Result<(), Error>, terminal: &Terminal) {
     match written {
-        Ok(()) => terminal.say(&format!(
-            "what helps to find out why is in {}",
-            folder.path().display()
-        )),
+        Ok(()) => terminal.say(&format!("diagnostics saved to {}", folder.path().display())),
         Err(error) => terminal.warn(&format!("{error}: {}", error.causes().join(": "))),
     }
 }
