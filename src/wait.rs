@@ -51,7 +51,7 @@ fn is_slow(error: &Error) -> bool {
 }
 
 fn overdue(what: &str, last: String) -> Error {
-    Error::new(ErrorKind::Timeout, format!("waited in vain until {what}"))
+    Error::new(ErrorKind::Timeout, format!("timed out waiting until {what}"))
         .because(last)
         .hint(
             "Give it more time with --timeout, or look at the nodes with --keep-on-failure and `rcup logs`.",
@@ -88,7 +88,7 @@ mod tests {
         )
         .await
         .unwrap_err();
-        assert_eq!(error.to_string(), "waited in vain until it rains");
+        assert_eq!(error.to_string(), "timed out waiting until it rains");
         assert_eq!(error.causes(), ["sun 10"]);
     }
 

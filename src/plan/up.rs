@@ -429,7 +429,7 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
     });
     plan.stage(wake);
     let name = topology.name();
-    plan.stage([(Step::AwaitAnswers, format!("all nodes of {name} shall run"))]);
+    plan.stage([(Step::AwaitAnswers, format!("all nodes of {name} must run"))]);
     plan.stage([(Step::HandBack, "a failover may have moved the masters".to_owned())]);
     plan.stage([(Step::Prove, "ready means ready".to_owned())]);
     plan

@@ -167,7 +167,7 @@ pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
              --force {name} {first}`; then again.",
             on_it.join(", ")
         ),
-        None => "No container is on it: the engine has lost count. Start the engine anew (`systemctl restart docker`), \
+        None => "No container is on it: the container engine lost track of it. Restart it (`systemctl restart docker`), \
                  then again."
             .to_owned(),
     };
