@@ -34,8 +34,9 @@ use crate::spec::service_user::OwnUser;
 use crate::topology::layout::NodeId;
 use tracing::Instrument as _;
 
-/// The checks that only the reports of the servers can answer.
-const OF_SERVERS: [&str; 9] = [
+/// The checks that follow from what every server says about itself.
+const OF_SERVERS: [&str; 10] = [
+    "bus-links",
     "node-ids",
     "replica-balance",
     "anti-affinity",
@@ -126,8 +127,8 @@ async fn measure(
     let masters = masters(target, answers);
     let write = options.write;
     let standard = options.selection.suite() >= Suite::Standard;
-    // The smoke suite judges `bus-links` from CLUSTER NODES alone.
-    let survey_wanted = options.selection.any(&OF_SERVERS) || (standard && options.wants("bus-links"));
+    // The first of them stands in the smoke suite too, by what CLUSTER NODES says alone.
+    let survey_wanted = options.selection.any(&OF_SERVERS[1..]) || (standard && options.wants(OF_SERVERS[0]));
     let (clients, servers, waits, tags, scripts, news) = tokio::join!(
         when(
             options.selection.any(&["addresses", "write-read", "redirection"]),
@@ -249,24 +250,20 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
         balance(seen),
         apart(seen, target.plan.is_some(), &zones),
     ];
-    let of_info: [(&'static str, &dyn Fn() -> Check); 6] = [
-        ("full-coverage", &|| {
-            full_coverage(servers, planned("cluster-require-full-coverage"))
-        }),
-        ("config-drift", &|| drift(servers, &planned_nodes)),
-        ("persistence", &|| persistence(servers, &planned_nodes)),
-        ("memory", &|| memory(servers)),
-        ("clock", &|| clock(servers)),
-        ("versions", &|| versions(servers, &planned_nodes)),
-    ];
-    checks.extend(of_info.iter().map(|(id, judge)| {
-        // An ACL may deny INFO, which is not a fault of the cluster.
-        if servers.is_empty() {
-            Check::skipped(id, "no node responds to INFO")
-        } else {
-            judge()
-        }
-    }));
+    if servers.is_empty() {
+        // A user may be kept from INFO. What nobody tells is not in order by that.
+        let untold = OF_SERVERS[checks.len()..].iter();
+        checks.extend(untold.map(|id| Check::skipped(id, "no node responds to INFO")));
+        return checks;
+    }
+    checks.extend([
+        full_coverage(servers, planned("cluster-require-full-coverage")),
+        drift(servers, &planned_nodes),
+        persistence(servers, &planned_nodes),
+        memory(servers),
+        clock(servers),
+        versions(servers, &planned_nodes),
+    ]);
     checks
 }
 
