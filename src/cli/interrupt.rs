@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM during a start: the first asks for an orderly end, the second leaves at once.
+//! Ctrl-C and SIGTERM during a start: the first interrupts the start, the second exits immediately.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,7 +10,7 @@ use crate::spec::name::ClusterName;
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancel, terminal, name) = (token.clone(), terminal.clone(), name.clone());
-    // Listening begins before anything is made, not when the task first runs.
+    // Listen before anything is created, not when the task first runs.
     let signals = Signals::new();
     tokio::spawn(async move {
         let Ok(mut signals) = signals else { return };

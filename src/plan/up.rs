@@ -1,4 +1,4 @@
-//! What `up` does, given what is there.
+//! What `up` does for the observed state.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::spec::security::Secrets;
 use crate::spec::size::size;
 use crate::topology::layout::{Formation, Node, Topology};
 
-/// The way `up` takes.
+/// The decision of `up`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// Nothing is there: make it.
+    /// Nothing exists: create the cluster.
     Create,
-    /// Only remains of a start that died before any node ran: remove them, then make it.
+    /// Only remains of a start that was killed before any node ran: remove them, then create the cluster.
     Replace,
-    /// Its data is on volumes, but its network or some of its containers are gone: make them again.
+    /// The volumes exist, but the network or containers are missing: recreate them.
     Restore(Box<Topology>),
-    /// All is there: start what does not run, and prove it.
+    /// Everything exists: start stopped nodes and verify readiness.
     Adopt(Box<Topology>),
-    /// Some nodes are missing, others have run. Whether they ever formed a cluster, only they can tell.
+    /// Some nodes are missing, others have run. Only their data shows whether they ever formed a cluster.
     Doubt {
-        /// What was planned.
+        /// The planned topology.
         topology: Box<Topology>,
         /// The indices of the nodes without a container.
         missing: Vec<usize>,
@@ -37,8 +37,8 @@ pub enum Decision {
 /// Decides.
 ///
 /// # Errors
-/// [`ErrorKind::NameTaken`] when an object of that name is not rcup's, [`ErrorKind::Different`] when the
-/// cluster was made from another specification, [`ErrorKind::Damaged`] when its network is gone.
+/// [`ErrorKind::NameTaken`] when rcup did not create an object of that name, [`ErrorKind::Different`] when the
+/// cluster has different settings, [`ErrorKind::Damaged`] when its network is missing.
 pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     let name = spec.name();
     refuse_strangers(spec, observed)?;
@@ -50,7 +50,7 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
         .containers
         .iter()
         .all(|container| container.activity == Activity::Created);
-    // What carried the files to the volumes goes once all containers are made.
+    // The container that copied the files is removed once all nodes exist.
     let half_made = ours
         .containers
         .iter()
@@ -127,7 +127,7 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     }
 }
 
-/// The error for a cluster that has lost nodes for good.
+/// The error for a cluster that has lost nodes permanently.
 pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
     let names: Vec<String> = missing.iter().map(|index| name.container(*index)).collect();
     Error::new(
@@ -140,7 +140,7 @@ pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
     ))
 }
 
-/// The volumes with data that are gone.
+/// The missing data volumes.
 fn lost_volumes(topology: &Topology, ours: &Observed) -> Vec<String> {
     if !topology.spec.persist() {
         return Vec::new();
@@ -199,8 +199,8 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     Ok(())
 }
 
-/// What the user asks for that the running cluster is not. What the user leaves to rcup (image, subnet,
-/// ports) matches whatever was chosen.
+/// Requested settings that differ from the running cluster. Settings that the user leaves to rcup (image, subnet,
+/// ports) match any value.
 fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     let mut all = Vec::new();
     let mut compare = |what: &str, is: String, wanted: String| {
@@ -296,7 +296,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     all
 }
 
-/// What single nodes shall have of their own that they have not.
+/// Requested per-node overrides that differ.
 fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
     let own = |spec: &ClusterSpec, index: &usize| {
         let wish = spec.overrides().get(index);
@@ -523,8 +523,8 @@ mod tests {
         assert_eq!(
             error.detail_lines(),
             [
-                "node 4: the running cluster has image own/redis:8.0.2, you ask for nothing of its own",
-                "node 5: the running cluster has nothing of its own, you ask for memory 64mb, hz=50"
+                "node 4: image own/redis:8.0.2 → nothing of its own",
+                "node 5: nothing of its own → memory 64mb, hz=50"
             ]
         );
         let plan = create(&topology, &Secrets::default()).to_string();
@@ -572,7 +572,7 @@ mod tests {
             decide(&topology.spec, &observed).unwrap(),
             Decision::Doubt { missing, .. } if missing == [5, 6]
         ));
-        // What carries the files is removed once all are made, so here they never were.
+        // The copying container is removed once all nodes exist, so here they never did.
         observed.containers.push(ContainerSeen {
             name: topology.name().carrier(),
             ..observed.containers[0].clone()
@@ -616,7 +616,7 @@ mod tests {
             container.activity = Activity::Created;
         }
         assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Adopt(_)));
-        // Somebody has removed all containers but the one that had carried the files.
+        // All containers were removed except the one that copied the files.
         observed.containers.drain(..topology.nodes.len());
         assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Restore(_)));
     }

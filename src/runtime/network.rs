@@ -1,4 +1,4 @@
-//! Nodes on a network that is not rcup's: what it must offer, and which of its addresses they take.
+//! Nodes on an existing network: its requirements, and the choice of addresses.
 
 use std::net::Ipv4Addr;
 
@@ -12,29 +12,29 @@ use crate::spec::cluster::ClusterSpec;
 use crate::topology::address::{choose_addresses, gateway};
 use crate::topology::layout::Shared;
 
-/// A network that the user named, as it is.
+/// An existing network named by the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkDetails {
     /// Its driver, such as `bridge`.
     pub driver: String,
-    /// Whether it has no way out, so that no port on it can be published.
+    /// Whether it is internal, so that no port can be published.
     pub internal: bool,
-    /// Whether its containers may not speak with each other.
+    /// Whether traffic between its containers is disabled.
     pub isolated: bool,
     /// Its IPv4 subnet, if it has one.
     pub subnet: Option<Ipv4Net>,
-    /// The address of the bridge itself, where the user chose it.
+    /// The bridge address, if the user chose it.
     pub gateway: Option<Ipv4Addr>,
-    /// The addresses that running containers have on it.
+    /// The addresses of running containers.
     pub taken: Vec<Ipv4Addr>,
     /// Its labels.
     pub labels: Labels,
 }
 
-/// The place of a cluster on the network called `name`. `refused` are addresses that the engine did not grant.
+/// The placement of a cluster on the network `name`. `refused` lists addresses that the container engine rejected.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when there is no such network or it cannot carry a cluster, [`ErrorKind::Subnet`] when it
+/// [`ErrorKind::Usage`] when the network does not exist or is unsuitable, [`ErrorKind::Subnet`] when it
 /// has too few free addresses.
 pub fn on_network(
     spec: &ClusterSpec,
@@ -87,7 +87,7 @@ pub fn on_network(
     Ok((subnet, Shared { gateway, addresses }))
 }
 
-/// The addresses of all nodes, those that are down included.
+/// The addresses of all nodes, including stopped ones.
 fn claimed(observed: &Observed) -> impl Iterator<Item = Ipv4Addr> {
     let labels = observed.containers.iter().map(|container| &container.labels);
     labels.filter_map(|labels| labels.get(labels::ADDRESS)?.split(':').next()?.parse().ok())
@@ -144,7 +144,7 @@ mod tests {
             ),
             (
                 with(|network| network.driver = "macvlan".to_owned()),
-                "network app is of kind macvlan, and ports are published on bridges alone",
+                "network app uses driver macvlan, but ports can only be published on bridge networks",
             ),
             (
                 with(|network| network.internal = true),

@@ -16,8 +16,8 @@ use crate::spec::security::{Certificates, Password};
 use crate::spec::service_user::OwnUser;
 use crate::spec::user::{User, hashed, split_rules};
 
-/// What a bare `--password` stands for. No argument and no variable can hold this character, so that nothing
-/// else reads as it.
+/// Placeholder for a bare `--password`. No argument and no variable can contain this character, so that no
+/// real value equals it.
 pub const BARE: &str = "\0";
 
 /// Authentication and TLS.
@@ -72,7 +72,7 @@ pub enum LoginAs {
 }
 
 impl LoginAs {
-    /// With what it logs in. A cluster that keeps nobody from anything knows only the user `default`.
+    /// Credentials of the user. An unrestricted cluster has only the user `default`.
     pub async fn credentials<R: Runtime>(self, attached: &Attached<R>) -> Result<Option<Credentials>, Error> {
         let own = match self {
             Self::Default => None,
@@ -90,16 +90,16 @@ impl LoginAs {
     }
 }
 
-/// Takes anything. An error here would repeat the value; what is wrong with it is said later, without it.
+/// Accepts any text: clap would print an invalid value, which may be a secret. It is validated later.
 #[expect(clippy::unnecessary_wraps, reason = "the form that clap wants")]
 fn hidden(text: &str) -> Result<Secret, Infallible> {
     Ok(Secret::new(text))
 }
 
 impl Security {
-    /// The password that was asked for, by whichever way.
+    /// The requested password, from any source.
     pub fn password(&self) -> Result<Option<Password>, Error> {
-        // What no file can be called takes one away that the environment names.
+        // An empty path overrides a file named in the environment.
         let file = self.password_file.as_ref();
         if let Some(path) = file.filter(|path| path.as_os_str() != BARE) {
             return read(path).map(|text| Some(Password::Given(text)));
@@ -110,7 +110,7 @@ impl Security {
         }))
     }
 
-    /// The certificates that were brought along, if any were.
+    /// The user's certificates, if any.
     pub fn certificates(&self) -> Result<Option<Certificates>, Error> {
         match (&self.tls_ca, &self.tls_cert, &self.tls_key) {
             (None, None, None) => Ok(None),
@@ -128,13 +128,13 @@ impl Security {
         }
     }
 
-    /// The users that were asked for.
+    /// The requested users.
     pub fn users(&self) -> Result<Vec<User>, Error> {
         self.users.iter().map(|line| user(line.expose())).collect()
     }
 }
 
-/// A user from a line of words, with its password read from where the line says.
+/// Parses a user from words and reads its password from the named source.
 pub fn user(line: &str) -> Result<User, Error> {
     let read = split_rules(line).into_iter().map(|word| {
         let secret = if let Some(path) = word.strip_prefix("password-file=") {
@@ -155,7 +155,7 @@ pub fn user(line: &str) -> Result<User, Error> {
     words.join(" ").parse()
 }
 
-/// Whether a line of words makes a user, wherever its password is: that is not looked at.
+/// Checks the words of a user without reading its password.
 pub fn check_user(line: &str) -> Result<(), Error> {
     let elsewhere = |word: &String| word.starts_with("password-file=") || word.starts_with("password-env=");
     let words = split_rules(line).into_iter();
@@ -192,7 +192,7 @@ fn pem(path: &Path) -> Result<Secret, Error> {
     })
 }
 
-/// The first line of a file, for editors and `echo` end it with a line end.
+/// The first line of a file: editors and `echo` append a newline.
 fn read(path: &Path) -> Result<Secret, Error> {
     let mut text = String::new();
     let read = if path == Path::new("-") {

@@ -128,13 +128,13 @@ impl From<SuiteArg> for Suite {
 /// A report to write.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// In which form.
+    /// The format.
     pub form: ReportForm,
-    /// Where to.
+    /// The file.
     pub file: PathBuf,
 }
 
-/// The form of a report.
+/// Format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportForm {
     Junit,

@@ -1,4 +1,4 @@
-//! `rcup certs`: what a client of a cluster with TLS needs, as files.
+//! `rcup certs`: exports client certificates.
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -34,7 +34,7 @@ pub async fn run(verb: CertsVerb, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Writes the authority's certificate, and a client's with its key where there is one. The key is for this user alone.
+/// Writes the CA certificate and, if present, a client certificate with its key (readable only by this user).
 fn export(certificates: &Certificates, directory: &Path) -> io::Result<Vec<PathBuf>> {
     fs::create_dir_all(directory)?;
     let mut files = vec![("ca.crt", certificates.authority.as_str(), 0o644)];
@@ -52,7 +52,7 @@ fn export(certificates: &Certificates, directory: &Path) -> io::Result<Vec<PathB
         .collect()
 }
 
-/// Replaces a file as a whole, which nobody else can read before its mode is set.
+/// Replaces a file atomically; it is unreadable for others before its mode is set.
 fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     let directory = path.parent().unwrap_or(Path::new("."));
     let mut file = tempfile::NamedTempFile::new_in(directory)?;
@@ -67,8 +67,8 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// The file with the certificate of a cluster's authority, for programs that want a path: in this user's data
-/// directory, written anew whenever somebody asks.
+/// The file with the cluster's CA certificate, for programs that need a path: in this user's data
+/// directory, rewritten on every call.
 pub fn authority_file(name: &str, certificates: &Certificates) -> Result<PathBuf, Error> {
     let variable = |name: &str| {
         std::env::var_os(name)

@@ -1,4 +1,4 @@
-//! `rcup doctor`: whether the machine is fit, and what mends it.
+//! `rcup doctor`: checks the host and prints fixes.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
@@ -17,14 +17,14 @@ use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::client::Docker;
 use crate::spec::cluster::ClusterSpec;
 
-/// What is printed in JSON.
+/// JSON output.
 #[derive(Serialize)]
 struct Told<'a> {
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
     profile: &'static str,
     nodes: usize,
-    /// What `--fix` has changed; absent without it.
+    /// Changes of `--fix`; absent without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fixed: Option<Vec<Fixed>>,
 }
@@ -35,7 +35,7 @@ struct Fixed {
     id: &'static str,
     commands: Vec<String>,
     done: bool,
-    /// What went wrong, where something did.
+    /// The error, if it failed.
     error: Option<String>,
 }
 
@@ -75,7 +75,7 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
     Ok(Exit::ready(diagnosis.fit))
 }
 
-/// Looks. A signal that asks to end is heeded only afterwards, when a container through which was looked is gone
+/// Gathers the facts. A signal is handled only afterwards, when the probe container has been removed
 /// again.
 async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Result<Diagnosis, Error> {
     let diagnosis = examine(Docker::find(), spec, look).await;
@@ -131,7 +131,7 @@ fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Termi
     Ok(())
 }
 
-/// Applies what can be applied, each after a question.
+/// Applies the fixes, asking before each.
 async fn fix(
     diagnosis: &Diagnosis,
     yes: bool,
@@ -189,7 +189,7 @@ fn told(
     }
 }
 
-/// Shows a change, and asks on the terminal whether to make it. Anything but a yes is a no.
+/// Shows a change and asks whether to apply it. Any answer but yes is no.
 async fn agreed(change: &str, signals: &mut Signals, terminal: &Terminal) -> Result<bool, Failure> {
     terminal.ask(&format!("{change}\napply? [y/N] "))?;
     let read = tokio::task::spawn_blocking(|| {

@@ -17,7 +17,7 @@ use crate::ownership::rollback::Removed;
 use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
 
-/// What was removed of one cluster.
+/// Removed objects of one cluster.
 #[derive(Serialize)]
 struct Gone {
     name: ClusterName,
@@ -41,7 +41,7 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     let progress = Progress::without_notes(terminal);
     let mut all = Vec::new();
     let mut failure: Option<Error> = None;
-    // What cannot be removed must not keep the rest.
+    // A failed removal must not stop the others.
     for name in names {
         let allowed = if args.keep_volumes || args.volumes {
             Ok(())
@@ -76,11 +76,11 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
 }
 
-/// Whether the data on a cluster's volumes may go: when there is none, or the user says so.
+/// Whether data on a cluster's volumes may be deleted: if there is none, or the user agrees.
 async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Result<(), Error> {
     let attached = match Cluster::attach(engine.clone(), name).await {
         Ok(attached) => attached,
-        // Nothing is there, or nothing that can be read: such remains hold no data.
+        // No cluster, or unreadable labels: such remains hold no data.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };

@@ -1,4 +1,4 @@
-//! The way into a cluster that rcup did not start.
+//! Flags for access to a cluster that rcup did not start.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::server::wire::access::{Access, Credentials};
 use crate::server::wire::connection::Address;
 use crate::spec::secret::Secret;
 
-/// How long an attempt to connect may take: a first packet that is lost on its way is sent again after a second.
+/// Connect timeout: a lost first packet is resent after a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Several of them.
+/// Several endpoints.
 pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
     texts.iter().map(|text| address(text)).collect()
 }
@@ -31,7 +31,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
     Ok(Address::new(host, port))
 }
 
-/// With what the nodes are entered.
+/// Access options for the nodes.
 pub fn access(entry: &Entry) -> Result<Access, Error> {
     let mut access = Access::open().with_patience(PATIENCE);
     if let Some(variable) = &entry.password_env {

@@ -1,4 +1,4 @@
-//! `rcup export`: writes a cluster down for other tools, from the running one or from flags alone.
+//! `rcup export`: exports a cluster for other tools, from a running cluster or from flags.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -103,8 +103,8 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     }
 }
 
-/// From the engine when a cluster is named and nothing else; else from the flags, without an engine. On machines a cluster
-/// has other addresses than in containers, and so another certificate: `so_far` is what they had.
+/// From the container engine if only a cluster is named, otherwise from the flags. On machines a cluster
+/// has other addresses than in containers, and so another certificate: `so_far` is the previous one.
 fn source(
     export: &Export,
     machines: Option<&BareMetal>,
@@ -131,7 +131,7 @@ fn source(
                 .spec
                 .clone()
                 .build(name.clone().unwrap_or_default())?;
-            // On macOS and Windows the containers' addresses lie in a machine of Docker's own.
+            // On macOS and Windows, container addresses are inside Docker's VM.
             let place = without_engine(&spec, cfg!(target_os = "linux"))?;
             place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
@@ -153,7 +153,7 @@ fn place(hosts: &[Ipv4Addr], clients: &[Ipv4Net]) -> BareMetal {
     }
 }
 
-/// The certificates of an earlier export.
+/// Certificates of an earlier export.
 fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
     let read = |name: &str| fs::read_to_string(out?.join("certs").join(name)).ok();
     Some(Certificates {
@@ -184,7 +184,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     Ok((attached.topology().clone(), secrets))
 }
 
-/// What is printed for a program.
+/// JSON output.
 #[derive(Serialize)]
 struct Printed<'a> {
     format: &'a str,
@@ -196,7 +196,7 @@ struct PrintedFile<'a> {
     path: String,
     mode: String,
     secret: bool,
-    /// Nothing for a file that is on the disk by now, and for a secret.
+    /// Omitted for files written to disk, and for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<&'a str>,
 }
@@ -216,7 +216,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// Writes the files and says which.
+/// Writes the files and lists them.
 fn write(
     format: &'static str,
     documents: &[Document],
@@ -249,7 +249,7 @@ fn write(
     Ok(Exit::DONE)
 }
 
-/// Writes all files, or none where one exists that may not be replaced, and returns their places.
+/// Writes all files, or none if one exists and may not be replaced, and returns their paths.
 pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathBuf>, Failure> {
     let open = documents.iter().filter(|document| !document.secret).count();
     let single = open == 1 && !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/');
@@ -281,8 +281,8 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     Ok(places)
 }
 
-/// A file that others may read, because the nodes' user must, is a secret only in a directory that they cannot enter. One
-/// that is there already may be shared on purpose, so it is not for us to close it.
+/// A file that must be readable for the nodes' user is secret only in a closed directory. An existing directory
+/// may be shared on purpose, so its mode is checked but never changed.
 fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     if let Some(directory) = place.parent()
@@ -309,7 +309,7 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
     Ok(())
 }
 
-/// Writes one file beside its place and moves it there, so that a reader never sees half of it.
+/// Writes one file atomically (temporary file and rename).
 fn put(document: &Document, place: &Path) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory {
@@ -325,7 +325,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     let written = options
         .open(&beside)
         .and_then(|mut file| {
-            // The nodes' user must be able to read it, whatever the umask of whoever exports takes away.
+            // The nodes' user must be able to read it, regardless of the umask.
             #[cfg(unix)]
             if document.secret {
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(document.mode))?;
@@ -339,7 +339,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     written
 }
 
-/// Makes a directory with those above it, closed to others from the beginning if it is for secrets.
+/// Creates a directory and its parents; private from the start if it is for secrets.
 fn make(directory: &Path, secret: bool) -> io::Result<()> {
     if let Some(above) = directory.parent() {
         fs::create_dir_all(above)?;

@@ -1,4 +1,4 @@
-//! `rcup man`: manual pages, made of the same texts as `--help`.
+//! `rcup man`: prints manual pages, generated from `--help`.
 
 use std::io::Write as _;
 

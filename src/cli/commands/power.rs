@@ -1,4 +1,4 @@
-//! `rcup stop`, `rcup start` and `rcup restart`: the nodes' ends and beginnings, with the user's word where
+//! `rcup stop`, `rcup start` and `rcup restart`: with confirmation where
 //! keys would be lost.
 
 use std::collections::BTreeSet;
@@ -109,7 +109,7 @@ pub async fn restart(args: Restart, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Asks whether the keys may go; without a terminal, the answer is no.
+/// Asks whether the keys may be deleted; without a terminal, the answer is no.
 fn consent(name: &ClusterName, data: Data, doing: &str, terminal: &Terminal) -> Result<(), Failure> {
     let holds = holds(name, data);
     if terminal.confirm(&format!("{holds} in memory only; {doing} loses them. Continue?"))? {
@@ -123,7 +123,7 @@ fn consent(name: &ClusterName, data: Data, doing: &str, terminal: &Terminal) -> 
     .into())
 }
 
-/// What a cluster holds, in words.
+/// The cluster's number of keys in words.
 pub fn holds(name: &ClusterName, data: Data) -> String {
     match data.keys {
         Some(keys) => format!("cluster {name} holds {}", count_of_keys(keys)),

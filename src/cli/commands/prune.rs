@@ -1,4 +1,4 @@
-//! `rcup prune`: removes what dead owners have left and what is past its time.
+//! `rcup prune`: removes orphaned and expired clusters.
 
 use std::io::Write as _;
 

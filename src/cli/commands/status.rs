@@ -1,4 +1,4 @@
-//! `rcup status`: one cluster, node by node.
+//! `rcup status`: shows the state of each node.
 
 use std::io::Write as _;
 

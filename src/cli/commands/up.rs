@@ -1,4 +1,4 @@
-//! `rcup up`: starts a cluster, or adopts it, and says how to connect.
+//! `rcup up`: starts or adopts a cluster and prints how to connect.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ use crate::runtime::docker::client::Docker;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::expiry::Owner;
 
-/// The phases in the order in which they happen, which is not that of the alphabet.
+/// The phases in execution order, which is not alphabetical.
 const PHASES: [&str; 7] = ["engine", "image", "network", "create", "start", "form", "prove"];
 
 pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
@@ -45,7 +45,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
     };
     progress.stop();
     let mut cluster = started?;
-    // From here on the cluster is the user's, or its owner's, whether or not anybody reads what follows.
+    // Keep the cluster from here on, even if the output cannot be written.
     if args.owner.is_some() {
         cluster.release();
     } else {
@@ -131,7 +131,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     Ok(())
 }
 
-/// How to reach it. Only what clients are told is good for them; it has been tried from here.
+/// How to connect: only the advertised addresses work for cluster clients.
 fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) -> std::io::Result<()> {
     let Some(first) = report.nodes.first() else {
         return Ok(());
@@ -147,7 +147,7 @@ fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) ->
     writeln!(out, "\nConnect with")?;
     let (locked, tls) = (cluster.credentials().is_some(), cluster.certificates().is_some());
     if locked || tls {
-        // The password is shown only to whoever asks for it: what `up` prints often ends in a log.
+        // The password is printed only on request: the output of `up` often ends up in a log.
         writeln!(out, "  rcup cli {name}")?;
         writeln!(out, "  eval \"$(rcup env {name})\"")?;
         if locked {

@@ -1,4 +1,4 @@
-//! `rcup validate`: the suite, against a cluster that runs.
+//! `rcup validate`: runs the check suites.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::report::markdown::markdown;
 use crate::report::timeline::{timeline, told_apart};
 use crate::report::times::failover_table;
 
-/// What is validated.
+/// The validated cluster.
 enum Subject {
     Own(Box<Attached>),
     Foreign(Box<Endpoint>),
@@ -47,8 +47,8 @@ impl Subject {
         )))
     }
 
-    /// The same for another round, because a failover or a failure may have changed the nodes' connections. The nodes
-    /// of an endpoint are remembered: that none of the given ones answers any more is what is to be told.
+    /// Reconnects for another round: a failover or a failure may have changed the connections. The nodes
+    /// of an endpoint are remembered, so that unreachable ones are reported.
     async fn again(&self, args: &Validate) -> Result<Self, Failure> {
         match self {
             Self::Own(_) => Self::find(args).await,
@@ -108,7 +108,7 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
     Ok(Exit::healthy(outcome.passed))
 }
 
-/// All rounds, put together.
+/// Merges all rounds.
 async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, Failure> {
     let mut subject = Subject::find(args).await?;
     let mut all = subject.validate(options).await;
@@ -122,7 +122,7 @@ async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, F
     Ok(all)
 }
 
-/// Round after round until a signal comes. Ends as the last round did.
+/// Repeats rounds until a signal arrives. The exit code is that of the last round.
 async fn watch(
     args: &Validate,
     options: &SuiteOptions,
@@ -196,7 +196,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says before the work begins when a report could not be written after it.
+/// Fails before the checks if a report cannot be written after them.
 fn place(report: &Report) -> Result<(), Error> {
     let folder = report
         .file
@@ -231,7 +231,7 @@ fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks at a terminal; elsewhere says what is missing.
+/// Asks on a terminal; otherwise fails with a hint.
 fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
     let what = match args.foreign.endpoint.as_slice() {
         [] => args.name.to_string(),

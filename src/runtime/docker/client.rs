@@ -1,4 +1,4 @@
-//! Docker's implementation of the seam, over its HTTP API.
+//! Docker implementation of the `Runtime` trait, over the HTTP API.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,16 +29,16 @@ use crate::runtime::observed::{Activity, ContainerSeen, Observed};
 use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::spec::secret::Secret;
 
-/// The oldest API that rcup speaks: Docker Engine 20.10.
+/// The oldest supported API: Docker Engine 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
 
-/// How long a call may take that only reads or writes the engine's records.
+/// Timeout of a call that only reads or writes metadata.
 pub(crate) const QUICK: Duration = Duration::from_secs(30);
 
-/// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
+/// Timeout of a call that starts, kills or removes a process. Sixty of them may be queued.
 pub(crate) const SLOW: Duration = Duration::from_mins(2);
 
-/// A Docker engine, or one that speaks its API.
+/// A container engine with Docker's API.
 #[derive(Clone, Debug)]
 pub struct Docker {
     pub(crate) client: Client,
@@ -46,7 +46,7 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Finds the engine as Docker's own client does (`DOCKER_HOST`, then the context), and after that on
+    /// Finds the container engine like the Docker CLI (`DOCKER_HOST`, then the context), and after that on
     /// the sockets of the usual products. Nothing is sent yet: [`Runtime::describe`] does that.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Docker {
         Self::connect(place)
     }
 
-    /// Makes a container and returns its id.
+    /// Creates a container and returns its id.
     async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String> {
         let options = query::CreateContainerOptionsBuilder::default().name(name).build();
         let created = self.client.create_container(Some(options), body);
@@ -72,7 +72,7 @@ impl Docker {
     }
 }
 
-/// Whether an endpoint is on this machine, as far as its name tells: a socket, or the loopback.
+/// Whether an endpoint is on this host: a socket or a loopback address.
 fn is_here(endpoint: &str) -> bool {
     match host_of(endpoint) {
         None => endpoint.starts_with("unix://") || endpoint.starts_with("npipe://"),
@@ -242,7 +242,7 @@ impl Runtime for Docker {
             .flat_map(|image| {
                 let labels: std::collections::BTreeMap<_, _> = image.labels.into_iter().collect();
                 let bytes = u64::try_from(image.size).unwrap_or_default();
-                // An image that a later one of the same name has displaced has no name any more.
+                // An image whose tag was moved to a newer one has no name.
                 let named = image
                     .repo_tags
                     .into_iter()
@@ -287,7 +287,7 @@ impl Runtime for Docker {
             .tag(tag)
             .build();
         let mut stream = std::pin::pin!(self.client.create_image(Some(options), None, None));
-        // The registry must begin to answer soon, and must not fall silent for long afterwards.
+        // The registry must respond soon, and must not stall for long afterwards.
         let mut wait = patience;
         loop {
             match tokio::time::timeout(wait, stream.next()).await {
@@ -365,7 +365,7 @@ impl Runtime for Docker {
             self.client.create_volume(translate::volume_request(request)),
         )
         .await?;
-        // Docker hands out the volume that is there, whoever made it.
+        // Docker returns an existing volume without an error.
         if translate::volume_seen(volume).labels != request.labels {
             return Err(
                 Error::new(ErrorKind::NameTaken, format!("cannot {what}: it already exists"))
@@ -432,7 +432,7 @@ impl Runtime for Docker {
         match tokio::time::timeout(QUICK, self.client.remove_network(id)).await {
             Err(_) => Err(late(&what, QUICK)),
             Ok(Err(error)) if translate::is_held(&error) => {
-                // Who is on it, the engine tells only when it is asked.
+                // The connected containers are listed only by inspect.
                 let options = None::<query::InspectNetworkOptions>;
                 let seen = tokio::time::timeout(QUICK, self.client.inspect_network(id, options)).await;
                 let Ok(Ok(network)) = seen else {
@@ -564,7 +564,7 @@ impl Runtime for Docker {
     }
 }
 
-/// A variable as Docker takes it.
+/// A variable in Docker's format.
 fn variable((name, value): &(String, Secret)) -> String {
     format!("{name}={}", value.expose())
 }

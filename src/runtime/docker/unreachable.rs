@@ -1,4 +1,4 @@
-//! The error for a container engine that cannot be reached.
+//! Error for an unreachable container engine.
 
 use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::find::Place;
@@ -6,12 +6,12 @@ use crate::runtime::docker::find::SCHEME;
 use crate::runtime::docker::find::ssh_command;
 use bollard::errors::Error as DockerError;
 
-/// The error for an engine that cannot be spoken to.
+/// The error for an unreachable container engine.
 pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
     let over_ssh = place.endpoint.starts_with(SCHEME);
-    // What ssh calls so is not the engine's socket.
+    // With ssh, the message is about the login, not the socket.
     if !over_ssh && (text.contains("Permission denied") || text.contains("permission denied")) {
         return Error::new(
             ErrorKind::EnginePermission,

@@ -1,4 +1,4 @@
-//! `rcup env`: the settings with which a program connects, and the code that does so.
+//! `rcup env`: prints connection settings or client code.
 
 pub mod forms;
 
@@ -90,14 +90,14 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
         return Ok(Exit::DONE);
     }
     if args.format == EnvFormat::Github {
-        // GitHub's runner reads the masks as they are, in no other form.
+        // GitHub's runner reads the masks from plain output only.
         terminal.out().write_all(text.as_bytes())?;
         return Ok(Exit::DONE);
     }
     print(args.format, &text, terminal)
 }
 
-/// Prints a text as what it is, or in an object of JSON.
+/// Prints a text, or a JSON object that contains it.
 fn print(format: EnvFormat, text: &str, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print(terminal, &json!({ "format": format.name(), "text": text }))?;
@@ -128,7 +128,7 @@ fn append(path: &Path, lines: &str) -> Result<(), Failure> {
     })
 }
 
-/// The settings for a client on this host, at the addresses that clients are told.
+/// The settings for a client on this host, with the advertised addresses.
 pub(crate) fn settings(
     report: &Report,
     credentials: Option<&Credentials>,
