@@ -7,7 +7,7 @@ fn main() {}
 
 #[cfg(test)]
 mod tests {
-    use rcup::cluster::Builder;
+    use rcup::Builder;
     use rcup::testing::{exclusive_of, shared_of};
     use redis::AsyncCommands as _;
 

@@ -29,12 +29,12 @@ pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -
             }
             served_certificate(address)
                 .await
-                .map(|_| format!("{why}: it requires TLS"))
+                .map(|_| format!("{why}: the server expects a TLS handshake"))
         } else if tls && says(&["timed out", "in time", "deadline"]) {
             first_words(address, b"PING\r\n")
                 .await
                 .filter(|text| text.starts_with(['+', '-']))
-                .map(|_| format!("{why}: it does not use TLS"))
+                .map(|_| format!("{why}: the server answers without a TLS handshake"))
         } else {
             None
         }
