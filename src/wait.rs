@@ -86,7 +86,7 @@ mod tests {
         )
         .await
         .unwrap_err();
-        assert_eq!(error.to_string(), "waited in vain until it rains");
+        assert_eq!(error.to_string(), "timed out waiting until it rains");
         assert_eq!(error.causes(), ["sun 10"]);
     }
 

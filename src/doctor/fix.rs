@@ -161,7 +161,7 @@ impl Remedy {
             .collect();
         let command = lines.join(" && ");
         Some(match &self.seat {
-            Seat::Elsewhere { .. } => format!("On the machine of the engine: {command}"),
+            Seat::Elsewhere { .. } => format!("On the Docker host: {command}"),
             Seat::Here | Seat::Machine { .. } => command,
         })
     }

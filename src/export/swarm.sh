@@ -6,10 +6,10 @@ own=$(hostname -i)
 own=${own%% *}
 {
   printf '%s\nport %s\ncluster-announce-ip %s\n' "$CONF" "$PORT" "$own"
-  # Clients are told the name, which stays when the address does not.
+  # Clients get the name, because the address may change.
   printf 'cluster-announce-hostname %s\ncluster-preferred-endpoint-type hostname\n' "$(hostname)"
 {PASSWORD}} > redis.conf
-# At every start, whatever addresses the others had are forgotten: where nobody listens, no stranger answers.
+# At every start, whatever addresses the others had are forgotten: where nothing listens, no foreign node answers.
 [ -e nodes.conf ] || printf '%s' "$NODES" > nodes.conf
 while read -r id address flags rest; do
   case $address in
@@ -24,7 +24,7 @@ while read -r id address flags rest; do
 done < nodes.conf > nodes.conf.new
 mv nodes.conf.new nodes.conf
 
-# The node asks those whose addresses it does not know, by their names, to meet it at its own. Whoever is not there
+# The node asks those whose addresses it does not know, by their names, to meet it at its own. A node that is not there
 # yet will ask the same when it comes.
 introduce() {
   printf '%s\n' "$1" | while read -r id address rest; do

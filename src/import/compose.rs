@@ -130,8 +130,8 @@ impl Reading<'_> {
                 self.note(
                     line,
                     true,
-                    "nothing in the file makes a cluster of the nodes: they stay strangers until somebody runs \
-                     `redis-cli --cluster create`; how many replicas there shall be is unknown, none are assumed",
+                    "nothing in the file joins the nodes: run \
+                     `redis-cli --cluster create`. The number of replicas is unknown; none are assumed",
                 );
             }
             return (nodes, 0);
@@ -229,7 +229,7 @@ impl Reading<'_> {
                     say(
                         "number",
                         format!(
-                            "port {inside} is published as {published}, but the node tells clients {inside}: whoever \
+                            "port {inside} is published as {published}, but the node announces {inside}: a client that \
                              is redirected from this host ends at another node or nowhere. rcup uses one number \
                              everywhere"
                         ),
@@ -272,7 +272,7 @@ impl Reading<'_> {
         }
         if self.nodes.iter().all(|node| node.password.is_none()) {
             let text = if is_open {
-                "there is no password, and protected mode is off: whoever reaches a node owns it"
+                "there is no password, and protected mode is off: anyone who reaches a node controls it"
             } else {
                 "there is no password: `rcup up` publishes on 127.0.0.1 only"
             };
@@ -327,7 +327,7 @@ mod tests {
         let imported = alone(text).unwrap();
         assert_eq!((imported.masters, imported.replicas), (3, 0));
         assert_eq!(imported.directives, [("maxmemory".to_owned(), "64mb".to_owned())]);
-        assert!(notes(&imported).contains("stay strangers"));
+        assert!(notes(&imported).contains("nothing in the file joins the nodes"));
         assert!(
             imported
                 .command()

@@ -145,7 +145,7 @@ impl Reading<'_> {
                     true,
                     format!(
                         "service `{name}` keeps its data on no volume, while others do: after `docker compose down` it is \
-                         a stranger to them. With rcup all keep it"
+                         unknown to them. With rcup all nodes keep their ids"
                     ),
                 );
                 continue;
@@ -191,7 +191,7 @@ impl Reading<'_> {
             self.note(
                 line,
                 fault,
-                format!("{text}; it is not copied. `rcup up` makes one, which `rcup env` tells; RCUP_PASSWORD gives your own"),
+                format!("{text}; it is not copied. `rcup up` generates one, which `rcup env` prints; set RCUP_PASSWORD to use your own"),
             );
             settings.push(("password".to_owned(), YES.to_owned()));
         }

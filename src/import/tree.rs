@@ -28,7 +28,7 @@ impl Tree {
                 ErrorKind::Usage,
                 format!("line {line} is not YAML: {}", error.info()),
             )
-            .hint("Compose itself tells more: `docker compose config -q`.")
+            .hint("`docker compose config -q` shows more.")
         })?;
         documents
             .first()

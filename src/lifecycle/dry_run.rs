@@ -5,9 +5,10 @@ use futures_util::FutureExt as _;
 use crate::error::Result;
 use crate::event::Observer;
 use crate::image::select::resolve;
-use crate::lifecycle::bootstrap::unfinished::doubt;
 use crate::lifecycle::placement::{Lessons, Reach, machine, network, surroundings};
+use crate::lifecycle::prepare::prepare;
 use crate::lifecycle::secrets::cluster;
+use crate::ownership::lock::is_abandoned;
 use crate::plan;
 use crate::plan::step::Plan;
 use crate::plan::up::Decision;
@@ -16,39 +17,51 @@ use crate::runtime::observed::Observed;
 use crate::spec::cluster::ClusterSpec;
 use crate::topology::layout::Topology;
 
-/// See [`Cluster::plan`].
+/// Why the objects of an interrupted start are removed.
+pub(crate) const INTERRUPTED: &str = "an interrupted start has left it";
+
+/// See [`Cluster::plan`](crate::Cluster::plan).
 pub(crate) async fn plan_only<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
     observer: &dyn Observer,
 ) -> Result<Plan> {
     let engine = runtime.describe().await?;
-    let observed = runtime.observe(&Scope::Everything).await?;
-    let (decision, secrets) = doubt(runtime, plan::up::decide(spec, &observed)?, &observed).await?;
+    let abandoned = is_abandoned(&engine.endpoint, spec.name().as_str());
+    let prepared = prepare(runtime, spec, &engine, abandoned).await?;
+    let observed = prepared.remaining(spec);
     let ours = observed.of(spec.name());
-    match decision {
+    let mut whole = if prepared.clears {
+        plan::down::remove(&prepared.observed.of(spec.name()), true, INTERRUPTED)
+    } else {
+        Plan::default()
+    };
+    match prepared.decision {
         Decision::Adopt(topology) => {
-            cluster::same(spec, &secrets)?;
-            Ok(plan::up::adopt(&topology, &ours.containers))
-        }
-        Decision::Restore(topology) => {
-            let mut whole = plan::up::restore(&topology, &ours);
+            cluster::same(spec, &prepared.secrets)?;
             whole
                 .stages
                 .extend(plan::up::adopt(&topology, &ours.containers).stages);
-            Ok(whole)
+        }
+        Decision::Restore(topology) => {
+            whole.stages.extend(plan::up::restore(&topology, &ours).stages);
+            whole
+                .stages
+                .extend(plan::up::adopt(&topology, &ours.containers).stages);
         }
         Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
             let topology = laid_out(runtime, spec, &engine, &observed, observer).await?;
-            let mut whole = plan::down::remove(&ours, false, "a start that died has left it behind");
-            let made = plan::up::create(&topology, &cluster::make(&topology)?);
-            whole.stages.extend(made.stages);
-            Ok(whole)
+            whole
+                .stages
+                .extend(plan::down::remove(&ours, false, INTERRUPTED).stages);
+            let created = plan::up::create(&topology, &cluster::make(&topology)?);
+            whole.stages.extend(created.stages);
         }
     }
+    Ok(whole)
 }
 
-/// See [`Cluster::lay_out`].
+/// See [`Cluster::lay_out`](crate::Cluster::lay_out).
 pub(crate) async fn lay_out<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,

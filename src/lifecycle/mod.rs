@@ -7,6 +7,7 @@ pub mod keep;
 pub mod options;
 pub mod placement;
 pub mod power;
+pub mod prepare;
 pub mod prune;
 #[cfg(feature = "cli")]
 pub mod repair;

@@ -12,11 +12,12 @@ use crate::doctor::gather;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer, Phase};
 use crate::image::select::{Images, resolve};
-use crate::lifecycle::bootstrap::unfinished::doubt;
+use crate::lifecycle::dry_run::INTERRUPTED;
 use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::placement::{Lessons, Reach, is_this_machine, machine, network, surroundings};
-use crate::lifecycle::prune::{beside, nobodys};
+use crate::lifecycle::prepare::{Prepared, prepare};
+use crate::lifecycle::prune::beside;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::settings::Settings;
 use crate::lifecycle::secrets::cluster;
@@ -105,35 +106,22 @@ impl<R: Runtime> Start<'_, R> {
             self.observer(),
         );
         let lock = self.or_cancelled(held.boxed()).await?;
-        let mut observed = self
-            .in_time(self.runtime.observe(&Scope::Everything).boxed())
-            .await?;
-        // What is nobody's any more goes beside the start; one of this name must go before it.
-        let mut nobodys = nobodys(&observed, engine.local);
-        let left: Vec<_> = nobodys
-            .extract_if(.., |one| one.name == *self.spec.name())
-            .collect();
-        let data = observed.of(self.spec.name()).has_data();
-        if !left.is_empty() && data {
+        let mut prepared = self.prepare(&engine, &lock).boxed().await?;
+        if prepared.clears {
             self.clear(&lock, true).boxed().await?;
-            observed = self
-                .in_time(self.runtime.observe(&Scope::Everything).boxed())
-                .await?;
+            prepared = self.prepare(&engine, &lock).boxed().await?;
         }
-        let (decision, secrets) = if left.is_empty() || data {
-            let mut decision = plan::up::decide(self.spec, &observed)?;
-            if let Decision::Restore(topology) = &decision {
-                self.restore(topology, &observed).boxed().await?;
-                observed = self
-                    .in_time(self.runtime.observe(&Scope::Everything).boxed())
-                    .await?;
-                decision = plan::up::decide(self.spec, &observed)?;
-            }
-            self.in_time(doubt(&self.runtime, decision, &observed).boxed())
-                .await?
-        } else {
-            (Decision::Replace, Secrets::default())
-        };
+        if let Decision::Restore(topology) = &prepared.decision {
+            self.restore(topology, &prepared.observed).boxed().await?;
+            prepared = self.prepare(&engine, &lock).boxed().await?;
+        }
+        let Prepared {
+            observed,
+            decision,
+            secrets,
+            orphans,
+            ..
+        } = prepared;
         let took = looked.elapsed();
         self.observer().observe(&Event::finished(Phase::Engine, took));
         // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
@@ -152,7 +140,7 @@ impl<R: Runtime> Start<'_, R> {
             )));
         }
         let sweep = async {
-            let beside = beside(&self.runtime, &engine.endpoint, nobodys, self.observer());
+            let beside = beside(&self.runtime, &engine.endpoint, orphans, self.observer());
             beside.boxed().await;
             std::future::pending().await
         };
@@ -175,17 +163,22 @@ impl<R: Runtime> Start<'_, R> {
     ) -> Result<Started<R>> {
         match decision {
             Decision::Adopt(topology) => self.adopt(*topology, secrets, observed).boxed().await,
-            Decision::Create if !lock.was_abandoned() => self.create(engine).boxed().await,
+            Decision::Create => self.create(engine).boxed().await,
             // What a restoration has made is gone again: somebody else is at work.
             Decision::Restore(topology) => Err(plan::up::damaged(topology.name(), &[1])),
-            Decision::Create | Decision::Replace | Decision::Doubt { .. } => {
+            Decision::Replace | Decision::Doubt { .. } => {
                 self.clear(lock, false).boxed().await?;
                 self.create(engine).boxed().await
             }
         }
     }
 
-    /// Removes what a start has left behind that died.
+    async fn prepare(&self, engine: &EngineInfo, lock: &Lock) -> Result<Prepared> {
+        let prepared = prepare(&self.runtime, self.spec, engine, lock.was_abandoned());
+        self.in_time(prepared.boxed()).await
+    }
+
+    /// Removes what an interrupted start has left.
     async fn clear(&self, lock: &Lock, keep_volumes: bool) -> Result<()> {
         let name = self.spec.name();
         self.observer().observe(&Event::note(format!(
@@ -194,10 +187,7 @@ impl<R: Runtime> Start<'_, R> {
         let clearing = Clearing {
             abandoned: lock.was_abandoned(),
             keep_volumes,
-            ..Clearing::of(
-                Scope::Cluster(name.clone()),
-                "a start that died has left it behind",
-            )
+            ..Clearing::of(Scope::Cluster(name.clone()), INTERRUPTED)
         };
         self.or_cancelled(clear(&self.runtime, &clearing, self.observer()).boxed())
             .await

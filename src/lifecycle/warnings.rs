@@ -26,7 +26,7 @@ fn lines(spec: &ClusterSpec) -> Vec<String> {
     if spec.profile() != Profile::Dev && open {
         let profile = spec.profile();
         lines.push(format!(
-            "profile {profile} without a password lets in whoever reaches the nodes: add --password"
+            "profile {profile} without a password accepts every client that reaches the nodes: add --password"
         ));
     }
     if let Some(address) = spec.publish().filter(|address| !address.is_loopback()) {

@@ -157,6 +157,12 @@ pub(crate) fn try_lock(endpoint: &str, name: &str) -> Result<Option<Lock>> {
     }
 }
 
+/// Whether the last process that held this lock was killed before it was done.
+pub(crate) fn is_abandoned(endpoint: &str, name: &str) -> bool {
+    let path = directory().join(format!("{name}{}", ending(endpoint)));
+    if_abandoned(&path, |_| ()).is_some()
+}
+
 /// The lock files whose last holders were killed before they were done.
 pub(crate) fn abandoned(endpoint: &str) -> Vec<PathBuf> {
     let ending = ending(endpoint);

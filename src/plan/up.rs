@@ -523,8 +523,8 @@ mod tests {
         assert_eq!(
             error.detail_lines(),
             [
-                "node 4: the running cluster has image own/redis:8.0.2, you ask for nothing of its own",
-                "node 5: the running cluster has nothing of its own, you ask for memory 64mb, hz=50"
+                "node 4: image own/redis:8.0.2 → nothing of its own",
+                "node 5: nothing of its own → memory 64mb, hz=50"
             ]
         );
         let plan = create(&topology, &Secrets::default()).to_string();

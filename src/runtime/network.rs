@@ -144,7 +144,7 @@ mod tests {
             ),
             (
                 with(|network| network.driver = "macvlan".to_owned()),
-                "network app is of kind macvlan, and ports are published on bridges alone",
+                "network app uses driver macvlan, but ports can only be published on bridge networks",
             ),
             (
                 with(|network| network.internal = true),

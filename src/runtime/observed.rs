@@ -110,6 +110,20 @@ impl Observed {
         self.only(ours)
     }
 
+    /// Everything but the containers, networks and probes of one cluster. Its volumes stay.
+    #[must_use]
+    pub fn without_containers_of(&self, name: &ClusterName) -> Self {
+        let other = |labels: &Labels| {
+            labels
+                .get(labels::CLUSTER)
+                .is_none_or(|value| value != name.as_str())
+        };
+        Self {
+            volumes: self.volumes.clone(),
+            ..self.only(other)
+        }
+    }
+
     /// The objects of one run.
     #[must_use]
     pub fn of_run(&self, run: &str) -> Self {

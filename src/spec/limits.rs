@@ -182,7 +182,7 @@ fn check_publish(spec: &ClusterSpec) -> Result<()> {
         return Ok(());
     };
     if address.is_unspecified() {
-        return Err(usage("clients must be told one address, and 0.0.0.0 is all of them").hint(
+        return Err(usage("0.0.0.0 cannot be announced to clients").hint(
             "Name the address of the engine's machine at which clients reach it, such as `--publish 192.168.1.10`.",
         ));
     }

@@ -40,10 +40,10 @@ impl OwnUser {
     /// What it is there for, in a sentence.
     pub fn why(self) -> &'static str {
         match self {
-            Self::Operator => "As whom rcup forms, proves, mends and resets the cluster.",
-            Self::Validator => "As whom `rcup validate` looks and tries.",
-            Self::Monitor => "For whoever reads figures, such as an exporter of metrics.",
-            Self::Replica => "As whom replicas copy their masters.",
+            Self::Operator => "Used by rcup to form, verify, repair and reset the cluster.",
+            Self::Validator => "Used by `rcup validate`.",
+            Self::Monitor => "For monitoring, such as a metrics exporter.",
+            Self::Replica => "Used by replicas to log in to their masters.",
         }
     }
 

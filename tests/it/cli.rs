@@ -112,7 +112,7 @@ fn a_validation_that_cannot_be_is_refused_with_a_hint_before_anything_is_asked()
         ),
         (
             &["validate", "--only", "ask", "--skip", "ask"],
-            "no check is left to make",
+            "no checks selected",
             "--skip",
         ),
         (
@@ -508,7 +508,7 @@ fn an_export_from_flags_asks_no_engine() {
         .stdout(contains("Redis Cluster `orders`: 5 masters"));
     export(home.path(), &["compose", "orders"])
         .code(4)
-        .stderr(contains("does not answer"));
+        .stderr(contains("does not respond"));
     let assert = export(home.path(), &["compose", "--output", "json"]).success();
     let printed: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
     assert_eq!(printed["format"], "compose");

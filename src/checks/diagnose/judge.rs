@@ -376,7 +376,7 @@ mod tests {
         };
         let found = only(&all);
         assert_eq!((found.nodes.len(), found.actions.len()), (2, 2));
-        assert_eq!(found.what, "2 nodes: the server does not run");
+        assert_eq!(found.what, "2 nodes: the server is not running");
     }
 
     #[test]

@@ -32,7 +32,7 @@ within() {
 await() {
     what=$1
     shift
-    within "$PATIENCE" "$@" || fail "in vain for $PATIENCE s: $what" "See journalctl -u '$UNIT*' on the host."
+    within "$PATIENCE" "$@" || fail "timed out after $PATIENCE s: $what" "See journalctl -u '$UNIT*' on the host."
 }
 
 knows_all() { [ "$(ask "$1" "$2" CLUSTER NODES | grep -c -v -e handshake -e noaddr)" -eq "$COUNT" ]; }
@@ -77,20 +77,20 @@ judged() {
             at = $4 ~ /myself/ ? $1 : address[1]
             has = ""
             for (i = 10; i <= NF; i++) if ($i !~ /^\[/) has = has (has == "" ? "" : ",") $i
-            if (!(at in role)) stranger[at] = 1
+            if (!(at in role)) foreign[at] = 1
             known[$1]++
             if (has == "") next
             if (at == $1) holds[at] = 1
-            else if (!(at in holds)) told[at] = 1
+            else if (!(at in holds)) announced[at] = 1
             if (has != slots[at]) holder[at] = 1
         }
         END {
             for (at in role) if (role[at] == "master" && known[at] == 1 && !(at in holds)) {
                 print "blank " at
                 # Others remember it with slots, so it has lost its memory.
-                if (at in told) print "holder " at
+                if (at in announced) print "holder " at
             }
-            for (at in stranger) print "stranger " at
+            for (at in foreign) print "foreign " at
             for (at in holder) print "holder " at
         }'
 }
@@ -102,13 +102,13 @@ of_kind() { echo "$found" | sed -n "s/^$1 //p" | sort | tr '\n' ' ' | sed 's/ $/
 judge() {
     views >"$STAGE/views"
     found=$(judged <"$STAGE/views")
-    strangers=$(of_kind stranger) blank=$(of_kind blank) holders=$(of_kind holder)
+    unknown=$(of_kind foreign) blank=$(of_kind blank) holders=$(of_kind holder)
     tool=$CLI
     if [ "$TLS" = yes ]; then tool="$CLI --tls --cacert $ETC/tls/ca.crt"; fi
     login="On this host, as root: export REDISCLI_AUTH=\"\$(sed -n 's/^requirepass \"\(.*\)\"$/\1/p' $ETC/auth.conf)\""
     # shellcheck disable=SC2086
-    if [ -n "$strangers" ]; then
-        fail "the cluster has nodes that are not described here: $strangers" \
+    if [ -n "$unknown" ]; then
+        fail "the cluster has nodes that are not described here: $unknown" \
             "Export it with all its nodes. Or move their slots away and take each of them out, then run this again." "$login" \
             "  $tool --cluster reshard $first_ip:$first_port, then $tool --cluster del-node $first_ip:$first_port ID"
     fi

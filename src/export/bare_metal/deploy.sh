@@ -37,7 +37,7 @@ remote() {
     ssh $SSH_OPTIONS ${LOGIN:+-l "$LOGIN"} "$target" "$@"
 }
 
-# on HOST MODE: sends what the host shall have, runs the mode there as root, and leaves nothing of it behind.
+# on HOST MODE: sends the host's files, runs the mode there as root, and removes them.
 on() {
     staging=$WORK/$1
     rm -rf "$staging"
@@ -84,13 +84,13 @@ prepare() {
     failed=0
     for job in $JOBS; do wait "$job" || failed=1; done
     JOBS=
-    [ "$failed" = 0 ] || fail "not every host is prepared" "What they said stands above; no node has been touched. Run this again when it is mended."
+    [ "$failed" = 0 ] || fail "not every host is prepared" "What they said stands above; no node has been touched. Fix it and run this again."
 }
 
 # What may be done only when every host has its files.
 finish() {
     for host in $HOSTS; do
-        on "$host" finish || fail "$host still trusts the old authority" "What it said stands above. Run this again when it is mended."
+        on "$host" finish || fail "$host still trusts the old authority" "What it said stands above. Fix it and run this again."
     done
 }
 
@@ -169,13 +169,13 @@ main() {
         case $ACTION:$of_host in
             *:0) ;;
             check:3) code=3 ;;
-            *) fail "$host failed (code $of_host)" "What it said stands above. Run this again when it is mended: nothing is done twice." ;;
+            *) fail "$host failed (code $of_host)" "What it said stands above. Fix it and run this again: completed steps are not repeated." ;;
         esac
     done
     first=${HOSTS%% *}
     case $ACTION in
         install)
-            on "$first" create || fail "the cluster is not as described" "Why stands above. Run this again when it is mended: it goes on where it was."
+            on "$first" create || fail "the cluster is not as described" "Why stands above. Fix it and run this again: it continues where it stopped."
             [ "$TLS" = no ] || finish
             ;;
         check)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # What deploy.sh has each host do, as root: host.sh MODE HOST INSTALL FIREWALL PURGE
-# It lies in a directory that deploy.sh has sent, with what the host shall have.
+# It lies in a directory that deploy.sh has sent, with the host's files.
 set -eu
 
 MODE=$1 HOST=$2 INSTALL=$3 FIREWALL=$4 PURGE=$5
@@ -29,7 +29,7 @@ differs() {
 
 ports_here() { printf '%s\n' "$NODES" | while read -r _ _ _ _ _ ip port; do [ "$ip" != "$HOST" ] || echo "$port"; done; }
 
-# put FILE PLACE MODE GROUP: true when what it says was changed. A mode or an owner is mended without that.
+# put FILE PLACE MODE GROUP: true when what it says was changed. A wrong mode or owner is corrected too, without counting as a change.
 put() {
     if [ -f "$2" ] && cmp -s "$1" "$2"; then
         belongs "$2" "$3" root "$4"
@@ -186,7 +186,7 @@ both_passwords() {
     : >"$ETC/rotating"
     for port in $(ports_here); do
         active "$port" || continue
-        told "$port" 'ACL SETUSER default ">%s"\nCONFIG SET masterauth "%s"\n' || say "note: node $port will be restarted for the new password"
+        set_password "$port" 'ACL SETUSER default ">%s"\nCONFIG SET masterauth "%s"\n' || say "note: node $port will be restarted for the new password"
     done
 }
 
@@ -243,8 +243,8 @@ certificates() {
     put "$STAGE/tls/node.crt" "$ETC/tls/node.crt" 0644 root && renewed=1
 }
 
-# told PORT FORMAT: whether the node does both of what the format says of the new password, over standard input.
-told() {
+# set_password PORT FORMAT: whether the node accepts both commands of the format with the new password, given on standard input.
+set_password() {
     password=$(password_in "$STAGE/auth.conf")
     # shellcheck disable=SC2059
     said=$(printf "$2" "$password" "$password" | ask "$HOST" "$1") || return 1
@@ -302,9 +302,9 @@ node_here() {
     fi
 }
 
-# The node knows either password by now, unless it was not running when the new one was told.
+# The node knows either password by now, unless it was not running when the new one was set.
 takes_password() {
-    told "$1" 'CONFIG SET masterauth "%s"\nCONFIG SET requirepass "%s"\n' || return 1
+    set_password "$1" 'CONFIG SET masterauth "%s"\nCONFIG SET requirepass "%s"\n' || return 1
     say "changed the password of node $1"
 }
 

@@ -120,9 +120,7 @@ fn refuse_images(topology: &Topology) -> Result<()> {
         ErrorKind::Usage,
         format!("node {index} has image {image} of its own, and machines run the server of their packages"),
     )
-    .hint(
-        "Leave out --node-image; install another version on the machine of that node, if it shall have one.",
-    ))
+    .hint("Leave out --node-image; install another version on the machine of that node, if it needs one."))
 }
 
 /// What the script reads: shell variables, and one line for each node.
@@ -246,7 +244,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
 fn encrypted(name: &str, node: &Node) -> String {
     format!(
         "\n# TLS and nothing else.\nport 0\ntls-port {}\n\n\
-         # Whoever signed the nodes' certificate is trusted, and nobody else. deploy.sh brings all three, and new ones.\n\
+         # The only trusted certificate authority. deploy.sh brings all three, and new ones.\n\
          tls-ca-cert-file /etc/rcup-{name}/tls/ca.crt\n\
          tls-cert-file /etc/rcup-{name}/tls/node.crt\n\
          tls-key-file /etc/rcup-{name}/tls/node.key",

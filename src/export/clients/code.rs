@@ -17,4 +17,4 @@ pub(crate) fn when(condition: bool, text: &str) -> &str {
 }
 
 /// What a map is for, as a sentence in a comment.
-pub(crate) const WHY: &str = "What the nodes tell, and where it is from here.";
+pub(crate) const WHY: &str = "The address that a node advertises, and the address to connect to.";

@@ -11,9 +11,9 @@ pub fn stack_exchange_redis(wiring: &Wiring) -> String {
     let nodes = lines(&wiring.nodes, 8, |node| {
         format!("{{ \"{}\", {} }},", node.host, node.port)
     });
-    let nat = lines(&all, 8, |(told, dialled)| {
+    let nat = lines(&all, 8, |(advertised, dialled)| {
         format!(
-            "[\"{told}\"] = new IPEndPoint(IPAddress.Parse(\"{}\"), {}),",
+            "[\"{advertised}\"] = new IPEndPoint(IPAddress.Parse(\"{}\"), {}),",
             dialled.host, dialled.port
         )
     });

@@ -3,7 +3,7 @@
 use crate::export::clients::code::{lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// For go-redis. It has no map of addresses, but takes a dialler. Where it is told a loopback address by a node
+/// For go-redis. It has no map of addresses, but takes a dialler. Where it is advertised a loopback address by a node
 /// elsewhere, it puts that node's own host in its place, so the map goes by the port, which is a node's own.
 pub fn go_redis(wiring: &Wiring) -> String {
     let mapped = !wiring.nat.is_empty();
@@ -15,8 +15,8 @@ pub fn go_redis(wiring: &Wiring) -> String {
     ]
     .concat();
     let nodes = lines(&wiring.nodes, 0, |node| format!("\t\t\t\"{node}\","));
-    let nat = lines(&wiring.nat, 0, |(told, dialled)| {
-        format!("\t\t\"{}\": \"{dialled}\",", told.port)
+    let nat = lines(&wiring.nat, 0, |(advertised, dialled)| {
+        format!("\t\t\"{}\": \"{dialled}\",", advertised.port)
     });
     let authority = when(
         wiring.tls,

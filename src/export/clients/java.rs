@@ -15,10 +15,10 @@ fn nat(wiring: &Wiring, make: &str) -> String {
     if wiring.nat.is_empty() {
         return String::new();
     }
-    let pairs = listed(&wiring.nat, 8, |(told, dialled)| {
+    let pairs = listed(&wiring.nat, 8, |(advertised, dialled)| {
         format!(
             "Map.entry({make}(\"{}\", {}), {make}(\"{}\", {}))",
-            told.host, told.port, dialled.host, dialled.port
+            advertised.host, advertised.port, dialled.host, dialled.port
         )
     });
     format!(
@@ -50,7 +50,7 @@ pub fn jedis(wiring: &Wiring) -> String {
     let config = [
         when(wiring.password, "\n            .password(System.getenv(\"REDIS_PASSWORD\"))"),
         when(wiring.tls, "\n            .ssl(true)\n            .sslSocketFactory(trust(Path.of(System.getenv(\"REDIS_TLS_CA_CERT\"))))"),
-        when(mapped, "\n            .hostAndPortMapper(told -> NAT.getOrDefault(told, told))"),
+        when(mapped, "\n            .hostAndPortMapper(advertised -> NAT.getOrDefault(advertised, advertised))"),
     ]
     .concat();
     format!(
@@ -102,7 +102,7 @@ pub fn lettuce(wiring: &Wiring) -> String {
     .concat();
     let create = if mapped {
         "        ClientResources resources = ClientResources.builder()\n            .socketAddressResolver(\
-         MappingSocketAddressResolver.create(\n                DnsResolvers.UNRESOLVED, told -> NAT.getOrDefault(told, told)))\n            \
+         MappingSocketAddressResolver.create(\n                DnsResolvers.UNRESOLVED, advertised -> NAT.getOrDefault(advertised, advertised)))\n            \
          .build();\n        RedisClusterClient client = RedisClusterClient.create(resources, nodes);\n"
     } else {
         "        RedisClusterClient client = RedisClusterClient.create(nodes);\n"

@@ -11,8 +11,8 @@ fn nat(map: &[(Endpoint, Endpoint)], name: &str) -> String {
     if map.is_empty() {
         return String::new();
     }
-    let pairs = lines(map, 4, |(told, dialled)| {
-        format!("'{told}': {},", address(dialled))
+    let pairs = lines(map, 4, |(advertised, dialled)| {
+        format!("'{advertised}': {},", address(dialled))
     });
     format!("  // {WHY}\n  {name}: {{\n{pairs}  }},\n")
 }

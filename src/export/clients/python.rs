@@ -8,10 +8,10 @@ pub fn redis_py(wiring: &Wiring) -> String {
     let nodes = lines(&wiring.nodes, 4, |node| {
         format!("(\"{}\", {}),", node.host, node.port)
     });
-    let nat = lines(&wiring.nat, 4, |(told, dialled)| {
+    let nat = lines(&wiring.nat, 4, |(advertised, dialled)| {
         format!(
             "(\"{}\", {}): (\"{}\", {}),",
-            told.host, told.port, dialled.host, dialled.port
+            advertised.host, advertised.port, dialled.host, dialled.port
         )
     });
     let mapped = !wiring.nat.is_empty();

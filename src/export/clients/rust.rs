@@ -7,10 +7,10 @@ use crate::export::clients::wiring::Wiring;
 pub fn redis_rs(wiring: &Wiring) -> String {
     let scheme = if wiring.tls { "rediss" } else { "redis" };
     let nodes = lines(&wiring.nodes, 8, |node| format!("\"{scheme}://{node}\","));
-    let nat = lines(&wiring.nat, 8, |(told, dialled)| {
+    let nat = lines(&wiring.nat, 8, |(advertised, dialled)| {
         format!(
             "(NodeAddress::new(\"{}\", {}), NodeAddress::new(\"{}\", {})),",
-            told.host, told.port, dialled.host, dialled.port
+            advertised.host, advertised.port, dialled.host, dialled.port
         )
     });
     let mapped = !wiring.nat.is_empty();

@@ -14,10 +14,10 @@ pub fn spring(wiring: &Wiring) -> String {
         "  ssl:\n    bundle:\n      pem:\n        cluster:\n          truststore:\n            certificate: \
          file:${REDIS_TLS_CA_CERT}\n",
     );
-    let nat = lines(&wiring.nat, 0, |(told, dialled)| {
+    let nat = lines(&wiring.nat, 0, |(advertised, dialled)| {
         format!(
             "#         Map.entry(HostAndPort.of(\"{}\", {}), HostAndPort.of(\"{}\", {})),",
-            told.host, told.port, dialled.host, dialled.port
+            advertised.host, advertised.port, dialled.host, dialled.port
         )
     });
     let bean = match nat.strip_suffix(",\n") {
@@ -26,7 +26,7 @@ pub fn spring(wiring: &Wiring) -> String {
             "\n# {WHY}\n# Spring has no setting for it; put this bean into a @Configuration:\n#\n# @Bean\n# \
              ClientResourcesBuilderCustomizer nat() {{\n#     Map<HostAndPort, HostAndPort> nat = Map.ofEntries(\n{nat}\n#     );\n#     \
              return resources -> resources.socketAddressResolver(MappingSocketAddressResolver.create(\n#         \
-             DnsResolvers.UNRESOLVED, told -> nat.getOrDefault(told, told)));\n# }}\n"
+             DnsResolvers.UNRESOLVED, advertised -> nat.getOrDefault(advertised, advertised)));\n# }}\n"
         ),
     };
     format!(

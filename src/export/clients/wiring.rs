@@ -1,4 +1,4 @@
-//! What a client is told, and where it must dial instead from where it stands.
+//! What a client is advertised, and where it must dial instead from where it stands.
 
 use std::fmt;
 use std::net::SocketAddrV4;
@@ -45,7 +45,7 @@ impl fmt::Display for Endpoint {
 pub struct Wiring {
     /// The nodes, as the client dials them.
     pub nodes: Vec<Endpoint>,
-    /// What nodes tell, and where it is to be dialled instead; empty where clients can do as they are told.
+    /// What nodes advertise, and where it is to be dialled instead; empty where clients can do as they are advertised.
     pub nat: Vec<(Endpoint, Endpoint)>,
     /// The same for clients that dial the addresses in `CLUSTER NODES`, which a host name does not change.
     pub nat_of_nodes: Vec<(Endpoint, Endpoint)>,
@@ -58,24 +58,24 @@ pub struct Wiring {
 impl Wiring {
     /// For a client that stands there.
     pub fn new(topology: &Topology, vantage: Vantage) -> Self {
-        let pairs = |told: fn(&Topology, &Node) -> SocketAddrV4| -> Vec<(Endpoint, Endpoint)> {
+        let pairs = |advertised: fn(&Topology, &Node) -> SocketAddrV4| -> Vec<(Endpoint, Endpoint)> {
             topology
                 .nodes
                 .iter()
                 .map(|node| {
                     (
-                        told(topology, node).into(),
+                        advertised(topology, node).into(),
                         dialled(topology, node, vantage).into(),
                     )
                 })
                 .collect()
         };
         let nat = |mut pairs: Vec<(Endpoint, Endpoint)>| {
-            pairs.retain(|(told, dialled)| told != dialled);
+            pairs.retain(|(advertised, dialled)| advertised != dialled);
             pairs
         };
-        let all = pairs(told);
-        // Where the bridge is reached, what stands there is as good as what is told elsewhere.
+        let all = pairs(advertised_address);
+        // Where the bridge is reached, what stands there is as good as what is advertised elsewhere.
         let by_nodes = match vantage {
             Vantage::Host if topology.surroundings.bridge_reachable => Vec::new(),
             _ => nat(pairs(told_by_nodes)),
@@ -99,7 +99,7 @@ impl Wiring {
 }
 
 /// What the nodes say of a node.
-fn told(topology: &Topology, node: &Node) -> SocketAddrV4 {
+fn advertised_address(topology: &Topology, node: &Node) -> SocketAddrV4 {
     match topology.announce {
         Announce::Ip => node.address(),
         Announce::Hostname | Announce::ClientIpv4 => node.host_address(),
@@ -114,11 +114,11 @@ fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
     }
 }
 
-/// Where a node answers. A host that reaches the network of the nodes is told their addresses there.
+/// Where a node answers. A host that reaches the network of the nodes is advertised their addresses there.
 fn dialled(topology: &Topology, node: &Node, vantage: Vantage) -> SocketAddrV4 {
     match vantage {
         Vantage::Network => node.address(),
-        Vantage::Host if topology.surroundings.bridge_reachable => told(topology, node),
+        Vantage::Host if topology.surroundings.bridge_reachable => advertised_address(topology, node),
         Vantage::Host => node.host_address(),
     }
 }
@@ -159,9 +159,9 @@ mod tests {
             assert_eq!(wiring.nat_of_nodes.len(), if mapped { 3 } else { 0 }, "{case}");
         }
         let wiring = wiring(Hostname, false, Vantage::Host);
-        let (told, dialled) = &wiring.nat_of_nodes[0];
+        let (advertised, dialled) = &wiring.nat_of_nodes[0];
         assert_eq!(
-            (told.to_string(), dialled.to_string()),
+            (advertised.to_string(), dialled.to_string()),
             ("10.213.0.2:7001".to_owned(), "127.0.0.1:7001".to_owned())
         );
         let code = crate::export::clients::Library::StackExchangeRedis.snippet(&wiring);
@@ -190,7 +190,10 @@ mod tests {
             assert_eq!(wiring.nodes[0].to_string(), node, "{case}");
             assert_eq!(wiring.nat.len(), if mapped { 3 } else { 0 }, "{case}");
             assert!(
-                wiring.nat.iter().all(|(told, dialled)| told.port == dialled.port),
+                wiring
+                    .nat
+                    .iter()
+                    .all(|(advertised, dialled)| advertised.port == dialled.port),
                 "{case}"
             );
         }

@@ -15,8 +15,8 @@ ask() {
 
 # redis-cli succeeds also where the server refuses.
 tell() {
-    told=$(ask "$@")
-    [ "$told" = OK ] || fail "$* was answered: $told"
+    answer=$(ask "$@")
+    [ "$answer" = OK ] || fail "$* was answered: $answer"
 }
 
 fail() {
@@ -97,7 +97,7 @@ printf '%s\n' "$SHARDS" | while read -r first last master _; do
     esac
 done
 
-# Whoever has slots is asked to meet the others: a pod without any may be the one that nobody knows.
+# A node with slots is asked to meet the others: a pod without slots may be unknown to them.
 greeter=$(printf '%s\n' "$SEEN" | awk 'NF > 6 { print $1; exit }')
 greeter=${greeter:-$(pods | head -n 1)}
 tells_all "$(ask "$greeter" CLUSTER NODES)" || for pod in $(pods); do

@@ -21,12 +21,12 @@ umask 077
 
 # Where all pods got new addresses at once, none knows another's any more. Names do not change, so this pod asks
 # the others by them, once it answers itself, to meet it where it is now: of a node that is known, a MEET only renews
-# the address. It goes on until it has a link to each; whoever comes later will ask it in turn.
+# the address. It goes on until it has a link to each; a pod that starts later asks it in turn.
 (
     export REDISCLI_AUTH="$password"
     until [ "$("$CLI" -p "$PORT" PING 2>/dev/null)" = PONG ]; do sleep 0.2; done
     tries=0
-    # More than once, because a stranger may answer at an old address, until it is found out.
+    # More than once, because a foreign node may answer at an old address, until it is detected.
     well=0
     while [ "$tries" -lt 60 ] && [ "$well" -lt 3 ]; do
         known=$("$CLI" -p "$PORT" CLUSTER NODES) || known=

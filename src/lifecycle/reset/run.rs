@@ -92,7 +92,7 @@ pub(crate) async fn proven<R: Faults>(
             return Err(
                 Error::new(ErrorKind::Unhealthy, "the settings do not stay as they were set")
                     .details(again)
-                    .hint("Start the cluster anew with `rcup down` and `rcup up`."),
+                    .hint("Recreate the cluster with `rcup down` and `rcup up`."),
             );
         }
     }
@@ -149,9 +149,7 @@ fn whole(topology: &Topology, observed: &Observed) -> Result<()> {
             ErrorKind::Damaged,
             format!("the network {} of cluster {name} is gone", topology.network()),
         )
-        .hint(format!(
-            "Start it anew: `rcup down {name}`, then `rcup up {name}`."
-        )));
+        .hint(format!("Recreate it: `rcup down {name}`, then `rcup up {name}`.")));
     }
     Ok(())
 }

@@ -126,7 +126,7 @@ pub(crate) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
             )
             .detail("password: the running cluster has another one than you give")
             .hint(format!(
-                "Leave the password out to use the cluster as it is (`rcup env {name}` tells its own), or \
+                "Leave the password out to use the cluster as it is (`rcup env {name}` prints it), or \
                  replace the cluster with `rcup down {name}` first."
             )))
         }

@@ -43,7 +43,7 @@ fn check_at(topology: &Topology, place: Place, given: &Certificates, now: UnixTi
         roots.add(authority).map_err(|error| {
             refused("--tls-ca holds what cannot be an authority")
                 .because(error)
-                .hint("It is the certificate of whoever signed --tls-cert, as PEM.")
+                .hint("Give the certificate of the authority that signed --tls-cert, in PEM format.")
         })?;
     }
     let roots = Arc::new(roots);
@@ -160,7 +160,7 @@ fn unnamed(topology: &Topology, place: Place, missing: &[&str], all: &[&str]) ->
         "the certificate in --tls-cert does not name {}",
         missing.join(", ")
     ))
-    .because("clients and nodes refuse a certificate that does not name whom they have dialled")
+    .because("clients and nodes refuse a certificate that does not list the address they connect to")
     .hint(format!("{hint}."))
 }
 
@@ -172,7 +172,7 @@ fn unfit(error: &rustls::Error, role: &str) -> Error {
     match reason {
         CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
             refused("the certificate in --tls-cert is no longer valid")
-                .hint("`openssl x509 -in CERT -noout -dates` tells when it ended: give another.")
+                .hint("`openssl x509 -in CERT -noout -dates` shows when it expired: give a valid one.")
         }
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             refused("the certificate in --tls-cert is not valid yet")
@@ -181,7 +181,7 @@ fn unfit(error: &rustls::Error, role: &str) -> Error {
         CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             refused("the certificate in --tls-cert is not signed by the authority in --tls-ca").hint(
                 "Append what lies between the two to the file of --tls-cert, or give the authority that signed it; \
-                 `openssl verify -CAfile CA CERT` tells more.",
+                 `openssl verify -CAfile CA CERT` shows more.",
             )
         }
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {

@@ -330,7 +330,7 @@ mod tests {
             find(&environment)
                 .unwrap_err()
                 .to_string()
-                .contains("without verification")
+                .contains("skips TLS verification")
         );
     }
 

@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(error.to_string(), "cannot remove network rcup-a");
         let hint = error.hint_text().unwrap();
         assert!(
-            hint.starts_with("On it: app, web.") && hint.contains("--force rcup-a app"),
+            hint.starts_with("Connected containers: app, web.") && hint.contains("--force rcup-a app"),
             "{hint}"
         );
         let hint = held(on_it(&[]), refused()).hint_text().unwrap().to_owned();

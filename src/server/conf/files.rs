@@ -19,7 +19,7 @@ pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
         let mut conf = head(node) + &settled_redis_conf(topology, node);
         if topology.spec.guards() {
             let include = format!(
-                "\n# As whom a replica logs in to its master.\ninclude {}/secrets.conf\n",
+                "\n# Credentials of a replica at its master.\ninclude {}/secrets.conf\n",
                 directory(node)
             );
             conf.push_str(&include);

@@ -33,7 +33,10 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
     // What is the server's own value once the cluster stands, and so is none of the settings.
     for Temporary { name, forming, .. } in temporary {
         if !settings.iter().any(|setting| setting.name == *name) {
-            let _ = write!(text, "\n# Only while the cluster is formed.\n{name} {forming}\n");
+            let _ = write!(
+                text,
+                "\n# Only while the cluster is being formed.\n{name} {forming}\n"
+            );
         }
     }
     text

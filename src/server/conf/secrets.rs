@@ -64,7 +64,7 @@ pub fn secret_lines(secrets: &Secrets) -> String {
     let user = OwnUser::Replica;
     secrets.own.get(&user).map_or_else(String::new, |password| {
         format!(
-            "\n# As whom a replica logs in to its master; any node may become either.\nmasteruser {}\nmasterauth {}\n",
+            "\n# Credentials of a replica at its master. Any node may become either.\nmasteruser {}\nmasterauth {}\n",
             user.name(),
             password.expose()
         )

@@ -56,33 +56,33 @@ pub(crate) fn tls(spec: &ClusterSpec, node: &Node) -> Vec<Setting> {
         Setting::new(
             "tls-port",
             node.port.to_string(),
-            "Clients speak TLS, on the one number that is published and announced.",
+            "TLS port for clients, the same in the container, on the host, and in announcements.",
         )
         .fitted(),
-        Setting::new("tls-cluster", "yes", "So do the nodes on the cluster bus."),
-        Setting::new("tls-replication", "yes", "So do replicas with their masters."),
+        Setting::new("tls-cluster", "yes", "TLS on the cluster bus."),
+        Setting::new("tls-replication", "yes", "TLS for replication."),
         Setting::new(
             "tls-ca-cert-file",
             authority_path(node),
-            "Whoever signed the nodes' certificate is trusted, and nobody else.",
+            "The only trusted certificate authority.",
         )
         .fitted(),
         Setting::new(
             "tls-cert-file",
             certificate_path(node),
-            "It names every node's address and name.",
+            "Lists the address and the name of every node.",
         )
         .fitted(),
         Setting::new(
             "tls-key-file",
             key_path(node),
-            "Only the node's user can read it.",
+            "Readable only by the node's user.",
         )
         .fitted(),
         Setting::new(
             "tls-auth-clients",
             "optional",
-            "A client may prove itself with a certificate, and need not.",
+            "Client certificates are accepted, not required.",
         ),
     ];
     all.map(|setting| setting.wished("tls")).into()

@@ -64,7 +64,7 @@ async fn tell(
     let news = &Mutex::new(News::new(&earlier, begun));
     link.set(NODE_TIMEOUT, meanwhile).await?;
     let hurries = &AtomicBool::new(true);
-    let what = format!("{} has told all others its role", link.address());
+    let what = format!("{} has announced its role to all others", link.address());
     let told = until(&what, deadline, pace(topology.nodes.len()), || async move {
         let nodes = link.cluster_nodes().await?;
         let left = news.lock().unwrap_or_else(PoisonError::into_inner).left(&nodes);

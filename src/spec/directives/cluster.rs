@@ -50,7 +50,7 @@ pub(crate) const ROWS: &[Row] = &[
     Row::new("cluster-databases", Number)
         .redis(NEVER)
         .valkey(since(9, 0)),
-    Row::new("cluster-enabled", Bool).owned("Every node of rcup is a cluster node."),
+    Row::new("cluster-enabled", Bool).owned("Cluster mode."),
     Row::new("cluster-link-sendbuf-limit", Memory).redis(since(7, 0)),
     Row::new("cluster-manual-failover-timeout", Number)
         .redis(NEVER)

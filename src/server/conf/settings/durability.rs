@@ -10,41 +10,37 @@ pub(crate) fn durability(profile: Profile, persist: bool) -> Vec<Setting> {
         vec![
             Setting::new("save", "900 1 300 10 60 10000", "Snapshots for backups."),
             Setting::new("dbfilename", "dump.rdb", "In the node's own directory."),
-            Setting::new("rdbcompression", "yes", "A snapshot takes less of the disk."),
-            Setting::new(
-                "rdbchecksum",
-                "yes",
-                "A damaged snapshot is told from a whole one.",
-            ),
+            Setting::new("rdbcompression", "yes", "Smaller snapshots."),
+            Setting::new("rdbchecksum", "yes", "Detects corrupt snapshots."),
             Setting::new(
                 "appendonly",
                 "yes",
-                "Every write is logged, and read back after a restart.",
+                "Logs every write and replays the log after a restart.",
             ),
             Setting::new("appendfilename", "appendonly.aof", "In the node's own directory."),
             Setting::new(
                 "appendfsync",
                 "everysec",
-                "A crash of the machine costs a second of writes at most; `always` costs none, and speed.",
+                "A host crash loses at most one second of writes. `always` loses none, and is slower.",
             ),
             Setting::new(
                 "auto-aof-rewrite-percentage",
                 "100",
-                "The log is written anew when it has doubled.",
+                "Rewrites the log when it has doubled in size.",
             ),
             Setting::new(
                 "auto-aof-rewrite-min-size",
                 "64mb",
-                "Smaller logs are left alone.",
+                "Does not rewrite smaller logs.",
             ),
         ]
     } else {
         vec![
-            Setting::new("save", "\"\"", "No snapshots: the cluster lives in memory."),
+            Setting::new("save", "\"\"", "No snapshots: data is kept in memory only."),
             Setting::new(
                 "appendonly",
                 "no",
-                "No append-only file: the cluster lives in memory.",
+                "No append-only file: data is kept in memory only.",
             ),
         ]
     };

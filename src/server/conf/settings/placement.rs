@@ -16,9 +16,9 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
             "port",
             if spec.tls() { 0 } else { node.port }.to_string(),
             if spec.tls() {
-                "Nothing goes over the wire in the clear: see `tls-port`."
+                "Plaintext is disabled: see `tls-port`."
             } else {
-                "One number inside the container, published and announced."
+                "The same port in the container, on the host, and in announcements."
             },
         )
         .fitted()
@@ -27,40 +27,32 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         Setting::new(
             "dir",
             directory(node),
-            "nodes.conf is saved by renaming, so it needs a directory of its own.",
+            "The server replaces nodes.conf by renaming a new file, so each node needs its own directory.",
         )
         .fitted(),
-        Setting::new("cluster-enabled", "yes", "Every node of rcup is a cluster node."),
-        Setting::new(
-            "cluster-config-file",
-            "nodes.conf",
-            "Written by the server alone once it runs.",
-        ),
+        Setting::new("cluster-enabled", "yes", "Cluster mode."),
+        Setting::new("cluster-config-file", "nodes.conf", "Maintained by the server."),
         node_timeout(spec.node_timeout().as_millis(), spec.profile()),
         Setting::new(
             "cluster-require-full-coverage",
             "yes",
-            "A missing shard shall be seen, not worked around.",
+            "Refuse commands while any slot is uncovered.",
         ),
         Setting::new(
             "cluster-replica-validity-factor",
             "10",
-            "A replica that has not heard from its master for ten node timeouts does not take its place.",
+            "A replica that lost contact with its master for ten node timeouts does not start a failover.",
         ),
         Setting::new(
             "cluster-migration-barrier",
             "1",
-            "A master gives a replica away to one that has none only while it keeps so many.",
+            "Number of replicas that a master keeps when it gives one to a master without replicas.",
         ),
-        Setting::new(
-            "cluster-replica-no-failover",
-            "no",
-            "Replicas take the place of their master.",
-        ),
+        Setting::new("cluster-replica-no-failover", "no", "Allow automatic failover."),
         Setting::new(
             "cluster-announce-ip",
             node.ip.to_string(),
-            "The fixed address, so that a restart changes nothing.",
+            "The node's fixed address, which survives a restart.",
         )
         .fitted(),
     ];
@@ -70,7 +62,7 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
         let setting = Setting::new(
             "aclfile",
             users_path(node),
-            "The users, with the SHA-256 of their passwords; `CONFIG REWRITE` leaves it alone.",
+            "Users, with SHA-256 hashes of their passwords. `CONFIG REWRITE` does not change this file.",
         );
         settings.push(if spec.password().is_some() {
             setting.fitted().wished("password")
@@ -86,16 +78,16 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
 /// It only keeps strangers out where there is no password, and would keep the other nodes out with them.
 fn protected_mode(spec: &ClusterSpec) -> Setting {
     if spec.profile() != Profile::Dev && spec.password().is_some() {
-        let why = "Nobody gets in without the password, also if that is taken away at run time.";
+        let why = "Refuse remote clients if the password is removed at run time.";
         return Setting::new("protected-mode", "yes", why).of_profile();
     }
     Setting::new(
         "protected-mode",
         "no",
         if spec.published().is_loopback() {
-            "Only 127.0.0.1 is published; the other nodes must get in without a password."
+            "Only 127.0.0.1 is published, and the other nodes connect without a password."
         } else {
-            "Clients come from other machines, and the other nodes must get in."
+            "Clients on other machines and the other nodes must be able to connect."
         },
     )
 }
@@ -104,7 +96,7 @@ fn node_timeout(ms: u128, profile: Profile) -> Setting {
     let setting = Setting::new(
         "cluster-node-timeout",
         ms.to_string(),
-        "Milliseconds without an answer until a node is suspected. It is set once the cluster is formed.",
+        "Milliseconds without an answer before a node is marked PFAIL. Set once the cluster is formed.",
     )
     .wished("node-timeout");
     if ms == profile.node_timeout().as_millis() {
@@ -122,7 +114,7 @@ fn announced(announce: Announce, node: &Node) -> Vec<Setting> {
             Setting::new(
                 "cluster-announce-hostname",
                 published,
-                "Clients are sent to the published port, since the bridge cannot be reached from the host.",
+                "Redirects clients to the published port, because the host cannot reach the bridge network.",
             ),
             Setting::new(
                 "cluster-preferred-endpoint-type",
@@ -133,7 +125,7 @@ fn announced(announce: Announce, node: &Node) -> Vec<Setting> {
         Announce::ClientIpv4 => vec![Setting::new(
             "cluster-announce-client-ipv4",
             published,
-            "Clients are sent to the published port; bus and replication keep the bridge's addresses.",
+            "Redirects clients to the published port. The cluster bus and replication use the bridge network.",
         )],
     };
     all.into_iter()

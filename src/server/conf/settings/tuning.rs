@@ -19,25 +19,25 @@ pub(crate) fn tuning(topology: &Topology, node: &Node) -> Vec<Setting> {
         Setting::new(
             "tcp-backlog",
             "511",
-            "So many connections may wait to be accepted; the container's own limit is above it.",
+            "TCP accept backlog. The container's somaxconn is higher.",
         ),
         Setting::new(
             "tcp-keepalive",
             "300",
-            "Dead connections are found within five minutes.",
+            "Detects dead connections within five minutes.",
         ),
         Setting::new(
             "slowlog-log-slower-than",
             "10000",
-            "Microseconds: commands over 10 ms are kept.",
+            "Logs commands that take longer than 10 ms (in microseconds).",
         ),
-        Setting::new("slowlog-max-len", "128", "So many of them."),
+        Setting::new("slowlog-max-len", "128", "Number of slow log entries."),
         Setting::new(
             "latency-monitor-threshold",
             "100",
-            "Milliseconds: LATENCY records events above.",
+            "LATENCY records events longer than this (in milliseconds).",
         ),
-        Setting::new("loglevel", "notice", "Read them with `rcup logs`."),
+        Setting::new("loglevel", "notice", "Read the log with `rcup logs`."),
     ]);
     settings
 }
@@ -47,10 +47,10 @@ fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     if let Some(memory) = topology.surroundings.machine.memory(&topology.spec, node.index) {
         let mut setting = Setting::new("maxmemory", size(memory.data), "").wished("memory");
         setting.why = if memory.chosen {
-            "As it was asked for.".into()
+            "Requested.".into()
         } else {
             format!(
-                "The part of the machine's {} that {} nodes in profile {profile} share.",
+                "Share of {} for each of {} nodes, by profile {profile}.",
                 size(topology.surroundings.machine.memory.unwrap_or_default() / MIB * MIB),
                 topology.nodes.len()
             )
@@ -60,19 +60,19 @@ fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
         let mut setting = setting.fitted();
         if wish.is_some_and(|wish| wish.memory().is_some()) {
             setting.origin = Origin::Node;
-            setting.why = "As it was asked for this node.".into();
+            setting.why = "Requested for this node.".into();
         }
         settings.push(setting);
     }
     let why = match profile {
-        Profile::Dev => "A test shall see its own keys: a full node refuses writes instead of losing keys.",
-        _ => "A full node makes room by the keys that were used least recently.",
+        Profile::Dev => "Tests should not lose keys: a full node refuses writes.",
+        _ => "A full node evicts the least recently used keys.",
     };
     settings.push(Setting::new("maxmemory-policy", profile.eviction(), why).of_profile());
     settings.push(Setting::new(
         "maxmemory-samples",
         "5",
-        "So many keys are compared to find one to evict.",
+        "Number of keys sampled for each eviction.",
     ));
     settings
 }
@@ -87,31 +87,31 @@ fn replication(topology: &Topology, node: &Node, profile: Profile) -> Vec<Settin
     let backlog = Setting::new(
         "repl-backlog-size",
         size(wanted.min(most)),
-        "A short break needs no full copy.",
+        "Avoids a full sync after a short disconnection.",
     );
     let delay = match profile {
         Profile::Dev => Setting::new(
             "repl-diskless-sync-delay",
             "0",
-            "A replica is served at once instead of waiting for others to join it.",
+            "Starts a full sync at once instead of waiting for more replicas.",
         ),
         _ => Setting::new(
             "repl-diskless-sync-delay",
             "5",
-            "Seconds in which further replicas may join a full copy. It is set once the cluster is formed.",
+            "Seconds to wait for more replicas before a full sync. Set once the cluster is formed.",
         ),
     };
     vec![
         Setting::new(
             "repl-diskless-sync",
             "yes",
-            "A full copy goes through the socket, not through the disk.",
+            "Sends a full sync over the socket, without a file.",
         ),
         delay.of_profile(),
         Setting::new(
             "repl-diskless-load",
             "on-empty-db",
-            "An empty replica loads straight from the socket.",
+            "An empty replica loads a full sync directly from the socket.",
         ),
         if most < wanted {
             backlog.fitted()
@@ -131,7 +131,7 @@ fn threads(topology: &Topology, server: Server, profile: Profile) -> Vec<Setting
     let setting = Setting::new(
         "io-threads",
         threads.to_string(),
-        "More than one pays only where every node has so many processors to itself.",
+        "More than one thread helps only if each node has that many CPUs.",
     );
     let mut settings = vec![if threads == profile.io_threads() {
         setting.of_profile()
@@ -142,7 +142,7 @@ fn threads(topology: &Topology, server: Server, profile: Profile) -> Vec<Setting
         settings.push(Setting::new(
             "io-threads-do-reads",
             "yes",
-            "The threads read as well. Later servers do so by themselves.",
+            "Lets the I/O threads read. Later versions always do.",
         ));
     }
     settings
