@@ -283,7 +283,7 @@ mod tests {
             check.detail,
             [
                 "maxmemory is 0 on a and c, 1 on b",
-                "requirepass is not the same on all nodes"
+                "requirepass differs between nodes"
             ]
         );
         assert_eq!(drift(&nodes[..1], &Planned::default()).status, Status::Pass);

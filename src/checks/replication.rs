@@ -109,11 +109,11 @@ mod tests {
         assert!(
             judged(&|_| (), &[arrived])
                 .summary
-                .ends_with("a write on each of 1 masters reached all its replicas")
+                .ends_with("a write on each of 1 masters reached all of its replicas")
         );
         let lost = Trial::exactly("n1", "WAIT for 1 replicas", "1", "0");
         let lost = judged(&|_| (), &[lost]);
-        assert_eq!(lost.summary, "n1: WAIT for 1 replicas answers `0` instead of `1`");
+        assert_eq!(lost.summary, "n1: WAIT for 1 replicas returns `0` instead of `1`");
         assert_eq!(lost.hint.as_deref(), Some(HINT));
     }
 }

@@ -344,12 +344,12 @@ mod tests {
         );
         let unknown = judged(&|all| everywhere(all, 3, |line| line.master = Some(NodeId("x".to_owned()))));
         assert!(
-            unknown.summary.ends_with("copies x, which it does not know"),
+            unknown.summary.ends_with("replicates x, which it does not know"),
             "{unknown:#?}"
         );
         let fifth = perfect(&plan)[4].as_ref().unwrap().myself().unwrap().id.clone();
         let chain = judged(&|all| everywhere(all, 3, |line| line.master = Some(fifth.clone())));
-        assert!(chain.summary.ends_with("which is no master"), "{chain:#?}");
+        assert!(chain.summary.ends_with("which is not a master"), "{chain:#?}");
         let idle = judged(&|all| everywhere(all, 3, promote));
         assert_eq!(idle.status, Status::Warn);
         assert!(idle.summary.ends_with("is a master without slots"), "{idle:#?}");

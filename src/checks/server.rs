@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(full.status, Status::Fail);
         assert_eq!(
             full.summary,
-            "a: uses 1001 B of 1000 B (100 %), and refuses writes (noeviction)"
+            "a: uses 1001 B of 1000 B (100 %), and rejects writes (noeviction)"
         );
         assert_eq!(memory(&[]).status, Status::Skip);
         let free = memory(&[node("a", &[("used_memory", "1572864"), ("maxmemory", "0")])]);

@@ -283,7 +283,7 @@ mod tests {
         let finding = with("-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP\n");
         assert_eq!(
             finding.found,
-            "port 17001 from node to node is cut by `-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP`"
+            "port 17001 between nodes is blocked by `-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP`"
         );
         assert_eq!(
             finding.fix.as_deref(),
@@ -312,7 +312,7 @@ mod tests {
     fn what_is_not_understood_is_said_with_a_perhaps() {
         let finding = with("-A DOCKER-USER -m set --match-set office src -j DROP\n");
         assert_eq!(finding.severity, Severity::Warn);
-        assert!(finding.found.contains("may be cut"), "{}", finding.found);
+        assert!(finding.found.contains("may be blocked"), "{}", finding.found);
         assert_eq!(
             with("-A DOCKER-USER -m limit --limit 5/min -j LOG\n").severity,
             Severity::Ok

@@ -208,12 +208,12 @@ mod tests {
         let (severity, found) = of(&bad, "node-tcp-max-syn-backlog").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "128, as rcup-x-128 sees it")
+            (Severity::Warn, "128, seen in rcup-x-128")
         );
         let (severity, found) = of(&bad, "node-memory").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "unlimited, as rcup-x-128 sees it")
+            (Severity::Warn, "unlimited, seen in rcup-x-128")
         );
         let mut free = node(65_535, u64::MAX);
         free.asked_memory = None;

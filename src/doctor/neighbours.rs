@@ -65,8 +65,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Host);
         assert_eq!(
             error.to_string(),
-            "a cluster of 60 nodes, in addition to a running cluster needs 3700 neighbour entries, and this \
-             kernel keeps 1024"
+            "a cluster of 60 nodes, in addition to a running cluster needs 3700 neighbour entries, but the \
+             kernel limit is 1024"
         );
         assert!(error.hint_text().unwrap().contains("gc_thresh3=8192"));
         assert!(neighbours(60, &[6], 8192).is_ok());

@@ -58,7 +58,7 @@ pub fn timeline(failover: &Failover, columns: usize) -> String {
         );
     }
     text.push_str("  # acknowledged  . nothing  x away  ~ coming back  = in sync\n");
-    text.push_str("  ? suspected  ! held for failed  M became master  > knows the new master\n");
+    text.push_str("  ? suspected  ! marked FAIL  M became master  > knows the new master\n");
     text
 }
 
@@ -331,6 +331,6 @@ pub(crate) mod tests {
             ..failover()
         };
         let drawn = timeline(&never, 80);
-        assert!(drawn.contains("writes again after never"), "{drawn}");
+        assert!(drawn.contains("writes resumed after never"), "{drawn}");
     }
 }

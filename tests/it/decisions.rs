@@ -5,9 +5,11 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
+use rcup::event::Silent;
 use rcup::plan::down::remove;
 use rcup::plan::step::Step;
 use rcup::plan::up::{Decision, adopt, create, decide, restore};
+use rcup::runtime::fake::Fake;
 use rcup::runtime::labels;
 use rcup::runtime::labels::Labels;
 use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, VolumeSeen};
@@ -15,7 +17,7 @@ use rcup::spec::security::Secrets;
 use rcup::spec::server::{Engine, Server, Version};
 use rcup::topology::hardware::Machine;
 use rcup::topology::layout::{Image, Surroundings, Topology};
-use rcup::{ClusterSpec, ErrorKind};
+use rcup::{Cluster, ClusterSpec, ErrorKind, UpOptions};
 
 fn surroundings(seed: u8) -> Surroundings {
     Surroundings {
@@ -341,5 +343,115 @@ proptest! {
         prop_assert_eq!(plan.steps().count(), ours.containers.len() + ours.networks.len() + volumes);
         let first = plan.stages.first().map(|stage| stage[0].step.action());
         prop_assert!(ours.containers.is_empty() || first == Some("remove-container"));
+    }
+}
+
+/// The calls that carry out a step: the method of the container engine and its object.
+fn call_of(step: &Step) -> Option<(&'static str, String)> {
+    Some(match step {
+        Step::CreateNetwork(request) => ("create_network", request.name.clone()),
+        Step::CreateVolume(request) => ("create_volume", request.name.clone()),
+        Step::CreateNode(request) => ("create_container", request.name.clone()),
+        Step::PutFiles(request) => ("put_files", request.name.clone()),
+        Step::StartNode { name } => ("start", name.clone()),
+        Step::ResumeNode { name } => ("resume", name.clone()),
+        Step::RemoveContainer { id, .. } => ("remove_container", id.clone()),
+        Step::RemoveNetwork { id, .. } => ("remove_network", id.clone()),
+        Step::RemoveVolume { name } => ("remove_volume", name.clone()),
+        _ => return None,
+    })
+}
+
+const CHANGES: [&str; 9] = [
+    "create_network",
+    "create_volume",
+    "create_container",
+    "put_files",
+    "start",
+    "resume",
+    "remove_container",
+    "remove_network",
+    "remove_volume",
+];
+
+/// Compares the plan of a dry run with the calls of `up` on the same objects. Nothing listens in the containers of the
+/// fake engine, so `up` ends at its deadline, after its last change.
+fn dry_run_is_what_up_does(objects: Observed) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let engine = Fake::new();
+        engine.add(objects);
+        let spec = ClusterSpec::builder().build().unwrap();
+        let planned = Cluster::plan(&engine, &spec, &Silent).await;
+        let before = engine.calls().len();
+        let options = UpOptions::default().keep_on_failure(true);
+        let failed = Cluster::up(engine.clone(), &spec, &options).await.err();
+        let calls: BTreeSet<(&str, String)> = engine.calls()[before..]
+            .iter()
+            .filter(|call| CHANGES.contains(&call.name))
+            .map(|call| (call.name, call.on.clone()))
+            .collect();
+        match planned {
+            Ok(plan) => {
+                let steps = plan.steps().filter_map(|planned| call_of(&planned.step));
+                assert_eq!(calls, steps.collect(), "{failed:?}");
+            }
+            Err(error) => {
+                assert_eq!(failed.map(|failed| failed.kind()), Some(error.kind()));
+                assert!(calls.is_empty(), "{calls:?}");
+            }
+        }
+    });
+}
+
+/// The default cluster, of which a process that has ended is the owner.
+fn orphaned(persist: bool, containers: usize) -> Observed {
+    let spec = ClusterSpec::builder().persist(persist).build().unwrap();
+    let ended = rcup::Owner {
+        pid: u32::MAX,
+        ..rcup::Owner::this_process().unwrap()
+    };
+    let life = rcup::spec::expiry::Life {
+        owner: Some(ended),
+        expires: None,
+    };
+    let topology = Topology::new(&spec, &surroundings(7)).unwrap().with_life(life);
+    let mut objects = Observed::default();
+    for node in topology.nodes.iter().take(containers) {
+        objects.containers.push(ContainerSeen {
+            id: format!("c{}", node.index),
+            name: node.name.clone(),
+            activity: Activity::Exited,
+            labels: labels::of_node(&topology, node),
+            ..ContainerSeen::default()
+        });
+        if persist {
+            objects.volumes.push(VolumeSeen {
+                name: node.name.clone(),
+                labels: labels::of_data(&topology, node),
+            });
+        }
+    }
+    objects
+}
+
+#[test]
+fn dry_run_of_orphaned_cluster_replaces_it_as_up_does() {
+    for containers in [1, 6] {
+        dry_run_is_what_up_does(orphaned(false, containers));
+    }
+    dry_run_is_what_up_does(orphaned(true, 6));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    #[test]
+    fn dry_run_prints_what_up_executes(objects in prop_oneof![observed(), whole()]) {
+        dry_run_is_what_up_does(objects);
     }
 }

@@ -173,9 +173,9 @@ pub(crate) mod tests {
         assert_eq!(check.status, Status::Pass);
         assert_eq!(
             check.summary,
-            "writes again after 2.3 s (bound 4.0 s), suspected after 1.0 s, held for failed after 1.5 s, \
+            "writes resumed after 2.3 s (bound 4.0 s), suspected after 1.0 s, marked FAIL after 1.5 s, \
              promoted \
-             after 2.3 s, the old master back in sync in 600 ms; no write of 800 lost"
+             after 2.3 s, the old master back in sync in 600 ms; 0 of 800 writes lost"
         );
         assert_eq!(
             (round.first_suspected(), round.first_failed()),
@@ -198,14 +198,14 @@ pub(crate) mod tests {
         let check = judge(Way::Kill, &[&slow, &gone]);
         assert_eq!(check.status, Status::Fail);
         assert_eq!(check.rounds_bad, 2);
-        assert!(check.detail[0].contains("round 1, rcup-x-1: writes worked again after 4.1 s"));
+        assert!(check.detail[0].contains("round 1, rcup-x-1: writes resumed after 4.1 s"));
         assert_eq!(
             check.detail[3],
-            "2 rounds, in the middle: writes again after 4.1 s (at worst 4.1 s) (bound 4.0 s), suspected \
-             after 1.0 s (at \
-             worst 1.0 s), held for failed after 1.5 s (at worst 1.5 s), promoted after 2.3 s (at worst \
+            "2 rounds, median: writes resumed after 4.1 s (worst 4.1 s) (bound 4.0 s), suspected \
+             after 1.0 s (\
+             worst 1.0 s), marked FAIL after 1.5 s (worst 1.5 s), promoted after 2.3 s (worst \
              2.3 s), the old \
-             master back in sync in 600 ms (at worst 600 ms)"
+             master back in sync in 600 ms (worst 600 ms)"
         );
         assert_eq!(check.detail.len(), 3 + 1 + 2, "{check:#?}");
     }

@@ -596,7 +596,7 @@ mod tests {
         let verdict = of(&told, Family::Nodes, Place::Network);
         assert_eq!(
             verdict.detail,
-            ["rcup-default-2 is told as 10.9.9.9:7002 (NODES, MOVED, ASK; by 6 of 6 nodes): timed out"]
+            ["rcup-default-2 is advertised as 10.9.9.9:7002 (NODES, MOVED, ASK; by 6 of 6 nodes): timed out"]
         );
         assert_eq!(
             verdict.remedies,
@@ -643,7 +643,7 @@ mod tests {
         let told = judge_reach(&collected);
         let verdict = of(&told, Family::Slots, Place::Network);
         assert_eq!(verdict.status, Status::Fail);
-        assert!(verdict.detail[1].contains("another node answers there: rcup-default-1"));
+        assert!(verdict.detail[1].contains("a different node answers there: rcup-default-1"));
     }
 
     #[test]
