@@ -308,7 +308,7 @@ async fn two_starts_of_one_cluster_become_a_start_and_an_adoption() {
     ] {
         assert_eq!(scene.count(call), times, "{call}");
     }
-    let waiting = |event: &Event| matches!(event, Event::Note { message } if message == "waiting for another rcup that works on default");
+    let waiting = |event: &Event| matches!(event, Event::Note { message } if message == "waiting for another rcup to finish with default");
     assert!(scene.events.lock().unwrap().iter().any(waiting));
 }
 

@@ -601,7 +601,7 @@ fn without_an_engine_the_doctor_has_a_finding_and_no_error() {
         .assert()
         .code(4)
         .stdout(contains(
-            "this host is not fit for 6 nodes with profile production",
+            "this host does not meet the requirements of 6 nodes with profile production",
         ));
 }
 
@@ -878,7 +878,7 @@ fn a_printed_export_holds_no_secret_and_a_written_one_hides_it_from_others() {
     .unwrap();
     export(home.path(), &arguments("c.yml"))
         .code(2)
-        .stderr(contains("secrets is for secrets, and its mode 0755").and(contains("chmod 700 ")));
+        .stderr(contains("secrets is for secrets, but mode 0755").and(contains("chmod 700 ")));
     assert!(!home.path().join("c.yml").exists());
     std::fs::set_permissions(
         home.path().join("secrets"),

@@ -636,7 +636,7 @@ fn what_is_wrong_about_a_node_is_shown_with_its_line() {
         ),
         (
             "[node.4]\nmemry = 1\n",
-            "rcup.toml:2:1: a node has no key `memry`",
+            "rcup.toml:2:1: unknown key `memry` for a node",
             "`image`, `memory`",
         ),
         (

@@ -67,7 +67,7 @@ async fn another_specification_says_what_differs_and_touches_nothing() {
     assert_eq!(error.kind(), ErrorKind::Different);
     assert_eq!(
         error.detail_lines(),
-        ["masters: the running cluster has 1, you ask for 2"]
+        ["masters: 1 → 2"]
     );
     assert!(error.hint_text().unwrap().contains("rcup down"));
     assert_eq!(name.remains().await, before);
