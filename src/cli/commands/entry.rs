@@ -40,7 +40,7 @@ pub fn access(entry: &Entry) -> Result<Access, Error> {
                 ErrorKind::Usage,
                 format!("the environment variable {variable} is not set"),
             )
-            .hint("Export the variable with the password as its value.")
+            .hint("Export the variable that --password-env names, with the password as its value.")
         })?;
         access = access.with_credentials(Credentials {
             user: entry.username.clone(),
