@@ -13,13 +13,29 @@ use crate::source::{self, Target, Tree};
 const LISTING: &str = "docs/api.txt";
 
 /// The most lines of the listing.
-const MOST: usize = 190;
+const MOST: usize = 320;
 
 /// Crates whose types must not be part of the API.
 const FOREIGN: [&str; 3] = ["bollard", "ipnet", "tokio_util"];
 
 /// Types to which nothing can be added without a new major version.
-const CLOSED: [&str; 6] = ["Outcome", "Output", "Presence", "Role", "Severity", "Status"];
+const CLOSED: [&str; 15] = [
+    "Certificates",
+    "ClientCertificate",
+    "Credentials",
+    "NetworkReport",
+    "NodeReport",
+    "Outcome",
+    "Output",
+    "Owner",
+    "Presence",
+    "Removed",
+    "Report",
+    "Reset",
+    "Role",
+    "Severity",
+    "Status",
+];
 
 #[test]
 #[ignore = "a review of its own: `make api`"]
