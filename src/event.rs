@@ -1,28 +1,28 @@
-//! Progress events of long operations. The library itself prints nothing.
+//! What happens during a long operation, for whoever wants to show it. The library itself prints nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// A measured phase of an operation.
+/// A part of an operation whose time is measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Finding the container engine and observing its state.
+    /// Finding the engine and looking at what is there.
     Engine,
-    /// Finding or pulling the image.
+    /// Finding or getting the image.
     Image,
-    /// Creating the network.
+    /// Making the network.
     Network,
-    /// Creating the containers.
+    /// Making the containers.
     Create,
-    /// Starting them until all respond.
+    /// Starting them until all answer.
     Start,
-    /// Forming the cluster.
+    /// Making one cluster of them.
     Form,
-    /// Verifying readiness.
+    /// Proving that it is ready.
     Prove,
     /// Removing.
     Remove,
@@ -44,45 +44,45 @@ impl Phase {
     }
 }
 
-/// A progress event. In JSON, the field `event` holds its name.
+/// Something that happened. In JSON each carries its name in the field `event`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A phase began.
+    /// A phase began, with so many units of work.
     PhaseStarted {
-        /// The phase.
+        /// Which.
         phase: Phase,
-        /// Its number of units; a unit is usually a node.
+        /// How many units it has; a unit is a node almost everywhere.
         units: usize,
     },
     /// Another unit of the phase is done.
     Progress {
-        /// The phase.
+        /// Which.
         phase: Phase,
-        /// Units done.
+        /// How many are done.
         done: usize,
-        /// Total units.
+        /// Of how many.
         units: usize,
     },
-    /// A phase succeeded.
+    /// A phase ended well.
     PhaseFinished {
-        /// The phase.
+        /// Which.
         phase: Phase,
-        /// Duration in milliseconds.
+        /// How long it took, in milliseconds.
         ms: u64,
     },
-    /// A note: the container engine, the image and its reason, or a choice.
+    /// Something worth saying: which engine, which image and why, what was chosen.
     Note {
         /// One sentence fragment, lower case.
         message: String,
     },
-    /// A warning.
+    /// Something that may surprise later.
     Warning {
         /// One sentence fragment, lower case.
         message: String,
     },
-    /// A rollback began.
+    /// What was made is being removed again.
     Undoing {
         /// Why.
         reason: String,
@@ -110,9 +110,9 @@ impl Event {
     }
 }
 
-/// Receives events. Implemented for closures.
+/// Whoever wants to know. A closure is enough.
 pub trait Observer: Send + Sync {
-    /// Called for every event, in order, on any thread. It must not block.
+    /// Is told of every event, in order, from whichever thread it happens on. It must not block.
     fn observe(&self, event: &Event);
 }
 
@@ -122,7 +122,7 @@ impl<F: Fn(&Event) + Send + Sync> Observer for F {
     }
 }
 
-/// Ignores all events.
+/// Nobody.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -130,5 +130,5 @@ impl Observer for Silent {
     fn observe(&self, _: &Event) {}
 }
 
-/// Duration of each phase.
+/// How long each phase took.
 pub type Timings = BTreeMap<Phase, Duration>;

@@ -1,20 +1,20 @@
-//! Exit codes and early exits.
+//! Exit codes, and what ends a verb early.
 
 use std::io;
 use std::process::ExitCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// Exit code of the program.
+/// The code with which the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit(u8);
 
 impl Exit {
-    /// Success.
+    /// Everything was done.
     pub const DONE: Self = Self(0);
     /// Something failed.
     pub const FAILED: Self = Self(1);
-    /// Invalid usage.
+    /// What was asked for cannot be.
     pub const USAGE: Self = Self(2);
     /// The cluster is unhealthy, or a validation failed.
     pub const UNHEALTHY: Self = Self(3);
@@ -39,12 +39,12 @@ impl Exit {
         u8::try_from(code).map_or(Self::FAILED, Self)
     }
 
-    /// Success if the host is `fit`, else not ready.
+    /// Done when the host is `fit`, else not ready.
     pub fn ready(fit: bool) -> Self {
         if fit { Self::DONE } else { Self::NOT_READY }
     }
 
-    /// Success if `good`, else unhealthy.
+    /// Done when `good`, else unhealthy.
     pub fn healthy(good: bool) -> Self {
         if good { Self::DONE } else { Self::UNHEALTHY }
     }
@@ -56,16 +56,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command ends early.
+/// What ends a verb early.
 #[derive(Debug)]
 pub enum Failure {
-    /// An error to print.
+    /// An error to tell.
     Error(Error),
-    /// The reader closed the pipe.
+    /// Nobody reads the output any more.
     ReaderGone,
 }
 
-/// Result of a command.
+/// What a verb comes to.
 pub type Outcome = Result<Exit, Failure>;
 
 impl From<Error> for Failure {

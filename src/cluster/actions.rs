@@ -1,4 +1,4 @@
-//! Operations on a running cluster, for handles that started it or attached to it.
+//! What a test does with a cluster that stands, whether it made it or found it.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::Runtime;
 use crate::topology::layout::Topology;
 
-/// Timeout for reading a node's table.
+/// How long a node may take to tell its table.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Log lines of one node.
+/// The lines of one node's log.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct NodeLog {
     /// The node's index, from 1.
     pub index: usize,
     /// Its container's name.
     pub name: String,
-    /// The lines.
+    /// What it has printed.
     pub lines: Vec<String>,
 }
 
@@ -49,25 +49,25 @@ impl<R: Runtime> Cluster<R> {
         node(self.runtime(), self.topology(), index)
     }
 
-    /// Opens a cluster connection of the `redis` crate.
+    /// A connection of the `redis` crate to the whole cluster, open and ready.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not respond.
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
     pub async fn client(&self) -> Result<ClusterConnection> {
         connection(self.urls(), &self.access()).await
     }
 
-    /// The last log lines of every node.
+    /// What every node has printed, at most so many lines from the end of each.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to tell.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
 }
 
 impl<R: Runtime> Cluster<R> {
-    /// `CLUSTER NODES` of every node, in index order, or the reason for its absence.
+    /// `CLUSTER NODES` as every node answers it, in the order of their indices, or why it does not.
     pub async fn tables(&self) -> Vec<Result<String, String>> {
         let topology = self.topology();
         let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
@@ -85,16 +85,16 @@ impl<R: Runtime> Cluster<R> {
 }
 
 impl<R: Faults> Cluster<R> {
-    /// Resets the cluster to its initial state and deletes all keys: restores the planned roles, slots and
-    /// replicas, the settings, users, scripts and functions, and undoes injected faults. When this returns, all of
-    /// this has been verified on every node.
+    /// Brings the cluster back to what it was when it was made, without a key: the planned roles, slots and
+    /// replicas, the settings, users, scripts and functions, every fault healed. When this returns, all of
+    /// that has been proven on every node.
     ///
-    /// Nodes that were elected or have voted are restarted: for up to four node timeouts they would block another
-    /// failover of the same shard. Their clients must reconnect.
+    /// Nodes that were elected, or have voted, are restarted: for up to four node timeouts they would let no other
+    /// failover of the same shard succeed. Their clients have to connect again.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when a container or the network is missing, [`ErrorKind::Unhealthy`] when the
-    /// cluster does not get there within 30 seconds.
+    /// [`ErrorKind::Damaged`] when a container or the network is gone, [`ErrorKind::Unhealthy`] when the
+    /// cluster does not get there in half a minute.
     pub async fn reset(&self) -> Result<Reset> {
         let span = tracing::info_span!("reset", cluster = %self.name());
         let (runtime, topology) = (self.runtime(), self.topology());
@@ -118,26 +118,26 @@ impl<R: Runtime> Attached<R> {
         node(self.runtime(), self.topology(), index)
     }
 
-    /// The last log lines of every node.
+    /// What every node has printed, at most so many lines from the end of each.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to tell.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
 
-    /// Opens a cluster connection of the `redis` crate.
+    /// A connection of the `redis` crate to the whole cluster, open and ready.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not respond.
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
     pub async fn client(&self) -> Result<ClusterConnection> {
         connection(self.urls().await?, &self.access().await?).await
     }
 
-    /// The current settings and users, for [`Attached::reset`].
+    /// The settings and users as they are now, for [`Attached::reset`].
     ///
     /// # Errors
-    /// [`ErrorKind::Unhealthy`] when a node does not respond.
+    /// [`ErrorKind::Unhealthy`] when a node does not answer.
     pub async fn settings(&self) -> Result<Settings> {
         Settings::read(self.topology(), &self.access().await?).await
     }
@@ -145,15 +145,15 @@ impl<R: Runtime> Attached<R> {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to remove.
     pub async fn down(self) -> Result<Removed> {
         down(self.runtime(), self.topology().name(), false, &Silent).await
     }
 }
 
 impl<R: Faults> Attached<R> {
-    /// As [`Cluster::reset`]. Restores the given settings and users; without any, those with which the cluster was
-    /// created, if this host knows them, otherwise those that rcup plans.
+    /// As [`Cluster::reset`]. Settings and users become those given; without any, those with which the cluster was
+    /// made, as far as this machine knows them, or else those that rcup has planned.
     ///
     /// # Errors
     /// As [`Cluster::reset`].
@@ -185,7 +185,7 @@ fn node<R: Runtime>(runtime: &R, topology: &Topology, index: usize) -> Result<No
             ErrorKind::Usage,
             format!("cluster {} has no node {index}", topology.name()),
         )
-        .hint(format!("It has nodes 1 to {}.", topology.nodes.len()))),
+        .hint(format!("Its nodes are 1 to {}.", topology.nodes.len()))),
     }
 }
 

@@ -1,7 +1,7 @@
-//! Blocking API: `rcup::blocking::Cluster`.
+//! The same for whoever does not await: `rcup::blocking::Cluster`.
 //!
-//! Each call runs on its own thread with its own executor, so it works in plain `#[test]`
-//! functions, in threads, and inside another executor.
+//! Each call runs on a thread of its own with its own executor, so these work everywhere: in plain `#[test]`
+//! functions, in threads, and even where an executor is running already.
 
 #[cfg(feature = "cli")]
 use crate::checks::finding::Check;
@@ -20,7 +20,7 @@ use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
 
 impl Builder {
-    /// Blocking version of [`Builder::up`].
+    /// Starts the cluster and waits for it: [`Builder::up`] for whoever does not await.
     ///
     /// # Errors
     /// As [`Builder::up`].
@@ -30,7 +30,7 @@ impl Builder {
 }
 
 impl Builder {
-    /// Blocking version of [`Builder::reuse`].
+    /// [`Builder::reuse`] for whoever does not await.
     ///
     /// # Errors
     /// As [`Builder::reuse`].
@@ -46,12 +46,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Returns a builder; [`Builder::up_blocking`] starts the cluster.
+    /// Collects what the cluster shall be; [`Builder::up_blocking`] starts it.
     pub fn builder() -> Builder {
         Inner::builder()
     }
 
-    /// Attaches to an existing cluster. Dropping the handle does not remove it.
+    /// Takes an existing cluster into the hand. Dropping the handle leaves it alone.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`] when there is none of that name.
@@ -64,12 +64,12 @@ impl Cluster {
         self.inner.name()
     }
 
-    /// The URL of every node for clients on this host, masters first.
+    /// The URL of every node as a client on this host must use it, masters first.
     pub fn urls(&self) -> Vec<String> {
         self.inner.urls()
     }
 
-    /// The state of the cluster when it became ready.
+    /// The cluster as it was when it got ready.
     pub fn report(&self) -> Report {
         self.inner.report()
     }
@@ -82,23 +82,23 @@ impl Cluster {
         self.inner.node(index).map(|inner| Node { inner })
     }
 
-    /// Opens a blocking cluster connection of the `redis` crate.
+    /// A blocking connection of the `redis` crate to the whole cluster.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not respond.
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.inner.urls(), &self.inner.access())
     }
 
-    /// The last log lines of every node.
+    /// What every node has printed, at most so many lines from the end of each.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to tell.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
 
-    /// Resets the cluster to its initial state and deletes all keys.
+    /// Brings the cluster back to what it was when it was made, without a key.
     ///
     /// # Errors
     /// As [`Inner::reset`].
@@ -106,7 +106,7 @@ impl Cluster {
         wait(self.inner.reset())
     }
 
-    /// Keeps the cluster after this handle and this process.
+    /// Lets the cluster live on after this handle and this process.
     pub fn keep(&mut self) {
         self.inner.keep();
     }
@@ -114,19 +114,19 @@ impl Cluster {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to remove.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
 }
 
-/// An existing cluster; dropping this does not remove it.
+/// An existing cluster, looked at from outside.
 pub struct Attached {
     inner: AttachedInner,
 }
 
 impl Attached {
-    /// The URL of every node for clients on this host, masters first.
+    /// The URL of every node as a client on this host must use it, masters first.
     ///
     /// # Errors
     /// As [`AttachedInner::urls`].
@@ -134,10 +134,10 @@ impl Attached {
         wait(self.inner.urls())
     }
 
-    /// Opens a blocking cluster connection of the `redis` crate.
+    /// A blocking connection of the `redis` crate to the whole cluster.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not respond.
+    /// [`ErrorKind::Redis`] when the cluster does not answer.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.urls()?, &wait(self.inner.access())?)
     }
@@ -155,15 +155,15 @@ impl Attached {
         self.inner.node(index).map(|inner| Node { inner })
     }
 
-    /// The last log lines of every node.
+    /// What every node has printed, at most so many lines from the end of each.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to tell.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
 
-    /// Resets the cluster to its initial state and deletes all keys.
+    /// Brings the cluster back to what it was when it was made, without a key.
     ///
     /// # Errors
     /// As [`AttachedInner::reset`].
@@ -171,16 +171,16 @@ impl Attached {
         wait(self.inner.reset(None))
     }
 
-    /// Repeats the readiness checks of `up`.
+    /// What `up` proves, as it stands now.
     ///
     /// # Errors
-    /// When no executor can be started.
+    /// When there is no executor to ask with.
     #[cfg(feature = "cli")]
     pub fn validate(&self) -> Result<Vec<Check>> {
         wait(async { Ok(self.inner.validate().await) })
     }
 
-    /// The current status, queried from every node.
+    /// The cluster as it is, every node asked.
     pub fn report(&self) -> Result<Report> {
         wait(async { Ok(self.inner.report().await) })
     }
@@ -188,47 +188,47 @@ impl Attached {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to remove.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
 }
 
-/// A node, for fault injection.
+/// A node, for faults.
 #[derive(Clone, Debug)]
 pub struct Node {
     inner: NodeHandle,
 }
 
 impl Node {
-    /// Pauses it.
+    /// Freezes it.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn pause(&self) -> Result<()> {
         wait(self.inner.pause())
     }
 
-    /// Resumes it.
+    /// Lets it go on.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn resume(&self) -> Result<()> {
         wait(self.inner.resume())
     }
 
-    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
+    /// Asks it to end, and kills it after 10 seconds.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn stop(&self) -> Result<()> {
         wait(self.inner.stop())
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills it as a power cut would.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn kill(&self) -> Result<()> {
         wait(self.inner.kill())
     }
@@ -236,23 +236,23 @@ impl Node {
     /// Starts it again.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn start(&self) -> Result<()> {
         wait(self.inner.start())
     }
 
-    /// Disconnects it from the network.
+    /// Pulls its network cable.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn disconnect(&self) -> Result<()> {
         wait(self.inner.disconnect())
     }
 
-    /// Reconnects it to the network.
+    /// Plugs it in again.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub fn connect(&self) -> Result<()> {
         wait(self.inner.connect())
     }

@@ -1,4 +1,4 @@
-//! Lists clusters.
+//! The clusters on an engine.
 
 use crate::error::Result;
 use crate::runtime::interface::{Runtime, Scope};
@@ -7,10 +7,10 @@ use crate::runtime::observed::Activity;
 use crate::spec::name::ClusterName;
 use crate::topology::layout::Topology;
 
-/// The clusters of a container engine, sorted by name.
+/// The clusters on an engine, in the order of their names, each as far as its labels can be read.
 ///
 /// # Errors
-/// When the container engine refuses it.
+/// What the engine refused to list.
 pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
     let observed = runtime.observe(&Scope::Clusters).await?;
     Ok(observed
@@ -42,10 +42,10 @@ pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
 pub struct Listed {
     /// Its name.
     pub name: ClusterName,
-    /// Number of containers.
+    /// How many containers it has.
     pub containers: usize,
-    /// Number of running containers.
+    /// How many of them run.
     pub running: usize,
-    /// The topology, if its labels can be read.
+    /// What was planned, where its labels can be read.
     pub topology: Option<Topology>,
 }

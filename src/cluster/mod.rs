@@ -1,4 +1,4 @@
-//! Facade of the library: handles, builder, blocking API and test fixtures.
+//! Where a plan meets the world: looking, executing, waiting, proving, removing.
 
 pub mod actions;
 #[cfg(feature = "blocking")]

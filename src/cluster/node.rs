@@ -1,4 +1,4 @@
-//! Node handle: fault injection and its reversal.
+//! One node in the hand: what can be done to it on purpose, and what undoes it.
 
 use futures_util::TryStreamExt as _;
 
@@ -8,10 +8,10 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::{LogRequest, Runtime};
 use crate::topology::layout::{Node, Topology};
 
-/// Seconds that a stopped node has before SIGKILL.
+/// How many seconds a node has to end by itself before it is killed.
 const GRACE: u32 = 10;
 
-/// A node of a running cluster. `reset` undoes these faults.
+/// A node of a running cluster. `reset` heals whatever is done to it here.
 #[derive(Clone, Debug)]
 pub struct NodeHandle<R: Runtime = Docker> {
     runtime: R,
@@ -28,15 +28,15 @@ impl<R: Runtime> NodeHandle<R> {
         }
     }
 
-    /// Its index, name, address, port, and initial role.
+    /// Its place in the plan: index, name, address, port, and the role it began with.
     pub fn plan(&self) -> &Node {
         &self.node
     }
 
-    /// Its last log lines.
+    /// What it has printed, at most so many lines from the end.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused to tell.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<String>> {
         let request = LogRequest {
             tail,
@@ -49,60 +49,60 @@ impl<R: Runtime> NodeHandle<R> {
             .await
     }
 
-    /// Starts it after [`NodeHandle::stop`] or [`NodeHandle::kill`]. A running node is not changed.
+    /// Starts it after [`NodeHandle::stop`] or [`NodeHandle::kill`]. What runs is left alone.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn start(&self) -> Result<()> {
         self.runtime.start(&self.node.name).await
     }
 
-    /// Resumes it after [`NodeHandle::pause`].
+    /// Lets it go on after [`NodeHandle::pause`].
     ///
     /// # Errors
-    /// When the container engine refuses it, for example because it is not paused.
+    /// What the engine refused: that it is not paused, for example.
     pub async fn resume(&self) -> Result<()> {
         self.runtime.resume(&self.node.name).await
     }
 }
 
 impl<R: Faults> NodeHandle<R> {
-    /// Pauses it: connections stay open, but it does not respond.
+    /// Freezes it: its connections stand, and nothing answers.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn pause(&self) -> Result<()> {
         self.runtime.pause(&self.node.name).await
     }
 
-    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
+    /// Asks it to end in an orderly way (SIGTERM), and kills it after 10 seconds.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn stop(&self) -> Result<()> {
         self.runtime.halt(&self.node.name, GRACE).await
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills it as a power cut would (SIGKILL).
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn kill(&self) -> Result<()> {
         self.runtime.kill(&self.node.name).await
     }
 
-    /// Disconnects it from the network: it runs, but neither this host nor other nodes can reach it.
+    /// Pulls its network cable: it runs, and nobody reaches it, neither from this host nor from the other nodes.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn disconnect(&self) -> Result<()> {
         self.runtime.disconnect(&self.node.name, &self.network).await
     }
 
-    /// Reconnects it with its old address.
+    /// Plugs it in again, under its old address.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// What the engine refused.
     pub async fn connect(&self) -> Result<()> {
         let (name, network) = (&self.node.name, &self.network);
         if self.runtime.is_connected(name, network).await? {

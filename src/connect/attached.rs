@@ -1,4 +1,4 @@
-//! An existing cluster, accessed without owning it.
+//! A cluster that somebody else holds, looked at from outside.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::spec::security::{Certificates, Secrets};
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// Response timeout of a running node, on a host that may be busy.
+/// How long a running node may take to answer, on a machine that may be busy.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// An existing cluster; dropping this does not remove it.
+/// An existing cluster, looked at from outside.
 pub struct Attached<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
-    /// Read from the nodes' files on first use.
+    /// Read from the nodes' files when they are first needed: not every question needs them.
     secrets: OnceCell<Secrets>,
     containers: Vec<ContainerSeen>,
 }
@@ -48,39 +48,39 @@ impl<R: Runtime> Attached<R> {
         })
     }
 
-    /// The topology.
+    /// Where everything is.
     #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// Checks that the nodes are reachable if this process runs in a container.
+    /// Sees whether the nodes can be reached where this process runs in a container of the engine.
     ///
     /// # Errors
-    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with the command that connects it.
+    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with what puts it there.
     pub async fn within_reach(&self) -> Result<()> {
         let otherwise = match self.topology.spec.network() {
-            Some(_) => "run rcup on the Docker host".to_owned(),
-            None => format!("run `rcup up {}` there, which connects it", self.topology.name()),
+            Some(_) => "run rcup on the engine's machine".to_owned(),
+            None => format!("run `rcup up {}` there, which does that", self.topology.name()),
         };
         inside(&self.runtime, &self.topology.network(), &otherwise).await
     }
 
-    /// The containers as the container engine reports them.
+    /// The engine's view of its containers.
     #[doc(hidden)]
     pub fn containers(&self) -> &[ContainerSeen] {
         &self.containers
     }
 
-    /// Credentials for clients, if the nodes require a password.
+    /// With what a client logs in, where the nodes ask for it.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when the password is missing from the nodes' files.
+    /// [`ErrorKind::Damaged`] when the nodes' files hold no password any more, although there was one.
     pub async fn credentials(&self) -> Result<Option<Credentials>> {
         Ok(credentials::of_clients(self.secrets().await?))
     }
 
-    /// Credentials of a service user, if the cluster has them.
+    /// With what a user of rcup's own logs in, where the nodes have such users.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -89,7 +89,7 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::of_own(self.secrets().await?, user))
     }
 
-    /// Client certificates, if the cluster uses TLS.
+    /// What a client needs that speaks TLS, where the nodes do.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -97,7 +97,7 @@ impl<R: Runtime> Attached<R> {
         Ok(self.secrets().await?.certificates.as_ref())
     }
 
-    /// All secrets of the cluster, for an export.
+    /// Everything that the cluster hides, for an export.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -107,7 +107,7 @@ impl<R: Runtime> Attached<R> {
         self.secrets.get_or_try_init(read).await
     }
 
-    /// Its container engine.
+    /// The engine it runs on.
     #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
@@ -121,10 +121,10 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::access_as(self.secrets().await?, user))
     }
 
-    /// The nodes that respond.
+    /// The nodes that run and answer.
     ///
     /// # Errors
-    /// When no credentials are found.
+    /// When there is no way to log in.
     pub(crate) async fn links(&self) -> Result<Vec<(usize, NodeConnection)>> {
         self.links_as(OwnUser::Operator).await
     }
@@ -140,9 +140,9 @@ impl<R: Runtime> Attached<R> {
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
-    /// All nodes, each with its connection or the reason for its absence.
+    /// All nodes, each with its connection or the reason why there is none.
     pub(crate) async fn target(&self, user: OwnUser) -> Target<'_> {
-        // A node that refuses the login counts as not responding.
+        // A node that cannot be logged in to is one that does not answer.
         let links = self.links_as(user).await.unwrap_or_default();
         let of = |index: usize| links.iter().find(|(own, _)| *own == index);
         let members = self.topology.nodes.iter().map(|node| Member {
@@ -160,14 +160,14 @@ impl<R: Runtime> Attached<R> {
         }
     }
 
-    /// Why a node does not respond.
+    /// Why a node says nothing.
     pub(crate) fn silence(&self, index: usize) -> String {
         let container = self
             .containers
             .iter()
             .find(|container| container.index() == Some(index));
         match container.map(|container| &container.activity) {
-            None => "its container does not exist".to_owned(),
+            None => "its container is gone".to_owned(),
             Some(Activity::Running) => "it does not answer".to_owned(),
             Some(activity) => format!("its container is {}", activity.as_str()),
         }
@@ -175,6 +175,9 @@ impl<R: Runtime> Attached<R> {
 }
 
 fn not_found(name: &ClusterName) -> Error {
-    Error::new(ErrorKind::NotFound, format!("no cluster named {name}"))
-        .hint(format!("Run `rcup list`, or start it with `rcup up {name}`."))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("there is no cluster {name} on this engine"),
+    )
+    .hint(format!("See `rcup list`, or start it with `rcup up {name}`."))
 }

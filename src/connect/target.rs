@@ -1,4 +1,4 @@
-//! The target of a validation: its reachable nodes and, for rcup's clusters, the topology.
+//! What is validated: its nodes, as far as they can be reached, and the plan, where there is one.
 
 use futures_util::future::join_all;
 
@@ -10,11 +10,11 @@ use crate::topology::layout::Topology;
 /// A node of the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// The container name or address.
+    /// Its name: the container's, or its address.
     pub(crate) name: String,
     /// Its address.
     pub(crate) address: String,
-    /// The connection, or why it failed.
+    /// The connection, or why there is none.
     pub(crate) link: Result<NodeConnection, String>,
 }
 
@@ -23,11 +23,11 @@ pub(crate) struct Member {
 pub(crate) struct Target<'a> {
     /// The cluster's name, or the endpoint.
     pub(crate) name: String,
-    /// Its nodes, in topology order if there is a topology.
+    /// Its nodes; with a plan, in the order of the plan.
     pub(crate) members: Vec<Member>,
-    /// The topology, if rcup started the cluster.
+    /// The plan of a cluster of rcup.
     pub(crate) plan: Option<&'a Topology>,
-    /// Advertised addresses at which another node responds, as evidence.
+    /// Where the cluster says that a node is, and another one answers: as lines of evidence.
     pub(crate) astray: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Target<'_> {
         self.members.iter().map(|member| member.name.as_str()).collect()
     }
 
-    /// The connections to all reachable nodes.
+    /// The connections to all nodes that can be reached.
     pub(crate) fn links(&self) -> Links {
         Links::of(
             self.members
@@ -47,7 +47,7 @@ impl Target<'_> {
         )
     }
 
-    /// Queries every node.
+    /// What every node says now.
     pub(crate) async fn views(&self) -> Vec<Answer> {
         join_all(self.members.iter().map(|member| async {
             match &member.link {
@@ -59,7 +59,7 @@ impl Target<'_> {
     }
 }
 
-/// Formats an address as a member name.
+/// An address as the one text that a member carries.
 pub(crate) fn address_of(member: &Member) -> Option<Address> {
     let (host, port) = member.address.rsplit_once(':')?;
     Some(Address::new(host, port.parse().ok()?))

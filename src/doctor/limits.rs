@@ -28,8 +28,7 @@ pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagno
             wanted(profile),
         )
         .why(
-            "a container engine without permission to raise limits cannot give a node more than its own \
-             limit",
+            "an engine that is not allowed to raise limits cannot grant a node more than its own",
             GUIDE,
         )
         .advise(
@@ -38,16 +37,16 @@ pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagno
         )
     });
     let (severity, found) = match facts.node {
-        Some(limit) => (of(profile, limit), format!("{limit} requested")),
+        Some(limit) => (of(profile, limit), format!("{limit} are asked for")),
         None => (
             by(profile, Severity::Warn, Severity::Warn, Severity::Fail),
-            "left to the container engine, because this shell's limit is too low".to_owned(),
+            "left to the engine, because this shell's limit is too small".to_owned(),
         ),
     };
     diagnosis.push(
         Finding::new("nofile-node", severity, found, wanted(profile))
             .why(
-                "each client uses a file descriptor; a server with a lower limit rejects clients",
+                "each client takes a file; a server that may open fewer turns clients away",
                 GUIDE,
             )
             .advise(
@@ -98,12 +97,12 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
         (
             "node-somaxconn",
             (|node| &node.somaxconn) as fn(&NodeFacts) -> &Fact<u64>,
-            "it limits the accept backlog, overriding a larger tcp-backlog of the server",
+            "it caps the connections that wait to be accepted, below the server's own tcp-backlog if it is smaller",
         ),
         (
             "node-tcp-max-syn-backlog",
             |node| &node.syn_backlog,
-            "it limits half-open connections; many simultaneous clients fill the queue",
+            "it caps the connections that wait to be established, which many clients at once fill",
         ),
     ] {
         let Some((value, node)) = least(fact) else {
@@ -115,11 +114,14 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
         } else {
             Severity::Warn
         };
-        let found = format!("{value}, seen in {}", node.name);
+        let found = format!("{value}, as {} sees it", node.name);
         diagnosis.push(
             Finding::new(id, severity, found, format!("at least {wanted}"))
                 .why(why, GUIDE)
-                .advise("Recreate the cluster so that rcup requests the setting.", None),
+                .advise(
+                    "Remove the cluster and start it again, so that rcup asks for the setting.",
+                    None,
+                ),
         );
     }
     // Every node that was given a limit has it: the one that is furthest from it speaks for all.
@@ -138,15 +140,16 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             Finding::new(
                 "node-memory",
                 severity,
-                format!("{}, seen in {}", text(seen), node.name),
-                format!("{asked} bytes, as requested"),
+                format!("{}, as {} sees it", text(seen), node.name),
+                format!("{asked} bytes, as asked for"),
             )
             .why(
-                "a node that exceeds its share uses the memory of the others",
+                "a node that outgrows its share takes the memory of the others",
                 GUIDE,
             )
             .advise(
-                "Enable the cgroup memory controller (see `docker info`), then recreate the cluster.",
+                "Enable the memory controller of control groups (see `docker info`), then remove the cluster and start it \
+                 again.",
                 None,
             ),
         );
@@ -156,15 +159,15 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             Finding::new(
                 "node-nofile",
                 of(profile, value),
-                format!("{}, seen in {}", text(value), node.name),
+                format!("{}, as {} sees it", text(value), node.name),
                 wanted(profile),
             )
             .why(
-                "each client uses a file descriptor; a server with a lower limit rejects clients",
+                "each client takes a file; a server that may open fewer turns clients away",
                 GUIDE,
             )
             .advise(
-                "Raise the container engine's limit (see nofile-engine), then recreate the cluster.",
+                "Raise the engine's limit (see nofile-engine), then remove the cluster and start it again.",
                 None,
             ),
         );
@@ -208,12 +211,12 @@ mod tests {
         let (severity, found) = of(&bad, "node-tcp-max-syn-backlog").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "128, seen in rcup-x-128")
+            (Severity::Warn, "128, as rcup-x-128 sees it")
         );
         let (severity, found) = of(&bad, "node-memory").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "unlimited, seen in rcup-x-128")
+            (Severity::Warn, "unlimited, as rcup-x-128 sees it")
         );
         let mut free = node(65_535, u64::MAX);
         free.asked_memory = None;

@@ -1,9 +1,9 @@
-//! Runs async cleanup from synchronous code.
+//! Effects from where nothing can be awaited.
 
 use std::future::Future;
 
-/// Runs `work` to completion on its own thread with its own executor, because the current executor,
-/// if any, may be shutting down.
+/// Sees `work` to its end on a thread of its own with its own executor, because whatever executor this is
+/// called on, if any, may be about to end.
 pub(crate) fn aside(what: &str, work: impl Future<Output = ()> + Send + 'static) {
     let thread = std::thread::spawn(move || {
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -1,4 +1,4 @@
-//! Plans as data. A plan can be printed, compared and rolled back; the executor makes no decisions.
+//! What to do, as data. A plan can be printed, compared and undone; executing it takes no decision.
 
 pub mod down;
 pub mod prune;

@@ -1,4 +1,4 @@
-//! Garbage collection by `prune` and at every start: orphaned and expired clusters.
+//! What `prune` and the sweep at a start remove: what dead owners have left, and what is past its time.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -11,40 +11,40 @@ use crate::runtime::observed::Observed;
 use crate::spec::expiry::{Owner, Presence};
 use crate::spec::name::ClusterName;
 
-/// Why a cluster is pruned.
+/// Why a cluster is nobody's any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Cause {
-    /// The owner process has exited.
+    /// The process for which it was made has ended.
     OwnerGone,
-    /// The TTL has expired.
+    /// Its time has passed.
     Expired,
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OwnerGone => "its owner has exited",
-            Self::Expired => "its TTL has expired",
+            Self::OwnerGone => "its owner has ended",
+            Self::Expired => "its time has passed",
         })
     }
 }
 
-/// Objects of one run to be pruned.
+/// What one run has made, and nobody needs any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftover {
     /// The cluster's name.
     pub name: ClusterName,
-    /// The id of the run that created it; another cluster may have the same name by now.
+    /// The mark of the run that made it. Another cluster may bear the same name by now.
     #[serde(skip)]
     pub run: String,
-    /// Why it is pruned.
+    /// Why it may go.
     pub cause: Cause,
 }
 
-/// Finds the runs to prune. A cluster without an owner and a TTL is never pruned; an owner that
-/// is not visible from this host counts as alive.
+/// Finds what may go. A cluster without an owner and without a time to live never does; one whose owner
+/// cannot be seen from here is left to whoever can.
 pub fn leftovers(
     observed: &Observed,
     now: SystemTime,
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// A container of a cluster with this expiry, created by its own run.
+    /// A container of a cluster with this life, made by a run of its own.
     fn container(run: &str, life: Life) -> ContainerSeen {
         let mut topology = topology(3, 0, Engine::Redis, "8.0.2").with_life(life);
         topology.run = run.to_owned();

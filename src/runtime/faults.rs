@@ -1,4 +1,4 @@
-//! Fault injection.
+//! What can be done to a node on purpose.
 
 use std::net::Ipv4Addr;
 
@@ -6,21 +6,21 @@ use crate::error::Result;
 use crate::runtime::interface::Runtime;
 use crate::spec::name::ClusterName;
 
-/// Fault injection for containers, undone by [`Runtime::start`] and [`Runtime::resume`].
+/// An engine that can trouble its containers. [`Runtime::start`] and [`Runtime::resume`] heal.
 pub trait Faults: Runtime {
-    /// Pauses a container; succeeds if it is already paused.
+    /// Holds a container's processes where they are. Holding what is held is success.
     fn pause(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Stops a container (SIGKILL after `seconds`); succeeds if it has already exited.
+    /// Asks a container's process to end, and kills it after so many seconds. Stopping what has ended is success.
     fn halt(&self, container: &str, grace: u32) -> impl Future<Output = Result<()>> + Send;
 
-    /// Kills a container (SIGKILL); succeeds if it has already exited.
+    /// Kills a container's process as a power cut would. Killing what has ended is success.
     fn kill(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Disconnects a container from a network.
+    /// Pulls a container's cable out of a network.
     fn disconnect(&self, container: &str, network: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Reconnects it with the same address.
+    /// Plugs it in again, under the same address.
     fn connect(
         &self,
         container: &str,
@@ -28,14 +28,14 @@ pub trait Faults: Runtime {
         address: Ipv4Addr,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Whether a container is connected to a network.
+    /// Whether a container is plugged into a network.
     fn is_connected(&self, container: &str, network: &str) -> impl Future<Output = Result<bool>> + Send;
 
-    /// The inspect output of a container.
+    /// Everything the engine knows of a container, in the engine's own words.
     fn inspect(&self, container: &str) -> impl Future<Output = Result<serde_json::Value>> + Send;
 
-    /// The recorded events of a cluster's containers and network, oldest
-    /// first. Docker only keeps the last 256 events of all objects.
+    /// What the engine remembers to have happened to a cluster's containers and to its network until now, oldest
+    /// first, in the engine's own words. It remembers little: Docker the last 256 events of all that it did.
     fn history(
         &self,
         cluster: &ClusterName,

@@ -1,4 +1,4 @@
-//! The `Runtime` trait and its types.
+//! The trait, and the plain types that cross it.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,29 +18,29 @@ use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, Pr
 use crate::spec::name::ClusterName;
 use crate::spec::secret::Secret;
 
-/// Description of a container engine.
+/// What is known of an engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EngineInfo {
     /// Where it was found, such as `unix:///var/run/docker.sock`.
     pub endpoint: String,
-    /// How it was found, such as `DOCKER_HOST` or `the default socket`.
+    /// By which of the usual ways it was found, such as `DOCKER_HOST` or `the default socket`.
     pub found_by: String,
     /// Its version.
     pub version: String,
     /// The version of its API.
     pub api: String,
-    /// Whether it listens on this host, so that it shares the host's ports and routes.
+    /// Whether it listens on this machine, so that ports and routes of this machine are its own.
     pub local: bool,
 }
 
 impl EngineInfo {
-    /// The host in the endpoint, if it is remote.
+    /// The host in the endpoint, where it is on another machine.
     pub fn host(&self) -> Option<&str> {
         if self.local { None } else { host_of(&self.endpoint) }
     }
 }
 
-/// The host in an endpoint: the text between `@` and the port, without the brackets of an IPv6 address.
+/// The host in an endpoint that has one: what stands between `@` and the port, without an IPv6 address's brackets.
 pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     let (scheme, rest) = endpoint.split_once("://")?;
     if !["tcp", "http", "https", "ssh"].contains(&scheme) {
@@ -55,12 +55,12 @@ pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     Some(host).filter(|host| !host.is_empty())
 }
 
-/// Information about a container engine and its host.
+/// What an engine says of itself and of the machine under it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineDetails {
-    /// The host name.
+    /// The machine's name.
     pub name: String,
-    /// The host's operating system.
+    /// The machine's operating system.
     pub system: String,
     /// Its kernel's release.
     pub kernel: String,
@@ -72,13 +72,13 @@ pub struct EngineDetails {
     pub limits_memory: bool,
     /// Whether it runs without root.
     pub rootless: bool,
-    /// The host's CPU cores.
+    /// The machine's cores.
     pub cores: u64,
-    /// The host's memory in bytes.
+    /// The machine's bytes of memory.
     pub memory: u64,
-    /// The data directory on the host.
+    /// The directory with the engine's data, on that machine.
     pub root: String,
-    /// The host's clock.
+    /// What time it is there.
     pub time: Option<SystemTime>,
 }
 
@@ -91,21 +91,21 @@ pub struct OwnContainer {
     pub networks: Vec<String>,
 }
 
-/// Scope of an observation.
+/// How much of the engine is looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
-    /// All networks and containers of any owner.
+    /// All networks and containers, whoever made them.
     Everything,
-    /// Objects with the label of any cluster.
+    /// What carries the label of any cluster.
     Clusters,
-    /// Objects with the label of this cluster.
+    /// What carries the label of this cluster.
     Cluster(ClusterName),
-    /// Objects with the label of this run.
+    /// What carries the mark of this run.
     Run(String),
 }
 
-/// A local image.
+/// An image on the engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageSeen {
     /// Its name.
@@ -120,29 +120,29 @@ pub struct ImageSeen {
     pub bytes: u64,
 }
 
-/// The state of a container.
+/// What a container is doing, and how it ended if it did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
-    /// Its activity.
+    /// What it is doing.
     pub activity: Activity,
     /// The exit code of its last run.
     pub exit_code: i64,
-    /// Number of automatic restarts.
+    /// How often the engine has started it again by itself.
     pub restarts: i64,
-    /// Whether it was OOM-killed.
+    /// Whether the kernel killed it for memory.
     pub out_of_memory: bool,
 }
 
 /// Which log lines to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogRequest {
-    /// Number of lines from the end; all when `None`.
+    /// So many lines from the end; all when `None`.
     pub tail: Option<u32>,
-    /// Whether to follow the log.
+    /// Whether to wait for more.
     pub follow: bool,
     /// Only lines since this UNIX time, in seconds; 0 for all.
     pub since: i64,
-    /// Whether each line begins with a timestamp.
+    /// Whether each line begins with the engine's time stamp.
     pub timestamps: bool,
 }
 
@@ -158,12 +158,12 @@ pub struct LogLine {
 pub struct ExecRequest {
     /// Program and arguments.
     pub command: Vec<String>,
-    /// Environment variables. They are not exposed by the container engine: neither
-    /// `docker inspect` nor events contain them, and in the container only the same user can read them.
+    /// Variables of its environment. Of a program that is run, an engine tells nobody the environment: neither
+    /// `docker inspect` nor the events have it, and in the container it is for the same user alone.
     pub env: Vec<(String, Secret)>,
     /// Whether it gets a terminal.
     pub tty: bool,
-    /// Whether its standard input is attached.
+    /// Whether it gets this process's input.
     pub input: bool,
 }
 
@@ -176,41 +176,41 @@ pub enum Output {
     Stderr(Vec<u8>),
 }
 
-/// A running program in a container.
+/// A program that runs in a container.
 pub struct ExecSession {
     /// For [`Runtime::exec_resize`] and [`Runtime::exec_code`].
     pub id: String,
-    /// Its output, until it exits.
+    /// What it prints, until it ends.
     pub output: Pin<Box<dyn Stream<Item = Result<Output>> + Send>>,
-    /// Its input.
+    /// What it reads.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
-/// The operations of a container engine that rcup needs.
+/// A container engine, in the words rcup needs.
 ///
-/// Every call has its own deadline. Removing a missing object and starting a running container
-/// succeed. The error kind distinguishes conflicts that a caller can handle: [`crate::error::ErrorKind::Subnet`],
+/// Every call has a deadline of its own. Removing what is not there is success; starting what runs is
+/// success. An error's kind tells the clashes apart that a caller can react to: [`crate::error::ErrorKind::Subnet`],
 /// [`crate::error::ErrorKind::Port`] and [`crate::error::ErrorKind::NameTaken`].
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// Checks that the container engine responds and is recent enough.
+    /// Checks that the engine answers and is new enough.
     fn describe(&self) -> impl Future<Output = Result<EngineInfo>> + Send;
 
-    /// Queries the container engine and its host.
+    /// Asks the engine about itself and about the machine under it.
     fn details(&self) -> impl Future<Output = Result<EngineDetails>> + Send;
 
-    /// Observes all objects in `scope`.
+    /// Looks at what is there, all at once.
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
 
-    /// The network of that name, if it exists.
+    /// The network of that name, if the engine has it.
     fn network(&self, name: &str) -> impl Future<Output = Result<Option<NetworkDetails>>> + Send;
 
-    /// The image of that name, if it exists locally.
+    /// The image of that name, if the engine has it.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Option<ImageSeen>>> + Send;
 
-    /// The images that rcup built.
+    /// The images that rcup made.
     fn local_images(&self) -> impl Future<Output = Result<Vec<ImageSeen>>> + Send;
 
-    /// Pulls an image. Fails when the registry does not respond within `patience`.
+    /// Gets an image from its registry. Fails when the registry has not begun to answer within `patience`.
     fn pull(
         &self,
         reference: &str,
@@ -218,7 +218,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Imports an image from the root file system in the tar file `archive`. The changes are lines of a
+    /// Makes an image of the root file system in the tar file `archive`. The changes are lines of a
     /// Dockerfile.
     fn import(
         &self,
@@ -227,20 +227,20 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         changes: &[String],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Runs a program in a new container, removes the container, and returns the output.
+    /// Runs a program in a new container, removes the container, and returns what it printed.
     fn run_once(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Creates a probe container with its files, and returns its id. It is not started, and
+    /// Makes a container in which something is tried, with its files, and returns its id. It does not run yet, and
     /// stays until it is removed.
     fn create_probe(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Creates a network.
+    /// Makes a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// The container in which this process runs, if it is one of this container engine with its own network.
+    /// The container in which this process runs, where that is one of the engine's with a network of its own.
     fn own_container(&self) -> impl Future<Output = Result<Option<OwnContainer>>> + Send;
 
-    /// Connects the container of this process to a network, with the first free address. It is disconnected when
+    /// Has the container of this process join a network, under the first of the addresses that is free. It leaves when
     /// the network is removed. [`crate::error::ErrorKind::Subnet`] when none is free.
     fn join(
         &self,
@@ -249,13 +249,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         addresses: &[Ipv4Addr],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Creates a volume. An existing one with other labels belongs to another owner: [`crate::error::ErrorKind::NameTaken`].
+    /// Makes a volume. One of that name with other labels is somebody else's: [`crate::error::ErrorKind::NameTaken`].
     fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// Creates a container and returns its id. It is not started.
+    /// Makes a container and returns its id. It does not run yet.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Copies files to volumes, owned by the user [`crate::runtime::request::USER`], through a container that never runs and
+    /// Puts files onto volumes, for the user [`crate::runtime::request::USER`], through a container that never runs and
     /// that stays until it is removed.
     fn put_files(&self, request: &FilesRequest) -> impl Future<Output = Result<()>> + Send;
 
@@ -266,7 +266,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Starts a container.
     fn start(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Resumes a paused container.
+    /// Lets a paused container go on.
     fn resume(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Kills and removes a container, its anonymous volumes included.
@@ -278,7 +278,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Removes a volume.
     fn remove_volume(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// The activity of a container.
+    /// What a container is doing.
     fn state(&self, container: &str) -> impl Future<Output = Result<NodeState>> + Send;
 
     /// A container's output.
@@ -295,9 +295,9 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         request: &ExecRequest,
     ) -> impl Future<Output = Result<ExecSession>> + Send;
 
-    /// Sets the size of the program's terminal.
+    /// Tells the program's terminal its size.
     fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> impl Future<Output = Result<()>> + Send;
 
-    /// The exit code of a program that has exited.
+    /// The exit code of a program that has ended.
     fn exec_code(&self, id: &str) -> impl Future<Output = Result<i64>> + Send;
 }

@@ -1,4 +1,4 @@
-//! `rcup export`: exports a cluster for other tools, from a running cluster or from flags.
+//! `rcup export`: writes a cluster down for other tools, from the running one or from flags alone.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -36,20 +36,22 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     if let [Some(before), Some(now)] = authorities
         && before != now
     {
-        terminal.warn("the certificates have a new CA: clients need the new certs/ca.crt after deployment");
+        terminal.warn(
+            "the certificates are by another authority than before: clients need the new certs/ca.crt once it is deployed",
+        );
     }
     let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
     let refuses = matches!(verb, ExportVerb::BareMetal { .. } | ExportVerb::Swarm { .. });
     if topology.spec.tls() && !with_keys && !refuses {
         terminal.warn(&format!(
-            "`{format}` does not include certificates: set the `tls-…` directives before using it"
+            "`{format}` brings no certificates: set the `tls-…` directives before you use it"
         ));
     }
     if !with_keys
         && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
     {
         terminal.warn(&format!(
-            "`{format}` does not include ACL users: clients share one password and may run every command"
+            "`{format}` brings no users: its clients are kept from no command, and share one password"
         ));
     }
     let mut documents = match &verb {
@@ -64,19 +66,15 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         }
     };
     match (&verb, &export.out) {
-        (ExportVerb::BareMetal { .. }, Some(_)) => {
-            documents.extend(export::bare_metal::bare_metal_secrets(&secrets))
-        }
-        (ExportVerb::Compose(_), Some(_)) => {
-            documents.extend(export::secret_files::beside(&topology, &secrets))
-        }
+        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(export::bare_metal::bare_metal_secrets(&secrets)),
+        (ExportVerb::Compose(_), Some(_)) => documents.extend(export::secret_files::beside(&topology, &secrets)),
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
         }
         (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
         (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
         (_, None) if with_keys || secrets.password.is_some() => terminal.warn(
-            "secrets are not printed; nodes read them from files, which `-o \
+            "what is secret is not printed: the nodes take it from files, in secrets/ and certs/ or beside their own, which `-o \
              PATH` writes",
         ),
         _ => {}
@@ -94,17 +92,17 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         (None, _) => Err(Error::new(
             ErrorKind::Usage,
             format!(
-                "`{format}` exports {} files, which do not fit on standard output",
+                "`{format}` is {} files, and standard output is one",
                 documents.len()
             ),
         )
-        .hint("Choose a directory with `-o DIR`.")
+        .hint("Name a directory for them with `-o DIR`.")
         .into()),
     }
 }
 
-/// From the container engine if only a cluster is named, otherwise from the flags. On machines a cluster
-/// has other addresses than in containers, and so another certificate: `so_far` is the previous one.
+/// From the engine when a cluster is named and nothing else; else from the flags, without an engine. On machines a cluster
+/// has other addresses than in containers, and so another certificate: `so_far` is what they had.
 fn source(
     export: &Export,
     machines: Option<&BareMetal>,
@@ -131,7 +129,7 @@ fn source(
                 .spec
                 .clone()
                 .build(name.clone().unwrap_or_default())?;
-            // On macOS and Windows, container addresses are inside Docker's VM.
+            // On macOS and Windows the containers' addresses lie in a machine of Docker's own.
             let place = without_engine(&spec, cfg!(target_os = "linux"))?;
             place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
@@ -153,7 +151,7 @@ fn place(hosts: &[Ipv4Addr], clients: &[Ipv4Net]) -> BareMetal {
     }
 }
 
-/// Certificates of an earlier export.
+/// The certificates of an earlier export.
 fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
     let read = |name: &str| fs::read_to_string(out?.join("certs").join(name)).ok();
     Some(Certificates {
@@ -173,7 +171,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     let attached = Cluster::attach(engine().await?, name).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             error.hint(format!(
-                "Run `rcup list`, or pass flags such as `--masters 3` to export without a container engine. \
+                "See `rcup list`; or say what it shall be, and no engine is asked: `--masters 3`, for example. \
                  `rcup up {name}` starts it."
             ))
         } else {
@@ -184,7 +182,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     Ok((attached.topology().clone(), secrets))
 }
 
-/// JSON output.
+/// What is printed for a program.
 #[derive(Serialize)]
 struct Printed<'a> {
     format: &'a str,
@@ -196,7 +194,7 @@ struct PrintedFile<'a> {
     path: String,
     mode: String,
     secret: bool,
-    /// Omitted for files written to disk, and for secrets.
+    /// Nothing for a file that is on the disk by now, and for a secret.
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<&'a str>,
 }
@@ -216,7 +214,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// Writes the files and lists them.
+/// Writes the files and says which.
 fn write(
     format: &'static str,
     documents: &[Document],
@@ -249,7 +247,7 @@ fn write(
     Ok(Exit::DONE)
 }
 
-/// Writes all files, or none if one exists and may not be replaced, and returns their paths.
+/// Writes all files, or none where one exists that may not be replaced, and returns their places.
 pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathBuf>, Failure> {
     let open = documents.iter().filter(|document| !document.secret).count();
     let single = open == 1 && !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/');
@@ -266,7 +264,7 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     if let Some(taken) = places.iter().find(|place| place.exists() && !force) {
         return Err(
             Error::new(ErrorKind::Usage, format!("{} exists already", taken.display()))
-                .hint("Replace it with --force, or choose another path with -o.")
+                .hint("Replace it with --force, or name another place with -o.")
                 .into(),
         );
     }
@@ -281,8 +279,8 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     Ok(places)
 }
 
-/// A file that must be readable for the nodes' user is secret only in a closed directory. An existing directory
-/// may be shared on purpose, so its mode is checked but never changed.
+/// A file that others may read, because the nodes' user must, is a secret only in a directory that they cannot enter. One
+/// that is there already may be shared on purpose, so it is not for us to close it.
 fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     if let Some(directory) = place.parent()
@@ -295,12 +293,12 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "{} is for secrets, but mode {mode:04o} lets other users in",
+                    "{} is for secrets, and its mode {mode:04o} lets others in",
                     directory.display()
                 ),
             )
             .hint(format!(
-                "Run `chmod 700 {}`, or choose another path with -o.",
+                "Close it with `chmod 700 {}`, or name another place with -o.",
                 directory.display()
             ))
             .into());
@@ -309,7 +307,7 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
     Ok(())
 }
 
-/// Writes one file atomically (temporary file and rename).
+/// Writes one file beside its place and moves it there, so that a reader never sees half of it.
 fn put(document: &Document, place: &Path) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory {
@@ -325,7 +323,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     let written = options
         .open(&beside)
         .and_then(|mut file| {
-            // The nodes' user must be able to read it, regardless of the umask.
+            // The nodes' user must be able to read it, whatever the umask of whoever exports takes away.
             #[cfg(unix)]
             if document.secret {
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(document.mode))?;
@@ -339,7 +337,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     written
 }
 
-/// Creates a directory and its parents; private from the start if it is for secrets.
+/// Makes a directory with those above it, closed to others from the beginning if it is for secrets.
 fn make(directory: &Path, secret: bool) -> io::Result<()> {
     if let Some(above) = directory.parent() {
         fs::create_dir_all(above)?;

@@ -3,29 +3,29 @@
 use serde::Serialize;
 use toml::de::DeValue;
 
-/// A key of the file with its values, in the syntax of the flag of that name.
+/// A key of the file with its values, as the flag of that name takes them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// One value per occurrence of the flag.
+    /// A value for each time the flag is given.
     pub values: Vec<String>,
-    /// Byte offset of the key.
+    /// Where the key begins in the text, in bytes.
     pub at: usize,
-    /// Byte offset of the end of its value.
+    /// Where its value ends.
     pub end: usize,
 }
 
-/// An error at a position in the file.
+/// What is wrong at a place of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// What.
     pub message: String,
-    /// The hint.
+    /// What to try.
     pub hint: String,
-    /// Byte offset.
+    /// Where, in bytes.
     pub at: usize,
-    /// Byte offset up to which its line may be shown; `None` if it may contain a secret.
+    /// How far its line may be shown, in bytes; `None` where a secret may stand in it.
     pub shown: Option<usize>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Origin of a flag's value.
+/// Who gave a flag its value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {

@@ -1,4 +1,4 @@
-//! Prints errors as text or JSON.
+//! Errors as people and programs read them.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::{flow, line, width};
 use crate::error::Error;
 
-/// Prints an error on standard error.
+/// Tells an error on standard error.
 pub fn tell(error: &Error, json: bool) {
     if json {
         line(&as_json(error));
@@ -26,7 +26,7 @@ pub fn tell(error: &Error, json: bool) {
     }
 }
 
-/// Prints a command line error, the help or the version.
+/// Tells why the command line was refused, or shows the help or the version that it asks for.
 pub fn refused(refused: &clap::Error, json: bool) -> Exit {
     match refused.kind() {
         ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
@@ -39,7 +39,7 @@ pub fn refused(refused: &clap::Error, json: bool) -> Exit {
         }
         _ => {}
     }
-    // rcup's errors are more specific than "invalid value".
+    // The library's own errors know more than "invalid value".
     let own = refused.source().and_then(|source| source.downcast_ref::<Error>());
     match own {
         Some(own) => tell(own, json),
@@ -51,7 +51,7 @@ pub fn refused(refused: &clap::Error, json: bool) -> Exit {
     Exit::USAGE
 }
 
-/// Converts a clap error.
+/// An error of the parser in the library's form.
 fn of_clap(refused: &clap::Error) -> Error {
     let text = refused.render().to_string();
     let mut parts = text.split("\n\n");
@@ -63,13 +63,13 @@ fn of_clap(refused: &clap::Error) -> Error {
         .collect();
     let error = Error::new(crate::error::ErrorKind::Usage, words.join(" "));
     if tips.is_empty() {
-        error.hint("Run `rcup --help` or `rcup COMMAND --help`.")
+        error.hint("See `rcup --help`, and `rcup VERB --help`.")
     } else {
         error.hint(tips.join(" "))
     }
 }
 
-/// JSON format of an error.
+/// The form of an error in JSON. The order of the fields is the one for reading.
 #[derive(Serialize)]
 struct Told<'a> {
     error: Fields<'a>,

@@ -19,22 +19,22 @@ use owo_colors::OwoColorize as _;
 use crate::cli::args::{Global, Output};
 use crate::runtime::interface::Output::{Stderr, Stdout};
 
-/// Output options.
+/// How to talk to whoever has called.
 #[derive(Clone, Debug)]
 pub struct Terminal {
-    /// Output format.
+    /// The form of the data.
     pub output: Output,
-    /// Whether to print only data and warnings.
+    /// Whether to say only what was asked for.
     pub quiet: bool,
-    /// Whether to print more.
+    /// Whether to say more than usual.
     pub verbose: bool,
 }
 
-/// A stream that removes colours if not supported.
+/// A stream that drops colours where they would not be seen.
 pub type Stream = anstream::AutoStream<io::StdoutLock<'static>>;
 
 impl Terminal {
-    /// From the global flags.
+    /// From the flags that all verbs share.
     pub fn new(global: &Global) -> Self {
         Self {
             output: global.output,
@@ -43,7 +43,7 @@ impl Terminal {
         }
     }
 
-    /// Whether the output is JSON.
+    /// Whether programs read the data.
     pub fn is_json(&self) -> bool {
         self.output != Output::Human
     }
@@ -53,26 +53,26 @@ impl Terminal {
         anstream::stdout().lock()
     }
 
-    /// Prints a message on standard error unless `quiet`.
+    /// Says something on standard error that is not data, unless it shall be quiet.
     pub fn say(&self, text: &str) {
         if !self.quiet && !self.is_json() {
             paragraph("", text);
         }
     }
 
-    /// Forwards a line to standard error.
+    /// Passes on a line that somebody else has written to standard error.
     pub fn pass_error(&self, text: &str) {
         line(text);
     }
 
-    /// Prints a question on standard error without a newline.
+    /// Asks something on standard error, and leaves the answer on the same line.
     pub fn ask(&self, question: &str) -> io::Result<()> {
         let mut out = anstream::stderr().lock();
         write!(out, "{question}")?;
         out.flush()
     }
 
-    /// Asks for confirmation. Without a terminal, and with JSON output, the answer is no.
+    /// Asks for a yes. Where nobody can answer, and to JSON's readers, the answer is no.
     pub fn confirm(&self, question: &str) -> io::Result<bool> {
         if self.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(false);
@@ -83,7 +83,7 @@ impl Terminal {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Prints a warning, always.
+    /// Says something that may surprise later, always.
     pub fn warn(&self, message: &str) {
         if self.is_json() {
             line(&serde_json::json!({ "warning": { "message": message } }).to_string());
@@ -93,7 +93,7 @@ impl Terminal {
     }
 }
 
-/// Forwards bytes to standard output or standard error unchanged.
+/// Writes bytes of somebody else's to standard output or standard error, as they are.
 pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     match piece {
         Stdout(bytes) => {
@@ -105,25 +105,25 @@ pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     }
 }
 
-/// One line on standard error; write errors are ignored.
+/// One line on standard error. There is nobody to tell that it could not be written.
 fn line(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// A marked message on standard error, wrapped at the terminal width.
+/// A few words with a mark before them on standard error, broken between words where the terminal ends.
 fn paragraph(mark: impl std::fmt::Display, text: &str) {
     let columns = if io::stderr().is_terminal() { width() } else { None };
     line(&flow(&mark.to_string(), text, columns));
 }
 
-/// The mark and the text; continuation lines are indented by two columns.
+/// The mark and the text; what does not fit on the first line stands two columns in.
 fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     let mark_width = anstream::adapter::strip_str(mark).to_string().chars().count();
     let gap = if mark_width > 0 { " " } else { "" };
     let Some(columns) = columns else {
         return format!("{mark}{gap}{text}");
     };
-    // The mark is wrapped as a word and restored afterwards.
+    // The mark is a word that takes part in the breaking, and is put back afterwards.
     let marked = format!("{}{gap}{text}", "\u{a0}".repeat(mark_width));
     let rest: String = marked.chars().skip(mark_width).collect();
     let mut lines = table::wrap(&marked, columns.saturating_sub(2)).into_iter();
@@ -133,7 +133,7 @@ fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     lines.fold(format!("{mark}{first}"), |text, next| format!("{text}\n  {next}"))
 }
 
-/// Width of the output, if it is a terminal.
+/// How many columns the output has, where it goes to a terminal.
 pub fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
@@ -146,7 +146,7 @@ fn width() -> Option<usize> {
     (columns > 0).then(|| usize::from(columns))
 }
 
-/// Formats a duration: `340 ms`, `1.8 s`, `2 min 5 s`.
+/// A duration for a person: `340 ms`, `1.8 s`, `2 min 5 s`.
 pub fn duration(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -155,7 +155,7 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// Formats a count: `1 node`, `6 nodes`.
+/// A number of things: `1 node`, `6 nodes`.
 pub fn count(number: usize, thing: &str) -> String {
     if number == 1 {
         format!("1 {thing}")
@@ -164,7 +164,7 @@ pub fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// Formats a size: `22.6 MB`.
+/// A size for a person: `22.6 MB`.
 pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)

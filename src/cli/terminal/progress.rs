@@ -1,5 +1,5 @@
-//! Progress: a spinner or a bar for each phase on a terminal, plain lines in a pipe,
-//! one JSON object per line for ndjson.
+//! What happens, while it happens: a spinner or a bar for each phase on a terminal, plain lines in a pipe,
+//! one JSON object a line where programs listen.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::cli::args::Output;
 use crate::cli::terminal::{Terminal, count, duration, json, line, paragraph};
 use crate::event::{Event, Observer, Phase};
 
-/// Draws events; clears the bars when stopped or dropped.
+/// Draws events. It clears up behind itself when it is stopped or dropped.
 pub struct Progress {
     terminal: Terminal,
     form: Form,
@@ -20,20 +20,20 @@ pub struct Progress {
     now: Mutex<Now>,
 }
 
-/// The format.
+/// In which form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// No output.
+    /// Not at all.
     None,
-    /// Animated bars.
+    /// Bars that move.
     Bars,
-    /// One line per finished phase.
+    /// Lines when something has ended.
     Lines,
     /// The events themselves.
     Events,
 }
 
-/// The current phase.
+/// The phase under way.
 #[derive(Default)]
 struct Now {
     bar: Option<ProgressBar>,
@@ -41,7 +41,7 @@ struct Now {
 }
 
 impl Progress {
-    /// Selects the format.
+    /// Chooses the form.
     pub fn new(terminal: &Terminal) -> Arc<Self> {
         let form = match terminal.output {
             Output::Ndjson => Form::Events,
@@ -58,7 +58,7 @@ impl Progress {
         })
     }
 
-    /// The same without notes.
+    /// The same for a verb whose notes are of interest to few.
     pub fn without_notes(terminal: &Terminal) -> Arc<Self> {
         let mut progress = Self::new(terminal);
         if let Some(progress) = Arc::get_mut(&mut progress) {
@@ -67,7 +67,7 @@ impl Progress {
         progress
     }
 
-    /// Clears the bars.
+    /// Takes away what still moves.
     pub fn stop(&self) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = now.bar.take() {
@@ -75,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Shows an activity without phases and units, such as an image build.
+    /// Shows one thing under way that has neither phases nor units, such as the build of an image.
     pub fn doing(&self, what: &str) {
         match self.form {
             Form::Bars => {
@@ -88,7 +88,7 @@ impl Progress {
         }
     }
 
-    /// Prints a line above the bars.
+    /// Writes a line above what moves.
     fn above(&self, mark: impl std::fmt::Display, text: &str) {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         match &now.bar {
@@ -124,7 +124,7 @@ impl Progress {
     fn finished(&self, phase: Phase, ms: u64) {
         self.stop();
         let units = self.now.lock().unwrap_or_else(PoisonError::into_inner).units;
-        // A single removal is the network that nothing uses yet.
+        // What is removed alone is the network that nothing uses yet.
         let nodes = of_nodes(phase) && units > usize::from(phase == Phase::Remove);
         let what = if nodes {
             count(units, "node")
@@ -149,7 +149,7 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&self, event: &Event) {
         if self.form == Form::Events {
-            // A closed pipe must not end the start.
+            // A reader that is gone must not end the start.
             let _ = json::print_line(&self.terminal, event);
             return;
         }
@@ -167,7 +167,7 @@ impl Observer for Progress {
             }
             Event::Undoing { reason } => {
                 self.stop();
-                paragraph("rolling back:".bold(), reason);
+                paragraph("undoing the start:".bold(), reason);
             }
             _ => {}
         }

@@ -93,8 +93,7 @@ struct Known<R> {
     ahead: Fact<(i64, u64)>,
 }
 
-/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or
-/// does
+/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or does
 /// not answer is a finding like others.
 pub async fn examine<R: Runtime>(runtime: Result<R>, spec: &ClusterSpec, look: Look) -> Diagnosis {
     let facts = match ask(runtime).await {
@@ -148,12 +147,12 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
     let image = of_cluster(runtime, spec, false, &Silent);
     let rules = async {
         match (&subnet, &range) {
-            _ if !here => Err("the rules are on the Docker host, not on this machine".to_owned()),
+            _ if !here => Err("the rules are those of the engine's machine, not of this one".to_owned()),
             (Ok(subnet), Ok((first, last))) => {
                 let ports = [*first, *last, first + BUS_OFFSET, last + BUS_OFFSET];
                 firewall::rules(*subnet, ports.to_vec()).await
             }
-            _ => Err("there is no subnet or no port to check".to_owned()),
+            _ => Err("there is no subnet or no port to look for".to_owned()),
         }
     };
     let (image, rules, reached, nodes) =
@@ -246,7 +245,7 @@ fn image_fact(image: Result<Image>, absent: bool, spec: &ClusterSpec) -> Result<
 }
 
 fn elsewhere() -> String {
-    "only readable on the Docker host".to_owned()
+    "only the machine on which the containers run knows".to_owned()
 }
 
 fn count(spec: &ClusterSpec) -> u16 {
@@ -273,12 +272,12 @@ fn engine_facts(
 
 async fn through<R: Runtime>(runtime: &R, image: Option<&str>, root: &str) -> (KernelFacts, Fact<Disk>) {
     let Some(image) = image else {
-        let why = "no local image to read them with on the Docker host";
+        let why = "there is no image through which they could be read where the containers run";
         return (unknown(why), Err(why.to_owned()));
     };
     let (kernel, free) = kernel_through(runtime, image).await;
     let disk = free.map(|free| Disk {
-        path: format!("{root} of the Docker host"),
+        path: format!("{root} of the engine's machine"),
         free,
         rotational: None,
     });
@@ -296,12 +295,11 @@ async fn measure<R: Runtime>(
     }
     match image {
         Some(image) => fsync::through(runtime, &image.reference, image.server.engine.server()).await,
-        None => Err("no local image to measure it with on the Docker host".to_owned()),
+        None => Err("there is no image with which it could be measured where the containers run".to_owned()),
     }
 }
 
-/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs
-/// not.
+/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs not.
 fn trouble(error: &Error) -> EngineTrouble {
     let message = match error.causes().pop() {
         Some(cause) => format!("{error}: {cause}"),
@@ -331,7 +329,7 @@ fn wanted_image(spec: &ClusterSpec) -> String {
 
 /// What can be told without an engine: this machine's own kernel, where it is Linux.
 fn without_engine(error: &Error) -> HostFacts {
-    let why = "no container engine responds";
+    let why = "no engine answers";
     let none = || trouble(error);
     let linux = own_kernel().is_some();
     let processes = processes::look();
@@ -387,5 +385,5 @@ fn memory_here() -> Fact<u64> {
                 .ok()
         })
         .map(|kib| kib * 1024)
-        .ok_or_else(|| "/proc/meminfo has no total".to_owned())
+        .ok_or_else(|| "/proc/meminfo tells no total".to_owned())
 }

@@ -1,4 +1,4 @@
-//! Connects to the container engine.
+//! Connecting to the engine that was found.
 
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
@@ -12,23 +12,23 @@ use crate::runtime::docker::find::SCHEME;
 use crate::runtime::docker::ssh;
 use crate::runtime::docker::unreachable::unreachable;
 
-/// Response timeout for calls without their own deadline.
+/// How long the engine may take to begin an answer, where no call has a deadline of its own.
 const RESPONSE: u64 = 120;
 
 impl Docker {
-    /// Sends nothing yet.
+    /// Nothing is sent yet.
     pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
             #[cfg(feature = "remote")]
             Some(directory) => {
                 let [authority, certificate, key] = Place::tls_files(directory)?;
-                // It fails if this process has already installed a provider, which is fine.
+                // It fails when somebody in this process has settled it already, which is as good.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let version = API_DEFAULT_VERSION;
                 Client::connect_with_ssl(&place.endpoint, &key, &certificate, &authority, RESPONSE, version)
             }
-            // TLS is already decided; the library would read the environment again.
+            // Whether TLS is spoken is settled, and the library would look into the environment once more.
             None if plain.iter().any(|scheme| place.endpoint.starts_with(scheme)) => {
                 Client::connect_with_http(&place.endpoint, RESPONSE, API_DEFAULT_VERSION)
             }

@@ -1,4 +1,4 @@
-//! Fault injection with Docker.
+//! Docker's way to trouble a container.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -76,7 +76,7 @@ impl Faults for Docker {
     }
 
     async fn history(&self, cluster: &ClusterName, network: &str) -> Result<Vec<serde_json::Value>> {
-        // Network events have no labels.
+        // Events of networks carry no labels.
         let label = format!("{}={cluster}", labels::CLUSTER);
         let (mut all, of_network) = tokio::try_join!(
             self.events("container", "label", &label),
@@ -88,34 +88,32 @@ impl Faults for Docker {
             .into_iter()
             .map(serde_json::to_value)
             .collect::<Result<_, _>>();
-        told.map_err(|error| {
-            Error::new(ErrorKind::Engine, "cannot read container engine events").because(error)
-        })
+        told.map_err(|error| Error::new(ErrorKind::Engine, "cannot read the engine's events").because(error))
     }
 }
 
 impl Docker {
-    /// The past events of one type that match a filter.
+    /// The events of one type until now that one filter lets through.
     async fn events(&self, kind: &str, filter: &str, value: &str) -> Result<Vec<EventMessage>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
-        // Whole seconds would omit events of the current second.
+        // A whole second would leave out what has happened in this one.
         let now = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
-        // Since the epoch: without `since`, no past events are reported.
+        // The first moment there is: without one the engine tells nothing that has been.
         let options = query::EventsOptionsBuilder::default()
             .since("1")
             .until(&now)
             .filters(&HashMap::from([("type", vec![kind]), (filter, vec![value])]))
             .build();
         call(
-            "read container engine events",
+            "read the engine's events",
             QUICK,
             self.client().events(Some(options)).try_collect(),
         )
         .await
     }
 
-    /// Docker reports a conflict if a container already has the requested state.
+    /// Docker calls it a conflict when a container is already what it shall become.
     async fn unless(&self, done: Result<()>, container: &str, already: &[Activity]) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         match self.state(container).await {

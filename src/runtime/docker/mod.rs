@@ -1,4 +1,4 @@
-//! Docker: the only module that uses bollard.
+//! Docker: the only folder that knows bollard.
 
 pub mod client;
 pub mod connect;

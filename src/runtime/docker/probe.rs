@@ -1,4 +1,4 @@
-//! Short-lived probe containers.
+//! Containers in which something is tried for a moment.
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters as query;
@@ -64,7 +64,7 @@ impl Docker {
         let mut ended = self
             .client
             .wait_container(id, None::<query::WaitContainerOptions>);
-        // A failing program ends the stream with an error; its output is more useful than its exit code.
+        // A program that fails is an error of the stream; what it printed tells more than its code.
         let _ = tokio::time::timeout(QUICK, ended.next())
             .await
             .map_err(|_| late(what, QUICK))?;
@@ -82,7 +82,7 @@ impl Docker {
     }
 }
 
-/// The attempt named in errors.
+/// What a failure says was attempted.
 fn told(request: &ProbeRequest) -> String {
     format!(
         "run {} in image {}",

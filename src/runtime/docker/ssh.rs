@@ -1,7 +1,7 @@
-//! A container engine behind `ssh://`. As with the Docker CLI, each connection is an `ssh` process that
-//! runs `docker system dial-stdio` on the remote host, with the user's keys, agents, jump hosts and known hosts.
+//! An engine behind `ssh://`. As Docker's own client does, each connection is a process of the machine's `ssh`, which
+//! runs `docker system dial-stdio` on the other one: keys, agents, jump hosts and known hosts are the user's own.
 //!
-//! bollard supports ssh too, but drops the port (0.21).
+//! bollard has such connections too, and loses the port on the way (0.21).
 
 use std::future::Future;
 use std::io;
@@ -23,20 +23,20 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
-/// Maximum number of pending connections: `sshd` rejects some when more than
-/// ten are unauthenticated (`MaxStartups`).
+/// How many connections may be on their way to the other machine at a time: its `sshd` turns some away where more than
+/// ten have not logged in yet (`MaxStartups`).
 const AT_ONCE: usize = 4;
 
-/// Connect timeout in seconds.
+/// How many seconds the other machine may take to take the connection.
 const PATIENCE: &str = "ConnectTimeout=20";
 
-/// Sends nothing yet.
+/// Nothing is sent yet.
 pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
     let pool = Arc::new(Pool::builder(TokioExecutor::new()).build(Ssh {
         command: ssh_command(endpoint).into(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
     }));
-    // The host in the URL is a placeholder; the connector knows the target.
+    // What the requests are addressed to is nobody's name: the connector knows where it leads.
     Client::connect_with_custom_transport(
         move |request: BollardRequest| {
             let pool = Arc::clone(&pool);
@@ -48,7 +48,7 @@ pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerErro
     )
 }
 
-/// Opens connections.
+/// Makes connections.
 #[derive(Clone)]
 struct Ssh {
     command: Arc<[String]>,
@@ -70,7 +70,7 @@ impl Service<Uri> for Ssh {
             let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
             let (program, words) = (&command[0], &command[1..]);
             let mut child = Command::new(program)
-                // A prompt would appear once per connection, between other output.
+                // A question would be asked once for each connection, in the middle of everything else.
                 .args(["-o", "BatchMode=yes", "-o", PATIENCE, "-T"])
                 .args(words)
                 .stdin(Stdio::piped())
@@ -93,37 +93,37 @@ impl Service<Uri> for Ssh {
     }
 }
 
-/// A connection: standard input and output of `ssh`.
+/// A connection: what `ssh` reads and prints.
 struct Pipe {
     input: ChildStdin,
     output: ChildStdout,
     state: State,
-    /// Killed with the connection.
+    /// Ends with the connection.
     _child: Child,
 }
 
 enum State {
-    /// No data yet; the next reader waits for it.
+    /// Nothing has come yet. Whoever is next waits for that.
     Dialling(Option<(ChildStderr, OwnedSemaphorePermit)>),
     Connected,
-    /// It exited before any data arrived; standard error says why.
+    /// It has ended before anything came; `ssh` says why.
     Ending(Pin<Box<dyn Future<Output = io::Error> + Send>>),
 }
 
-/// The error output of `ssh`, which is more specific than "connection closed".
+/// What `ssh` has said, which tells more than that the connection is closed.
 async fn why(mut errors: ChildStderr) -> io::Error {
     let mut said = String::new();
     if let Err(error) = errors.read_to_string(&mut said).await {
         return error;
     }
-    // Most lines already begin with the program's name.
+    // Most lines begin with the program's name already.
     let lines: Vec<&str> = said
         .lines()
         .map(|line| line.trim().trim_start_matches("ssh: "))
         .filter(|line| !line.is_empty())
         .collect();
     let said = if lines.is_empty() {
-        "it exited without output".to_owned()
+        "it has ended without a word".to_owned()
     } else {
         lines.join("; ")
     };

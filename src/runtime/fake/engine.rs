@@ -1,4 +1,4 @@
-//! State and refusals of the fake container engine.
+//! What the engine holds, and what it refuses.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Applies late effects after this number of further observations.
+    /// Lets what is late take effect after so many looks more.
     pub(crate) fn catch_up(&mut self, looks: usize) {
         for (left, _) in &mut self.late {
             *left = left.saturating_sub(looks);
@@ -190,7 +190,7 @@ impl State {
         Ok(id)
     }
 
-    /// A missing volume is created.
+    /// A volume that is not there is made in passing.
     fn mount(&mut self, volume: &VolumeRequest) {
         if !self.volumes.iter().any(|one| one.name == volume.name) {
             self.volumes.push(VolumeSeen {
@@ -280,7 +280,7 @@ impl State {
         Ok(())
     }
 
-    /// Files on the volumes, copied through any container.
+    /// What was put on the volumes, through whichever container: all files of rcup lie there.
     pub(crate) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
         self.container(container)?;
         let mut matching = self.files.iter().filter(|file| file.path == path);

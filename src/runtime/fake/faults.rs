@@ -1,4 +1,4 @@
-//! Fault injection in the fake container engine.
+//! Trouble for containers in memory.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! The `Runtime` trait, implemented in memory.
+//! The seam, with the engine in memory behind it.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -104,7 +104,7 @@ impl Runtime for Fake {
         .await
     }
 
-    /// There is no registry: only existing images can be pulled.
+    /// There is no registry: only what is here can be had.
     async fn pull(
         &self,
         reference: &str,

@@ -1,7 +1,7 @@
-//! `rcup run`: runs a command with a cluster.
+//! `rcup run`: a cluster for the duration of a command.
 //!
-//! Standard output belongs to the command. rcup writes to standard error, including its JSON events and
-//! summary.
+//! Standard output belongs to the command. What rcup has to say goes to standard error, its events and its
+//! summary in JSON too.
 
 pub mod command;
 pub mod diagnostics;
@@ -32,8 +32,8 @@ use crate::spec::name::ClusterName;
 
 pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     if args.start.dry_run {
-        return Err(Error::new(ErrorKind::Usage, "run does not support --dry-run")
-            .hint("`rcup up --dry-run` with the same flags prints the plan.")
+        return Err(Error::new(ErrorKind::Usage, "a command has no dry run")
+            .hint("`rcup up --dry-run` prints the plan with the same flags.")
             .into());
     }
     let name = args.name.unwrap_or_else(|| ClusterName::generated("run"));
@@ -41,12 +41,12 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(Exit::USAGE);
     };
-    // Checked before the start: most typing errors are here.
+    // Before anything is started: most typing errors are here.
     if let Err((code, refused)) = find(program) {
         error::tell(&refused, terminal.is_json());
         return Ok(Exit::passed_on(code));
     }
-    // Listen before anything is created.
+    // Listening begins before anything is made.
     let mut signals = Passed::new()?;
     let cancel = CancellationToken::new();
     let progress = Progress::new(&quiet_output(terminal));
@@ -67,7 +67,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let folder = args.artifacts.map(Folder::new);
     let (docker, reuse) = (Docker::find()?, args.reuse);
     if reuse {
-        // The lease belongs to this process and ends with it.
+        // The claim is this process's, and goes with it.
         options.owner = None;
     }
     let start = start(docker, reuse, &spec, &options);
@@ -87,7 +87,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         }
     };
     let ended = if let Some(signal) = signalled {
-        // It came too late to interrupt the start, but the command must not run.
+        // It came too late to end the start, and whoever sent it does not want the command any more.
         Ok(128 + i64::from(signal))
     } else {
         let (report, login) = (cluster.report(), cluster.credentials());
@@ -106,21 +106,23 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
             cluster.keep();
             let name = cluster.name();
             terminal.say(&format!(
-                "the cluster was kept: inspect it with `rcup status {name}`, remove it with `rcup down {name}`"
+                "the cluster is kept: see `rcup status {name}`, remove it with `rcup down {name}`"
             ));
             summary(terminal, name, code, None);
             return Ok(Exit::passed_on(ended?));
         }
     }
     let (name, stays) = (cluster.name().clone(), cluster.was_adopted() || reuse);
-    // An adopted or reusable cluster is not removed.
+    // What was there before is not this run's to remove, nor what others want to use.
     let removed = if stays { None } else { Some(cluster.down().await) };
     let ended = ended?;
     let removed = match removed {
         Some(Ok(removed)) => Some(removed),
         Some(Err(error)) if code == 0 => return Err(error.into()),
         Some(Err(error)) => {
-            terminal.warn(&format!("cleanup incomplete ({error}): run `rcup prune`"));
+            terminal.warn(&format!(
+                "not everything could be removed ({error}): use `rcup prune`"
+            ));
             None
         }
         None => None,
@@ -129,7 +131,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     Ok(Exit::passed_on(ended))
 }
 
-/// A cluster for this run only, or a reused one.
+/// A cluster of this run's own, or one that others have used before and will use afterwards.
 async fn start(
     docker: Docker,
     reuse: bool,
@@ -143,8 +145,8 @@ async fn start(
     }
 }
 
-/// Waits for a start, which a signal interrupts, and returns the last signal that arrived meanwhile: a start
-/// that is past its last wait still succeeds.
+/// Sees a start to its end, which a signal asks to be early, and tells the last signal that came meanwhile: a start
+/// that is past its last wait ends well all the same.
 async fn to_its_end<T>(
     start: impl Future<Output = T>,
     cancel: &CancellationToken,
@@ -163,15 +165,18 @@ async fn to_its_end<T>(
     }
 }
 
-/// Reports where the diagnostics are, or why they could not be saved.
+/// Where the diagnostics are, or why they are not.
 fn tell_where(folder: &Folder, written: Result<(), Error>, terminal: &Terminal) {
     match written {
-        Ok(()) => terminal.say(&format!("diagnostics saved to {}", folder.path().display())),
+        Ok(()) => terminal.say(&format!(
+            "what helps to find out why is in {}",
+            folder.path().display()
+        )),
         Err(error) => terminal.warn(&format!("{error}: {}", error.causes().join(": "))),
     }
 }
 
-/// Progress of a start without data on standard output, which belongs to the command.
+/// The progress of a start without its data, which would mix with the command's own output.
 fn quiet_output(terminal: &Terminal) -> Terminal {
     let mut terminal = terminal.clone();
     if terminal.output == Output::Ndjson {
@@ -187,7 +192,7 @@ fn summary(terminal: &Terminal, name: &ClusterName, code: i64, removed: Option<R
     }
 }
 
-/// Shows events and records them for the diagnostics.
+/// Shows what happens, and remembers it for the diagnostics.
 struct Events {
     shown: Arc<Progress>,
     lines: bool,
