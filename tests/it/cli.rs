@@ -183,7 +183,7 @@ fn what_cannot_be_is_refused_with_a_hint_before_any_engine_is_asked() {
         ),
         (
             &["up", "--publish", "0.0.0.0"],
-            "clients must be told one address",
+            "cannot be announced to clients",
             "--publish 192.168.1.10",
         ),
         (
