@@ -241,7 +241,7 @@ impl<R: Runtime> Attached<R> {
     /// The URL of every node as a client on this host must use it, masters first.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when the cluster's credentials cannot be read back.
+    /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) when the cluster's credentials cannot be read back.
     pub async fn urls(&self) -> Result<Vec<String>, Error> {
         let credentials = self.credentials().await?;
         let of_node = |node: &crate::checks::status::NodeReport| {

@@ -54,7 +54,7 @@ impl Cluster {
     /// Takes an existing cluster into the hand. Dropping the handle leaves it alone.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`] when there is none of that name.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none of that name.
     pub fn attach(name: &ClusterName) -> Result<Attached> {
         wait(async { Inner::attach(Docker::find()?, name).await }).map(|inner| Attached { inner })
     }
@@ -77,7 +77,7 @@ impl Cluster {
     /// The node with this index, from 1.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when there is none.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is none.
     pub fn node(&self, index: usize) -> Result<Node> {
         self.inner.node(index).map(|inner| Node { inner })
     }
@@ -85,7 +85,7 @@ impl Cluster {
     /// A blocking connection of the `redis` crate to the whole cluster.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not answer.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.inner.urls(), &self.inner.access())
     }
@@ -137,7 +137,7 @@ impl Attached {
     /// A blocking connection of the `redis` crate to the whole cluster.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not answer.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.urls()?, &wait(self.inner.access())?)
     }
@@ -150,7 +150,7 @@ impl Attached {
     /// The node with this index, from 1.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when there is none.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is none.
     pub fn node(&self, index: usize) -> Result<Node> {
         self.inner.node(index).map(|inner| Node { inner })
     }

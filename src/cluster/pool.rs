@@ -42,8 +42,8 @@ impl<R: Faults> Cluster<R> {
     /// nothing else.
     ///
     /// # Errors
-    /// As [`Cluster::up`]; [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a specification that keeps keys,
-    /// [`ErrorKind::Timeout`](crate::error::ErrorKind::Timeout) when too many are in use.
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`] for a specification that keeps keys,
+    /// [`ErrorKind::Timeout`] when too many are in use.
     pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("reuse");
         reuse(runtime, spec, options).instrument(span).boxed().await

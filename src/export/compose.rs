@@ -51,7 +51,7 @@ fi
 "#;
 
 /// Renders the file. What is secret about the cluster is not in it: the nodes take it from files beside it, which
-/// [`beside`](super::beside::beside) writes.
+/// [`beside`](crate::export::secret_files::beside) writes.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] for a server whose `nodes.conf` nobody has proven: nothing else would form the cluster.

@@ -216,7 +216,7 @@ impl From<VersionWish> for String {
     }
 }
 
-/// A certain server. What it can do stands in the table of [`super::Capability`].
+/// A certain server. What it can do stands in the table of [`Capability`](crate::spec::capability::Capability).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     /// Which software.
