@@ -30,6 +30,7 @@ check: test-fast ## Same as test-fast
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked --no-default-features -- -D warnings
 
 test-fast: ## Everything that needs no Docker: format, lints, docs, unit and integration tests
 	scripts/check-commits.sh

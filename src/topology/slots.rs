@@ -30,7 +30,7 @@ impl SlotRange {
 
     /// Never: a range holds at least one slot.
     pub fn is_empty(self) -> bool {
-        false
+        self.len() == 0
     }
 
     /// Whether `slot` lies in it.
