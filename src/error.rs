@@ -1,69 +1,69 @@
-//! The one error type: what failed, on what, why, and what to try.
+//! The error type: what failed, why, and what to try.
 //!
 //! `Display` is a lower-case fragment that never repeats its source, so that a printer can join the chain
 //! with colons. The hint is one sentence for a person; the details are lines of evidence (a node's last
-//! log lines, for example) that belong under the message rather than into it.
+//! log lines, for example) that are printed below the message.
 
 use std::error::Error as StdError;
 use std::fmt;
 
 use serde::Serialize;
 
-/// What went wrong, in the terms in which a caller would react to it.
+/// Category of an error, for callers that handle it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// What was asked for cannot be: a bad name, zero masters, a malformed directive.
+    /// Invalid input: a bad name, zero masters, a malformed directive.
     Usage,
-    /// No container engine answers.
+    /// No container engine responds.
     EngineUnavailable,
-    /// An engine is there, but this user may not talk to it.
+    /// This user has no permission to use the container engine.
     EnginePermission,
-    /// The engine speaks an API older than rcup needs.
+    /// The container engine's API is too old.
     EngineTooOld,
-    /// The engine refused or failed a request.
+    /// The container engine refused or failed a request.
     Engine,
-    /// The container image is missing, cannot be had, or holds no server.
+    /// The image is missing, cannot be pulled, or contains no server.
     Image,
     /// The subnet clashes with a network or a route, or none is free.
     Subnet,
     /// A port is taken, or no block of ports is free.
     Port,
-    /// The machine is not fit for what was asked.
+    /// The host does not meet the requirements.
     Host,
-    /// The engine cannot grant a resource limit.
+    /// The container engine cannot set a resource limit.
     Limit,
-    /// The engine cannot grant a container a kernel setting of its own.
+    /// The container engine cannot set a sysctl for a container.
     Sysctl,
-    /// A name is taken by an object that is not rcup's.
+    /// The name is used by an object that rcup did not create.
     NameTaken,
-    /// The cluster exists with another specification.
+    /// The cluster already exists with different settings.
     Different,
     /// There is no cluster of that name.
     NotFound,
     /// The cluster has lost a node, its network or its data.
     Damaged,
-    /// A node rejected its configuration or died.
+    /// A node rejected its configuration or exited.
     NodeFailed,
-    /// The cluster answers, but does not fulfil the readiness contract.
+    /// The cluster responds but is not ready.
     Unhealthy,
-    /// An address that clients are told does not answer from here.
+    /// An advertised address does not respond from this host.
     Address,
-    /// A server answered a command with an error, or not at all.
+    /// A command failed or timed out.
     Redis,
-    /// A server does not let us in: the password, the user or the certificate is not what it wants.
+    /// Authentication failed: wrong password, user or certificate.
     Refused,
     /// The deadline passed.
     Timeout,
-    /// The user or a signal asked to stop.
+    /// The user or a signal interrupted the operation.
     Interrupted,
     /// The local machine failed: a file, a process, a socket.
     Io,
 }
 
 impl ErrorKind {
-    /// The stable, machine-readable name, as it stands in JSON output.
+    /// The stable name used in JSON output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Usage => "usage",
@@ -109,11 +109,11 @@ struct Inner {
     details: Vec<String>,
 }
 
-/// The result of everything in rcup that can fail.
+/// Result of fallible functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    /// An error of `kind` with a lower-case message that names what failed and on what.
+    /// Creates an error of `kind`; the lower-case message says what failed.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             inner: Box::new(Inner {
@@ -126,14 +126,14 @@ impl Error {
         }
     }
 
-    /// Adds why it failed.
+    /// Adds the cause.
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.inner.source = Some(source.into());
         self
     }
 
-    /// Adds what to try, as one or two full sentences.
+    /// Adds a hint of one or two full sentences.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.inner.hint = Some(hint.into());
@@ -158,12 +158,12 @@ impl Error {
         self
     }
 
-    /// The kind, for a caller that wants to react.
+    /// The kind.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// What to try, where something is known.
+    /// The hint, if any.
     pub fn hint_text(&self) -> Option<&str> {
         self.inner.hint.as_deref()
     }
@@ -184,7 +184,7 @@ impl Error {
         causes
     }
 
-    /// Why, in one line: the causes, or where there is none the error itself.
+    /// The causes in one line, or the message if there are none.
     pub fn reason(&self) -> String {
         let causes = self.causes();
         if causes.is_empty() {

@@ -1,28 +1,28 @@
-//! What happens during a long operation, for whoever wants to show it. The library itself prints nothing.
+//! Progress events of long operations. The library itself prints nothing.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// A part of an operation whose time is measured.
+/// A measured phase of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Phase {
-    /// Finding the engine and looking at what is there.
+    /// Finding the container engine and observing its state.
     Engine,
-    /// Finding or getting the image.
+    /// Finding or pulling the image.
     Image,
-    /// Making the network.
+    /// Creating the network.
     Network,
-    /// Making the containers.
+    /// Creating the containers.
     Create,
-    /// Starting them until all answer.
+    /// Starting them until all respond.
     Start,
-    /// Making one cluster of them.
+    /// Forming the cluster.
     Form,
-    /// Proving that it is ready.
+    /// Verifying readiness.
     Prove,
     /// Removing.
     Remove,
@@ -44,45 +44,45 @@ impl Phase {
     }
 }
 
-/// Something that happened. In JSON each carries its name in the field `event`.
+/// A progress event. In JSON, the field `event` holds its name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Event {
-    /// A phase began, with so many units of work.
+    /// A phase began.
     PhaseStarted {
-        /// Which.
+        /// The phase.
         phase: Phase,
-        /// How many units it has; a unit is a node almost everywhere.
+        /// Its number of units; a unit is usually a node.
         units: usize,
     },
     /// Another unit of the phase is done.
     Progress {
-        /// Which.
+        /// The phase.
         phase: Phase,
-        /// How many are done.
+        /// Units done.
         done: usize,
-        /// Of how many.
+        /// Total units.
         units: usize,
     },
-    /// A phase ended well.
+    /// A phase succeeded.
     PhaseFinished {
-        /// Which.
+        /// The phase.
         phase: Phase,
-        /// How long it took, in milliseconds.
+        /// Duration in milliseconds.
         ms: u64,
     },
-    /// Something worth saying: which engine, which image and why, what was chosen.
+    /// A note: the container engine, the image and its reason, or a choice.
     Note {
         /// One sentence fragment, lower case.
         message: String,
     },
-    /// Something that may surprise later.
+    /// A warning.
     Warning {
         /// One sentence fragment, lower case.
         message: String,
     },
-    /// What was made is being removed again.
+    /// A rollback began.
     Undoing {
         /// Why.
         reason: String,
@@ -110,9 +110,9 @@ impl Event {
     }
 }
 
-/// Whoever wants to know. A closure is enough.
+/// Receives events. Implemented for closures.
 pub trait Observer: Send + Sync {
-    /// Is told of every event, in order, from whichever thread it happens on. It must not block.
+    /// Called for every event, in order, on any thread. It must not block.
     fn observe(&self, event: &Event);
 }
 
@@ -122,7 +122,7 @@ impl<F: Fn(&Event) + Send + Sync> Observer for F {
     }
 }
 
-/// Nobody.
+/// Ignores all events.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Silent;
 
@@ -130,5 +130,5 @@ impl Observer for Silent {
     fn observe(&self, _: &Event) {}
 }
 
-/// How long each phase took.
+/// Duration of each phase.
 pub type Timings = BTreeMap<Phase, Duration>;

@@ -1,5 +1,5 @@
-//! Waiting: always for a condition, always with a deadline, and with the last observation in the error.
-//! This is the only place in rcup that lets time pass.
+//! Waits for a condition with a deadline; a timeout error contains the last observation.
+//! The only module that sleeps.
 
 use std::time::Duration;
 
@@ -7,19 +7,19 @@ use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What an attempt saw.
+/// The result of an attempt.
 pub(crate) enum Seen<T> {
     /// The condition holds.
     Done(T),
-    /// It does not hold yet; this is why.
+    /// It does not hold yet, with the reason.
     NotYet(String),
 }
 
-/// Repeats `attempt` at `pace` until its condition holds.
+/// Repeats `attempt` every `pace` until its condition holds.
 ///
 /// # Errors
 /// The attempt's own error at once; [`ErrorKind::Timeout`] with the last observation when the deadline
-/// passes. `what` completes the sentence "waited in vain until".
+/// passes. `what` completes the sentence "timed out waiting until".
 pub(crate) async fn until<T, F>(
     what: &str,
     deadline: Instant,
@@ -29,7 +29,7 @@ pub(crate) async fn until<T, F>(
 where
     F: Future<Output = Result<Seen<T>>>,
 {
-    let mut last = String::from("nothing was seen yet");
+    let mut last = String::from("no result yet");
     loop {
         match tokio::time::timeout_at(deadline, attempt()).await {
             Ok(Ok(Seen::Done(value))) => return Ok(value),
@@ -45,7 +45,7 @@ where
     }
 }
 
-/// Whether a server has not answered in time. With sixty of them on two cores it may yet; the deadline decides.
+/// Whether a server did not respond in time. On a busy host it may respond later; the deadline decides.
 fn is_slow(error: &Error) -> bool {
     error.kind() == ErrorKind::Redis && error.causes().iter().any(|cause| cause == "timed out")
 }
@@ -53,18 +53,16 @@ fn is_slow(error: &Error) -> bool {
 fn overdue(what: &str, last: String) -> Error {
     Error::new(ErrorKind::Timeout, format!("timed out waiting until {what}"))
         .because(last)
-        .hint(
-            "Give it more time with --timeout, or look at the nodes with --keep-on-failure and `rcup logs`.",
-        )
+        .hint("Raise --timeout, or keep the nodes with --keep-on-failure and read `rcup logs`.")
 }
 
-/// Lets a moment pass before the engine is looked at again.
+/// Sleeps before the next poll of the container engine.
 pub(crate) async fn between_looks() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-/// How often a cluster of so many nodes is asked. Every question costs each server the time to print
-/// its whole table, so large clusters are asked less often.
+/// Poll interval for a cluster of this size. Every poll costs each server the time to print
+/// its whole table, so large clusters are polled less often.
 pub(crate) fn pace(nodes: usize) -> Duration {
     Duration::from_millis(u64::try_from(nodes / 2).unwrap_or(u64::MAX).clamp(4, 50))
 }

@@ -52,7 +52,7 @@ pub(crate) fn views(seen: &Seen<'_>) -> Check {
                 .collect();
             if !differing.is_empty() {
                 detail.push(format!(
-                    "{first} and {name} tell different things about {}",
+                    "{first} and {name} disagree about {}",
                     differing.join(", ")
                 ));
             }
@@ -61,9 +61,9 @@ pub(crate) fn views(seen: &Seen<'_>) -> Check {
     Check::of(
         "agreement",
         "all nodes agree on addresses, roles, slots and epochs",
-        "the nodes do not agree",
+        "the nodes disagree",
         detail,
-        "Views converge within half the node timeout; if they do not, a bus port is cut off.",
+        "Views converge within half the node timeout; otherwise a bus port is probably blocked.",
     )
 }
 
@@ -94,18 +94,18 @@ pub(crate) fn epochs(seen: &Seen<'_>) -> Check {
     }
     Check::of(
         "epochs",
-        "every master has a configuration epoch of its own",
+        "every master has a unique configuration epoch",
         "masters share configuration epochs",
         shared.into_iter().collect(),
-        "The servers settle this by themselves within seconds while they hear each other; CLUSTER BUMPEPOCH on \
-         one of them does it at once.",
+        "Connected nodes resolve this within seconds; CLUSTER BUMPEPOCH on one of them resolves it \
+         immediately.",
     )
 }
 
 /// Whether every node has a link to every other, as CLUSTER NODES tells it.
 pub(crate) fn bus(seen: &Seen<'_>) -> Check {
     bus_check(
-        "every bus link stands",
+        "every bus link is up",
         each(seen, |view| {
             let cut: Vec<String> = view
                 .nodes
@@ -124,8 +124,8 @@ fn bus_check(good: &str, detail: Vec<String>) -> Check {
         good,
         "bus links are down",
         detail,
-        "Each node must reach every other on its bus port, which is the client port + 10000 unless \
-         cluster-port says otherwise: look at firewalls between them, in both directions.",
+        "Each node must reach every other node on its bus port (client port + 10000 unless cluster-port is \
+         set). Check firewalls in both directions.",
     )
 }
 
@@ -146,7 +146,7 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
                 .map(|line| format!("{}:{}", line.ip, line.port))
                 .collect()
         };
-        for (outgoing, words) in [(true, "no bus link to"), (false, "no bus link comes in from")] {
+        for (outgoing, words) in [(true, "no bus link to"), (false, "no inbound bus link from")] {
             let missing = missing(outgoing);
             if !missing.is_empty() {
                 detail.push(format!("{name}: {words} {}", missing.join(", ")));
@@ -155,7 +155,7 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
     }
     let pairs = seen.len() * seen.len().saturating_sub(1);
     bus_check(
-        &format!("all {pairs} bus links stand, in both directions"),
+        &format!("all {pairs} bus links are up in both directions"),
         detail,
     )
 }
@@ -177,7 +177,8 @@ pub(crate) fn doubtful<'a>(
     others.filter(|line| line.is_hearsay())
 }
 
-/// The first node that has not answered the asked one, but is known from others. `nodes` were asked for after `links`: a
+/// The first node that has not answered the asked one, but is known from others. `nodes` were asked for after
+/// `links`: a
 /// ping goes over each link as soon as it stands.
 pub(crate) fn only_heard_of<'a>(
     nodes: &'a [NodeLine],
@@ -209,11 +210,11 @@ pub fn identities(seen: &[(&str, &NodeView)], astray: &[String]) -> Check {
     detail.extend_from_slice(astray);
     Check::of(
         "node-ids",
-        "every node has an id of its own",
-        "nodes are not who they should be",
+        "every node has a unique id",
+        "node ids are wrong",
         detail,
-        "Of two with one id, one runs with a copy of the other's nodes.conf: stop it, delete its nodes.conf, and let \
-         it join anew. A node that another has taken the address of must announce its own (cluster-announce-ip).",
+        "Two nodes with the same id share a copy of nodes.conf: stop one, delete its nodes.conf and join \
+         it again. If another node answers at a node's address, set cluster-announce-ip to the node's own address.",
     )
 }
 
@@ -263,10 +264,10 @@ mod tests {
         let good = judged(&links(&plan));
         assert_eq!(
             (good.status, good.summary.as_str()),
-            (Status::Pass, "all 30 bus links stand, in both directions")
+            (Status::Pass, "all 30 bus links are up in both directions")
         );
         let at = format!("{}:{}", plan.nodes[1].ip, plan.nodes[1].port);
-        for (outgoing, words) in [(true, "no bus link to"), (false, "no bus link comes in from")] {
+        for (outgoing, words) in [(true, "no bus link to"), (false, "no inbound bus link from")] {
             let mut cut = links(&plan);
             cut[0].retain(|link| link.outgoing != outgoing || link.node != plan.nodes[1].id);
             let check = judged(&cut);

@@ -121,18 +121,16 @@ impl Selection {
         for word in only.iter().chain(&skip) {
             if !CATALOGUE.iter().any(|entry| means(word, entry.id)) {
                 let ids: Vec<&str> = CATALOGUE.iter().map(|entry| entry.id).collect();
-                return Err(
-                    Error::new(ErrorKind::Usage, format!("there is no check `{word}`"))
-                        .hint(format!("The checks are {}.", ids.join(", "))),
-                );
+                return Err(Error::new(ErrorKind::Usage, format!("unknown check `{word}`"))
+                    .hint(format!("Checks: {}.", ids.join(", "))));
             }
         }
         let selection = Self { suite, only, skip };
         if CATALOGUE.iter().any(|entry| selection.includes(entry.id)) {
             Ok(selection)
         } else {
-            Err(Error::new(ErrorKind::Usage, "no check is left to make")
-                .hint("Every check that --only names is skipped by --skip."))
+            Err(Error::new(ErrorKind::Usage, "no checks selected")
+                .hint("--skip excludes every check selected with --only."))
         }
     }
 

@@ -53,7 +53,7 @@ const MOST: usize = 12;
 
 fn refused(nodes: &[ServerFacts]) -> Option<String> {
     nodes.iter().find_map(|node| match &node.config {
-        Configured::Refused(why) => Some(format!("{} does not tell its configuration: {why}", node.name)),
+        Configured::Refused(why) => Some(format!("cannot read the configuration of {}: {why}", node.name)),
         Configured::Known(_) => None,
     })
 }
@@ -69,7 +69,7 @@ fn values<'a>(nodes: &[&'a ServerFacts], name: &str) -> BTreeMap<Option<&'a str>
 
 fn told(name: &str, values: &BTreeMap<Option<&str>, Vec<&str>>) -> String {
     if SECRET.contains(&name) {
-        return format!("{name} is not the same on all nodes");
+        return format!("{name} differs between nodes");
     }
     let each: Vec<String> = values
         .iter()
@@ -90,7 +90,8 @@ fn told(name: &str, values: &BTreeMap<Option<&str>, Vec<&str>>) -> String {
     format!("{name} is {}", each.join(", "))
 }
 
-/// Whether all nodes run with the same directives, those aside that belong to a single node, or that the plan wants
+/// Whether all nodes run with the same directives, those aside that belong to a single node, or that the plan
+/// wants
 /// to differ.
 pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "config-drift";
@@ -142,9 +143,10 @@ pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
         } else {
             format!("{} directives are the same on {} nodes", names.len(), nodes.len())
         },
-        "the nodes run with different settings",
+        "the nodes have different settings",
         detail,
-        "A failover would change the behaviour: set them alike with CONFIG SET and CONFIG REWRITE.",
+        "A failover would change the behavior. Set the same values on all nodes with CONFIG SET and CONFIG \
+         REWRITE.",
     )
 }
 
@@ -163,22 +165,22 @@ pub fn full_coverage(nodes: &[ServerFacts], planned: Option<&str>) -> Check {
             "",
             "",
             vec![told(NAME, &values)],
-            "Set it alike on all nodes with CONFIG SET and CONFIG REWRITE.",
+            "Set the same value on all nodes with CONFIG SET and CONFIG REWRITE.",
         );
     }
     match values.keys().next().copied().flatten() {
-        Some("no") => Check::good(ID, "a lost shard leaves the others serving (it is `no`)").or_warn(
+        Some("no") => Check::good(ID, "other shards keep serving when one is lost (`no`)").or_warn(
             if planned == Some("no") {
                 Vec::new()
             } else {
                 vec![format!(
-                    "{NAME} is no: a lost shard is not seen by clients of the others"
+                    "{NAME} is no: clients of other shards do not notice a lost shard"
                 )]
             },
-            "CONFIG SET cluster-require-full-coverage yes, if a missing shard shall stop all.",
+            "CONFIG SET cluster-require-full-coverage yes, if the cluster should stop when a shard is lost.",
         ),
-        Some(_) => Check::good(ID, "a lost shard stops all commands (it is `yes`)"),
-        None => Check::skipped(ID, "the servers do not tell it"),
+        Some(_) => Check::good(ID, "all commands stop when a shard is lost (`yes`)"),
+        None => Check::skipped(ID, "the servers do not report it"),
     }
 }
 
@@ -232,17 +234,17 @@ pub fn persistence(nodes: &[ServerFacts], planned: &Planned) -> Check {
             (true, Some(true)) => "append-only file and snapshots".to_owned(),
             (true, _) => "append-only file".to_owned(),
             (false, Some(true)) => "snapshots only".to_owned(),
-            (false, Some(false)) => "nothing is kept on disk".to_owned(),
-            (false, None) => "no append-only file; the servers do not tell about snapshots".to_owned(),
+            (false, Some(false)) => "nothing is saved to disk".to_owned(),
+            (false, None) => "no append-only file; the servers do not report snapshots".to_owned(),
         }
     });
     let way = if asked { format!("{way}, as planned") } else { way };
     Check::of(
         ID,
         way,
-        "data is not kept as it should be",
+        "persistence is not working as configured",
         detail,
-        "See the node's log, the free space of its disk, and `INFO persistence`.",
+        "Check the node's log, free disk space and `INFO persistence`.",
     )
 }
 
@@ -281,7 +283,7 @@ mod tests {
             check.detail,
             [
                 "maxmemory is 0 on a and c, 1 on b",
-                "requirepass is not the same on all nodes"
+                "requirepass differs between nodes"
             ]
         );
         assert_eq!(drift(&nodes[..1], &Planned::default()).status, Status::Pass);

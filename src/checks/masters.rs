@@ -9,7 +9,7 @@ use crate::topology::layout::NodeId;
 use crate::topology::slots::{SlotRange, slot_of, tag_in};
 
 /// Why something was not tried on a cluster of somebody else.
-pub(crate) const UNASKED: &str = "nothing is written to a cluster of somebody else without --write";
+pub(crate) const UNASKED: &str = "skipped: writing to a cluster that rcup did not create requires --write";
 
 /// The beginning of every key and channel of a validation.
 const PREFIX: &str = crate::spec::service_user::VALIDATION_PREFIX;

@@ -57,8 +57,8 @@ fn contract(
     let seen = seen(names, answers);
     if seen.is_empty() {
         return std::iter::once(reachable(names, answers))
-            .chain(OF_ANSWERS.map(|id| Check::skipped(id, "no node answers")))
-            .chain([Check::skipped("replication", "no node answers")])
+            .chain(OF_ANSWERS.map(|id| Check::skipped(id, "no node responds")))
+            .chain([Check::skipped("replication", "no node responds")])
             .collect();
     }
     vec![
@@ -85,9 +85,9 @@ fn reachable(names: &[&str], answers: &[Answer]) -> Check {
     Check::of(
         "reachable",
         format!("all {} nodes answer", names.len()),
-        "nodes do not answer",
+        "nodes do not respond",
         detail,
-        "See why with `rcup logs`, and start stopped nodes with `rcup up`.",
+        "Check `rcup logs`, and start stopped nodes with `rcup up`.",
     )
 }
 
@@ -95,20 +95,20 @@ fn state(seen: &Seen<'_>) -> Check {
     Check::of(
         "cluster-state",
         format!("cluster_state:ok on {} nodes", seen.len()),
-        "cluster_state is not ok everywhere",
+        "cluster_state is not ok on all nodes",
         each(seen, |view| {
             let state = view.field("cluster_state");
             (state != "ok").then(|| format!("cluster_state:{state}"))
         }),
-        "A node says fail while a slot has no owner or it sees no majority of the masters.",
+        "A node reports fail while a slot has no owner or it cannot see a majority of masters.",
     )
 }
 
 fn count(wanted: usize, seen: &Seen<'_>) -> Check {
     Check::of(
         "node-count",
-        format!("every node knows all {wanted} nodes, none of them failing or in handshake"),
-        "nodes are missing, failing or strange",
+        format!("every node knows all {wanted} nodes; none is failing or in handshake"),
+        "nodes are missing, failing or unexpected",
         each(seen, |view| {
             let known = view.number("cluster_known_nodes");
             if known != wanted as u64 || view.nodes.len() != wanted {
@@ -125,7 +125,7 @@ fn count(wanted: usize, seen: &Seen<'_>) -> Check {
                 .collect();
             (!troubled.is_empty()).then(|| format!("sees {}", troubled.join("; ")))
         }),
-        "A node that stays in handshake or fail? cannot be reached on its bus port.",
+        "A node that stays in `handshake` or `fail?` is unreachable on its bus port.",
     )
 }
 

@@ -6,7 +6,7 @@ use crate::checks::trial::{Trial, missed};
 use crate::server::wire::reply::NodeView;
 
 /// What to try.
-const HINT: &str = "See the replica's log for why it cannot synchronize: `rcup logs --node N`.";
+const HINT: &str = "Check the replica's log: `rcup logs --node N`.";
 
 /// How many bytes a replica may be behind: less than a moment's writes.
 const LAG: u64 = 1024 * 1024;
@@ -17,8 +17,8 @@ pub(crate) fn links(seen: &Seen<'_>) -> Check {
         "replication",
         match replicas {
             0 => "there are no replicas".to_owned(),
-            1 => "the link of the replica to its master is up".to_owned(),
-            _ => format!("the link of {replicas} replicas to their masters is up"),
+            1 => "the replica's link to its master is up".to_owned(),
+            _ => format!("{replicas} replicas are connected to their masters"),
         },
         "replication links are down",
         down(seen),
@@ -57,11 +57,11 @@ pub fn in_step(seen: &[(&str, &NodeView)], waits: &[Trial]) -> Check {
         (0, _) => "there are no replicas".to_owned(),
         (_, 0) => format!("{replicas} links up, at most {most} bytes behind"),
         (_, masters) => format!(
-            "{replicas} links up, at most {most} bytes behind; a write on each of {masters} masters reached all \
-             its replicas"
+            "{replicas} links up, at most {most} bytes behind; a write on each of {masters} masters \
+             reached all of its replicas"
         ),
     };
-    Check::of("replication", good, "replication is not in order", detail, HINT)
+    Check::of("replication", good, "replication is failing", detail, HINT)
 }
 
 #[cfg(test)]
@@ -109,11 +109,11 @@ mod tests {
         assert!(
             judged(&|_| (), &[arrived])
                 .summary
-                .ends_with("a write on each of 1 masters reached all its replicas")
+                .ends_with("a write on each of 1 masters reached all of its replicas")
         );
         let lost = Trial::exactly("n1", "WAIT for 1 replicas", "1", "0");
         let lost = judged(&|_| (), &[lost]);
-        assert_eq!(lost.summary, "n1: WAIT for 1 replicas answers `0` instead of `1`");
+        assert_eq!(lost.summary, "n1: WAIT for 1 replicas returns `0` instead of `1`");
         assert_eq!(lost.hint.as_deref(), Some(HINT));
     }
 }

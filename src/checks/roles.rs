@@ -40,7 +40,7 @@ pub(crate) fn planned(topology: &Topology, strictness: Roles, answers: &[Answer]
         good,
         "roles differ from the plan",
         detail,
-        "After a failover `rcup up` hands the roles back.",
+        "After a failover, `rcup up` restores the planned roles.",
     )
 }
 
@@ -77,10 +77,10 @@ fn differs(topology: &Topology, strictness: Roles, node: &Node, view: &NodeView)
         Role::Replica => match myself.master.as_ref().and_then(owner) {
             Some(master) if master.shard == node.shard => None,
             Some(master) => Some(format!(
-                "copies {} of shard {}, planned for shard {}",
+                "replicates {} of shard {}, planned for shard {}",
                 master.name, master.shard, node.shard
             )),
-            None => Some("copies a node that is not in the plan".to_owned()),
+            None => Some("replicates a node that is not in the plan".to_owned()),
         },
     }
 }
@@ -99,13 +99,14 @@ pub(crate) fn found(seen: &Seen<'_>) -> Check {
             return None;
         }
         let Some(id) = &myself.master else {
-            return Some("is a replica of nobody".to_owned());
+            return Some("is a replica without a master".to_owned());
         };
         match view.nodes.iter().find(|line| line.id == *id) {
-            None => Some(format!("copies {id}, which it does not know")),
-            Some(line) if !line.is_master() => {
-                Some(format!("copies {}:{}, which is no master", line.ip, line.port))
-            }
+            None => Some(format!("replicates {id}, which it does not know")),
+            Some(line) if !line.is_master() => Some(format!(
+                "replicates {}:{}, which is not a master",
+                line.ip, line.port
+            )),
             Some(_) => None,
         }
     });
@@ -114,7 +115,7 @@ pub(crate) fn found(seen: &Seen<'_>) -> Check {
         format!("{masters} masters, {} replicas", seen.len() - masters),
         "roles are wrong",
         detail,
-        "Point the replica to a master with CLUSTER REPLICATE.",
+        "Assign the replica to a master with CLUSTER REPLICATE.",
     );
     if check.passed() {
         let idle = each(seen, |view| {
@@ -123,7 +124,7 @@ pub(crate) fn found(seen: &Seen<'_>) -> Check {
         });
         check = check.or_warn(
             idle,
-            "It holds no data: give it slots with a rebalance, or make a replica of it.",
+            "It holds no data: rebalance slots to it, or turn it into a replica.",
         );
     }
     check
@@ -159,7 +160,7 @@ pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
     if most == 0 {
         return Check::good(
             "replica-balance",
-            "no master has a replica: with the loss of any, its slots are lost",
+            "no master has a replica: losing any master loses its slots",
         );
     }
     let behind: Vec<String> = shards
@@ -185,7 +186,7 @@ pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
     };
     Check::good("replica-balance", good).or_warn(
         behind,
-        "A master without a replica loses its slots with itself: CLUSTER REPLICATE gives it one.",
+        "A master without a replica loses its slots when it fails. Add one with CLUSTER REPLICATE.",
     )
 }
 
@@ -194,7 +195,7 @@ pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
 pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<NodeId, String>) -> Check {
     const ID: &str = "anti-affinity";
     if one_machine {
-        return Check::skipped(ID, "all nodes run on this machine, as they were asked to");
+        return Check::skipped(ID, "all nodes run on one machine, as requested");
     }
     let shards = shards(seen);
     let pairs: Vec<(&NodeLine, &NodeLine)> = shards
@@ -217,11 +218,16 @@ pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<Nod
     let beside = pairs
         .iter()
         .filter(|(master, replica)| master.ip == replica.ip)
-        .map(|(master, replica)| format!("{} copies {} on the same host", at(replica), at(master)));
+        .map(|(master, replica)| format!("{} replicates {} on the same host", at(replica), at(master)));
     let in_zone = pairs.iter().filter_map(|(master, replica)| {
         let zone = zones.get(&master.id).filter(|zone| !zone.is_empty())?;
-        (master.ip != replica.ip && zones.get(&replica.id) == Some(zone))
-            .then(|| format!("{} copies {} in the same zone, {zone}", at(replica), at(master)))
+        (master.ip != replica.ip && zones.get(&replica.id) == Some(zone)).then(|| {
+            format!(
+                "{} replicates {} in the same zone, {zone}",
+                at(replica),
+                at(master)
+            )
+        })
     });
     Check::good(
         ID,
@@ -232,7 +238,8 @@ pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<Nod
     )
     .or_warn(
         beside.chain(in_zone).collect(),
-        "One lost host then takes both copies: exchange replicas between the masters with CLUSTER REPLICATE.",
+        "Losing one host then loses both copies of the data. Exchange replicas between masters with \
+         CLUSTER REPLICATE.",
     )
 }
 
@@ -290,7 +297,7 @@ mod tests {
         assert!(
             stranger
                 .summary
-                .ends_with("copies a node that is not in the plan"),
+                .ends_with("replicates a node that is not in the plan"),
             "{stranger:#?}"
         );
         let short = judged(Roles::AsPlanned, &|all| {
@@ -331,15 +338,18 @@ mod tests {
         };
         assert_eq!(judged(&|_| ()).summary, "3 masters, 3 replicas");
         let nobody = judged(&|all| everywhere(all, 3, |line| line.master = None));
-        assert!(nobody.summary.ends_with("is a replica of nobody"), "{nobody:#?}");
+        assert!(
+            nobody.summary.ends_with("is a replica without a master"),
+            "{nobody:#?}"
+        );
         let unknown = judged(&|all| everywhere(all, 3, |line| line.master = Some(NodeId("x".to_owned()))));
         assert!(
-            unknown.summary.ends_with("copies x, which it does not know"),
+            unknown.summary.ends_with("replicates x, which it does not know"),
             "{unknown:#?}"
         );
         let fifth = perfect(&plan)[4].as_ref().unwrap().myself().unwrap().id.clone();
         let chain = judged(&|all| everywhere(all, 3, |line| line.master = Some(fifth.clone())));
-        assert!(chain.summary.ends_with("which is no master"), "{chain:#?}");
+        assert!(chain.summary.ends_with("which is not a master"), "{chain:#?}");
         let idle = judged(&|all| everywhere(all, 3, promote));
         assert_eq!(idle.status, Status::Warn);
         assert!(idle.summary.ends_with("is a master without slots"), "{idle:#?}");

@@ -20,7 +20,7 @@ const SKEW_FAILS: u64 = 5000;
 pub fn memory(nodes: &[ServerFacts]) -> Check {
     const ID: &str = "memory";
     if nodes.iter().all(|node| node.number("used_memory").is_none()) {
-        return Check::skipped(ID, "no node tells how much memory it uses");
+        return Check::skipped(ID, "no node reports its memory usage");
     }
     let (mut failing, mut warning) = (Vec::new(), Vec::new());
     let (mut fullest, mut unlimited) = (0, 0);
@@ -41,9 +41,9 @@ pub fn memory(nodes: &[ServerFacts]) -> Check {
                 );
                 let policy = node.field("maxmemory_policy");
                 if share >= 100 && policy == "noeviction" {
-                    failing.push(format!("{line}, and refuses writes (noeviction)"));
+                    failing.push(format!("{line}, and rejects writes (noeviction)"));
                 } else if share >= 100 {
-                    warning.push(format!("{line}, and drops keys ({policy})"));
+                    warning.push(format!("{line}, and evicts keys ({policy})"));
                 } else if share >= FULL {
                     warning.push(line);
                 }
@@ -53,7 +53,7 @@ pub fn memory(nodes: &[ServerFacts]) -> Check {
         let resident = node.number("used_memory_rss").unwrap_or_default();
         if total > 0 && resident.saturating_mul(100) / total >= FULL {
             warning.push(format!(
-                "{}: holds {} of the machine's {}",
+                "{}: uses {} of the machine's {}",
                 node.name,
                 size(resident),
                 size(total)
@@ -92,7 +92,7 @@ pub fn clock(nodes: &[ServerFacts]) -> Check {
     let first = told.iter().min_by_key(|(_, clock)| sure(*clock, 1));
     let last = told.iter().max_by_key(|(_, clock)| sure(*clock, -1));
     let (Some((first, earliest)), Some((last, latest))) = (first, last) else {
-        return Check::skipped(ID, "no node has told its time");
+        return Check::skipped(ID, "no node reports its time");
     };
     // By so much they differ at least, whatever the answers took.
     let skew = u64::try_from(sure(*latest, -1).saturating_sub(sure(*earliest, 1))).unwrap_or_default();
@@ -102,13 +102,13 @@ pub fn clock(nodes: &[ServerFacts]) -> Check {
         .max()
         .unwrap_or_default();
     let detail = vec![format!("{} is {skew} ms ahead of {}", last.name, first.name)];
-    let hint = "Keys with a time to live expire by the clock of the node that serves them: keep the clocks in \
-                step with NTP.";
+    let hint = "Key expiry depends on the clock of the node that serves the key. Synchronize the clocks \
+        with NTP.";
     if skew >= SKEW_FAILS {
         return Check::of(ID, "", "", detail, hint);
     }
     let good = format!(
-        "the nodes' clocks agree, to within {} ms",
+        "the nodes' clocks agree within {} ms",
         doubt.saturating_mul(2).max(1)
     );
     Check::good(ID, good).or_warn(if skew >= SKEW { detail } else { Vec::new() }, hint)
@@ -133,7 +133,7 @@ pub fn versions(nodes: &[ServerFacts], planned: &Planned) -> Check {
         return Check::good(ID, format!("as planned, {}", each.join("; ")));
     }
     match by_server.len() {
-        0 => Check::skipped(ID, "no node has told its version"),
+        0 => Check::skipped(ID, "no node reports its version"),
         1 => Check::good(
             ID,
             format!(
@@ -146,7 +146,7 @@ pub fn versions(nodes: &[ServerFacts], planned: &Planned) -> Check {
                 .iter()
                 .map(|(server, names)| format!("{server} on {}", names.join(", ")))
                 .collect(),
-            "A replica with an older server may not be able to read its master's data: finish the upgrade, \
+            "A replica with an older version may be unable to read its master's data. Finish the upgrade, \
              replicas first.",
         ),
     }
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(full.status, Status::Fail);
         assert_eq!(
             full.summary,
-            "a: uses 1001 B of 1000 B (100 %), and refuses writes (noeviction)"
+            "a: uses 1001 B of 1000 B (100 %), and rejects writes (noeviction)"
         );
         assert_eq!(memory(&[]).status, Status::Skip);
         let free = memory(&[node("a", &[("used_memory", "1572864"), ("maxmemory", "0")])]);

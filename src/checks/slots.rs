@@ -35,8 +35,8 @@ pub(crate) fn coverage(seen: &Seen<'_>) -> Check {
                 "{assigned} slots assigned, {ok} of them ok, of {wanted}{which}"
             ))
         }),
-        "A slot without an owner makes the whole cluster refuse commands: give it to a master with CLUSTER \
-         ADDSLOTS, or let `redis-cli --cluster fix` do so.",
+        "By default the whole cluster rejects commands while a slot has no owner. Assign it with CLUSTER \
+         ADDSLOTS or run `redis-cli --cluster fix`.",
     )
 }
 
@@ -60,32 +60,32 @@ pub(crate) fn owners(seen: &Seen<'_>) -> Check {
     }
     Check::of(
         "slot-owners",
-        "no slot is claimed by two nodes",
-        "slots are claimed by two nodes",
+        "no slot has two owners",
+        "slots have two owners",
         disputed
             .into_iter()
             .map(|(range, names)| format!("slots {range} are claimed by {}", names.join(" and ")))
             .collect(),
-        "The claim with the higher configuration epoch wins once the nodes hear each other; if it does not, \
-         CLUSTER SETSLOT … NODE on every master settles it.",
+        "The claim with the higher configuration epoch wins once the nodes can communicate; otherwise run \
+         CLUSTER SETSLOT … NODE on every master.",
     )
 }
 
 pub(crate) fn open(seen: &Seen<'_>) -> Check {
     Check::of(
         "open-slots",
-        "no slot is half migrated",
-        "slots are half migrated",
+        "no slot is migrating or importing",
+        "slots are migrating or importing",
         each(seen, |view| {
             let moving: Vec<String> = view
                 .nodes
                 .iter()
                 .flat_map(|line| line.moving.iter().map(|text| told(text)))
                 .collect();
-            (!moving.is_empty()).then(|| format!("slots are being moved: {}", moving.join(", ")))
+            (!moving.is_empty()).then(|| format!("slots are migrating or importing: {}", moving.join(", ")))
         }),
-        "If no migration is under way, one was broken off: finish it with CLUSTER SETSLOT … NODE, or end it \
-         with CLUSTER SETSLOT … STABLE on both nodes.",
+        "If no migration is running, one was interrupted: finish it with CLUSTER SETSLOT … NODE, or cancel \
+         it with CLUSTER SETSLOT … STABLE on both nodes.",
     )
 }
 

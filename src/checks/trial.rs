@@ -62,7 +62,7 @@ pub(crate) fn missed(trials: &[Trial]) -> Vec<String> {
         .map(|trial| {
             let (Wanted::Exactly(wanted) | Wanted::Beginning(wanted)) = &trial.wanted;
             format!(
-                "{}: {} answers `{}` instead of `{wanted}`",
+                "{}: {} returns `{}` instead of `{wanted}`",
                 trial.at, trial.what, trial.got
             )
         })
@@ -72,7 +72,7 @@ pub(crate) fn missed(trials: &[Trial]) -> Vec<String> {
 /// Judges trials: all of them must come as they should.
 pub fn tried(id: &'static str, good: impl Into<String>, bad: &str, hint: &str, trials: &[Trial]) -> Check {
     if trials.is_empty() {
-        return Check::skipped(id, "there is no master to try it on");
+        return Check::skipped(id, "no master is available");
     }
     Check::of(id, good, bad, missed(trials), hint)
 }
@@ -99,7 +99,7 @@ mod tests {
         assert_eq!(check.status, Status::Fail);
         assert_eq!(
             check.detail,
-            ["n2: MSET across slots answers `OK` instead of `CROSSSLOT`"]
+            ["n2: MSET across slots returns `OK` instead of `CROSSSLOT`"]
         );
         assert_eq!(tried("x", "good", "bad", "hint", &[]).status, Status::Skip);
     }

@@ -1,20 +1,20 @@
-//! Exit codes, and what ends a verb early.
+//! Exit codes and early exits.
 
 use std::io;
 use std::process::ExitCode;
 
 use crate::error::{Error, ErrorKind};
 
-/// The code with which the program ends.
+/// Exit code of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exit(u8);
 
 impl Exit {
-    /// Everything was done.
+    /// Success.
     pub const DONE: Self = Self(0);
     /// Something failed.
     pub const FAILED: Self = Self(1);
-    /// What was asked for cannot be.
+    /// Invalid usage.
     pub const USAGE: Self = Self(2);
     /// The cluster is unhealthy, or a validation failed.
     pub const UNHEALTHY: Self = Self(3);
@@ -39,12 +39,12 @@ impl Exit {
         u8::try_from(code).map_or(Self::FAILED, Self)
     }
 
-    /// Done when the host is `fit`, else not ready.
+    /// Success if the host is `fit`, else not ready.
     pub fn ready(fit: bool) -> Self {
         if fit { Self::DONE } else { Self::NOT_READY }
     }
 
-    /// Done when `good`, else unhealthy.
+    /// Success if `good`, else unhealthy.
     pub fn healthy(good: bool) -> Self {
         if good { Self::DONE } else { Self::UNHEALTHY }
     }
@@ -56,16 +56,16 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What ends a verb early.
+/// Why a command ends early.
 #[derive(Debug)]
 pub enum Failure {
-    /// An error to tell.
+    /// An error to print.
     Error(Error),
-    /// Nobody reads the output any more.
+    /// The reader closed the pipe.
     ReaderGone,
 }
 
-/// What a verb comes to.
+/// Result of a command.
 pub type Outcome = Result<Exit, Failure>;
 
 impl From<Error> for Failure {

@@ -1,4 +1,4 @@
-//! Ctrl-C and SIGTERM during a start: the first asks for an orderly end, the second leaves at once.
+//! Ctrl-C and SIGTERM during a start: the first interrupts the start, the second exits immediately.
 
 use tokio_util::sync::CancellationToken;
 
@@ -10,26 +10,23 @@ use crate::spec::name::ClusterName;
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancel, terminal, name) = (token.clone(), terminal.clone(), name.clone());
-    // Listening begins before anything is made, not when the task first runs.
+    // Listen before anything is created, not when the task first runs.
     let signals = Signals::new();
     tokio::spawn(async move {
         let Ok(mut signals) = signals else { return };
         signals.next().await;
         cancel.cancel();
-        terminal.say("stopping, and removing what was made (a second Ctrl-C leaves at once)");
+        terminal.say("interrupted, cleaning up (Ctrl-C again to exit immediately)");
         signals.next().await;
         terminal.say(&format!(
-            "left in the middle: remove what is there with `rcup down {name}`"
+            "interrupted during cleanup: remove the rest with `rcup down {name}`"
         ));
         leave();
     });
     token
 }
 
-#[expect(
-    clippy::exit,
-    reason = "whoever asks twice does not want to wait for the work under way"
-)]
+#[expect(clippy::exit, reason = "a second Ctrl-C must not wait for work in progress")]
 fn leave() -> ! {
     std::process::exit(1)
 }

@@ -1,5 +1,5 @@
-//! The command line. It reads flags, calls the library, draws what comes back, and chooses the exit code;
-//! everything else is the library's work.
+//! The command line: parses flags, calls the library, prints results, and selects the exit code;
+//! everything else is in the library.
 
 pub mod args;
 pub mod commands;
@@ -42,7 +42,7 @@ pub fn run() -> ExitCode {
     }
     let exit = match commands::run(cli.verb, &given, &terminal) {
         Ok(exit) => exit,
-        // Whoever reads has seen enough, as in `rcup list | head -1`.
+        // The reader closed the pipe, as in `rcup list | head -1`.
         Err(Failure::ReaderGone) => Exit::DONE,
         Err(Failure::Error(failure)) => {
             error::tell(&failure, terminal.is_json());

@@ -9,7 +9,7 @@ pub struct Signals {
 
 #[cfg(unix)]
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self {
@@ -19,7 +19,7 @@ impl Signals {
         })
     }
 
-    /// Waits for the next signal that asks to end.
+    /// Waits for the next termination signal.
     pub async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -34,7 +34,7 @@ pub struct Signals;
 
 #[cfg(not(unix))]
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     pub fn new() -> std::io::Result<Self> {
         Ok(Self)
     }
@@ -47,13 +47,13 @@ impl Signals {
     }
 }
 
-/// The signals that are passed on to a command, by their numbers.
+/// Signals that are forwarded to a command.
 #[cfg(unix)]
 pub struct Passed(Vec<(i32, tokio::signal::unix::Signal)>);
 
 #[cfg(unix)]
 impl Passed {
-    /// Listens from now on.
+    /// Starts listening.
     pub fn new() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         let kinds = [

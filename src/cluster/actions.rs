@@ -1,4 +1,4 @@
-//! What a test does with a cluster that stands, whether it made it or found it.
+//! Operations on a running cluster, for handles that started it or attached to it.
 
 use std::time::Duration;
 
@@ -21,17 +21,17 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::Runtime;
 use crate::topology::layout::Topology;
 
-/// How long a node may take to tell its table.
+/// Timeout for reading a node's table.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The lines of one node's log.
+/// Log lines of one node.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct NodeLog {
     /// The node's index, from 1.
     pub index: usize,
     /// Its container's name.
     pub name: String,
-    /// What it has printed.
+    /// The lines.
     pub lines: Vec<String>,
 }
 
@@ -49,25 +49,25 @@ impl<R: Runtime> Cluster<R> {
         node(self.runtime(), self.topology(), index)
     }
 
-    /// A connection of the `redis` crate to the whole cluster, open and ready.
+    /// Opens a cluster connection of the `redis` crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    /// [`ErrorKind::Redis`] when the cluster does not respond.
     pub async fn client(&self) -> Result<ClusterConnection> {
         connection(self.urls(), &self.access()).await
     }
 
-    /// What every node has printed, at most so many lines from the end of each.
+    /// The last log lines of every node.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses it.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
 }
 
 impl<R: Runtime> Cluster<R> {
-    /// `CLUSTER NODES` as every node answers it, in the order of their indices, or why it does not.
+    /// `CLUSTER NODES` of every node, in index order, or the reason for its absence.
     pub async fn tables(&self) -> Vec<Result<String, String>> {
         let topology = self.topology();
         let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
@@ -85,16 +85,16 @@ impl<R: Runtime> Cluster<R> {
 }
 
 impl<R: Faults> Cluster<R> {
-    /// Brings the cluster back to what it was when it was made, without a key: the planned roles, slots and
-    /// replicas, the settings, users, scripts and functions, every fault healed. When this returns, all of
-    /// that has been proven on every node.
+    /// Resets the cluster to its initial state and deletes all keys: restores the planned roles, slots and
+    /// replicas, the settings, users, scripts and functions, and undoes injected faults. When this returns, all of
+    /// this has been verified on every node.
     ///
-    /// Nodes that were elected, or have voted, are restarted: for up to four node timeouts they would let no other
-    /// failover of the same shard succeed. Their clients have to connect again.
+    /// Nodes that were elected or have voted are restarted: for up to four node timeouts they would block another
+    /// failover of the same shard. Their clients must reconnect.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when a container or the network is gone, [`ErrorKind::Unhealthy`] when the
-    /// cluster does not get there in half a minute.
+    /// [`ErrorKind::Damaged`] when a container or the network is missing, [`ErrorKind::Unhealthy`] when the
+    /// cluster does not get there within 30 seconds.
     pub async fn reset(&self) -> Result<Reset> {
         let span = tracing::info_span!("reset", cluster = %self.name());
         let (runtime, topology) = (self.runtime(), self.topology());
@@ -118,26 +118,26 @@ impl<R: Runtime> Attached<R> {
         node(self.runtime(), self.topology(), index)
     }
 
-    /// What every node has printed, at most so many lines from the end of each.
+    /// The last log lines of every node.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses it.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
 
-    /// A connection of the `redis` crate to the whole cluster, open and ready.
+    /// Opens a cluster connection of the `redis` crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when the cluster does not answer.
+    /// [`ErrorKind::Redis`] when the cluster does not respond.
     pub async fn client(&self) -> Result<ClusterConnection> {
         connection(self.urls().await?, &self.access().await?).await
     }
 
-    /// The settings and users as they are now, for [`Attached::reset`].
+    /// The current settings and users, for [`Attached::reset`].
     ///
     /// # Errors
-    /// [`ErrorKind::Unhealthy`] when a node does not answer.
+    /// [`ErrorKind::Unhealthy`] when a node does not respond.
     pub async fn settings(&self) -> Result<Settings> {
         Settings::read(self.topology(), &self.access().await?).await
     }
@@ -145,15 +145,15 @@ impl<R: Runtime> Attached<R> {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// What the engine refused to remove.
+    /// When the container engine refuses it.
     pub async fn down(self) -> Result<Removed> {
         down(self.runtime(), self.topology().name(), false, &Silent).await
     }
 }
 
 impl<R: Faults> Attached<R> {
-    /// As [`Cluster::reset`]. Settings and users become those given; without any, those with which the cluster was
-    /// made, as far as this machine knows them, or else those that rcup has planned.
+    /// As [`Cluster::reset`]. Restores the given settings and users; without any, those with which the cluster was
+    /// created, if this host knows them, otherwise those that rcup plans.
     ///
     /// # Errors
     /// As [`Cluster::reset`].
@@ -185,7 +185,7 @@ fn node<R: Runtime>(runtime: &R, topology: &Topology, index: usize) -> Result<No
             ErrorKind::Usage,
             format!("cluster {} has no node {index}", topology.name()),
         )
-        .hint(format!("Its nodes are 1 to {}.", topology.nodes.len()))),
+        .hint(format!("It has nodes 1 to {}.", topology.nodes.len()))),
     }
 }
 

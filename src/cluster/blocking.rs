@@ -1,7 +1,7 @@
-//! The same for whoever does not await: `rcup::blocking::Cluster`.
+//! Blocking API: `rcup::blocking::Cluster`.
 //!
-//! Each call runs on a thread of its own with its own executor, so these work everywhere: in plain `#[test]`
-//! functions, in threads, and even where an executor is running already.
+//! Each call runs on its own thread with its own executor, so it works in plain `#[test]`
+//! functions, in threads, and inside another executor.
 
 #[cfg(feature = "cli")]
 use crate::checks::finding::Check;
@@ -20,7 +20,7 @@ use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
 
 impl Builder {
-    /// Starts the cluster and waits for it: [`Builder::up`] for whoever does not await.
+    /// Blocking version of [`Builder::up`].
     ///
     /// # Errors
     /// As [`Builder::up`].
@@ -30,7 +30,7 @@ impl Builder {
 }
 
 impl Builder {
-    /// [`Builder::reuse`] for whoever does not await.
+    /// Blocking version of [`Builder::reuse`].
     ///
     /// # Errors
     /// As [`Builder::reuse`].
@@ -46,12 +46,12 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// Collects what the cluster shall be; [`Builder::up_blocking`] starts it.
+    /// Returns a builder; [`Builder::up_blocking`] starts the cluster.
     pub fn builder() -> Builder {
         Inner::builder()
     }
 
-    /// Takes an existing cluster into the hand. Dropping the handle leaves it alone.
+    /// Attaches to an existing cluster. Dropping the handle does not remove it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none of that name.
@@ -64,12 +64,12 @@ impl Cluster {
         self.inner.name()
     }
 
-    /// The URL of every node as a client on this host must use it, masters first.
+    /// The URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> Vec<String> {
         self.inner.urls()
     }
 
-    /// The cluster as it was when it got ready.
+    /// The state of the cluster when it became ready.
     pub fn report(&self) -> Report {
         self.inner.report()
     }
@@ -82,23 +82,23 @@ impl Cluster {
         self.inner.node(index).map(|inner| Node { inner })
     }
 
-    /// A blocking connection of the `redis` crate to the whole cluster.
+    /// Opens a blocking cluster connection of the `redis` crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not answer.
+    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not respond.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.inner.urls(), &self.inner.access())
     }
 
-    /// What every node has printed, at most so many lines from the end of each.
+    /// The last log lines of every node.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses it.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
 
-    /// Brings the cluster back to what it was when it was made, without a key.
+    /// Resets the cluster to its initial state and deletes all keys.
     ///
     /// # Errors
     /// As [`Inner::reset`].
@@ -106,7 +106,7 @@ impl Cluster {
         wait(self.inner.reset())
     }
 
-    /// Lets the cluster live on after this handle and this process.
+    /// Keeps the cluster after this handle and this process.
     pub fn keep(&mut self) {
         self.inner.keep();
     }
@@ -114,19 +114,19 @@ impl Cluster {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// What the engine refused to remove.
+    /// When the container engine refuses it.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
 }
 
-/// An existing cluster, looked at from outside.
+/// An existing cluster; dropping this does not remove it.
 pub struct Attached {
     inner: AttachedInner,
 }
 
 impl Attached {
-    /// The URL of every node as a client on this host must use it, masters first.
+    /// The URL of every node for clients on this host, masters first.
     ///
     /// # Errors
     /// As [`AttachedInner::urls`].
@@ -134,10 +134,10 @@ impl Attached {
         wait(self.inner.urls())
     }
 
-    /// A blocking connection of the `redis` crate to the whole cluster.
+    /// Opens a blocking cluster connection of the `redis` crate.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not answer.
+    /// [`ErrorKind::Redis`](crate::ErrorKind::Redis) when the cluster does not respond.
     pub fn client(&self) -> Result<::redis::cluster::ClusterConnection> {
         client::blocking(self.urls()?, &wait(self.inner.access())?)
     }
@@ -155,15 +155,15 @@ impl Attached {
         self.inner.node(index).map(|inner| Node { inner })
     }
 
-    /// What every node has printed, at most so many lines from the end of each.
+    /// The last log lines of every node.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses it.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
 
-    /// Brings the cluster back to what it was when it was made, without a key.
+    /// Resets the cluster to its initial state and deletes all keys.
     ///
     /// # Errors
     /// As [`AttachedInner::reset`].
@@ -171,16 +171,16 @@ impl Attached {
         wait(self.inner.reset(None))
     }
 
-    /// What `up` proves, as it stands now.
+    /// Repeats the readiness checks of `up`.
     ///
     /// # Errors
-    /// When there is no executor to ask with.
+    /// When no executor can be started.
     #[cfg(feature = "cli")]
     pub fn validate(&self) -> Result<Vec<Check>> {
         wait(async { Ok(self.inner.validate().await) })
     }
 
-    /// The cluster as it is, every node asked.
+    /// The current status, queried from every node.
     pub fn report(&self) -> Result<Report> {
         wait(async { Ok(self.inner.report().await) })
     }
@@ -188,47 +188,47 @@ impl Attached {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// What the engine refused to remove.
+    /// When the container engine refuses it.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
 }
 
-/// A node, for faults.
+/// A node, for fault injection.
 #[derive(Clone, Debug)]
 pub struct Node {
     inner: NodeHandle,
 }
 
 impl Node {
-    /// Freezes it.
+    /// Pauses it.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn pause(&self) -> Result<()> {
         wait(self.inner.pause())
     }
 
-    /// Lets it go on.
+    /// Resumes it.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn resume(&self) -> Result<()> {
         wait(self.inner.resume())
     }
 
-    /// Asks it to end, and kills it after 10 seconds.
+    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn stop(&self) -> Result<()> {
         wait(self.inner.stop())
     }
 
-    /// Kills it as a power cut would.
+    /// Kills it (SIGKILL).
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn kill(&self) -> Result<()> {
         wait(self.inner.kill())
     }
@@ -236,23 +236,23 @@ impl Node {
     /// Starts it again.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn start(&self) -> Result<()> {
         wait(self.inner.start())
     }
 
-    /// Pulls its network cable.
+    /// Disconnects it from the network.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn disconnect(&self) -> Result<()> {
         wait(self.inner.disconnect())
     }
 
-    /// Plugs it in again.
+    /// Reconnects it to the network.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub fn connect(&self) -> Result<()> {
         wait(self.inner.connect())
     }

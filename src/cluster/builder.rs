@@ -1,4 +1,4 @@
-//! The short way to a cluster for a test: a name, ports and a subnet of its own, and an end with the handle.
+//! Builder for test clusters, with a generated name and removal on drop.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::spec::expiry::Owner;
 use crate::spec::name::ClusterName;
 use crate::spec::server::Engine;
 
-/// Collects what a cluster shall be and starts it: [`Cluster::builder`].
+/// Configures and starts a cluster: [`Cluster::builder`].
 ///
-/// Where no name is given, one is made up, so that any number of tests run side by side. The cluster belongs
-/// to this process: should the process be killed before the handle is dropped, the next rcup on this machine
+/// Without a name, one is generated, so that tests can run concurrently. The cluster belongs
+/// to this process: if it is killed before the handle is dropped, the next rcup command on this host
 /// removes the cluster.
 #[derive(Clone)]
 #[must_use = "nothing happens until `up` is awaited"]
@@ -49,24 +49,24 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// A name instead of one that is made up. One that is taken by a cluster of the same specification leads
-    /// to that cluster.
+    /// Sets the name (default: generated). If a cluster of that name has the same settings, `up`
+    /// adopts it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// How many masters (default 3).
+    /// Number of masters (default 3).
     pub fn masters(self, masters: usize) -> Self {
         self.spec(|spec| spec.masters(masters))
     }
 
-    /// How many replicas each master has (default 1).
+    /// Replicas per master (default 1).
     pub fn replicas(self, replicas: usize) -> Self {
         self.spec(|spec| spec.replicas(replicas))
     }
 
-    /// The server to run where no image is named (default Redis).
+    /// Server to run if no image is set (default Redis).
     pub fn engine(self, engine: Engine) -> Self {
         self.spec(|spec| spec.engine(engine))
     }
@@ -76,62 +76,62 @@ impl Builder {
         self.spec(|spec| spec.image(image))
     }
 
-    /// A line for every node's `redis.conf`.
+    /// Adds a directive to every node's `redis.conf`.
     pub fn set(self, directive: Directive) -> Self {
         self.spec(|spec| spec.set(directive))
     }
 
-    /// Anything else that a specification can say.
+    /// Changes any other setting of the specification.
     pub fn spec(mut self, change: impl FnOnce(ClusterSpecBuilder) -> ClusterSpecBuilder) -> Self {
         self.spec = change(self.spec);
         self
     }
 
-    /// How long the start may take (default 2 minutes).
+    /// Time limit of the start (default 2 minutes).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options = self.options.timeout(timeout);
         self
     }
 
-    /// How long the cluster lives at most, should nobody remove it (default: as long as its owner).
+    /// TTL of the cluster (default: until its owner exits).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options = self.options.ttl(ttl);
         self
     }
 
-    /// Whether what a failed start has made stays for a closer look.
+    /// Whether to keep the containers of a failed start for debugging.
     pub fn keep_on_failure(mut self, keep: bool) -> Self {
         self.options = self.options.keep_on_failure(keep);
         self
     }
 
-    /// Interrupts the start when the future completes; what it has created is then removed.
+    /// Interrupts and rolls back the start when the future completes.
     pub fn cancel_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.options = self.options.cancel_when(stop);
         self
     }
 
-    /// Somebody who is told what happens.
+    /// Sets the receiver of progress events.
     pub fn observer(mut self, observer: impl Observer + 'static) -> Self {
         self.options = self.options.observer(Arc::new(observer));
         self
     }
 
-    /// Another owner than this process.
+    /// Sets another owner than this process.
     pub fn owner(mut self, owner: Owner) -> Self {
         self.options = self.options.owner(owner);
         self
     }
 
-    /// Starts the cluster on the engine that Docker's own client would take.
+    /// Starts the cluster on the container engine that the Docker CLI would use.
     ///
     /// # Errors
-    /// Whatever kept it from getting ready. What was made is removed first.
+    /// When the cluster does not become ready; it is rolled back first.
     pub async fn up(self) -> Result<Cluster> {
         self.up_on(Docker::find()?).await
     }
 
-    /// Starts it on another engine.
+    /// Starts it on another container engine.
     ///
     /// # Errors
     /// As [`Builder::up`].
@@ -143,8 +143,8 @@ impl Builder {
         Cluster::up(runtime, &spec, &options).await
     }
 
-    /// A cluster that an earlier test has left, as new after a reset, or else a new one: [`Cluster::reuse`] on the engine
-    /// that Docker's own client would take. It outlives this process.
+    /// Reuses an idle cluster after a reset, or creates one: [`Cluster::reuse`] on the container engine
+    /// that the Docker CLI would use. It outlives this process.
     ///
     /// # Errors
     /// As [`Cluster::reuse`].

@@ -1,4 +1,4 @@
-//! A client of the whole cluster, ready to use.
+//! Cluster client.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::trust;
 
-/// How long an answer may take. The client's own default of half a second is too short for a busy machine.
+/// Response timeout. The client's default of half a second is too short on a busy host.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A client that begins at these nodes.
+/// A client with these seed nodes.
 fn client(urls: Vec<String>, access: &Access) -> Result<ClusterClient> {
     let mut builder = ClusterClient::builder(urls);
     if let Some(authority) = access.authority() {
@@ -26,12 +26,12 @@ fn client(urls: Vec<String>, access: &Access) -> Result<ClusterClient> {
         .map_err(failed)
 }
 
-/// An open connection to the whole cluster.
+/// Opens a cluster connection.
 pub(crate) async fn connection(urls: Vec<String>, access: &Access) -> Result<ClusterConnection> {
     client(urls, access)?.get_async_connection().await.map_err(failed)
 }
 
-/// The same for whoever cannot await.
+/// Blocking version.
 pub(crate) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingConnection> {
     client(urls, access)?.get_connection().map_err(failed)
 }
@@ -39,5 +39,5 @@ pub(crate) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingCon
 fn failed(error: ::redis::RedisError) -> Error {
     Error::new(ErrorKind::Redis, "the client cannot connect to the cluster")
         .because(error)
-        .hint("See `rcup validate` for what is wrong.")
+        .hint("Run `rcup validate` to find the cause.")
 }

@@ -1,10 +1,10 @@
-//! Runs a future to its end on a thread of its own, for callers without `async`.
+//! Runs a future to completion on its own thread, for synchronous callers.
 
 use std::thread;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Sees a future to its end, wherever this is called.
+/// Runs a future to completion.
 pub(crate) fn wait<T: Send>(work: impl Future<Output = Result<T>> + Send) -> Result<T> {
     let run = || {
         tokio::runtime::Builder::new_current_thread()

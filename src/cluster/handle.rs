@@ -1,4 +1,4 @@
-//! A cluster in the hand: the face of the library.
+//! Cluster handle: the main type of the library.
 
 use std::time::Duration;
 
@@ -36,8 +36,8 @@ use crate::topology::layout::Topology;
 
 /// A running cluster.
 ///
-/// One that [`Cluster::up`] made is removed when the handle is dropped, on any thread and in a panic too,
-/// unless [`Cluster::keep`] lets it live. One that was there before stays, as does one of [`Cluster::reuse`].
+/// A cluster created by [`Cluster::up`] is removed when the handle is dropped, also in a panic,
+/// unless [`Cluster::keep`] was called. An adopted cluster stays, as does one of [`Cluster::reuse`].
 pub struct Cluster<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
@@ -49,7 +49,7 @@ pub struct Cluster<R: Runtime = Docker> {
     guard: Guard<R>,
     adopted: bool,
     settings: Settings,
-    /// The claim on a cluster that others use afterwards.
+    /// The lease on a reusable cluster.
     used: Option<Held>,
 }
 
@@ -63,13 +63,13 @@ impl<R: Runtime> std::fmt::Debug for Cluster<R> {
 
 impl<R: Runtime> Cluster<R> {
     /// Starts the cluster, or adopts the running one when it matches. When this returns, the readiness
-    /// contract holds on every node and every advertised address has answered from here.
+    /// checks have passed on every node and every advertised address has responded.
     ///
     /// # Errors
-    /// Whatever failed; what was made is removed first, unless the options keep it.
+    /// When any step fails; the start is rolled back first, unless the options keep it.
     pub async fn up(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("up", cluster = %spec.name());
-        // Boxed, because it is large and deep, and whoever awaits it would have to carry it.
+        // Boxed, because the future is large and would be embedded in the caller's.
         up(runtime, spec, options)
             .instrument(span)
             .boxed()
@@ -80,22 +80,22 @@ impl<R: Runtime> Cluster<R> {
     /// What [`Cluster::up`] would do now. Changes nothing.
     ///
     /// # Errors
-    /// What would keep `up` from beginning.
+    /// When `up` could not start.
     #[doc(hidden)]
     pub async fn plan(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Plan> {
         plan_only(runtime, spec, observer).await
     }
 
-    /// Where a new cluster of this specification would go on this engine, were it made now. Changes nothing.
+    /// The topology that a new cluster with these settings would have. Changes nothing.
     ///
     /// # Errors
-    /// What would keep `up` from beginning.
+    /// When `up` could not start.
     #[doc(hidden)]
     pub async fn lay_out(runtime: &R, spec: &ClusterSpec, observer: &dyn Observer) -> Result<Topology> {
         lay_out(runtime, spec, observer).await
     }
 
-    /// Takes an existing cluster into the hand, whatever its state. Dropping the handle leaves it alone.
+    /// Attaches to an existing cluster in any state. Dropping the handle does not remove it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) when there is none of that name.
@@ -131,7 +131,7 @@ impl<R: Runtime> Cluster<R> {
         }
     }
 
-    /// Others have it when this handle is gone.
+    /// It is reused after this handle is dropped.
     pub(crate) fn use_alone(&mut self, claim: Held) {
         self.used = Some(claim);
     }
@@ -141,13 +141,13 @@ impl<R: Runtime> Cluster<R> {
         self.topology.name()
     }
 
-    /// Where everything is.
+    /// The topology.
     #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// The engine it runs on.
+    /// Its container engine.
     #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
@@ -157,34 +157,34 @@ impl<R: Runtime> Cluster<R> {
         credentials::access(&self.secrets)
     }
 
-    /// What [`Cluster::reset`] brings back: the settings and users with which the cluster was made. Of one that was
-    /// there before, and of which nobody on this machine remembers them, those that rcup has planned.
+    /// The settings and users that [`Cluster::reset`] restores: those of the cluster's creation. For an adopted
+    /// cluster for which this host has no record, those that rcup plans.
     #[doc(hidden)]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Notes the settings and users of all nodes as they are now, for [`Cluster::reset`] on this handle.
+    /// Records the current settings and users of all nodes for [`Cluster::reset`] on this handle.
     ///
     /// # Errors
-    /// [`ErrorKind::Unhealthy`](crate::error::ErrorKind::Unhealthy) when a node does not answer.
+    /// [`ErrorKind::Unhealthy`](crate::error::ErrorKind::Unhealthy) when a node does not respond.
     pub async fn remember(&mut self) -> Result<()> {
         self.settings = Settings::read(&self.topology, &self.access()).await?;
         Ok(())
     }
 
-    /// Whether the cluster was there before.
+    /// Whether the cluster existed before.
     pub fn was_adopted(&self) -> bool {
         self.adopted
     }
 
-    /// What was proven before [`Cluster::up`] returned.
+    /// The readiness report of [`Cluster::up`].
     #[doc(hidden)]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// The cluster as it was when [`Cluster::up`] returned.
+    /// The state of the cluster when [`Cluster::up`] returned.
     pub fn report(&self) -> Report {
         let containers: Vec<ContainerSeen> = self
             .topology
@@ -201,7 +201,7 @@ impl<R: Runtime> Cluster<R> {
             .with_timings(&self.timings, self.total)
     }
 
-    /// `redis[s]://[USER:PASSWORD@]HOST:PORT` of every node as a client on this host must use them, masters first.
+    /// `redis[s]://[USER:PASSWORD@]HOST:PORT` of every node for clients on this host, masters first.
     pub fn urls(&self) -> Vec<String> {
         let credentials = self.credentials();
         self.report()
@@ -211,23 +211,23 @@ impl<R: Runtime> Cluster<R> {
             .collect()
     }
 
-    /// With what a client logs in, where the nodes ask for it.
+    /// Credentials for clients, if the nodes require a password.
     pub fn credentials(&self) -> Option<Credentials> {
         credentials::of_clients(&self.secrets)
     }
 
-    /// With what a user of rcup's own logs in, where the nodes have such users.
+    /// Credentials of a service user, if the cluster has them.
     #[doc(hidden)]
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
         credentials::of_own(&self.secrets, user)
     }
 
-    /// What a client needs that speaks TLS, where the nodes do.
+    /// Client certificates, if the cluster uses TLS.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.secrets.certificates.as_ref()
     }
 
-    /// Lets the cluster live on after this handle, and after its owner.
+    /// Keeps the cluster after this handle and after its owner.
     pub fn keep(&mut self) {
         self.guard.disarm();
         if self.topology.life.owner.is_some() && !self.adopted {
@@ -235,19 +235,19 @@ impl<R: Runtime> Cluster<R> {
         }
     }
 
-    /// Lets the cluster live on after this handle, but not after its owner.
+    /// Keeps the cluster after this handle, until its owner exits.
     pub fn release(&mut self) {
         self.guard.disarm();
     }
 
-    /// Removes the cluster, also one that was there before.
+    /// Removes the cluster, including an adopted one.
     ///
     /// # Errors
-    /// What the engine refused to remove.
+    /// When the container engine refuses it.
     pub async fn down(mut self) -> Result<Removed> {
         let span = tracing::info_span!("down", cluster = %self.name());
         let scope = Scope::Cluster(self.name().clone());
-        let clearing = Clearing::of(scope, "the cluster is taken down");
+        let clearing = Clearing::of(scope, "the cluster was removed");
         let removed = clear(&self.runtime, &clearing, &crate::event::Silent);
         let removed = removed.instrument(span).await;
         self.guard.disarm();
@@ -255,10 +255,10 @@ impl<R: Runtime> Cluster<R> {
     }
 }
 
-/// Removes a cluster by its labels alone, whatever is left of it. Nothing to remove is success.
+/// Removes what is left of a cluster, by its labels. Succeeds if there is nothing to remove.
 ///
 /// # Errors
-/// What the engine refused to remove.
+/// When the container engine refuses it.
 pub async fn down<R: Runtime>(
     runtime: &R,
     name: &ClusterName,
@@ -278,19 +278,17 @@ async fn removed<R: Runtime>(
     observer: &dyn Observer,
 ) -> Result<Removed> {
     let engine = runtime.describe().await?;
-    // A start of the same cluster is seen to its end, and its work then removed.
+    // Waits for a concurrent start of the same cluster, and then removes it.
     let deadline = Instant::now() + Duration::from_mins(3);
     let lock = lock(&engine.endpoint, name.as_str(), deadline, observer).await?;
     let clearing = Clearing {
         keep_volumes,
         abandoned: lock.was_abandoned(),
-        ..Clearing::of(Scope::Cluster(name.clone()), "the cluster is taken down")
+        ..Clearing::of(Scope::Cluster(name.clone()), "the cluster was removed")
     };
     let removed = clear(runtime, &clearing, observer).await?;
     if removed.is_nothing() {
-        observer.observe(&Event::note(format!(
-            "there is nothing of cluster {name} on this engine"
-        )));
+        observer.observe(&Event::note(format!("no cluster named {name}")));
     }
     Ok(removed)
 }

@@ -1,4 +1,4 @@
-//! The clusters on an engine.
+//! Lists clusters.
 
 use crate::error::Result;
 use crate::runtime::interface::{Runtime, Scope};
@@ -7,10 +7,10 @@ use crate::runtime::observed::Activity;
 use crate::spec::name::ClusterName;
 use crate::topology::layout::Topology;
 
-/// The clusters on an engine, in the order of their names, each as far as its labels can be read.
+/// The clusters of a container engine, sorted by name.
 ///
 /// # Errors
-/// What the engine refused to list.
+/// When the container engine refuses it.
 pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
     let observed = runtime.observe(&Scope::Clusters).await?;
     Ok(observed
@@ -42,10 +42,10 @@ pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
 pub struct Listed {
     /// Its name.
     pub name: ClusterName,
-    /// How many containers it has.
+    /// Number of containers.
     pub containers: usize,
-    /// How many of them run.
+    /// Number of running containers.
     pub running: usize,
-    /// What was planned, where its labels can be read.
+    /// The topology, if its labels can be read.
     pub topology: Option<Topology>,
 }

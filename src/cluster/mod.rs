@@ -1,4 +1,4 @@
-//! Where a plan meets the world: looking, executing, waiting, proving, removing.
+//! Facade of the library: handles, builder, blocking API and test fixtures.
 
 pub mod actions;
 #[cfg(feature = "blocking")]

@@ -1,4 +1,4 @@
-//! One node in the hand: what can be done to it on purpose, and what undoes it.
+//! Node handle: fault injection and its reversal.
 
 use futures_util::TryStreamExt as _;
 
@@ -8,10 +8,10 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::{LogRequest, Runtime};
 use crate::topology::layout::{Node, Topology};
 
-/// How many seconds a node has to end by itself before it is killed.
+/// Seconds that a stopped node has before SIGKILL.
 const GRACE: u32 = 10;
 
-/// A node of a running cluster. `reset` heals whatever is done to it here.
+/// A node of a running cluster. `reset` undoes these faults.
 #[derive(Clone, Debug)]
 pub struct NodeHandle<R: Runtime = Docker> {
     runtime: R,
@@ -28,15 +28,15 @@ impl<R: Runtime> NodeHandle<R> {
         }
     }
 
-    /// Its place in the plan: index, name, address, port, and the role it began with.
+    /// Its index, name, address, port, and initial role.
     pub fn plan(&self) -> &Node {
         &self.node
     }
 
-    /// What it has printed, at most so many lines from the end.
+    /// Its last log lines.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses it.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<String>> {
         let request = LogRequest {
             tail,
@@ -49,60 +49,60 @@ impl<R: Runtime> NodeHandle<R> {
             .await
     }
 
-    /// Starts it after [`NodeHandle::stop`] or [`NodeHandle::kill`]. What runs is left alone.
+    /// Starts it after [`NodeHandle::stop`] or [`NodeHandle::kill`]. A running node is not changed.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn start(&self) -> Result<()> {
         self.runtime.start(&self.node.name).await
     }
 
-    /// Lets it go on after [`NodeHandle::pause`].
+    /// Resumes it after [`NodeHandle::pause`].
     ///
     /// # Errors
-    /// What the engine refused: that it is not paused, for example.
+    /// When the container engine refuses it, for example because it is not paused.
     pub async fn resume(&self) -> Result<()> {
         self.runtime.resume(&self.node.name).await
     }
 }
 
 impl<R: Faults> NodeHandle<R> {
-    /// Freezes it: its connections stand, and nothing answers.
+    /// Pauses it: connections stay open, but it does not respond.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn pause(&self) -> Result<()> {
         self.runtime.pause(&self.node.name).await
     }
 
-    /// Asks it to end in an orderly way (SIGTERM), and kills it after 10 seconds.
+    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn stop(&self) -> Result<()> {
         self.runtime.halt(&self.node.name, GRACE).await
     }
 
-    /// Kills it as a power cut would (SIGKILL).
+    /// Kills it (SIGKILL).
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn kill(&self) -> Result<()> {
         self.runtime.kill(&self.node.name).await
     }
 
-    /// Pulls its network cable: it runs, and nobody reaches it, neither from this host nor from the other nodes.
+    /// Disconnects it from the network: it runs, but neither this host nor other nodes can reach it.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn disconnect(&self) -> Result<()> {
         self.runtime.disconnect(&self.node.name, &self.network).await
     }
 
-    /// Plugs it in again, under its old address.
+    /// Reconnects it with its old address.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn connect(&self) -> Result<()> {
         let (name, network) = (&self.node.name, &self.network);
         if self.runtime.is_connected(name, network).await? {

@@ -1,8 +1,8 @@
-//! Clusters that outlive the test that made them, for the next one that wants the same.
+//! Pool of reusable clusters that outlive the test that created them.
 //!
-//! Such a cluster has no owner but an end: its name follows from what it shall be, so that another wish never finds
-//! it, and one user at a time holds its claim, a locked file beside the other locks. Who gets one that was used before
-//! gets it after a reset. Those whose time has passed go with the next sweep, but not from under a user.
+//! A reusable cluster has a TTL but no owner. Its name is a hash of its settings, so that different settings never match
+//! it, and one process at a time holds its lease, a locked file next to the other locks. A cluster that was used before
+//! is reset first. Expired clusters are garbage collected, but not while a lease is held.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -29,20 +29,20 @@ use crate::spec::name::ClusterName;
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 
-/// How long a cluster lives for others where nothing else is asked for.
+/// Default TTL of a reusable cluster.
 const TTL: Duration = Duration::from_hours(1);
 
-/// How many clusters of one specification there may be, each with a user of its own.
+/// Maximum number of clusters with the same settings.
 const MOST: usize = 16;
 
 impl<R: Faults> Cluster<R> {
-    /// A cluster of this specification that an earlier user has left, as new after a reset, or else a new one. Its name
-    /// follows from the specification; that of `spec` counts for nothing. It is this handle's alone, and the option's
-    /// owner's as long as that lives; then it stays for the next, for an hour after it was made where the options say
-    /// nothing else.
+    /// Reuses an idle cluster with these settings after a reset, or creates one. Its name
+    /// is derived from the settings; the name in `spec` is ignored. This handle has exclusive use of it, as does the
+    /// owner in `options` until it exits; then the cluster stays available until its TTL expires (1 hour by
+    /// default).
     ///
     /// # Errors
-    /// As [`Cluster::up`]; [`ErrorKind::Usage`] for a specification that keeps keys,
+    /// As [`Cluster::up`]; [`ErrorKind::Usage`] for a persistent cluster,
     /// [`ErrorKind::Timeout`] when too many are in use.
     pub async fn reuse(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Self> {
         let span = tracing::info_span!("reuse");
@@ -50,13 +50,13 @@ impl<R: Faults> Cluster<R> {
     }
 }
 
-/// A cluster of this specification that nobody uses, as new, or else a new one. It stays for the next when the handle
+/// Reuses an idle cluster with these settings, or creates one. It stays available when the handle
 /// is dropped.
 async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Cluster<R>> {
     if spec.persist() {
         return Err(
-            Error::new(ErrorKind::Usage, "a cluster that keeps its keys cannot be reused")
-                .hint("Whoever reuses a cluster gets it empty: leave out --persist, or --reuse."),
+            Error::new(ErrorKind::Usage, "a cluster with --persist cannot be reused")
+                .hint("A reused cluster is emptied first: omit --persist or --reuse."),
         );
     }
     for nth in 1..=MOST {
@@ -65,11 +65,11 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
             continue;
         };
         let found = match again(&runtime, &spec).await {
-            // It is there with another password.
+            // It exists with another password.
             Err(error) if error.kind() == ErrorKind::Different => continue,
             Err(error) => {
                 options.observer.observe(&Event::note(format!(
-                    "cluster {} cannot be used again ({error}): making it anew",
+                    "cannot reuse cluster {} ({error}): recreating it",
                     spec.name()
                 )));
                 down(&runtime, spec.name(), false, &*options.observer).await?;
@@ -81,7 +81,7 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
             cluster
         } else {
             let mut options = options.clone();
-            // It shall outlive whoever makes it, but not for ever.
+            // It outlives its creator until its TTL expires.
             options.owner = None;
             options.ttl.get_or_insert(TTL);
             let mut made = Cluster::up(runtime, &spec, &options).await?;
@@ -93,12 +93,12 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
     }
     Err(Error::new(
         ErrorKind::Timeout,
-        format!("{MOST} clusters of this specification are in use"),
+        format!("{MOST} clusters with these settings are in use"),
     )
-    .hint("Let go of one, or start a cluster of your own without --reuse."))
+    .hint("Release one, or start a separate cluster without --reuse."))
 }
 
-/// What a cluster of this specification is called. Another version of rcup might set it up otherwise.
+/// Name of a cluster with these settings; includes the rcup version, which may change the configuration.
 fn name(spec: &ClusterSpec, nth: usize) -> Result<ClusterName> {
     let nameless = spec.clone().with_name(ClusterName::default());
     let shape = serde_json::to_string(&nameless).unwrap_or_default();
@@ -110,7 +110,7 @@ fn name(spec: &ClusterSpec, nth: usize) -> Result<ClusterName> {
     format!("{text}-{nth}").parse()
 }
 
-/// The cluster of this name after a reset; none where there is none or its time has passed.
+/// The cluster of this name after a reset; none if it does not exist or has expired.
 async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Cluster<R>>> {
     let begun = Instant::now();
     let attached = match Cluster::attach(runtime.clone(), spec.name()).await {
@@ -120,7 +120,7 @@ async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Clus
     };
     let labels = attached.containers().first().map(|container| &container.labels);
     if labels.is_none_or(|labels| labels::life(labels).has_expired(SystemTime::now())) {
-        return Err(Error::new(ErrorKind::NotFound, "its time has passed"));
+        return Err(Error::new(ErrorKind::NotFound, "its TTL has expired"));
     }
     let (topology, secrets) = (attached.topology().clone(), attached.secrets().await?.clone());
     cluster::same(spec, &secrets)?;

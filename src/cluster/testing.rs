@@ -1,12 +1,12 @@
-//! One cluster for all tests of a run: `rcup::testing`.
+//! A shared cluster for all tests of a run: `rcup::testing`.
 //!
-//! A run is what `cargo test` or `cargo nextest run` starts; where neither is the parent of this process, it is
-//! this process. The first test that asks starts the cluster, all others attach, in other threads and in other
-//! processes. It belongs to the run: when that has ended, a small process that the first test has left behind
+//! A run is one `cargo test` or `cargo nextest run`; if neither is the parent of this process, it is
+//! this process. The first test starts the cluster, all others attach, in other threads and
+//! processes. The run owns it: when the run has ended, a background process of the first test
 //! (`rcup prune`, where the program is found by `RCUP_BIN`, beside the tests or on the `PATH`) removes it. Without the
 //! program, the next start of any cluster does.
 //!
-//! Who uses it, and whether alone, is told by two locks that the kernel frees when their holder dies.
+//! Shared and exclusive use are controlled by two locks that the kernel releases when their holder exits.
 
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
@@ -38,17 +38,17 @@ use crate::spec::expiry::Owner;
 use crate::spec::name::ClusterName;
 use crate::wait::{Seen, until};
 
-/// How long a test waits for others that use the cluster alone.
+/// How long a test waits for exclusive users.
 const PATIENCE: Duration = Duration::from_mins(10);
 
-/// A cluster that other tests use too. Tests keep apart by the names of their keys.
+/// A cluster shared with other tests. Tests must use different key names.
 pub struct Shared {
     attached: Attached,
     urls: Vec<String>,
     _used: Held,
 }
 
-/// A cluster that nobody else uses as long as this lives, to break it. When this is dropped, the cluster is
+/// Exclusive use of the shared cluster, for fault injection. When this is dropped, the cluster is
 /// reset for the others.
 pub struct Exclusive {
     attached: Attached,
@@ -58,29 +58,29 @@ pub struct Exclusive {
     used: Option<Held>,
 }
 
-/// The cluster of this run in the default shape: 3 masters with a replica each.
+/// The cluster of this run with the default settings: 3 masters with one replica each.
 ///
 /// # Errors
-/// Whatever kept it from getting ready.
+/// When the cluster does not become ready.
 pub async fn shared() -> Result<Shared> {
     shared_of(Cluster::builder()).await
 }
 
-/// The cluster of this run in another shape. Each shape has a cluster of its own.
+/// The cluster of this run with other settings. Each combination has its own cluster.
 ///
 /// # Errors
-/// Whatever kept it from getting ready.
+/// When the cluster does not become ready.
 pub async fn shared_of(builder: Builder) -> Result<Shared> {
     let run = Run::of(builder)?;
     let deadline = Instant::now() + PATIENCE;
-    // Whoever waits to be alone holds the turn, so that newcomers do not keep it waiting for ever.
+    // A test that waits for exclusive use holds the turn, so that new shared users cannot starve it.
     let turn = run.files.open("turn")?;
     acquire(&turn, true, deadline).await?;
     let used = run.files.open("use")?;
     acquire(&used, false, deadline).await?;
     let (attached, settings) = run.cluster().await?;
     if run.files.path("dirty").exists() {
-        // Whoever was alone has died before its reset.
+        // The last exclusive user exited before its reset.
         used.unlock().map_err(|error| run.files.failed("use", error))?;
         acquire(&used, true, deadline).await?;
         clean(&attached, &settings, &run.files).await?;
@@ -94,7 +94,7 @@ pub async fn shared_of(builder: Builder) -> Result<Shared> {
     })
 }
 
-/// [`shared`] for whoever does not await.
+/// Blocking version of [`shared`].
 ///
 /// # Errors
 /// As [`shared`].
@@ -103,16 +103,16 @@ pub fn shared_blocking() -> Result<Shared> {
     wait(shared())
 }
 
-/// The cluster of this run, alone.
+/// Exclusive use of the cluster of this run.
 ///
 /// # Errors
-/// Whatever kept it from getting ready; [`ErrorKind::Timeout`] when others use it for more than ten minutes, this
+/// When the cluster does not become ready; [`ErrorKind::Timeout`] when others use it for more than ten minutes, this
 /// very test included.
 pub async fn exclusive() -> Result<Exclusive> {
     exclusive_of(Cluster::builder()).await
 }
 
-/// The cluster of this run in another shape, alone.
+/// Exclusive use of the cluster of this run with other settings.
 ///
 /// # Errors
 /// As [`exclusive`].
@@ -136,7 +136,7 @@ pub async fn exclusive_of(builder: Builder) -> Result<Exclusive> {
     })
 }
 
-/// [`exclusive`] for whoever does not await.
+/// Blocking version of [`exclusive`].
 ///
 /// # Errors
 /// As [`exclusive`].
@@ -146,19 +146,19 @@ pub fn exclusive_blocking() -> Result<Exclusive> {
 }
 
 impl Shared {
-    /// The URL of every node as a client on this host must use it, masters first.
+    /// The URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
 }
 
 impl Exclusive {
-    /// The URL of every node as a client on this host must use it, masters first.
+    /// The URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
 
-    /// Brings the cluster back to what it was when it was made, without a key.
+    /// Resets the cluster to its initial state and deletes all keys.
     ///
     /// # Errors
     /// As [`Cluster::reset`].
@@ -178,7 +178,7 @@ impl Drop for Exclusive {
                 clean(&attached, &settings, &files).await
             };
             if let Err(error) = reset.await {
-                // The mark stays, so that whoever comes next tries again.
+                // The mark stays, so that the next user tries again.
                 tracing::warn!(%name, %error, "the cluster could not be reset");
             }
             drop(used);
@@ -208,7 +208,7 @@ async fn clean(attached: &Attached, settings: &Settings, files: &Files) -> Resul
     Ok(())
 }
 
-/// The cluster of a run, and where its files lie.
+/// The cluster of a run and its files.
 struct Run {
     spec: ClusterSpec,
     options: UpOptions,
@@ -246,7 +246,7 @@ impl Run {
         })
     }
 
-    /// Starts it, or attaches to it. This is done by one at a time.
+    /// Starts it or attaches to it; one process at a time.
     async fn cluster(&self) -> Result<(Attached, Settings)> {
         let docker = Docker::find()?;
         if let Some(settings) = self.files.read("ready")
@@ -290,7 +290,7 @@ impl Files {
         let path = self.path(what);
         Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
             .because(error)
-            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+            .hint("rcup keeps its lock files there; set TMPDIR to a writable directory.")
     }
 
     fn open(&self, what: &str) -> Result<Held> {
@@ -310,7 +310,7 @@ impl Files {
         serde_json::from_slice(&std::fs::read(self.path(what)).ok()?).ok()
     }
 
-    /// Nobody else may read it, and nobody sees half of it.
+    /// Written atomically, readable only by this user.
     fn write(&self, what: &str, bytes: &[u8]) -> Result<()> {
         use std::io::Write as _;
         let write = || {
@@ -328,9 +328,9 @@ impl Files {
     }
 }
 
-/// Waits for a lock, alone or beside others.
+/// Waits for an exclusive or shared lock.
 async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
-    let what = "other tests are done with the shared cluster";
+    let what = "other tests release the shared cluster";
     until(what, deadline, Duration::from_millis(5), || async {
         let locked = if alone {
             file.try_lock()
@@ -348,10 +348,10 @@ async fn acquire(file: &File, alone: bool, deadline: Instant) -> Result<()> {
     .await
 }
 
-/// Leaves a process behind that removes the cluster when its owner has ended, and ends itself then.
+/// Starts a background process that removes the cluster once its owner has exited.
 fn keeper(name: &ClusterName) {
     let Some(program) = program() else {
-        tracing::debug!("no program `rcup` is found; the next start will remove the shared cluster");
+        tracing::debug!("program `rcup` not found; the next start removes the shared cluster");
         return;
     };
     let spawned = Command::new(program)
@@ -360,7 +360,7 @@ fn keeper(name: &ClusterName) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // Ctrl-C ends the run, and this has to outlive it.
+        // It must outlive the Ctrl-C that ends the run.
         .process_group(0)
         .spawn();
     if let Err(error) = spawned {
@@ -368,7 +368,7 @@ fn keeper(name: &ClusterName) {
     }
 }
 
-/// The program `rcup`: the one that is named, the one that was built with the tests, or the installed one.
+/// The program `rcup`: from `RCUP_BIN`, the build directory of the tests, or the PATH.
 fn program() -> Option<PathBuf> {
     let named = std::env::var_os("RCUP_BIN").map(PathBuf::from);
     let tests = std::env::current_exe().ok();

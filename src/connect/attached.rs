@@ -1,4 +1,4 @@
-//! A cluster that somebody else holds, looked at from outside.
+//! An existing cluster, accessed without owning it.
 
 use std::time::Duration;
 
@@ -20,14 +20,14 @@ use crate::spec::security::{Certificates, Secrets};
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// How long a running node may take to answer, on a machine that may be busy.
+/// Response timeout of a running node, on a host that may be busy.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// An existing cluster, looked at from outside.
+/// An existing cluster; dropping this does not remove it.
 pub struct Attached<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
-    /// Read from the nodes' files when they are first needed: not every question needs them.
+    /// Read from the nodes' files on first use.
     secrets: OnceCell<Secrets>,
     containers: Vec<ContainerSeen>,
 }
@@ -48,39 +48,39 @@ impl<R: Runtime> Attached<R> {
         })
     }
 
-    /// Where everything is.
+    /// The topology.
     #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// Sees whether the nodes can be reached where this process runs in a container of the engine.
+    /// Checks that the nodes are reachable if this process runs in a container.
     ///
     /// # Errors
-    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with what puts it there.
+    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with the command that connects it.
     pub async fn within_reach(&self) -> Result<()> {
         let otherwise = match self.topology.spec.network() {
-            Some(_) => "run rcup on the engine's machine".to_owned(),
-            None => format!("run `rcup up {}` there, which does that", self.topology.name()),
+            Some(_) => "run rcup on the Docker host".to_owned(),
+            None => format!("run `rcup up {}` there, which connects it", self.topology.name()),
         };
         inside(&self.runtime, &self.topology.network(), &otherwise).await
     }
 
-    /// The engine's view of its containers.
+    /// The containers as the container engine reports them.
     #[doc(hidden)]
     pub fn containers(&self) -> &[ContainerSeen] {
         &self.containers
     }
 
-    /// With what a client logs in, where the nodes ask for it.
+    /// Credentials for clients, if the nodes require a password.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when the nodes' files hold no password any more, although there was one.
+    /// [`ErrorKind::Damaged`] when the password is missing from the nodes' files.
     pub async fn credentials(&self) -> Result<Option<Credentials>> {
         Ok(credentials::of_clients(self.secrets().await?))
     }
 
-    /// With what a user of rcup's own logs in, where the nodes have such users.
+    /// Credentials of a service user, if the cluster has them.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -89,7 +89,7 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::of_own(self.secrets().await?, user))
     }
 
-    /// What a client needs that speaks TLS, where the nodes do.
+    /// Client certificates, if the cluster uses TLS.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -97,7 +97,7 @@ impl<R: Runtime> Attached<R> {
         Ok(self.secrets().await?.certificates.as_ref())
     }
 
-    /// Everything that the cluster hides, for an export.
+    /// All secrets of the cluster, for an export.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -107,7 +107,7 @@ impl<R: Runtime> Attached<R> {
         self.secrets.get_or_try_init(read).await
     }
 
-    /// The engine it runs on.
+    /// Its container engine.
     #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
@@ -121,10 +121,10 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::access_as(self.secrets().await?, user))
     }
 
-    /// The nodes that run and answer.
+    /// The nodes that respond.
     ///
     /// # Errors
-    /// When there is no way to log in.
+    /// When no credentials are found.
     pub(crate) async fn links(&self) -> Result<Vec<(usize, NodeConnection)>> {
         self.links_as(OwnUser::Operator).await
     }
@@ -140,9 +140,9 @@ impl<R: Runtime> Attached<R> {
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
-    /// All nodes, each with its connection or the reason why there is none.
+    /// All nodes, each with its connection or the reason for its absence.
     pub(crate) async fn target(&self, user: OwnUser) -> Target<'_> {
-        // A node that cannot be logged in to is one that does not answer.
+        // A node that refuses the login counts as not responding.
         let links = self.links_as(user).await.unwrap_or_default();
         let of = |index: usize| links.iter().find(|(own, _)| *own == index);
         let members = self.topology.nodes.iter().map(|node| Member {
@@ -160,14 +160,14 @@ impl<R: Runtime> Attached<R> {
         }
     }
 
-    /// Why a node says nothing.
+    /// Why a node does not respond.
     pub(crate) fn silence(&self, index: usize) -> String {
         let container = self
             .containers
             .iter()
             .find(|container| container.index() == Some(index));
         match container.map(|container| &container.activity) {
-            None => "its container is gone".to_owned(),
+            None => "its container does not exist".to_owned(),
             Some(Activity::Running) => "it does not answer".to_owned(),
             Some(activity) => format!("its container is {}", activity.as_str()),
         }
@@ -175,9 +175,6 @@ impl<R: Runtime> Attached<R> {
 }
 
 fn not_found(name: &ClusterName) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        format!("there is no cluster {name} on this engine"),
-    )
-    .hint(format!("See `rcup list`, or start it with `rcup up {name}`."))
+    Error::new(ErrorKind::NotFound, format!("no cluster named {name}"))
+        .hint(format!("Run `rcup list`, or start it with `rcup up {name}`."))
 }

@@ -1,4 +1,4 @@
-//! Credentials of an existing cluster: read back from the files of its nodes, and chosen by user.
+//! Credentials of an existing cluster, read from its nodes' files.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::interface::Runtime;
@@ -9,8 +9,8 @@ use crate::spec::security::Secrets;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// The secrets of a cluster that is there, from the files of the first node that still has them. `containers`
-/// are its own, running or not.
+/// The secrets of an existing cluster, from the files of the first node that still has them: `containers`
+/// are the cluster's, running or not.
 ///
 /// # Errors
 /// [`ErrorKind::Damaged`] when there are containers and none of them has the file.
@@ -36,10 +36,10 @@ pub(crate) async fn read_back<R: Runtime>(
     let name = topology.name();
     let error = Error::new(
         ErrorKind::Damaged,
-        format!("what opens cluster {name} is in none of its nodes' files"),
+        format!("the credentials of cluster {name} are missing from its nodes' files"),
     )
     .hint(format!(
-        "Without it nobody can log in: remove the cluster with `rcup down {name}`."
+        "Without them nobody can log in: remove the cluster with `rcup down {name}`."
     ));
     Err(match last {
         Some(cause) => error.because(cause),
@@ -47,12 +47,12 @@ pub(crate) async fn read_back<R: Runtime>(
     })
 }
 
-/// How rcup itself is let in to form, prove and mend.
+/// Credentials that rcup uses to form, verify and repair the cluster.
 pub(crate) fn access(secrets: &Secrets) -> Access {
     access_as(secrets, OwnUser::Operator)
 }
 
-/// How a user of rcup's own is let in. A cluster that keeps nobody from anything has no such users.
+/// Credentials of a service user. An unrestricted cluster has no service users.
 pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
     let access = match of_own(secrets, user).or_else(|| of_clients(secrets)) {
         None => Access::open(),
@@ -64,7 +64,7 @@ pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
     }
 }
 
-/// With what a client logs in.
+/// Credentials for clients.
 pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
     secrets
         .password
@@ -72,7 +72,7 @@ pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
         .map(|password| Credentials { user: None, password })
 }
 
-/// With what a user of rcup's own logs in.
+/// Credentials of a service user.
 pub(crate) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
     secrets.own.get(&user).map(|password| Credentials {
         user: Some(user.name().to_owned()),

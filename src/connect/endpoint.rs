@@ -1,4 +1,4 @@
-//! A cluster that rcup did not start: its nodes are those that any of them knows.
+//! A cluster that rcup did not start, discovered through CLUSTER NODES.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::NodeId;
 
-/// A cluster of somebody else, entered at some of its nodes.
+/// A foreign cluster, accessed through some of its nodes.
 #[derive(Debug)]
 pub struct Endpoint {
     target: Target<'static>,
     at: Vec<Address>,
     access: Access,
-    /// What was given and where it led to: the names of members.
+    /// The given addresses and the names of the members behind them.
     led: Vec<(Address, String)>,
 }
 
-/// A node that was found.
+/// A discovered node.
 #[derive(Clone)]
 struct Found {
     id: Option<NodeId>,
@@ -31,10 +31,10 @@ struct Found {
     member: Member,
 }
 
-/// A node that was asked, and the nodes that it knows.
+/// A queried node and the nodes it knows.
 type Look = (NodeConnection, Vec<NodeLine>);
 
-/// What was seen on the way in.
+/// Observations made during discovery.
 #[derive(Default)]
 struct Seen {
     all: Vec<Found>,
@@ -43,17 +43,17 @@ struct Seen {
 }
 
 impl Endpoint {
-    /// Enters a cluster at `address` and finds its other nodes. Each is dialled where it tells clients to
-    /// find it, and by its address on the bus where nobody answers there.
+    /// Connects to a cluster at `address` and discovers its other nodes. Each is dialled at its advertised
+    /// client address, and at its bus address if that fails.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when nothing answers there, the node refuses `access`, or is no cluster node.
+    /// [`ErrorKind::Redis`] when nothing responds, the node refuses `access`, or is not in cluster mode.
     #[cfg(any(test, feature = "test-util"))]
     pub async fn enter(address: &Address, access: &Access) -> Result<Self> {
         Self::enter_at(std::slice::from_ref(address), access).await
     }
 
-    /// The same with several addresses, of which one must answer. One that does not is a node that does not answer.
+    /// The same with several addresses, at least one of which must respond. Others are reported as unreachable nodes.
     ///
     /// # Errors
     /// As [`Endpoint::enter`], of the first address.
@@ -64,18 +64,18 @@ impl Endpoint {
         }
         match looks.into_iter().next() {
             Some((_, Err(error))) => Err(error),
-            _ => Err(Error::new(ErrorKind::Usage, "no address of a node is given")),
+            _ => Err(Error::new(ErrorKind::Usage, "no node address given")),
         }
     }
 
-    /// Looks at nodes, and at those that they know, whatever comes of it: a node that does not answer, or that knows
-    /// nobody, is one of the things to find out.
+    /// Discovers the nodes behind these addresses without failing: an unreachable node, or one that knows no
+    /// others, is a finding.
     pub async fn look_at(addresses: &[Address], access: &Access) -> Self {
         let looks = looked(addresses, access).await;
         Self::of(addresses, access, gather(looks, &[], access).await)
     }
 
-    /// The same, looked at anew, also where none of the addresses answers any more: the nodes that were found are
+    /// Repeats the discovery, even if none of the addresses responds any more: known nodes are
     /// remembered.
     #[must_use = "it is another look, and leaves this one as it is"]
     pub async fn again(&self) -> Self {
@@ -97,7 +97,7 @@ impl Endpoint {
         let looks = looked(&seeds, &self.access).await;
         let seen = gather(looks, &led, &self.access).await;
         let mut again = Self::of(&self.at, &self.access, seen);
-        // Where an address led to is known also while nobody answers there.
+        // The target of an address is remembered while it is unreachable.
         for (address, name) in led {
             if !again.led.iter().any(|(known, _)| *known == address) {
                 again.led.push((address, name));
@@ -106,12 +106,12 @@ impl Endpoint {
         again
     }
 
-    /// What is looked at.
+    /// The nodes.
     pub(crate) fn target(&self) -> &Target<'static> {
         &self.target
     }
 
-    /// With what it is looked at.
+    /// The access options.
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
@@ -134,7 +134,7 @@ impl Endpoint {
     }
 }
 
-/// Asks every address for the nodes that it knows.
+/// Reads the node table behind every address.
 async fn looked(addresses: &[Address], access: &Access) -> Vec<(Address, Result<Look>)> {
     join_all(addresses.iter().map(|address| async move {
         let look = async {
@@ -149,12 +149,12 @@ async fn looked(addresses: &[Address], access: &Access) -> Vec<(Address, Result<
     .await
 }
 
-/// Finds all nodes from what the addresses have told, and asks each that is found for those that only it knows. `led`
-/// tells where addresses led to before, which may not answer now.
+/// Collects all nodes from these tables, and queries each discovered node for further ones. `led`
+/// maps addresses to nodes found earlier, which may not respond now.
 async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)], access: &Access) -> Seen {
     let mut seen = Seen::default();
     let mut down: Vec<(Address, Error)> = Vec::new();
-    // Who is asked next, and what it has said.
+    // Queue of nodes to query, with their tables.
     let mut asked: Vec<Look> = Vec::new();
     for (address, look) in looks {
         match look {
@@ -213,14 +213,14 @@ async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)], 
     seen
 }
 
-/// The name under which the node behind an address was known.
+/// The earlier name of the node behind an address.
 fn known_as(address: &Address, led: &[(Address, String)]) -> String {
     let known = led.iter().find(|(known, _)| known == address);
     known.map_or_else(|| address.to_string(), |(_, name)| name.clone())
 }
 
 impl Seen {
-    /// Whether a node is known already, at the address that this line has.
+    /// Whether a node is already known at this line's address.
     fn knows(&self, line: &NodeLine) -> bool {
         let at = Address::new(&line.ip, line.port).to_string();
         self.all.iter().any(|found| {
@@ -228,7 +228,7 @@ impl Seen {
         })
     }
 
-    /// Adds a node, and returns its connection where it is one that was not reached before. The same node under
+    /// Adds a node, and returns its connection if it was not reached before. The same node under
     /// another address is one node; two servers with one id are two.
     async fn add(&mut self, found: Found) -> Option<NodeConnection> {
         let new = found.member.link.as_ref().ok().cloned();
@@ -254,8 +254,8 @@ impl Seen {
         }
     }
 
-    /// Whether a node is among those that were found to which this address, where nobody answers, may lead: it did
-    /// before, or a node that does not answer has that port.
+    /// Whether an unreachable address may belong to a discovered node: it did
+    /// before, or an unreachable node has that port.
     fn explains(&self, address: &Address, led: &[(Address, String)]) -> bool {
         let name = known_as(address, led);
         let port = format!(":{}", address.port);
@@ -267,14 +267,14 @@ impl Seen {
     }
 }
 
-/// Whether two connections lead to one process. One that does not tell is believed to be itself.
+/// Whether two connections lead to one process; assumed if the server does not report its run id.
 async fn same_server(one: &NodeConnection, other: &NodeConnection) -> bool {
     let run = async |link: &NodeConnection| link.info().await.ok()?.get("run_id").cloned();
     let (one, other) = tokio::join!(run(one), run(other));
     one.is_none() || other.is_none() || one == other
 }
 
-/// Where a node tells clients to find the others.
+/// The client address that a node advertises for another.
 async fn told(seed: &NodeConnection) -> BTreeMap<NodeId, Address> {
     seed.cluster_slots()
         .await
@@ -289,18 +289,21 @@ async fn told(seed: &NodeConnection) -> BTreeMap<NodeId, Address> {
 fn refused(address: &Address, error: &Error) -> Error {
     let why = error.reason();
     let hint = if why.starts_with("NOAUTH") || why.starts_with("NOPERM") || why.starts_with("WRONGPASS") {
-        "Give the password with --password-env VARIABLE, and the user with --username."
+        "Pass the password with --password-env VARIABLE, and the user with --username."
     } else if why.contains("cluster support disabled") {
-        "This server runs alone (cluster-enabled no): only clusters can be validated."
+        "The server is not in cluster mode (cluster-enabled no); only clusters can be validated."
     } else {
-        "Give the client port of any node of the cluster."
+        "Pass the client port of any node of the cluster."
     };
-    Error::new(ErrorKind::Redis, format!("{address} does not tell its cluster"))
-        .because(why)
-        .hint(hint)
+    Error::new(
+        ErrorKind::Redis,
+        format!("cannot read CLUSTER NODES from {address}"),
+    )
+    .because(why)
+    .hint(hint)
 }
 
-/// The node that was asked.
+/// The queried node.
 fn myself(seed: &NodeConnection, line: &NodeLine) -> Found {
     let at = if line.ip.is_empty() {
         seed.address().clone()
@@ -318,14 +321,14 @@ fn myself(seed: &NodeConnection, line: &NodeLine) -> Found {
     }
 }
 
-/// Dials a node wherever it may be found, and takes the first place at which the right one answers. Also returned is
-/// where the cluster says that it is, and another node answers.
+/// Dials a node at all candidate addresses, and takes the first at which the right node responds. Also returns
+/// the advertised addresses at which another node responds.
 async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) -> (Found, Vec<String>) {
     let bus = (!line.ip.is_empty()).then(|| Address::new(&line.ip, line.port));
     let named = line.hostname.as_ref().map(|name| Address::new(name, line.port));
     let shown = bus.clone().or_else(|| told.cloned());
     let shown = shown.map_or_else(|| line.id.to_string(), |address| address.to_string());
-    // The same host as the one that was given comes last: there a published port may lead to the node.
+    // The given host comes last: a published port there may lead to the node.
     let beside = Address::new(&seed.address().host, line.port);
     let mut places: Vec<Address> = Vec::new();
     for place in [told.cloned(), named, bus].into_iter().flatten() {
@@ -337,9 +340,9 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
     if !places.contains(&beside) {
         places.push(beside);
     }
-    // All at once: an address that leads nowhere takes its whole patience.
+    // Concurrent, because an unreachable address takes its whole timeout.
     let tried = join_all(places.iter().map(|address| right(seed, address, &line.id))).await;
-    let mut why = "its address is not known".to_owned();
+    let mut why = "its address is unknown".to_owned();
     let (mut link, mut astray) = (None, Vec::new());
     for (nth, (address, outcome)) in places.iter().zip(tried).enumerate() {
         match outcome {
@@ -350,12 +353,9 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
                 if let Wrong::Another(is) = &reason
                     && nth < announced
                 {
-                    astray.push(format!(
-                        "{address}: there should be {}, and {is} answers",
-                        line.id
-                    ));
+                    astray.push(format!("{address}: expected {}, but {is} responds", line.id));
                 }
-                // What the cluster itself announces says more than a guess.
+                // The advertised address is a better explanation than a guessed one.
                 if nth < announced || announced == 0 {
                     why = format!("{address}: {reason}");
                 }
@@ -374,7 +374,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
     (found, astray)
 }
 
-/// Why a place is not the right one.
+/// Why a candidate address is rejected.
 enum Wrong {
     Another(NodeId),
     Silent(String),
@@ -383,13 +383,13 @@ enum Wrong {
 impl std::fmt::Display for Wrong {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Another(is) => write!(f, "another node answers there: {is}"),
+            Self::Another(is) => write!(f, "another node responds there: {is}"),
             Self::Silent(why) => f.write_str(why),
         }
     }
 }
 
-/// The connection to an address, if the node behind it is the right one.
+/// The connection to an address, if it leads to the right node.
 async fn right(seed: &NodeConnection, address: &Address, id: &NodeId) -> Result<NodeConnection, Wrong> {
     let silent = |error: &Error| Wrong::Silent(error.reason());
     let link = match seed.elsewhere(address).await {
@@ -398,7 +398,7 @@ async fn right(seed: &NodeConnection, address: &Address, id: &NodeId) -> Result<
     };
     let is = match link.my_id().await {
         Ok(is) => is,
-        // A user may be kept from asking for the id alone, and see it in the table.
+        // An ACL may deny CLUSTER MYID but allow CLUSTER NODES.
         Err(error) => {
             let lines = link.cluster_nodes().await.unwrap_or_default();
             let own = lines.into_iter().find(|line| line.has("myself"));

@@ -1,4 +1,4 @@
-//! Why a server refused a connection, in its own words.
+//! The reason that a server gives for refusing a connection.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::server::wire::access::Access;
 use crate::server::wire::connection::Address;
 use crate::server::wire::tls_peer::served_certificate;
 
-/// How long a bus port may take to answer from here.
+/// Response timeout of a bus port.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Why a connection failed. A server in protected mode says so to whoever connects and hangs up, which a client that
-/// was about to speak takes for a broken pipe: so it is asked again by somebody who only listens. A server that speaks
-/// TLS hangs up on who does not, and one that does not waits for ever for the end of a greeting in TLS.
+/// Why a connection failed. A server in protected mode sends an error on connect and closes, which a client that
+/// is writing sees as a broken pipe, so a second connection only reads. A TLS server closes a plaintext
+/// connection, and a plaintext server waits forever for the rest of a TLS handshake.
 pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -> String {
     let why = error.reason();
     let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
@@ -29,12 +29,12 @@ pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -
             }
             served_certificate(address)
                 .await
-                .map(|_| format!("{why}: it wants a TLS handshake"))
+                .map(|_| format!("{why}: the server expects a TLS handshake"))
         } else if tls && says(&["timed out", "in time", "deadline"]) {
             first_words(address, b"PING\r\n")
                 .await
                 .filter(|text| text.starts_with(['+', '-']))
-                .map(|_| format!("{why}: it answers without TLS, and no handshake"))
+                .map(|_| format!("{why}: the server answers without a TLS handshake"))
         } else {
             None
         }
@@ -43,7 +43,7 @@ pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -
     said.unwrap_or(why)
 }
 
-/// The first line of what a server says after these words.
+/// The first line of a server's response after this prefix.
 async fn first_words(address: &Address, words: &[u8]) -> Option<String> {
     let mut stream = TcpStream::connect((address.host.as_str(), address.port))
         .await

@@ -1,4 +1,4 @@
-//! Reaching the nodes from a container of the same engine. The futures are boxed: tests of the library run starts on threads
+//! Reaching the nodes from a container on the same Docker host. The futures are boxed: tests run starts on threads
 //! with 2 MB of stack, in debug builds.
 
 use std::net::Ipv4Addr;
@@ -9,10 +9,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::runtime::interface::Runtime;
 
-/// Has the container of this process, if it runs in one of the engine's, join a network of rcup's.
+/// Connects the container of this process, if any, to a cluster network.
 ///
 /// # Errors
-/// What the engine refused.
+/// When the container engine refuses it.
 pub(crate) async fn join<R: Runtime>(
     runtime: &R,
     network: &str,
@@ -27,17 +27,17 @@ pub(crate) async fn join<R: Runtime>(
     }
     runtime.join(&own.name, network, addresses).boxed().await?;
     observer.observe(&Event::note(format!(
-        "rcup runs in container {}, which joins network {network}, because it reaches the nodes no other way",
+        "connecting rcup's container {} to network {network}, the only way to reach the nodes",
         own.name
     )));
     Ok(())
 }
 
-/// Fails where this process runs in a container of the engine that is not on this network. `otherwise` is what else can be
-/// done than putting it there.
+/// Fails if this process runs in a container that is not on this network. `otherwise` is the alternative in the
+/// hint.
 ///
 /// # Errors
-/// [`ErrorKind::Host`] with the command that puts it there.
+/// [`ErrorKind::Host`] with the command that connects it.
 pub(crate) async fn inside<R: Runtime>(runtime: &R, network: &str, otherwise: &str) -> Result<()> {
     match runtime.own_container().boxed().await? {
         Some(own) if !own.networks.iter().any(|one| one == network) => Err(Error::new(
@@ -48,7 +48,7 @@ pub(crate) async fn inside<R: Runtime>(runtime: &R, network: &str, otherwise: &s
             ),
         )
         .hint(format!(
-            "Put it there: docker network connect {network} {}. Or {otherwise}.",
+            "Run `docker network connect {network} {}`, or {otherwise}.",
             own.name
         ))),
         _ => Ok(()),

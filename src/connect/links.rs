@@ -1,4 +1,4 @@
-//! Connections to all nodes of a cluster, and what they say.
+//! Connections to all nodes of a cluster.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -20,13 +20,13 @@ use crate::server::wire::reply::Answer;
 use crate::topology::layout::{Node, Topology};
 use crate::wait::{Seen, pace, until};
 
-/// How long a node may be silent before its container is asked whether it lives, in a small cluster.
+/// How long a node may be silent before its container is inspected, in a small cluster.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// How long the bridge has the last word after a node has answered on its published port.
+/// How long the bridge address is still preferred after a node has responded on its published port.
 const WALL: Duration = Duration::from_secs(2);
 
-/// How many lines of a dead node's log go into the error.
+/// Number of log lines of a failed node in the error.
 const LOG_LINES: u32 = 15;
 
 /// A connection to every node, in the order of the topology.
@@ -36,7 +36,7 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// From connections in the order of the topology.
+    /// Creates links from connections in topology order.
     pub(crate) fn of(all: Vec<NodeConnection>) -> Self {
         Self { all }
     }
@@ -51,13 +51,13 @@ impl Links {
         self.all.iter()
     }
 
-    /// Whether all nodes were reached at their addresses on the bridge.
+    /// Whether all nodes were reached at their bridge addresses.
     pub(crate) fn through_bridge(&self, topology: &Topology) -> bool {
         let at = |(link, node): (&NodeConnection, &Node)| link.address().host == node.ip.to_string();
         self.all.iter().zip(&topology.nodes).all(at)
     }
 
-    /// A connection to another address, opened as these were.
+    /// Opens a connection to another address with the same access options.
     pub(crate) async fn elsewhere(&self, address: &Address) -> Result<NodeConnection> {
         match self.all.first() {
             Some(link) => link.elsewhere(address).await,
@@ -65,7 +65,7 @@ impl Links {
         }
     }
 
-    /// What every node says now.
+    /// Queries every node.
     pub(crate) async fn views(&self) -> Vec<Answer> {
         join_all(self.all.iter().map(|link| async {
             link.view()
@@ -79,7 +79,7 @@ impl Links {
     }
 }
 
-/// The addresses at which this machine may reach a node, the better one first.
+/// Candidate addresses of a node for this host, preferred first.
 pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     let bridge = Address::new(node.ip, node.port);
     let published = Address::new(node.host_address().ip(), node.port);
@@ -90,13 +90,13 @@ pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     }
 }
 
-/// Which nodes have been started, told as it happens. A node that is dialled before its interface is up
-/// makes the kernel look for its address in vain, and then again only a second later.
+/// Tracks which nodes have been started. A node that is dialled before its interface is up
+/// makes the kernel's ARP request fail, which is retried only a second later.
 #[derive(Debug, Default)]
 pub(crate) struct Started(BTreeMap<String, CancellationToken>);
 
 impl Started {
-    /// Those with these names are yet to be started; all others run.
+    /// The named nodes are not started yet; all others run.
     pub(crate) fn pending(names: impl IntoIterator<Item = String>) -> Self {
         Self(
             names
@@ -106,7 +106,7 @@ impl Started {
         )
     }
 
-    /// Tells that a node has been started.
+    /// Marks a node as started.
     pub(crate) fn tell(&self, name: &str) {
         if let Some(token) = self.0.get(name) {
             token.cancel();
@@ -120,18 +120,18 @@ impl Started {
     }
 }
 
-/// How long each of so many nodes may be silent. Many that are started at the same time keep each other waiting, and every
-/// question costs the engine the time in which it starts the next.
+/// Silence limit per node for this cluster size. Nodes that start at the same time delay each other, and every
+/// inspection delays the container engine's next start.
 fn silence(nodes: usize) -> Duration {
     SILENCE * u32::try_from(nodes / 10).unwrap_or(u32::MAX).clamp(1, 10)
 }
 
-/// Waits until every node answers a PING, each from the moment it is started. Of a cluster that is to be
-/// formed, those that doze wait for each other at `dozing`, and are awake then.
+/// Waits until every started node answers a PING. In a cluster that is being
+/// formed, nodes with a low-frequency cron wait for each other at `dozing`, where their `hz` is raised.
 ///
 /// # Errors
-/// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node is seen dead;
-/// [`ErrorKind::Address`] when the nodes answer, but not at the addresses that they announce.
+/// [`ErrorKind::NodeFailed`] with the last lines of its log as soon as a node has exited;
+/// [`ErrorKind::Address`] when the nodes respond, but not at their announced addresses.
 pub(crate) async fn gather<R: Runtime>(
     runtime: &R,
     topology: &Topology,
@@ -145,9 +145,9 @@ pub(crate) async fn gather<R: Runtime>(
         in_time.map_err(|_| {
             Error::new(
                 ErrorKind::Timeout,
-                format!("the engine has not started {} in time", node.name),
+                format!("the container engine did not start {} in time", node.name),
             )
-            .hint("Give it more time with --timeout; the machine may be overloaded.")
+            .hint("Raise --timeout; the host may be overloaded.")
         })?;
         let link = answer(runtime, topology, access, node, deadline).await?;
         if let Some(dozing) = dozing {
@@ -161,11 +161,11 @@ pub(crate) async fn gather<R: Runtime>(
         return Err(Error::new(
             ErrorKind::Address,
             format!(
-                "the nodes answer on their published ports, but not at {}",
+                "the nodes respond on their published ports, but not at {}",
                 topology.surroundings.subnet
             ),
         )
-        .hint("A firewall keeps this user from the bridge: use --announce hostname."));
+        .hint("A firewall blocks this user's traffic to the bridge: use --announce hostname."));
     }
     Ok(links)
 }
@@ -184,9 +184,9 @@ async fn answer<R: Runtime>(
     let (pace, silence) = (pace(topology.nodes.len()), silence(topology.nodes.len()));
     let begun = Instant::now();
     let mut asked = begun;
-    // A published port is taken by Docker's proxy before the node listens, and this machine may yet turn out
-    // not to reach the bridge: the better address is tried alone at first, and then has the last word for a
-    // while, so that a busy moment is not mistaken for a wall.
+    // Docker's proxy accepts on a published port before the node listens, and this host may still turn out
+    // not to reach the bridge: the preferred address is tried alone at first, and then still preferred for a
+    // while, so that a slow response is not mistaken for a firewall.
     let second: Mutex<Option<(Instant, NodeConnection)>> = Mutex::default();
     let what = format!("{} answers", node.name);
     until(&what, deadline, pace, || {
@@ -230,7 +230,7 @@ async fn answer<R: Runtime>(
     .await
 }
 
-/// Why an attempt to connect failed, in the words of whoever refused.
+/// Why an attempt to connect failed.
 fn cause(error: &Error) -> String {
     error
         .causes()
@@ -242,23 +242,23 @@ fn cause(error: &Error) -> String {
 async fn dial(address: &Address, access: &Access) -> Result<NodeConnection> {
     let link = NodeConnection::open(address, access).await?;
     match link.ping().await {
-        // A server that cannot save its data refuses even a PING, and answers all that asks how it is.
+        // A server that cannot save its data refuses even PING (MISCONF), but answers INFO.
         Err(error) if !cause(&error).starts_with("MISCONF") => Err(error),
         _ => Ok(link),
     }
 }
 
-/// Fails when the node's container is not running, with what it said at last.
+/// Fails when the node's container is not running, with its last log lines.
 async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
     let state = runtime.state(&node.name).await?;
     let what = match state.activity {
         Activity::Running if state.restarts == 0 => return Ok(()),
         Activity::Created => return Ok(()),
-        _ if state.out_of_memory => "was killed for want of memory".to_owned(),
+        _ if state.out_of_memory => "was killed: out of memory".to_owned(),
         Activity::Paused => "is paused".to_owned(),
-        // The engine has started it again meanwhile, and its last exit code is forgotten.
-        _ if state.exit_code == 0 && state.restarts > 0 => "dies again and again".to_owned(),
-        _ => format!("died with exit code {}", state.exit_code),
+        // It was restarted meanwhile, which resets the exit code.
+        _ if state.exit_code == 0 && state.restarts > 0 => "keeps exiting and restarting".to_owned(),
+        _ => format!("exited with code {}", state.exit_code),
     };
     let request = LogRequest {
         tail: Some(LOG_LINES),
@@ -269,9 +269,9 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
     while let Some(line) = lines.next().await {
         match line {
             Ok(line) => log.push(line.text),
-            // What was read before is worth no less.
+            // Keep the lines read before the failure.
             Err(error) => {
-                log.push(format!("(no more of its log can be read: {})", error.reason()));
+                log.push(format!("(cannot read more of its log: {})", error.reason()));
                 break;
             }
         }
@@ -280,13 +280,13 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
     Err(Error::new(ErrorKind::NodeFailed, format!("{} {what}", node.name))
         .details(log)
         .hint(if rejected {
-            "The server rejects its configuration: check the directives given with --set against its version."
+            "The server rejected its configuration: check that its version supports the directives of --set."
         } else {
-            "Its last log lines say why; --keep-on-failure leaves it in place for a closer look."
+            "See its last log lines; --keep-on-failure keeps the container for debugging."
         }))
 }
 
-/// The connections to those nodes of `running` (by index) that answer within `patience`.
+/// The connections to those nodes of `running` (by index) that respond within `patience`.
 pub(crate) async fn reachable(
     topology: &Topology,
     access: &Access,
@@ -318,7 +318,7 @@ pub(crate) async fn reachable(
 /// A connection to every node.
 ///
 /// # Errors
-/// [`ErrorKind::Unhealthy`] names the nodes that have not answered by the deadline.
+/// [`ErrorKind::Unhealthy`] names the nodes that did not respond by the deadline.
 pub(crate) async fn all_reachable(topology: &Topology, access: &Access, deadline: Instant) -> Result<Links> {
     let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
     let patience = deadline.saturating_duration_since(Instant::now());
@@ -335,9 +335,7 @@ pub(crate) async fn all_reachable(topology: &Topology, access: &Access, deadline
     let name = topology.name();
     Err(Error::new(
         ErrorKind::Unhealthy,
-        format!("{} of cluster {name} do not answer", silent.join(", ")),
+        format!("{} of cluster {name} do not respond", silent.join(", ")),
     )
-    .hint(format!(
-        "See why with `rcup status {name}` and `rcup logs {name}`."
-    )))
+    .hint(format!("Run `rcup status {name}` and `rcup logs {name}`.")))
 }

@@ -1,4 +1,4 @@
-//! Connections to the nodes of a cluster that exists, and the credentials that they need.
+//! Connections to the nodes of an existing cluster, and their credentials.
 
 pub mod attached;
 pub mod credentials;

@@ -1,4 +1,4 @@
-//! What is validated: its nodes, as far as they can be reached, and the plan, where there is one.
+//! The target of a validation: its reachable nodes and, for rcup's clusters, the topology.
 
 use futures_util::future::join_all;
 
@@ -10,11 +10,11 @@ use crate::topology::layout::Topology;
 /// A node of the cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
-    /// Its name: the container's, or its address.
+    /// The container name or address.
     pub(crate) name: String,
     /// Its address.
     pub(crate) address: String,
-    /// The connection, or why there is none.
+    /// The connection, or why it failed.
     pub(crate) link: Result<NodeConnection, String>,
 }
 
@@ -23,11 +23,11 @@ pub(crate) struct Member {
 pub(crate) struct Target<'a> {
     /// The cluster's name, or the endpoint.
     pub(crate) name: String,
-    /// Its nodes; with a plan, in the order of the plan.
+    /// Its nodes, in topology order if there is a topology.
     pub(crate) members: Vec<Member>,
-    /// The plan of a cluster of rcup.
+    /// The topology, if rcup started the cluster.
     pub(crate) plan: Option<&'a Topology>,
-    /// Where the cluster says that a node is, and another one answers: as lines of evidence.
+    /// Advertised addresses at which another node responds, as evidence.
     pub(crate) astray: Vec<String>,
 }
 
@@ -37,7 +37,7 @@ impl Target<'_> {
         self.members.iter().map(|member| member.name.as_str()).collect()
     }
 
-    /// The connections to all nodes that can be reached.
+    /// The connections to all reachable nodes.
     pub(crate) fn links(&self) -> Links {
         Links::of(
             self.members
@@ -47,7 +47,7 @@ impl Target<'_> {
         )
     }
 
-    /// What every node says now.
+    /// Queries every node.
     pub(crate) async fn views(&self) -> Vec<Answer> {
         join_all(self.members.iter().map(|member| async {
             match &member.link {
@@ -59,7 +59,7 @@ impl Target<'_> {
     }
 }
 
-/// An address as the one text that a member carries.
+/// Formats an address as a member name.
 pub(crate) fn address_of(member: &Member) -> Option<Address> {
     let (host, port) = member.address.rsplit_once(':')?;
     Some(Address::new(host, port.parse().ok()?))

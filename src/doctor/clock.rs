@@ -19,23 +19,30 @@ pub(crate) fn judge(profile: Profile, facts: &ClockFacts, diagnosis: &mut Diagno
             by(profile, Severity::Warn, Severity::Warn, Severity::Fail)
         };
         let found = match ahead {
-            0.. => format!("the engine's clock is {ahead} ms ahead of this machine's (± {exact} ms)"),
-            _ => format!("the engine's clock is {} ms behind this machine's (± {exact} ms)", -ahead),
+            0.. => format!("the Docker host's clock is {ahead} ms ahead of this machine's (± {exact} ms)"),
+            _ => format!(
+                "the Docker host's clock is {} ms behind this machine's (± {exact} ms)",
+                -ahead
+            ),
         };
-        Finding::new("clock", severity, found, "less than a second apart")
+        Finding::new("clock", severity, found, "less than 1 s difference")
             .why(
-                "keys expire by the server's clock, and the lines of logs are put in order by it; virtual machines \
-                 fall behind when a laptop sleeps",
+                "key expiry and log order depend on the server's clock; virtual machines fall behind when \
+                 a laptop sleeps",
                 "rcup",
             )
-            .advise("Restart the engine's virtual machine, or set its clock: sudo chronyc makestep", None)
+            .advise(
+                "Restart the container engine's virtual machine, or set its clock: sudo chronyc \
+                makestep",
+                None,
+            )
     });
     diagnosis.of("clock-keeper", &facts.keeper, |keeper| {
         let (severity, found) = match keeper {
             Some(keeper) => (Severity::Ok, keeper.clone()),
             None => (
                 by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
-                "nothing that is known to rcup".to_owned(),
+                "no time sync service found".to_owned(),
             ),
         };
         Finding::new(
@@ -44,10 +51,7 @@ pub(crate) fn judge(profile: Profile, facts: &ClockFacts, diagnosis: &mut Diagno
             found,
             by(profile, "any", "an NTP service", "an NTP service"),
         )
-        .why(
-            "a clock that nothing keeps right drifts by seconds a week",
-            "rcup",
-        )
+        .why("an unsynchronized clock drifts by seconds per week", "rcup")
         .advise(
             "sudo timedatectl set-ntp true",
             Some("sudo apt-get install chrony && sudo systemctl enable --now chrony".to_owned()),

@@ -13,8 +13,8 @@ pub(crate) fn judge(
     engine: &Result<EngineFacts, EngineTrouble>,
     diagnosis: &mut Diagnosis,
 ) {
-    let wanted = "Docker 20.10 (API 1.41) or newer, and the right to use it";
-    let why = "rcup asks the engine for everything";
+    let wanted = "Docker 20.10 (API 1.41) or newer, with permission to use it";
+    let why = "rcup runs every node through the container engine";
     let engine = match engine {
         Ok(engine) => engine,
         Err(trouble) => {
@@ -43,44 +43,44 @@ pub(crate) fn judge(
         let wanted = by(
             profile,
             "any",
-            "the nodes' own addresses answer from here",
-            "the nodes' own addresses answer from here",
+            "container addresses are reachable from here",
+            "container addresses are reachable from here",
         );
         Finding::new("bridge", severity, how, wanted)
             .why(
-                "where they do not, nodes announce 127.0.0.1, and only clients on this machine can use the cluster",
+                "otherwise nodes announce 127.0.0.1, and only clients on this machine can use the cluster",
                 "rcup",
             )
-            .advise("Run rcup on the machine on which the engine runs.", None)
+            .advise("Run rcup on the Docker host.", None)
     });
 }
 
 fn kind(profile: Profile, kind: &Kind) -> Finding {
     let (severity, found) = match kind {
-        Kind::Native => (Severity::Ok, "on this machine's kernel".to_owned()),
+        Kind::Native => (Severity::Ok, "on this machine".to_owned()),
         Kind::Rootless => (
             by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
-            "rootless, on this machine's kernel".to_owned(),
+            "rootless, on this machine".to_owned(),
         ),
         Kind::Machine(product) => (
             by(profile, Severity::Ok, Severity::Warn, Severity::Fail),
-            format!("in the virtual machine of {product}"),
+            format!("in a virtual machine of {product}"),
         ),
         Kind::Remote => (Severity::Ok, "on another machine".to_owned()),
     };
     let wanted = by(
         profile,
         "any",
-        "on a Linux machine of its own",
-        "on a Linux machine of its own",
+        "on a separate Linux machine",
+        "on a separate Linux machine",
     );
     Finding::new("engine-kind", severity, found, wanted)
         .why(
-            "a virtual machine of a desktop product shares its memory with the desktop, stops with it, and forgets \
-             its kernel settings; a rootless engine sends every packet from outside through one program",
+            "a desktop product's virtual machine shares memory with the desktop, stops with it and loses \
+             its kernel settings; a rootless container engine passes all external packets through one process",
             DOCS,
         )
-        .advise("Use Docker Engine on a Linux machine (https://docs.docker.com/engine/install/).", None)
+        .advise("Use Docker Engine on Linux (https://docs.docker.com/engine/install/).", None)
 }
 
 fn driver(profile: Profile, driver: &str) -> Finding {
@@ -92,13 +92,13 @@ fn driver(profile: Profile, driver: &str) -> Finding {
     let wanted = by(profile, "not vfs", "overlay2", "overlay2");
     Finding::new("storage-driver", severity, driver, wanted)
         .why(
-            "it makes every container's file system, which is most of a start's cost; data lie on volumes, which it \
-             does not touch",
+            "it creates every container's file system, which takes most of the start time; data on volumes \
+             is unaffected",
             DOCS,
         )
         .advise(
-            "Set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json and restart the engine; its images must \
-             be pulled again.",
+            "Set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json and restart Docker; images \
+             must be pulled again.",
             None,
         )
 }
@@ -107,31 +107,32 @@ fn cgroup(profile: Profile, engine: &EngineFacts) -> Finding {
     let limits = if engine.limits_memory {
         ""
     } else {
-        ", without limits of memory"
+        ", without memory limits"
     };
     let severity = match (engine.cgroup.as_str(), engine.limits_memory) {
         (_, false) => by(profile, Severity::Ok, Severity::Warn, Severity::Fail),
         ("2", true) => Severity::Ok,
         (_, true) => by(profile, Severity::Ok, Severity::Ok, Severity::Warn),
     };
-    let wanted = by(
-        profile,
-        "any",
-        "limits of memory",
-        "version 2, with limits of memory",
-    );
-    Finding::new("cgroup", severity, format!("version {}{limits}", engine.cgroup), wanted)
-        .why(
-            "a node without a limit can take the memory of all others; version 1 counts pages of files wrongly and is \
-             being removed from Linux distributions",
-            DOCS,
-        )
-        .advise(
-            "Boot with `systemd.unified_cgroup_hierarchy=1` on the kernel's command line.",
-            Some(
-                "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' /etc/default/grub && \
+    let wanted = by(profile, "any", "memory limits", "version 2 with memory limits");
+    Finding::new(
+        "cgroup",
+        severity,
+        format!("version {}{limits}", engine.cgroup),
+        wanted,
+    )
+    .why(
+        "a node without a limit can use the memory of all others; version 1 miscounts file pages and \
+             is being removed from Linux distributions",
+        DOCS,
+    )
+    .advise(
+        "Boot with `systemd.unified_cgroup_hierarchy=1` on the kernel command line.",
+        Some(
+            "sudo sed -i 's/^GRUB_CMDLINE_LINUX=\"/&systemd.unified_cgroup_hierarchy=1 /' \
+                 /etc/default/grub && \
                  sudo update-grub"
-                    .to_owned(),
-            ),
-        )
+                .to_owned(),
+        ),
+    )
 }

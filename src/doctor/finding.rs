@@ -109,7 +109,7 @@ impl Finding {
 
     /// The finding in one line, for whoever does not ask for more.
     pub fn line(&self) -> String {
-        format!("{} is {}, wanted is {}", self.id, self.found, self.wanted)
+        format!("{} is {}, expected {}", self.id, self.found, self.wanted)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Packets between two containers of one bridge pass the host's FORWARD chain where the kernel hands bridged
 //! packets to iptables. The engine lets those of its own networks pass, but only after what stands before its
-//! rules: the chain DOCKER-USER, and whatever somebody has put in front of it. One such packet for each port is
+//! rules: the chain DOCKER-USER, and whatever somebody has put in front of it. One such packet for each port
+//! is
 //! taken through these rules.
 
 use ipnet::Ipv4Net;
@@ -41,9 +42,9 @@ const GUIDE: &str = "guide: network and firewall";
 
 /// Judges.
 pub(crate) fn judge(facts: &FirewallFacts) -> Finding {
-    let wanted = "node reaches node on client and bus ports";
+    let wanted = "nodes can reach each other on client and bus ports";
     let why =
-        "nodes that do not hear each other on the bus port never form a cluster, or call each other failed";
+        "nodes that cannot reach each other on the bus port cannot form a cluster, or mark each other failed";
     let finding = |severity, found: String| {
         Finding::new("firewall", severity, found, wanted)
             .why(why, GUIDE)
@@ -74,19 +75,19 @@ pub(crate) fn judge(facts: &FirewallFacts) -> Finding {
     match (cut, perhaps, facts.strict_chains.first()) {
         (Some((port, rule)), _, _) => finding(
             Severity::Fail,
-            format!("port {port} from node to node is cut by `{rule}`"),
+            format!("port {port} between nodes is blocked by `{rule}`"),
         ),
         (None, Some((port, rule)), _) => finding(
             Severity::Warn,
-            format!("port {port} from node to node may be cut by `{rule}`"),
+            format!("port {port} between nodes may be blocked by `{rule}`"),
         ),
         (None, None, Some(chain)) => finding(
             Severity::Warn,
-            format!("{chain} of nftables drops what it does not know"),
+            format!("{chain} of nftables drops unmatched packets"),
         )
         .advise(
             format!(
-                "Let {} pass to itself there; with firewalld: sudo firewall-cmd --zone=trusted --add-source={}",
+                "Allow traffic within {}; with firewalld: sudo firewall-cmd --zone=trusted --add-source={}",
                 facts.subnet, facts.subnet
             ),
             Some(format!(
@@ -94,10 +95,11 @@ pub(crate) fn judge(facts: &FirewallFacts) -> Finding {
                 facts.subnet
             )),
         ),
-        (None, None, None) if !facts.bridged => {
-            finding(Severity::Ok, "bridged packets do not pass iptables".to_owned())
-        }
-        (None, None, None) => finding(Severity::Ok, "no rule cuts node from node".to_owned()),
+        (None, None, None) if !facts.bridged => finding(
+            Severity::Ok,
+            "iptables does not filter bridged packets".to_owned(),
+        ),
+        (None, None, None) => finding(Severity::Ok, "no rule blocks traffic between nodes".to_owned()),
     }
 }
 
@@ -244,7 +246,8 @@ fn has_port(list: &str, port: u16) -> bool {
 mod tests {
     use super::*;
 
-    const DOCKER: &str = ":FORWARD DROP [0:0]\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j DOCKER-ISOLATION-STAGE-1\n\
+    const DOCKER: &str = ":FORWARD DROP [0:0]\n-A FORWARD -j DOCKER-USER\n-A FORWARD -j \
+        DOCKER-ISOLATION-STAGE-1\n\
                           -A FORWARD -o docker0 -j DOCKER\n-A DOCKER-ISOLATION-STAGE-1 -j RETURN\n";
 
     fn with(rules: &str) -> Finding {
@@ -269,7 +272,8 @@ mod tests {
             "-A DOCKER-USER ! -i eth0 -j DROP",
             "-A DOCKER-USER -i br-+ -o br-+ -j REJECT --reject-with icmp-port-unreachable",
             "-A DOCKER-USER -s 10.0.0.0/8 -p tcp -m tcp --dport 17000:17100 -j DROP",
-            "-A DOCKER-USER -p tcp -m multiport --dports 22,7001 -m comment --comment \"no -j ACCEPT here\" -j DROP",
+            "-A DOCKER-USER -p tcp -m multiport --dports 22,7001 -m comment --comment \"no -j ACCEPT \
+             here\" -j DROP",
             "-A DOCKER-USER -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT\n-A DOCKER-USER -j DROP",
             "-A FORWARD -j walls\n-A walls -d 10.213.0.0/16 -j DROP",
         ] {
@@ -279,7 +283,7 @@ mod tests {
         let finding = with("-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP\n");
         assert_eq!(
             finding.found,
-            "port 17001 from node to node is cut by `-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP`"
+            "port 17001 between nodes is blocked by `-A DOCKER-USER -p tcp -m tcp --dport 17001 -j DROP`"
         );
         assert_eq!(
             finding.fix.as_deref(),
@@ -308,7 +312,7 @@ mod tests {
     fn what_is_not_understood_is_said_with_a_perhaps() {
         let finding = with("-A DOCKER-USER -m set --match-set office src -j DROP\n");
         assert_eq!(finding.severity, Severity::Warn);
-        assert!(finding.found.contains("may be cut"), "{}", finding.found);
+        assert!(finding.found.contains("may be blocked"), "{}", finding.found);
         assert_eq!(
             with("-A DOCKER-USER -m limit --limit 5/min -j LOG\n").severity,
             Severity::Ok

@@ -161,7 +161,7 @@ impl Remedy {
             .collect();
         let command = lines.join(" && ");
         Some(match &self.seat {
-            Seat::Elsewhere { .. } => format!("On the machine of the engine: {command}"),
+            Seat::Elsewhere { .. } => format!("On the Docker host: {command}"),
             Seat::Here | Seat::Machine { .. } => command,
         })
     }
@@ -203,7 +203,7 @@ mod tests {
         assert_eq!(remote.now(), there.now());
         assert_eq!(
             remote.for_good().unwrap(),
-            "On the machine of the engine: echo 'vm.overcommit_memory = 1' | sudo tee \
+            "On the Docker host: echo 'vm.overcommit_memory = 1' | sudo tee \
              /etc/sysctl.d/99-rcup-vm-overcommit_memory.conf"
         );
         assert!(!remote.is_automatic());

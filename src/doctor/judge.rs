@@ -314,7 +314,7 @@ mod tests {
         insta::assert_snapshot!(script(&diagnose(Profile::Production, &laptop())));
         let nothing = script(&diagnose(Profile::Dev, &server()));
         assert!(
-            nothing.contains("nothing that a script could change"),
+            nothing.contains("Nothing on this machine can be changed"),
             "{nothing}"
         );
     }
@@ -355,7 +355,7 @@ mod tests {
             .iter()
             .map(Finding::line)
             .collect();
-        assert_eq!(lines, ["thp-enabled is always, wanted is madvise or never"]);
+        assert_eq!(lines, ["thp-enabled is always, expected madvise or never"]);
         assert!(judge_kernel(Profile::Production, &server().kernel, &Seat::Here).is_empty());
     }
 }

@@ -30,8 +30,8 @@ const OVERCOMMIT: Setting = Setting {
         staging: (Rule::Is(1), Severity::Warn),
         production: (Rule::Is(1), Severity::Fail),
     },
-    why: "a server forks to save, to rewrite its log and to bring up a replica; without overcommit the kernel may \
-          refuse the fork although nearly no page will be copied",
+    why: "a server forks to save, rewrite its log and sync a replica; without overcommit the kernel may \
+        refuse the fork although few pages will be copied",
     source: GUIDE,
 };
 
@@ -44,7 +44,7 @@ const SOMAXCONN: Setting = Setting {
         staging: (Rule::Least(65_535), Severity::Warn),
         production: (Rule::Least(65_535), Severity::Warn),
     },
-    why: "it caps how many connections wait on a published port; the nodes have a value of their own, which rcup sets",
+    why: "it limits the accept backlog of published ports; rcup sets the nodes' own value",
     source: GUIDE,
 };
 
@@ -57,8 +57,8 @@ const SYN_BACKLOG: Setting = Setting {
         staging: (Rule::Least(65_535), Severity::Warn),
         production: (Rule::Least(65_535), Severity::Warn),
     },
-    why: "when many clients come back at once, half-open connections beyond it are dropped on the published ports; \
-          the nodes have a value of their own, which rcup sets",
+    why: "when many clients reconnect at once, published ports drop half-open connections above this \
+        limit; rcup sets the nodes' own value",
     source: GUIDE,
 };
 
@@ -71,7 +71,7 @@ const SWAPPINESS: Setting = Setting {
         staging: (Rule::Most(10), Severity::Warn),
         production: (Rule::Most(1), Severity::Fail),
     },
-    why: "a page of data that was swapped out makes every client wait for the disk, because one thread serves them all",
+    why: "a swapped-out page makes every client wait for the disk, because one thread serves them all",
     source: GUIDE,
 };
 
@@ -131,8 +131,8 @@ fn huge_pages(profile: Profile, facts: &KernelFacts, seat: &Seat, diagnosis: &mu
         let wanted = by(profile, "madvise or never", "madvise or never", "never");
         Finding::new("thp-enabled", severity, chosen(line), wanted)
             .why(
-                "after a fork, each write to a huge page copies 2 MB instead of 4 KB: latency and memory rise \
-                 while a server saves",
+                "after a fork, each write to a huge page duplicates 2 MB instead of 4 KB: latency and \
+                 memory use rise while a server saves",
                 GUIDE,
             )
             .mend(Change::HugePages(vec![("enabled", "never")]), seat)
@@ -144,10 +144,10 @@ fn huge_pages(profile: Profile, facts: &KernelFacts, seat: &Seat, diagnosis: &mu
             "always" => by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
             _ => by(profile, Severity::Ok, Severity::Ok, Severity::Warn),
         };
-        let wanted = by(profile, "any", "anything but always", "never");
+        let wanted = by(profile, "any", "any value except always", "never");
         Finding::new("thp-defrag", severity, chosen(line), wanted)
             .why(
-                "the kernel stops a program to put a huge page together for it; clients then wait",
+                "the kernel stops a process while it assembles a huge page; clients then wait",
                 GUIDE,
             )
             .mend(Change::HugePages(vec![("defrag", "never")]), seat)
@@ -163,30 +163,32 @@ fn swap(profile: Profile, total: u64, used: u64) -> Finding {
         ),
         (total, used) if used > total / 4 => (
             by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
-            format!("{} of {} MB in use", mb(used), mb(total)),
+            format!("{} of {} MB used", mb(used), mb(total)),
         ),
-        (total, used) => (Severity::Ok, format!("{} of {} MB in use", mb(used), mb(total))),
+        (total, used) => (Severity::Ok, format!("{} of {} MB used", mb(used), mb(total))),
     };
     let wanted = by(
         profile,
         "any",
-        "less than a quarter in use",
-        "some, less than a quarter in use",
+        "less than 25% used",
+        "present, less than 25% used",
     );
     let finding = Finding::new("swap", severity, found, wanted).why(
-        "with a little swap a machine that runs out of memory gets slow, which is seen; without any, the kernel kills \
-         a node. Swap that is in use makes clients wait",
+        "with some swap, a machine that runs out of memory slows down noticeably; without swap, the kernel \
+         kills a node. Swapping makes clients wait",
         "Redis documentation: administration",
     );
     if total == 0 {
         finding.advise(
-            "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo swapon \
+            "sudo fallocate -l 4G /swapfile && sudo chmod 600 /swapfile && sudo mkswap /swapfile && sudo \
+             swapon \
              /swapfile",
             Some("echo '/swapfile none swap sw 0 0' | sudo tee -a /etc/fstab".to_owned()),
         )
     } else {
         finding.advise(
-            "Find out what uses the memory (`ps -eo rss,comm --sort -rss | head`), and end it or add memory.",
+            "Find out which process uses the memory (`ps -eo rss,comm --sort -rss | head`), then stop it \
+             or add memory.",
             None,
         )
     }

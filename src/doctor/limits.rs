@@ -28,7 +28,8 @@ pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagno
             wanted(profile),
         )
         .why(
-            "an engine that is not allowed to raise limits cannot grant a node more than its own",
+            "a container engine without permission to raise limits cannot give a node more than its own \
+             limit",
             GUIDE,
         )
         .advise(
@@ -37,16 +38,16 @@ pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagno
         )
     });
     let (severity, found) = match facts.node {
-        Some(limit) => (of(profile, limit), format!("{limit} are asked for")),
+        Some(limit) => (of(profile, limit), format!("{limit} requested")),
         None => (
             by(profile, Severity::Warn, Severity::Warn, Severity::Fail),
-            "left to the engine, because this shell's limit is too small".to_owned(),
+            "left to the container engine, because this shell's limit is too low".to_owned(),
         ),
     };
     diagnosis.push(
         Finding::new("nofile-node", severity, found, wanted(profile))
             .why(
-                "each client takes a file; a server that may open fewer turns clients away",
+                "each client uses a file descriptor; a server with a lower limit rejects clients",
                 GUIDE,
             )
             .advise(
@@ -97,12 +98,12 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
         (
             "node-somaxconn",
             (|node| &node.somaxconn) as fn(&NodeFacts) -> &Fact<u64>,
-            "it caps the connections that wait to be accepted, below the server's own tcp-backlog if it is smaller",
+            "it limits the accept backlog, overriding a larger tcp-backlog of the server",
         ),
         (
             "node-tcp-max-syn-backlog",
             |node| &node.syn_backlog,
-            "it caps the connections that wait to be established, which many clients at once fill",
+            "it limits half-open connections; many simultaneous clients fill the queue",
         ),
     ] {
         let Some((value, node)) = least(fact) else {
@@ -114,14 +115,11 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
         } else {
             Severity::Warn
         };
-        let found = format!("{value}, as {} sees it", node.name);
+        let found = format!("{value}, seen in {}", node.name);
         diagnosis.push(
             Finding::new(id, severity, found, format!("at least {wanted}"))
                 .why(why, GUIDE)
-                .advise(
-                    "Remove the cluster and start it again, so that rcup asks for the setting.",
-                    None,
-                ),
+                .advise("Recreate the cluster so that rcup requests the setting.", None),
         );
     }
     // Every node that was given a limit has it: the one that is furthest from it speaks for all.
@@ -140,16 +138,15 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             Finding::new(
                 "node-memory",
                 severity,
-                format!("{}, as {} sees it", text(seen), node.name),
-                format!("{asked} bytes, as asked for"),
+                format!("{}, seen in {}", text(seen), node.name),
+                format!("{asked} bytes, as requested"),
             )
             .why(
-                "a node that outgrows its share takes the memory of the others",
+                "a node that exceeds its share uses the memory of the others",
                 GUIDE,
             )
             .advise(
-                "Enable the memory controller of control groups (see `docker info`), then remove the cluster and start it \
-                 again.",
+                "Enable the cgroup memory controller (see `docker info`), then recreate the cluster.",
                 None,
             ),
         );
@@ -159,15 +156,15 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             Finding::new(
                 "node-nofile",
                 of(profile, value),
-                format!("{}, as {} sees it", text(value), node.name),
+                format!("{}, seen in {}", text(value), node.name),
                 wanted(profile),
             )
             .why(
-                "each client takes a file; a server that may open fewer turns clients away",
+                "each client uses a file descriptor; a server with a lower limit rejects clients",
                 GUIDE,
             )
             .advise(
-                "Raise the engine's limit (see nofile-engine), then remove the cluster and start it again.",
+                "Raise the container engine's limit (see nofile-engine), then recreate the cluster.",
                 None,
             ),
         );
@@ -211,12 +208,12 @@ mod tests {
         let (severity, found) = of(&bad, "node-tcp-max-syn-backlog").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "128, as rcup-x-128 sees it")
+            (Severity::Warn, "128, seen in rcup-x-128")
         );
         let (severity, found) = of(&bad, "node-memory").unwrap();
         assert_eq!(
             (severity, found.as_str()),
-            (Severity::Warn, "unlimited, as rcup-x-128 sees it")
+            (Severity::Warn, "unlimited, seen in rcup-x-128")
         );
         let mut free = node(65_535, u64::MAX);
         free.asked_memory = None;

@@ -66,7 +66,7 @@ pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagno
             unit: "cores",
             has: *cores,
             one: row.cores,
-            why: "a node serves with one thread and saves, replicates and talks to clients with others",
+            why: "a node uses one thread for commands and others for saving, replication and client I/O",
         };
         share.judge(profile, nodes)
     });
@@ -77,7 +77,7 @@ pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagno
             // Machines are sold by round numbers of which the kernel keeps a part to itself.
             has: (bytes + GB / 2) / GB,
             one: row.memory_gb,
-            why: "all data lie in memory, and a save may need as much again",
+            why: "all data is in memory, and saving may need the same amount again",
         };
         share.judge(profile, nodes)
     });
@@ -123,9 +123,12 @@ impl Share {
             .why(self.why, GUIDE)
             .advise(
                 match profile {
-                    Profile::Dev => "Use a larger machine, or give the engine's virtual machine more.",
+                    Profile::Dev => {
+                        "Use a larger machine, or give the container engine's virtual machine \
+                        more."
+                    }
                     Profile::Staging | Profile::Production => {
-                        "Ask for fewer nodes or a lighter profile, or use a larger machine."
+                        "Use fewer nodes, a lighter profile or a larger machine."
                     }
                 },
                 None,
@@ -139,10 +142,10 @@ fn space(profile: Profile, nodes: usize, row: &Hardware, disk: &Disk) -> Finding
             "disk",
             Severity::Fail,
             format!("{} MB free in {}", disk.free / 1_000_000, disk.path),
-            "1 GB free at the very least",
+            "at least 1 GB free",
         )
         .why(
-            "a full disk ends saves, logs and in the end the containers",
+            "a full disk stops saves and logs, and finally the containers",
             "rcup",
         )
         .advise("docker system df; docker system prune", None);
@@ -152,7 +155,7 @@ fn space(profile: Profile, nodes: usize, row: &Hardware, disk: &Disk) -> Finding
         unit: "GB free on disk",
         has: disk.free / GB,
         one: row.disk_gb,
-        why: "snapshots and logs need a multiple of the data while they are rewritten",
+        why: "rewriting snapshots and logs needs several times the size of the data",
     };
     let mut finding = share.judge(profile, nodes);
     finding.found = format!("{} in {}", finding.found, disk.path);
@@ -163,10 +166,10 @@ fn kind(profile: Profile, rotational: bool) -> Finding {
     let (severity, found) = if rotational {
         (
             by(profile, Severity::Ok, Severity::Warn, Severity::Fail),
-            "a disk with turning plates",
+            "a rotating disk",
         )
     } else {
-        (Severity::Ok, "no turning plates")
+        (Severity::Ok, "not a rotating disk")
     };
     Finding::new(
         "disk-kind",
@@ -174,9 +177,9 @@ fn kind(profile: Profile, rotational: bool) -> Finding {
         found,
         by(profile, "any", "SSD", "NVMe SSD"),
     )
-    .why("every fsync of the log waits for the disk", GUIDE)
+    .why("every fsync of the append-only file waits for the disk", GUIDE)
     .advise(
-        "Move the engine's data to an SSD (`data-root` in /etc/docker/daemon.json).",
+        "Move Docker's data to an SSD (`data-root` in /etc/docker/daemon.json).",
         None,
     )
 }
@@ -188,7 +191,7 @@ fn latency(profile: Profile, row: &Hardware, fsync: &Fsync) -> Finding {
     };
     let rate = 1_000_000 / fsync.p50.as_micros().max(1);
     let found = format!(
-        "p50 {}, p99 {}, slowest {} ({rate} in a second, one after the other)",
+        "p50 {}, p99 {}, max {} ({rate}/s, sequential)",
         micros(fsync.p50),
         micros(fsync.p99),
         micros(fsync.max)
@@ -200,17 +203,16 @@ fn latency(profile: Profile, row: &Hardware, fsync: &Fsync) -> Finding {
         (false, true) => Severity::Warn,
         (false, false) => Severity::Ok,
     };
-    let wanted = by(
-        profile,
-        "any",
-        "p99 below 100 ms",
-        "p99 below 100 ms, and 10000 in a second",
-    );
+    let wanted = by(profile, "any", "p99 below 100 ms", "p99 below 100 ms and 10000/s");
     Finding::new("fsync", severity, found, wanted)
         .why(
-            "with `appendfsync always` each write waits for one fsync; with `everysec` a slow one stops the server for \
+            "with `appendfsync always` each write waits for one fsync; with `everysec` a slow one stops \
+             the server for \
              a moment",
             GUIDE,
         )
-        .advise("Move the engine's data to a faster disk (`data-root` in /etc/docker/daemon.json).", None)
+        .advise(
+            "Move Docker's data to a faster disk (`data-root` in /etc/docker/daemon.json).",
+            None,
+        )
 }

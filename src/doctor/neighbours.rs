@@ -24,13 +24,14 @@ pub fn neighbours(nodes: usize, others: &[usize], limit: usize) -> Result<()> {
     let wanted = raise(needed);
     let beside = match others.len() {
         0 => String::new(),
-        1 => ", beside a cluster that runs already".to_owned(),
-        several => format!(", beside {several} clusters that run already"),
+        1 => ", in addition to a running cluster".to_owned(),
+        several => format!(", in addition to {several} running clusters"),
     };
     Err(Error::new(
         ErrorKind::Host,
         format!(
-            "a cluster of {nodes} nodes{beside} needs {needed} neighbour entries, and this kernel keeps {limit}"
+            "a cluster of {nodes} nodes{beside} needs {needed} neighbour entries, but the kernel limit is \
+             {limit}"
         ),
     )
     .hint(format!(
@@ -64,8 +65,8 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::Host);
         assert_eq!(
             error.to_string(),
-            "a cluster of 60 nodes, beside a cluster that runs already needs 3700 neighbour entries, and this \
-             kernel keeps 1024"
+            "a cluster of 60 nodes, in addition to a running cluster needs 3700 neighbour entries, but the \
+             kernel limit is 1024"
         );
         assert!(error.hint_text().unwrap().contains("gc_thresh3=8192"));
         assert!(neighbours(60, &[6], 8192).is_ok());

@@ -9,7 +9,7 @@ use crate::doctor::neighbours::{entries, raise};
 pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &mut Diagnosis) {
     let advice = |hint: &Option<String>| hint.clone().unwrap_or_default();
     let wanted = "an image with Redis 7.0 or later, or Valkey";
-    let why = "a start that must get it first takes as long as that takes";
+    let why = "without a local image, the start has to pull it first";
     diagnosis.push(match &facts.image {
         Ok(image) => Finding::new("image", Severity::Ok, &**image, wanted).why(why, "rcup"),
         Err(trouble) => {
@@ -23,9 +23,8 @@ pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
                 .advise(advice(&trouble.hint), None)
         }
     });
-    let wanted = format!("one with room for {nodes} nodes that overlaps no network and no route");
-    let why =
-        "nodes need addresses that stay, and of two networks with the same addresses only one is reached";
+    let wanted = format!("one for {nodes} nodes that overlaps no network or route");
+    let why = "nodes need stable addresses, and overlapping networks are not both reachable";
     diagnosis.push(match &facts.subnet {
         Ok(subnet) => {
             Finding::new("subnet", Severity::Ok, format!("{subnet} is free"), wanted).why(why, "rcup")
@@ -35,8 +34,8 @@ pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
             .advise(advice(&trouble.hint), None),
     });
     let wanted =
-        format!("{nodes} in a row on 127.0.0.1, and the bus ports inside the containers 10000 above them");
-    let why = "one number per node holds in the container, on this machine and in what clients are told";
+        format!("{nodes} consecutive ports on 127.0.0.1; bus ports inside the containers are 10000 higher");
+    let why = "each node uses one port number in the container, on this machine and in advertised addresses";
     diagnosis.push(match &facts.ports {
         Ok((first, last)) => Finding::new(
             "ports",
@@ -60,11 +59,11 @@ pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
         Finding::new(
             "neighbours",
             severity,
-            format!("the kernel keeps {limit} neighbour entries"),
+            format!("the kernel limit is {limit} neighbour entries"),
             format!("at least {needed}"),
         )
         .why(
-            "every node keeps an entry for every other, in one table for the whole kernel; when it is full, \
+            "every node has an entry for every other node in one kernel-wide table; when it is full, \
              connections time out at random",
             "Linux: net.ipv4.neigh.default.gc_thresh3",
         )
@@ -88,12 +87,12 @@ pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
         Finding::new(
             "packets",
             severity,
-            format!("the kernel queues {backlog} packets for a processor"),
+            format!("the kernel queues {backlog} packets per processor"),
             format!("at least {needed}"),
         )
         .why(
-            "nodes call those that are not there yet, which asks the whole bridge; what exceeds the queue is dropped, and \
-             whoever asked waits for a second",
+            "connecting to a node that is not up yet sends ARP requests to the whole bridge; the kernel \
+             drops packets that exceed the queue, and each lost request costs a second",
             "Linux: net.core.netdev_max_backlog",
         )
         .mend(

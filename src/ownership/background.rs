@@ -1,9 +1,9 @@
-//! Effects from where nothing can be awaited.
+//! Runs async cleanup from synchronous code.
 
 use std::future::Future;
 
-/// Sees `work` to its end on a thread of its own with its own executor, because whatever executor this is
-/// called on, if any, may be about to end.
+/// Runs `work` to completion on its own thread with its own executor, because the current executor,
+/// if any, may be shutting down.
 pub(crate) fn aside(what: &str, work: impl Future<Output = ()> + Send + 'static) {
     let thread = std::thread::spawn(move || {
         let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();

@@ -26,7 +26,7 @@ pub(crate) fn acquire(name: &ClusterName, owner: Option<&Owner>) -> Result<Optio
     let failed = |error: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot use {}", path.display()))
             .because(error)
-            .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+            .hint("rcup keeps its lock files there; set TMPDIR to a writable directory.")
     };
     std::fs::create_dir_all(directory()).map_err(failed)?;
     loop {

@@ -1,9 +1,9 @@
-//! Locks among the rcup processes of one user on one machine, so that two starts of one cluster become a
-//! start and an adoption, and two choices of ports or subnets do not choose alike.
+//! Locks between the rcup processes of one user on one host, so that two starts of one cluster become a
+//! start and an adoption, and concurrent starts choose different ports and subnets.
 //!
-//! The kernel releases a lock when its holder dies. The file itself says one thing only: a holder writes its
-//! process id into it and empties it when it is done, so whoever finds it written knows that the last holder
-//! was killed, and that the engine may still be making what it had asked for.
+//! The kernel releases a lock when its holder exits. A holder writes its
+//! process id into the file and empties it when it is done, so a non-empty file means that the last holder
+//! was killed, and that the container engine may still be processing its requests.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -17,8 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::wait::{Seen, until};
 
-/// A file whose lock ends when it is dropped. Closing it is not enough: a process that another thread is about to
-/// start has a copy of everything open until it runs its own program, and a copy keeps the lock.
+/// A file that is unlocked when dropped. Closing it is not enough: a process that another thread is about to
+/// start inherits all open files until its exec, and an inherited file keeps the lock.
 #[derive(Debug)]
 pub(crate) struct Held(pub(crate) File);
 
@@ -58,7 +58,7 @@ impl Lock {
         self.abandoned
     }
 
-    /// Lets go without having done anything: what the last holder has left is still to be seen to.
+    /// Releases the lock but keeps the mark of the killed holder for the next one.
     pub(crate) fn give_back(mut self) {
         self.keeps_its_mark = self.abandoned;
     }
@@ -75,7 +75,7 @@ impl Drop for Lock {
     }
 }
 
-/// Where the files lie.
+/// Directory of the lock files.
 pub(crate) fn directory() -> PathBuf {
     let own = || std::env::temp_dir().join(format!("rcup-{}", rustix::process::getuid().as_raw()));
     std::env::var_os("XDG_RUNTIME_DIR")
@@ -84,7 +84,7 @@ pub(crate) fn directory() -> PathBuf {
         .unwrap_or_else(own)
 }
 
-/// How the files of an engine end.
+/// File name suffix for a container engine.
 fn ending(endpoint: &str) -> String {
     let readable: String = endpoint
         .chars()
@@ -96,7 +96,7 @@ fn ending(endpoint: &str) -> String {
 fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot lock {}", path.display()))
         .because(error)
-        .hint("rcup keeps its lock files there; point TMPDIR at a directory you may write to.")
+        .hint("rcup keeps its lock files there; set TMPDIR to a writable directory.")
 }
 
 fn open(endpoint: &str, name: &str) -> Result<(PathBuf, Held)> {
@@ -110,7 +110,7 @@ fn open(endpoint: &str, name: &str) -> Result<(PathBuf, Held)> {
     }
 }
 
-/// Takes the lock called `name` on the engine at `endpoint`, waiting for another holder until `deadline`.
+/// Acquires the lock `name` for the container engine at `endpoint`, waiting for another holder until `deadline`.
 pub(crate) async fn lock(
     endpoint: &str,
     name: &str,
@@ -124,15 +124,18 @@ pub(crate) async fn lock(
         Err(TryLockError::WouldBlock) => {
             if !std::mem::replace(&mut told, true) {
                 observer.observe(&Event::note(format!(
-                    "waiting for another rcup that works on {name}"
+                    "waiting for another rcup to finish with {name}"
                 )));
             }
-            Ok(Seen::NotYet(format!("another rcup holds {}", path.display())))
+            Ok(Seen::NotYet(format!(
+                "another rcup holds the lock {}",
+                path.display()
+            )))
         }
         Err(TryLockError::Error(error)) => Err(failed(&path, error)),
     };
     until(
-        "another rcup is done",
+        "another rcup releases the lock",
         deadline,
         Duration::from_millis(10),
         || {
@@ -144,7 +147,7 @@ pub(crate) async fn lock(
     Ok(taken(file))
 }
 
-/// Takes the lock if nobody holds it.
+/// Acquires the lock if it is free.
 pub(crate) fn try_lock(endpoint: &str, name: &str) -> Result<Option<Lock>> {
     let (path, file) = open(endpoint, name)?;
     match file.try_lock() {
@@ -160,7 +163,7 @@ pub(crate) fn is_abandoned(endpoint: &str, name: &str) -> bool {
     if_abandoned(&path, |_| ()).is_some()
 }
 
-/// The files of the locks on an engine whose last holders were killed before they were done.
+/// The lock files whose last holders were killed before they were done.
 pub(crate) fn abandoned(endpoint: &str) -> Vec<PathBuf> {
     let ending = ending(endpoint);
     let files = std::fs::read_dir(directory()).into_iter().flatten().flatten();
@@ -171,7 +174,7 @@ pub(crate) fn abandoned(endpoint: &str) -> Vec<PathBuf> {
         .collect()
 }
 
-/// Takes the marks away, where whatever the killed holders had asked for has come to light.
+/// Clears the marks of killed holders once their requests have completed.
 pub(crate) fn settle(abandoned: &[PathBuf]) {
     for path in abandoned {
         if let Some(Err(error)) = if_abandoned(path, |file| file.set_len(0)) {
@@ -180,7 +183,7 @@ pub(crate) fn settle(abandoned: &[PathBuf]) {
     }
 }
 
-/// Does something with the file of a lock that nobody holds and that carries the mark of a holder.
+/// Runs `act` on the file of a free lock that carries the mark of a killed holder.
 fn if_abandoned<T>(path: &Path, then: impl FnOnce(&File) -> T) -> Option<T> {
     let marked = |metadata: std::io::Result<std::fs::Metadata>| metadata.is_ok_and(|is| is.len() > 0);
     if !marked(path.metadata()) {
@@ -193,7 +196,7 @@ fn if_abandoned<T>(path: &Path, then: impl FnOnce(&File) -> T) -> Option<T> {
 
 fn taken(mut file: Held) -> Lock {
     let abandoned = file.metadata().is_ok_and(|metadata| metadata.len() > 0);
-    // The mark is a help for whoever comes next, and no reason to fail: a full disk takes the lock all the same.
+    // The mark is optional: the lock also works on a full disk.
     if let Err(error) = file
         .set_len(0)
         .and_then(|()| writeln!(file, "{}", std::process::id()))
@@ -226,7 +229,7 @@ mod tests {
         drop(held);
         let again = lock("unix:///x", &name, soon(), &Silent).await.unwrap();
         assert!(!again.was_abandoned());
-        // A holder that is killed never drops its lock; the kernel closes the file.
+        // A killed holder never drops its lock; the kernel closes the file.
         let killed = again.file.try_clone().unwrap();
         killed.unlock().unwrap();
         std::mem::forget(again);

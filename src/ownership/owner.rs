@@ -1,6 +1,6 @@
-//! Processes as owners: who this one is, and whether another still lives.
+//! Processes as owners: the identity of this one, and whether another is alive.
 //!
-//! Linux tells all of it in files. Elsewhere `ps` and `sysctl` do, and there is only one namespace.
+//! Linux reports it in /proc. Elsewhere `ps` and `sysctl` do, and there is only one namespace.
 
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
@@ -18,22 +18,22 @@ impl Owner {
     /// This process.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the system does not tell when it began.
+    /// [`ErrorKind::Io`] when its start time cannot be read.
     pub fn this_process() -> Result<Self> {
         Self::process(std::process::id())
     }
 
-    /// The living process with this id.
+    /// The running process with this id.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when there is none, or the system does not tell when it began.
+    /// [`ErrorKind::Io`] when there is none, or its start time cannot be read.
     pub fn process(pid: u32) -> Result<Self> {
         let started = started(pid).ok_or_else(|| {
             Error::new(
                 ErrorKind::Io,
-                format!("the system does not tell when process {pid} began"),
+                format!("cannot read the start time of process {pid}"),
             )
-            .hint("An owner is a process that lives: give its id, such as `$$` in a shell.")
+            .hint("The owner must be a running process: pass its PID, such as `$$` in a shell.")
         })?;
         Ok(Self {
             pid,
@@ -46,8 +46,8 @@ impl Owner {
     }
 }
 
-/// The process that runs this test and others, where it can be told: cargo runs one program of tests after the
-/// other, nextest each test in a process of its own. `RCUP_RUN_PID` names any other.
+/// The process that runs this test and others, if it can be detected: cargo runs one test program after the
+/// other, nextest each test in its own process. `RCUP_RUN_PID` overrides it.
 pub(crate) fn parent_that_runs_tests() -> Option<Owner> {
     if let Some(named) = std::env::var("RCUP_RUN_PID")
         .ok()
@@ -60,7 +60,7 @@ pub(crate) fn parent_that_runs_tests() -> Option<Owner> {
     runs_tests.then(|| Owner::process(parent).ok()).flatten()
 }
 
-/// The name of a process's program.
+/// Program name of a process.
 fn program(pid: u32) -> Option<String> {
     if cfg!(target_os = "linux") {
         let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
@@ -70,8 +70,8 @@ fn program(pid: u32) -> Option<String> {
     Some(path.rsplit('/').next().unwrap_or(&path).to_owned())
 }
 
-/// Whether an owner lives. `local` is whether the engine is this machine's own: only then has whoever owned
-/// something before this machine was started again certainly ended with it.
+/// Whether an owner is alive. `local` says that the container engine runs on this host: only then has an owner
+/// from before the last boot certainly exited.
 pub(crate) fn presence(owner: &Owner, local: bool) -> Presence {
     if owner.boot != boot() {
         let same_machine = local && !owner.host.is_empty() && owner.host == host();
@@ -90,7 +90,7 @@ pub(crate) fn presence(owner: &Owner, local: bool) -> Presence {
     owner.lease.as_deref().map_or(Presence::Gone, held)
 }
 
-/// Whether somebody holds a lease.
+/// Whether a lease is held.
 fn held(lease: &Path) -> Presence {
     match File::options().read(true).write(true).open(lease) {
         Ok(file) => match Held(file).try_lock() {
@@ -103,11 +103,11 @@ fn held(lease: &Path) -> Presence {
     }
 }
 
-/// When a process began. A zombie has ended.
+/// Start time of a process. A zombie has exited.
 fn started(pid: u32) -> Option<String> {
     if cfg!(target_os = "linux") {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The second field is the program's name in brackets, in which anything may stand.
+        // The second field is the program name in parentheses, which may contain any character.
         let (_, rest) = stat.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_whitespace().collect();
         let state = fields.first()?;
@@ -116,7 +116,7 @@ fn started(pid: u32) -> Option<String> {
     answer(Command::new("ps").args(["-o", "lstart=", "-p", &pid.to_string()]))
 }
 
-/// The machine's own id, hashed, because it is nobody else's business. Empty where there is none.
+/// Hash of the machine id, which itself must stay private. Empty if there is none.
 fn host() -> String {
     let id = ["/etc/machine-id", "/var/lib/dbus/machine-id"]
         .iter()

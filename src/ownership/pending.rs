@@ -1,5 +1,5 @@
-//! What the engine was asked to make and has not answered for. It may make it all the same, after whoever
-//! asked has gone; removing must wait for that.
+//! Requests that the container engine has not answered. It may complete them after the caller
+//! has gone, and cleanup must wait for that.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,13 +12,13 @@ use crate::runtime::interface::{Runtime, Scope};
 use crate::runtime::observed::Observed;
 use crate::wait::{Seen, until};
 
-/// How long an engine may take to make what nobody waits for any more. It usually takes a tenth of a second.
+/// How long cleanup waits for abandoned requests. They usually complete within a tenth of a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How often it is looked at.
+/// Poll interval.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A kind of thing that is made.
+/// Kind of object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Kind {
     Network,
@@ -26,15 +26,15 @@ pub(crate) enum Kind {
     Container,
 }
 
-/// The open requests of one start. Clones share them.
+/// Open requests of one start, shared by clones.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Making {
     open: Arc<Mutex<BTreeSet<(Kind, String)>>>,
 }
 
 impl Making {
-    /// Waits for the answer to a request. It stays open when the future is dropped, or when the engine has
-    /// fallen silent.
+    /// Waits for the response to a request. The request stays open when the future is dropped, or when the container engine has
+    /// stopped responding.
     pub(crate) async fn answer<T>(
         &self,
         kind: Kind,
@@ -51,13 +51,13 @@ impl Making {
         answer
     }
 
-    /// Waits until all that was asked for is there, or can be expected no more.
+    /// Waits until all requested objects exist or the time limit has passed.
     pub(crate) async fn settle<R: Runtime>(&self, runtime: &R, scope: &Scope) {
         let open = self.with(std::mem::take);
         if open.is_empty() {
             return;
         }
-        let what = "the engine has made what it was asked for";
+        let what = "the container engine completes pending requests";
         let waited = until(what, Instant::now() + PATIENCE, LOOK, || async {
             let observed = runtime.observe(scope).await?;
             let missing = open.iter().find(|entry| !is_there(entry, &observed));

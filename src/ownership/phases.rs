@@ -1,8 +1,8 @@
-//! Which phase a plan is in while it is carried out, and how long each took.
+//! Phase of a running plan, and the duration of each phase.
 //!
-//! Phases overlap: the first containers run while others are still made. What is told is one phase after the
-//! other, so a phase ends when the last of its steps is done, and the next one begins then, with what it has
-//! done already.
+//! Phases overlap: the first containers run while others are still created. They are reported one after the
+//! other, so a phase ends when the last of its steps is done, and the next one begins then, including the units
+//! already done.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError};
@@ -15,7 +15,7 @@ use crate::plan::step::{Plan, Step};
 /// The phases of one plan.
 pub(crate) struct Phases<'a> {
     observer: &'a dyn Observer,
-    /// The most units that each phase has in a stage.
+    /// Maximum units of each phase in a stage.
     units: BTreeMap<Phase, usize>,
     now: Mutex<Now>,
 }
@@ -23,15 +23,15 @@ pub(crate) struct Phases<'a> {
 #[derive(Default)]
 struct Now {
     phase: Option<(Phase, Instant)>,
-    /// Of the present stage: the phases that begin, in this order, once the steps of the present one are done.
+    /// Current stage: the phases that follow, in this order.
     next: VecDeque<Phase>,
-    /// Of the present stage: how many steps each phase has, and how many of them are done.
+    /// Current stage: total and completed steps per phase.
     steps: BTreeMap<Phase, (usize, usize)>,
     timings: Timings,
 }
 
 impl<'a> Phases<'a> {
-    /// Those of this plan.
+    /// The phases of this plan.
     pub(crate) fn of(plan: &Plan, observer: &'a dyn Observer) -> Self {
         let mut units = BTreeMap::new();
         for stage in &plan.stages {
@@ -47,8 +47,8 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// A stage begins. Its first step says which phase it is; where containers are made and started beside it,
-    /// these are the next.
+    /// Begins a stage. Its first step determines the phase; if containers are created and started in it,
+    /// their phases follow.
     pub(crate) fn stage(&self, steps: &[&Step]) {
         let Some(first) = steps.first().map(|step| step.phase()) else {
             return;
@@ -63,7 +63,7 @@ impl<'a> Phases<'a> {
         self.enter(&mut now, first);
     }
 
-    /// A step is done.
+    /// Completes a step.
     pub(crate) fn done(&self, step: &Step) {
         let of = step.phase();
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,7 +82,7 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// Goes on to the next phase of the stage while all of the present one is done.
+    /// Advances to the next phase of the stage once all steps of the current one are done.
     fn pass(&self, now: &mut Now) {
         while let Some((phase, _)) = now.phase
             && now.steps.get(&phase).is_some_and(|(units, done)| done == units)
@@ -92,13 +92,13 @@ impl<'a> Phases<'a> {
         }
     }
 
-    /// A phase begins that no step has announced. The one before it has ended.
+    /// Begins a phase that has no step of its own, after ending the current one.
     pub(crate) fn begin(&self, phase: Phase) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         self.enter(&mut now, phase);
     }
 
-    /// All has ended well.
+    /// Ends the last phase successfully.
     pub(crate) fn end(&self) -> Timings {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         self.leave(&mut now);
@@ -129,7 +129,7 @@ impl<'a> Phases<'a> {
     }
 }
 
-/// How many of the steps belong to each phase. What waits for the nodes is no unit of work.
+/// Number of steps per phase. Steps that only wait for the nodes do not count.
 fn count<'a>(steps: impl Iterator<Item = &'a Step>) -> impl Iterator<Item = (Phase, usize)> {
     let mut all = BTreeMap::new();
     for step in steps.filter(|step| !step.waits()) {
@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn starts_beside_creations_are_told_once_all_are_made() {
         let plan = plan::up::create(&topology(1, 1, Engine::Redis, "7.0.15"), &Secrets::default());
-        // The first is made before the network is told, and started before the second is made.
+        // The first is created before the network is reported, and started before the second is created.
         let told = told(&plan, |step| match step {
             Step::CreateNode(request) if request.port == 7001 => 0,
             step if step.phase() == Phase::Network => 1,

@@ -1,5 +1,5 @@
-//! Containers in which something is tried for a moment. Each carries its process and an end, so that a later rcup
-//! removes it should this one be killed.
+//! Short-lived probe containers. Each is labelled with its owner process and an expiry, so that a later rcup
+//! removes it if this one is killed.
 
 use std::time::{Duration, SystemTime};
 
@@ -14,13 +14,13 @@ use crate::spec::expiry::{Life, Owner};
 use crate::spec::name::ClusterName;
 use crate::topology::layout::Topology;
 
-/// Where a probe on a cluster's network finds whose certificates it trusts.
+/// Path of the CA certificate in a probe on a cluster's network.
 pub(crate) const AUTHORITY: &str = "/rcup-authority.crt";
 
-/// How long a probe lasts at most, should nobody be able to tell whether its process lives.
+/// Expiry of a probe whose owner process cannot be checked.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// A probe of an image. It belongs to `cluster`, or to none.
+/// A probe of an image, optionally for `cluster`.
 pub(crate) fn probe(image: &str, command: &[String], cluster: Option<&ClusterName>) -> ProbeRequest {
     let mark = ClusterName::generated("probe");
     let life = Life {
@@ -38,19 +38,19 @@ pub(crate) fn probe(image: &str, command: &[String], cluster: Option<&ClusterNam
     }
 }
 
-/// Runs a program in a container of an image, apart from everything, and returns what it printed.
+/// Runs a program in an isolated container of an image and returns its output.
 ///
 /// # Errors
-/// What the engine refused.
+/// When the container engine refuses it.
 pub(crate) async fn run_once<R: Runtime>(runtime: &R, image: &str, command: &[String]) -> Result<String> {
     runtime.run_once(&probe(image, command, None)).await
 }
 
-/// Works in a container on the cluster's network, which is gone afterwards. It has the cluster's programs, and the
-/// authority's certificate where the nodes speak TLS. The work is told the container's id.
+/// Runs `work` in a temporary container on the cluster's network. It has the cluster's image, and the
+/// CA certificate if the cluster uses TLS. `work` receives the container's id.
 ///
 /// # Errors
-/// What the engine refused, or whatever fails in the work.
+/// When the container engine refuses it, or `work` fails.
 pub(crate) async fn on_network<R: Runtime, T>(
     runtime: &R,
     topology: &Topology,

@@ -1,4 +1,4 @@
-//! Undoing what a start has made, whatever ends it.
+//! Rollback of a start, however it ends.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -15,19 +15,19 @@ use crate::runtime::interface::{Runtime, Scope};
 use crate::runtime::labels::RUN;
 use crate::wait::between_looks;
 
-/// How long an undo may take.
+/// Time limit of a rollback.
 const UNDO: Duration = Duration::from_mins(2);
 
-/// How long nothing new must come to light after a start was killed. The engine has usually made what it was
-/// asked for within a tenth of a second.
+/// How long no new object may appear after a start was killed. The container engine usually completes
+/// open requests within a tenth of a second.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How long what cannot be removed is tried again without anything else changing. A container that the engine
-/// is still making holds its volume before it can be seen; on a busy machine that has lasted two seconds.
+/// How long a failed removal is retried while nothing else changes. A container that the container engine
+/// is still creating holds its volume before it is listed; on a busy host that took two seconds.
 const HELD: Duration = Duration::from_secs(5);
 
-/// Removes everything that carries a run's mark, when it is dropped armed: on an error, in a panic, or
-/// because the future of the start was dropped. It exists before the first thing is made.
+/// Removes all objects with a run's label when it is dropped while armed: on an error, in a panic, or
+/// because the future of the start was dropped. It is created before the first object.
 pub(crate) struct Guard<R: Runtime> {
     runtime: R,
     run: Option<String>,
@@ -36,7 +36,7 @@ pub(crate) struct Guard<R: Runtime> {
 }
 
 impl<R: Runtime> Guard<R> {
-    /// A guard that has nothing to remove yet.
+    /// A disarmed guard.
     pub(crate) fn new(runtime: R) -> Self {
         Self {
             runtime,
@@ -46,39 +46,39 @@ impl<R: Runtime> Guard<R> {
         }
     }
 
-    /// Where the start notes what it has asked for.
+    /// Open requests of the start.
     pub(crate) fn making(&self) -> Making {
         self.making.clone()
     }
 
-    /// From now on everything of this run will be removed.
+    /// Arms the guard: all objects of this run will be removed.
     pub(crate) fn arm(&mut self, run: &str) {
         self.run = Some(run.to_owned());
     }
 
-    /// From now on the volumes with data stay, whatever is removed.
+    /// Keeps the data volumes from now on.
     pub(crate) fn keep_volumes(&mut self) {
         self.keep_volumes = true;
     }
 
-    /// Nothing will be removed any more.
+    /// Disarms the guard.
     pub(crate) fn disarm(&mut self) {
         self.run = None;
     }
 
-    /// Whether something would be removed.
+    /// Whether it is armed.
     pub(crate) fn is_armed(&self) -> bool {
         self.run.is_some()
     }
 
-    /// Removes it now.
+    /// Rolls back now.
     async fn undo(&mut self, observer: &dyn Observer) -> Result<()> {
         let Some(run) = &self.run else { return Ok(()) };
         let scope = Scope::Run(run.clone());
         self.making.settle(&self.runtime, &scope).await;
         clear(
             &self.runtime,
-            &Clearing::of(scope, "the start is undone"),
+            &Clearing::of(scope, "the start was rolled back"),
             observer,
         )
         .await?;
@@ -86,7 +86,7 @@ impl<R: Runtime> Guard<R> {
         Ok(())
     }
 
-    /// Removes it after a failure, which stays the error that is told.
+    /// Rolls back after a failure, which stays the reported error.
     pub(crate) async fn undo_after(&mut self, failure: Error, observer: &dyn Observer) -> Error {
         if !self.is_armed() {
             return failure;
@@ -98,12 +98,12 @@ impl<R: Runtime> Guard<R> {
         failure
     }
 
-    /// Removes it now. That something could not be removed is only a warning, because another failure is the
-    /// one to tell; the guard stays armed.
+    /// Rolls back now. An incomplete cleanup is only a warning, because another failure is the
+    /// one to report; the guard stays armed.
     pub(crate) async fn try_undo(&mut self, observer: &dyn Observer) {
         if let Err(stuck) = self.undo(observer).await {
             observer.observe(&Event::warning(format!(
-                "not everything could be removed ({stuck}): use `rcup down`"
+                "cleanup incomplete ({stuck}): run `rcup down`"
             )));
         }
     }
@@ -122,25 +122,25 @@ impl<R: Runtime> Drop for Guard<R> {
                 ..Clearing::of(scope, "the handle was dropped")
             };
             if let Err(error) = clear(&runtime, &clearing, &Silent).await {
-                tracing::warn!(run, %error, "not everything could be removed");
+                tracing::warn!(run, %error, "cleanup incomplete");
             }
         });
     }
 }
 
-/// What is removed, and how.
+/// Options of a cleanup.
 #[derive(Clone, Debug)]
 pub(crate) struct Clearing<'a> {
     pub(crate) scope: Scope,
     pub(crate) keep_volumes: bool,
-    /// Whether whoever made it was killed, so that the engine may still be making what it had asked for.
+    /// Whether the creator was killed, so that the container engine may still be processing its requests.
     pub(crate) abandoned: bool,
-    /// Why, for the plan.
+    /// Cause, for the plan.
     pub(crate) cause: &'a str,
 }
 
 impl<'a> Clearing<'a> {
-    /// Everything in `scope`.
+    /// Removes everything in `scope`.
     pub(crate) fn of(scope: Scope, cause: &'a str) -> Self {
         Self {
             scope,
@@ -151,9 +151,9 @@ impl<'a> Clearing<'a> {
     }
 }
 
-/// Removes until nothing is seen any more. What could not be removed is tried again until for [`HELD`] nothing
-/// else could be and nothing new has come to light: a volume may be held by a container that the engine had not
-/// made yet at the first look.
+/// Removes until no object is left. Failed removals are retried until, for [`HELD`], nothing
+/// else was removed and nothing new appeared: a volume may be held by a container that the container engine had not
+/// listed yet.
 pub(crate) async fn clear<R: Runtime>(
     runtime: &R,
     clearing: &Clearing<'_>,
@@ -207,7 +207,7 @@ pub(crate) async fn clear<R: Runtime>(
     }
 }
 
-/// How much was removed.
+/// Number of removed objects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Removed {
     /// Containers.
@@ -219,7 +219,7 @@ pub struct Removed {
 }
 
 impl Removed {
-    /// By the actions and the objects of the steps that were carried out.
+    /// Counts the executed steps.
     fn of(steps: &BTreeSet<(&str, String)>) -> Self {
         let count = |wanted: &str| steps.iter().filter(|(action, _)| *action == wanted).count();
         Self {
@@ -229,7 +229,7 @@ impl Removed {
         }
     }
 
-    /// Whether there was nothing.
+    /// Whether nothing was removed.
     pub fn is_nothing(self) -> bool {
         self == Self::default()
     }

@@ -1,4 +1,4 @@
-//! Files that rcup keeps for one run beside its locks, readable by this user alone. They go when the run's containers go.
+//! Files of one run, next to the locks, readable only by this user. They are removed with the run's containers.
 
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn path(run: &str) -> PathBuf {
 /// Writes the file of a run.
 ///
 /// # Errors
-/// What the file system refused.
+/// When the file cannot be written.
 pub(crate) fn keep(run: &str, contents: &[u8]) -> std::io::Result<()> {
     let directory = directory();
     std::fs::create_dir_all(&directory)?;

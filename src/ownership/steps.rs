@@ -1,4 +1,4 @@
-//! Runs the steps of a plan's stage side by side, and removes what a plan names. The plan decides; nothing is decided here.
+//! Runs the steps of a stage concurrently, and executes removal plans.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::ownership::phases::Phases;
 use crate::plan::step::{Plan, Step};
 use crate::runtime::interface::Runtime;
 
-/// How many containers are created or removed at the same time. Measured: the engine does most of such work
-/// one after the other anyway, and more requests than this only make each of them wait longer.
+/// Number of containers created or removed concurrently. Measured: the container engine serializes most of this
+/// work, and more requests only make each of them wait longer.
 const SIDE_BY_SIDE: usize = 4;
 
-/// How many containers are started at the same time. A start waits for processes of its own most of the time,
-/// so more of them go side by side; but what is under way must be waited for when the whole is interrupted.
+/// Number of containers started concurrently. A start mostly waits for its own processes,
+/// so more can run in parallel; but running calls must be awaited after an interruption.
 const STARTS: usize = 8;
 
-/// How long the calls under way may take to end after a failure or a cancellation.
+/// How long running calls may take to finish after a failure or a cancellation.
 const GRACE: Duration = Duration::from_secs(15);
 
-/// What a step does to the container engine.
+/// Applies a step to the container engine.
 pub(crate) trait Effects: Send + Sync {
     /// Applies one step.
     ///
     /// # Errors
-    /// What the container engine refused.
+    /// When the container engine refuses it.
     fn apply(&self, step: &Step) -> impl Future<Output = Result<()>> + Send;
 }
 
@@ -42,10 +42,10 @@ pub(crate) struct StepRunner<'a> {
 }
 
 impl StepRunner<'_> {
-    /// Runs the steps of one stage side by side, each once those that it needs are done. After the first
-    /// failure no further step is begun, but those under way are seen to their end: an engine that is left in
-    /// the middle of making a container makes it all the same, after whoever would have removed it has
-    /// looked. An engine that does not answer is not waited for any longer than [`GRACE`].
+    /// Runs the steps of one stage concurrently, each after the steps that it needs. After the first
+    /// failure no further step starts, but running calls are awaited: a container engine that is abandoned while
+    /// creating a container still creates it, after the cleanup has
+    /// listed the containers. The wait is limited to [`GRACE`].
     pub(crate) async fn run(
         &self,
         steps: &[&Step],
@@ -98,14 +98,14 @@ impl StepRunner<'_> {
         let rest = running.for_each(|_| std::future::ready(()));
         if tokio::time::timeout(GRACE, rest).await.is_err() {
             self.observer.observe(&Event::warning(format!(
-                "the engine has not answered for {} s, and is not waited for",
+                "no response from the container engine within {} s; giving up",
                 GRACE.as_secs()
             )));
         }
         Err(failure)
     }
 
-    /// Resolves when the operation shall end early, with the reason.
+    /// Resolves with the reason when the operation must end early.
     async fn stopped(&self) -> Error {
         tokio::select! {
             () = self.cancel.cancelled() => interrupted(),
@@ -127,16 +127,19 @@ impl<R: Runtime> Effects for Removal<'_, R> {
             Step::RemoveVolume { name } => self.runtime.remove_volume(name).await,
             _ => Err(Error::new(
                 ErrorKind::Redis,
-                format!("the plan runs `{}` while it removes a cluster", step.action()),
+                format!(
+                    "unexpected step `{}` in a plan that removes a cluster",
+                    step.action()
+                ),
             )),
         }
     }
 }
 
-/// Carries out a plan that removes objects.
+/// Executes a plan that removes objects.
 ///
 /// # Errors
-/// The first refusal of the container engine, or [`ErrorKind::Timeout`] at the deadline.
+/// The first error of the container engine, or [`ErrorKind::Timeout`] at the deadline.
 pub(crate) async fn remove<R: Runtime>(
     runtime: &R,
     plan: &Plan,
@@ -164,7 +167,7 @@ pub(crate) async fn remove<R: Runtime>(
 
 pub(crate) fn interrupted() -> Error {
     Error::new(ErrorKind::Interrupted, "interrupted before the cluster was ready")
-        .hint("What the start had made is removed again, unless --keep-on-failure was given.")
+        .hint("Everything the start created is removed, unless --keep-on-failure is set.")
 }
 
 pub(crate) fn overdue() -> Error {
@@ -172,5 +175,5 @@ pub(crate) fn overdue() -> Error {
         ErrorKind::Timeout,
         "the deadline passed before the cluster was ready",
     )
-    .hint("Give it more time with --timeout.")
+    .hint("Raise --timeout.")
 }

@@ -1,11 +1,11 @@
-//! What `down` and every undo do: remove what was seen, containers before the network they hold.
+//! Plans that remove objects, for `down` and rollback: containers before their network.
 
 use crate::plan::step::{Plan, Step};
 use crate::runtime::labels;
 use crate::runtime::observed::Observed;
 
-/// The plan that removes everything in `observed`, for the given reason. Volumes with a node's data stay
-/// when `keep_volumes`; the one with the nodes' configuration has no use without them.
+/// The plan that removes everything in `observed`, with this cause. Volumes with node data are kept
+/// if `keep_volumes`; the configuration volume is always removed.
 pub fn remove(observed: &Observed, keep_volumes: bool, cause: &str) -> Plan {
     let mut plan = Plan::default();
     let because = || cause.to_owned();

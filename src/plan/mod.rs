@@ -1,4 +1,4 @@
-//! What to do, as data. A plan can be printed, compared and undone; executing it takes no decision.
+//! Plans as data. A plan can be printed, compared and rolled back; the executor makes no decisions.
 
 pub mod down;
 pub mod prune;

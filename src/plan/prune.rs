@@ -1,4 +1,4 @@
-//! What `prune` and the sweep at a start remove: what dead owners have left, and what is past its time.
+//! Garbage collection by `prune` and at every start: orphaned and expired clusters.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -11,40 +11,40 @@ use crate::runtime::observed::Observed;
 use crate::spec::expiry::{Owner, Presence};
 use crate::spec::name::ClusterName;
 
-/// Why a cluster is nobody's any more.
+/// Why a cluster is pruned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Cause {
-    /// The process for which it was made has ended.
+    /// The owner process has exited.
     OwnerGone,
-    /// Its time has passed.
+    /// The TTL has expired.
     Expired,
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::OwnerGone => "its owner has ended",
-            Self::Expired => "its time has passed",
+            Self::OwnerGone => "its owner has exited",
+            Self::Expired => "its TTL has expired",
         })
     }
 }
 
-/// What one run has made, and nobody needs any more.
+/// Objects of one run to be pruned.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Leftover {
     /// The cluster's name.
     pub name: ClusterName,
-    /// The mark of the run that made it. Another cluster may bear the same name by now.
+    /// The id of the run that created it; another cluster may have the same name by now.
     #[serde(skip)]
     pub run: String,
-    /// Why it may go.
+    /// Why it is pruned.
     pub cause: Cause,
 }
 
-/// Finds what may go. A cluster without an owner and without a time to live never does; one whose owner
-/// cannot be seen from here is left to whoever can.
+/// Finds the runs to prune. A cluster without an owner and a TTL is never pruned; an owner that
+/// is not visible from this host counts as alive.
 pub fn leftovers(
     observed: &Observed,
     now: SystemTime,
@@ -112,7 +112,7 @@ mod tests {
         }
     }
 
-    /// A container of a cluster with this life, made by a run of its own.
+    /// A container of a cluster with this expiry, created by its own run.
     fn container(run: &str, life: Life) -> ContainerSeen {
         let mut topology = topology(3, 0, Engine::Redis, "8.0.2").with_life(life);
         topology.run = run.to_owned();

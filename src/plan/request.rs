@@ -10,9 +10,9 @@ use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;
 use crate::topology::layout::{Formation, Node, Topology};
 
-/// Kernel settings of a node's own network namespace: how many connections may wait to be accepted, and how many
-/// to be established. Linux gives every namespace its defaults (4096 since Linux 5.4, 128 before, less than the
-/// `tcp-backlog` of 511 that Redis asks for), whatever the host has set; the values are the guide's for the host.
+/// Sysctls in a node's network namespace: the accept backlog (`somaxconn`) and the backlog of connections being
+/// established. Every new namespace has the kernel's defaults (4096 since Linux 5.4, 128 before, less than the
+/// `tcp-backlog` of 511 that Redis uses), whatever the host's values are.
 pub const SYSCTLS: [(&str, &str); 2] = [
     ("net.core.somaxconn", "65535"),
     ("net.ipv4.tcp_max_syn_backlog", "65535"),
@@ -29,8 +29,8 @@ pub fn network(topology: &Topology) -> NetworkRequest {
     }
 }
 
-/// The volume of a node and where it is mounted. Where the data shall last, every node has a volume of its
-/// own, under its container's name; else one is enough for all.
+/// A node's volume and its mount point. With persistence, every node has its own volume,
+/// named like its container; otherwise all nodes share one.
 fn volume_of(topology: &Topology, node: &Node) -> (VolumeRequest, String) {
     if topology.spec.persist() {
         let (name, labels) = (node.name.clone(), labels::of_data(topology, node));
@@ -51,7 +51,7 @@ pub fn volumes(topology: &Topology) -> Vec<(VolumeRequest, String)> {
     nodes.iter().map(|node| volume_of(topology, node)).collect()
 }
 
-/// The files of all nodes on their way to the volumes.
+/// The request that copies all nodes' files to the volumes.
 pub fn delivery(topology: &Topology, secrets: &Secrets) -> FilesRequest {
     FilesRequest {
         name: topology.name().carrier(),
@@ -148,7 +148,7 @@ mod tests {
             ("10.213.0.7", 7006)
         );
         assert_eq!(request.labels[labels::NODE], "6");
-        // One port, on this machine alone; the bus port is published nowhere.
+        // One published port; the bus port is never published.
         assert_eq!(request.published, std::net::Ipv4Addr::LOCALHOST);
     }
 

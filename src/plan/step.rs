@@ -9,46 +9,46 @@ use crate::runtime::labels;
 use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, VolumeRequest};
 use crate::topology::layout::Formation;
 
-/// One effect. The executor carries it out and decides nothing.
+/// One effect, applied by the executor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Step {
-    /// Makes the network, which also claims its subnet and the ports in its labels.
+    /// Creates the network; its labels reserve the subnet and the ports.
     CreateNetwork(NetworkRequest),
-    /// Makes a volume for nodes' files.
+    /// Creates a volume for node files.
     CreateVolume(VolumeRequest),
-    /// Makes a container.
+    /// Creates a container.
     CreateNode(Box<ContainerRequest>),
-    /// Puts the files of all nodes on their volumes, through a container that has them mounted.
+    /// Copies the files of all nodes to their volumes, through a container that mounts them.
     PutFiles(Box<FilesRequest>),
     /// Starts a node's container.
     StartNode {
         /// The container's name.
         name: String,
     },
-    /// Lets a paused container go on.
+    /// Resumes a paused container.
     ResumeNode {
         /// The container's name.
         name: String,
     },
     /// Waits until all nodes answer a PING.
     AwaitAnswers,
-    /// Gathers the nodes while they are started, and makes one cluster of them.
+    /// Forms the cluster while the nodes start.
     Form(Formation),
-    /// Hands the masters' roles back to the nodes that were planned for them, where a failover moved them.
+    /// Returns master roles to the planned nodes after a failover.
     HandBack,
-    /// Waits until the readiness contract holds on every node, and uses every advertised address.
+    /// Verifies readiness on every node and connects to every advertised address.
     Prove,
     /// Removes a container, running or not.
     RemoveContainer {
-        /// The engine's id.
+        /// Its id.
         id: String,
         /// Its name.
         name: String,
     },
     /// Removes a network.
     RemoveNetwork {
-        /// The engine's id.
+        /// Its id.
         id: String,
         /// Its name.
         name: String,
@@ -61,7 +61,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// The word for the kind of step, in JSON and in the tests.
+    /// Name of the kind of step, in JSON and tests.
     pub fn action(&self) -> &'static str {
         match self {
             Self::CreateNetwork(_) => "create-network",
@@ -80,7 +80,7 @@ impl Step {
         }
     }
 
-    /// Whether it waits for the nodes, rather than changing something on the engine.
+    /// Whether it waits for the nodes instead of calling the container engine.
     pub fn waits(&self) -> bool {
         matches!(
             self,
@@ -88,11 +88,11 @@ impl Step {
         )
     }
 
-    /// Whether it has to wait for `other`, where both stand in one stage. A container is made on a network and
-    /// with volumes that are there; it is started once it is made and the files are in place, which every node
-    /// reads when it starts; and what is removed beside the making of containers goes once all are made. A
-    /// container whose volume keeps data is made once its files are there, so that a start that died before is
-    /// not taken for a cluster that has lost its containers.
+    /// Whether it must wait for `other` in the same stage. A container is created after its network and
+    /// volumes, and started after its creation and the copying of the files, which every node
+    /// reads at startup; removals in a stage that creates containers come last. A
+    /// container with a data volume is created after its files were copied, so that an interrupted start is
+    /// not mistaken for a cluster that has lost its containers.
     pub fn needs(&self, other: &Self) -> bool {
         match (self, other) {
             (Self::CreateNode(_), Self::CreateNetwork(_))
@@ -108,7 +108,7 @@ impl Step {
         }
     }
 
-    /// The phase to which its time is counted.
+    /// The phase that its time belongs to.
     pub fn phase(&self) -> Phase {
         match self {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::PutFiles(_) => Phase::Network,
@@ -131,7 +131,7 @@ impl fmt::Display for Step {
             Self::PutFiles(request) => {
                 let files = &request.files;
                 let count = files.iter().filter(|file| file.contents.is_some()).count();
-                write!(f, "put {count} files on the volumes through {}", request.name)
+                write!(f, "copy {count} files to the volumes using {}", request.name)
             }
             Self::CreateNode(request) => write!(
                 f,
@@ -142,13 +142,15 @@ impl fmt::Display for Step {
             Self::ResumeNode { name } => write!(f, "resume container {name}"),
             Self::AwaitAnswers => f.write_str("wait until every node answers"),
             Self::Form(Formation::Seeded) => {
-                f.write_str("form the cluster: promote the masters that were seeded as replicas")
+                f.write_str("form the cluster: promote masters seeded as replicas")
             }
             Self::Form(Formation::Commands) => {
                 f.write_str("form the cluster: assign slots and epochs, meet, replicate")
             }
-            Self::HandBack => f.write_str("hand the masters' roles back to the planned nodes"),
-            Self::Prove => f.write_str("prove that every node is ready and every advertised address answers"),
+            Self::HandBack => f.write_str("return master roles to the planned nodes"),
+            Self::Prove => {
+                f.write_str("verify that every node is ready and every advertised address responds")
+            }
             Self::RemoveContainer { name, .. } => write!(f, "remove container {name}"),
             Self::RemoveNetwork { name, .. } => write!(f, "remove network {name}"),
             Self::RemoveVolume { name } => write!(f, "remove volume {name}"),
@@ -156,17 +158,17 @@ impl fmt::Display for Step {
     }
 }
 
-/// A step and why it is in the plan.
+/// A step and its cause.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Planned {
-    /// What is done.
+    /// The step.
     pub step: Step,
     /// Why.
     pub cause: String,
 }
 
-/// Stages in their order. The steps of one stage run side by side, as far as none [needs](Step::needs) another.
-/// The next stage begins when all are done.
+/// Ordered stages. The steps of one stage run concurrently unless one [needs](Step::needs) another.
+/// The next stage begins when all steps are done.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
     /// The stages, none of them empty.
@@ -190,7 +192,7 @@ impl Plan {
         self.stages.iter().flatten()
     }
 
-    /// Whether nothing is to be done.
+    /// Whether the plan has no steps.
     pub fn is_empty(&self) -> bool {
         self.stages.is_empty()
     }
@@ -209,8 +211,9 @@ impl fmt::Display for Plan {
                     String::new()
                 };
                 writeln!(f, "{label:<4}{}", planned.step)?;
-                // A cause is told once for all neighbours that share it.
-                if stage.get(nth + 1).is_none_or(|next| next.cause != planned.cause) {
+                // Neighbouring steps with the same cause print it once.
+                let last = stage.get(nth + 1).is_none_or(|next| next.cause != planned.cause);
+                if last && !planned.cause.is_empty() {
                     writeln!(f, "      because {}", planned.cause)?;
                 }
             }
@@ -220,7 +223,7 @@ impl fmt::Display for Plan {
 }
 
 impl Serialize for Plan {
-    /// `{"stages": [[{"action", "step", "cause"}]]}`: what a person reads, in the same words.
+    /// `{"stages": [[{"action", "step", "cause"}]]}`, with the same texts as the printed plan.
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         use serde::ser::SerializeStruct;
         #[derive(Serialize)]
@@ -263,7 +266,7 @@ mod tests {
     use crate::topology::layout::Topology;
     use crate::topology::layout::tests::{surroundings, topology};
 
-    /// The words of the steps that each step waits for, by its own.
+    /// For each step, the steps that it waits for.
     fn needs(plan: &Plan) -> Vec<String> {
         let word = |step: &Step| match step {
             Step::CreateNode(request) => format!("create {}", request.port),

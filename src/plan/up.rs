@@ -1,4 +1,4 @@
-//! What `up` does, given what is there.
+//! What `up` does for the observed state.
 
 use std::collections::BTreeSet;
 
@@ -13,21 +13,21 @@ use crate::spec::security::Secrets;
 use crate::spec::size::size;
 use crate::topology::layout::{Formation, Node, Topology};
 
-/// The way `up` takes.
+/// The decision of `up`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Decision {
-    /// Nothing is there: make it.
+    /// Nothing exists: create the cluster.
     Create,
-    /// Only remains of a start that died before any node ran: remove them, then make it.
+    /// Only remains of a start that was killed before any node ran: remove them, then create the cluster.
     Replace,
-    /// Its data is on volumes, but its network or some of its containers are gone: make them again.
+    /// The volumes exist, but the network or containers are missing: recreate them.
     Restore(Box<Topology>),
-    /// All is there: start what does not run, and prove it.
+    /// Everything exists: start stopped nodes and verify readiness.
     Adopt(Box<Topology>),
-    /// Some nodes are missing, others have run. Whether they ever formed a cluster, only they can tell.
+    /// Some nodes are missing, others have run. Only their data shows whether they ever formed a cluster.
     Doubt {
-        /// What was planned.
+        /// The planned topology.
         topology: Box<Topology>,
         /// The indices of the nodes without a container.
         missing: Vec<usize>,
@@ -37,8 +37,8 @@ pub enum Decision {
 /// Decides.
 ///
 /// # Errors
-/// [`ErrorKind::NameTaken`] when an object of that name is not rcup's, [`ErrorKind::Different`] when the
-/// cluster was made from another specification, [`ErrorKind::Damaged`] when its network is gone.
+/// [`ErrorKind::NameTaken`] when rcup did not create an object of that name, [`ErrorKind::Different`] when the
+/// cluster has different settings, [`ErrorKind::Damaged`] when its network is missing.
 pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     let name = spec.name();
     refuse_strangers(spec, observed)?;
@@ -50,7 +50,7 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
         .containers
         .iter()
         .all(|container| container.activity == Activity::Created);
-    // What carried the files to the volumes goes once all containers are made.
+    // The container that copied the files is removed once all nodes exist.
     let half_made = ours
         .containers
         .iter()
@@ -64,11 +64,11 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     if !differences.is_empty() {
         return Err(Error::new(
             ErrorKind::Different,
-            format!("cluster {name} exists with another specification"),
+            format!("cluster {name} already exists with different settings"),
         )
         .details(differences)
         .hint(format!(
-            "Use it as it is with `rcup status {name}`, replace it with `rcup down {name}` first, or give \
+            "Keep it (`rcup status {name}`), remove it first with `rcup down {name}`, or give \
              the new one another name."
         )));
     }
@@ -79,7 +79,7 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
             format!("cluster {name} has lost its data on {}", lost.join(", ")),
         )
         .hint(format!(
-            "Save the other volumes of it if you need them, then remove them with `rcup down {name} --volumes`."
+            "Back up its other volumes if needed, then remove them with `rcup down {name} --volumes`."
         )));
     }
     let missing: Vec<usize> = running
@@ -99,10 +99,10 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
         let subnet = running.surroundings.subnet;
         return Err(Error::new(
             ErrorKind::Damaged,
-            format!("the network {network}, on which cluster {name} is, is gone"),
+            format!("network {network} of cluster {name} no longer exists"),
         )
         .hint(format!(
-            "Make it again with `docker network create --subnet {subnet} {network}`; or `rcup down {name}`, then \
+            "Create it with `docker network create --subnet {subnet} {network}`, or run `rcup down {name}`, then \
              `rcup up {name}`."
         )));
     }
@@ -113,10 +113,10 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     if lost_network {
         return Err(Error::new(
             ErrorKind::Damaged,
-            format!("the network {} of cluster {name} is gone", name.network()),
+            format!("network {} of cluster {name} no longer exists", name.network()),
         )
         .hint(format!(
-            "Its containers cannot start without it: `rcup down {name}`, then `rcup up {name}`."
+            "Its containers cannot start without it. Run `rcup down {name}`, then `rcup up {name}`."
         )));
     }
     let topology = Box::new(running);
@@ -127,7 +127,7 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
     }
 }
 
-/// The error for a cluster that has lost nodes for good.
+/// The error for a cluster that has lost nodes permanently.
 pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
     let names: Vec<String> = missing.iter().map(|index| name.container(*index)).collect();
     Error::new(
@@ -135,12 +135,12 @@ pub fn damaged(name: &ClusterName, missing: &[usize]) -> Error {
         format!("cluster {name} has lost {}", names.join(", ")),
     )
     .hint(format!(
-        "A removed container takes its data with it. Save what you need from the others (`rcup cli {name}`), \
-         then `rcup down {name}` and `rcup up {name}`."
+        "The data of a removed container is lost. Save what you need from the others (`rcup cli {name}`), \
+         then run `rcup down {name}` and `rcup up {name}`."
     ))
 }
 
-/// The volumes with data that are gone.
+/// The missing data volumes.
 fn lost_volumes(topology: &Topology, ours: &Observed) -> Vec<String> {
     if !topology.spec.persist() {
         return Vec::new();
@@ -160,11 +160,11 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     let refuse = |what: &str, taken: &str| {
         Err(Error::new(
             ErrorKind::NameTaken,
-            format!("the {what} {taken} exists and is not rcup's"),
+            format!("{what} {taken} already exists and was not created by rcup"),
         )
         .hint(format!(
-            "rcup never touches what it did not make. Start the cluster under another name, such as \
-                 `rcup up {name}-2`, or remove it yourself: `docker {} {taken}`.",
+            "Choose another cluster name, such as \
+                 `rcup up {name}-2`, or remove it with `docker {} {taken}`.",
             if what == "container" {
                 "rm".to_owned()
             } else {
@@ -199,15 +199,13 @@ fn refuse_strangers(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     Ok(())
 }
 
-/// What the user asks for that the running cluster is not. What the user leaves to rcup (image, subnet,
-/// ports) matches whatever was chosen.
+/// Requested settings that differ from the running cluster. Settings that the user leaves to rcup (image, subnet,
+/// ports) match any value.
 fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     let mut all = Vec::new();
     let mut compare = |what: &str, is: String, wanted: String| {
         if is != wanted {
-            all.push(format!(
-                "{what}: the running cluster has {is}, you ask for {wanted}"
-            ));
+            all.push(format!("{what}: {is} → {wanted}"));
         }
     };
     let spec = &running.spec;
@@ -251,7 +249,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
         compare("version", common.server.version.to_string(), version.to_string());
     }
     compare("profile", spec.profile().to_string(), asked.profile().to_string());
-    let memory = |spec: &ClusterSpec| spec.memory().map_or_else(|| "its share".to_owned(), size);
+    let memory = |spec: &ClusterSpec| spec.memory().map_or_else(|| "auto".to_owned(), size);
     compare("memory", memory(spec), memory(asked));
     if let Some(subnet) = asked.subnet() {
         compare(
@@ -298,7 +296,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     all
 }
 
-/// What single nodes shall have of their own that they have not.
+/// Requested per-node overrides that differ.
 fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
     let own = |spec: &ClusterSpec, index: &usize| {
         let wish = spec.overrides().get(index);
@@ -313,62 +311,57 @@ fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
         .into_iter()
         .map(|index| (index, own(running, index), own(asked, index)))
         .filter(|(_, is, wanted)| is != wanted)
-        .map(|(index, is, wanted)| {
-            format!("node {index}: the running cluster has {is}, you ask for {wanted}")
-        })
+        .map(|(index, is, wanted)| format!("node {index}: {is} → {wanted}"))
         .collect()
 }
 
-/// The plan that makes a cluster from nothing.
+/// The plan that creates a cluster.
 pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
     let mut plan = Plan::default();
     let nodes = &topology.nodes;
     let volumes = request::volumes(topology).into_iter().map(|(volume, _)| {
-        let cause = "the nodes keep their files on it".to_owned();
+        let cause = "it stores the node's files".to_owned();
         (Step::CreateVolume(volume), cause)
     });
-    // Beside the network and the containers: only a start has to wait for the files.
+    // In the same stage as the network and the containers: only a start waits for the files.
     let delivery = request::delivery(topology, secrets);
     let carrier = delivery.name.clone();
     let files = (
         Step::PutFiles(Box::new(delivery)),
-        "a node reads its files when it starts".to_owned(),
+        "a node reads its files at startup".to_owned(),
     );
     let places = volumes.chain(network(topology)).chain([files]);
     let remove = Step::RemoveContainer {
         id: carrier.clone(),
         name: carrier,
     };
-    // Until then it tells a start that died half-way from a cluster that has lost containers.
-    let remove = (
-        remove,
-        "the files are in place, and all containers are made".to_owned(),
-    );
+    // While it exists, it marks an interrupted start; without it, missing containers were lost.
+    let remove = (remove, "all containers and files exist".to_owned());
     let why = match topology.formation {
         Formation::Seeded => {
             let servers = topology.servers();
             let verb = if servers.len() == 1 { "boots" } else { "boot" };
             format!("{} {verb} from a seeded nodes.conf", topology.servers_in_words())
         }
-        Formation::Commands => "the nodes boot empty".to_owned(),
+        Formation::Commands => "the nodes boot with an empty configuration".to_owned(),
     };
     let creations = nodes.iter().map(|node| creation(topology, node));
     let starts = nodes.iter().map(start).chain([remove]);
     let form = (Step::Form(topology.formation), why);
     plan.stage(places.chain(creations).chain(starts).chain([form]));
-    plan.stage([(Step::Prove, "ready means ready".to_owned())]);
+    plan.stage([(Step::Prove, String::new())]);
     plan
 }
 
-/// The plan that makes again what is gone of a cluster with volumes. Containers whose network is gone cannot
-/// start, and none of them runs, so they are replaced.
+/// The plan that recreates missing containers of a cluster with volumes. Containers whose network was removed
+/// cannot start; none of them runs, so they are replaced.
 pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     let mut plan = Plan::default();
     let lost_network = topology.surroundings.shared.is_none() && ours.networks.is_empty();
     let remains = |container: &&ContainerSeen| lost_network || container.index().is_none();
     plan.stage(ours.containers.iter().filter(remains).map(|container| {
         let (id, name) = (container.id.clone(), container.name.clone());
-        let cause = "it cannot be used any more, and its data is on a volume".to_owned();
+        let cause = "it is unusable, and its data is on a volume".to_owned();
         (Step::RemoveContainer { id, name }, cause)
     }));
     if lost_network {
@@ -384,19 +377,20 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     plan
 }
 
-/// None where the user has one.
+/// None for a network of the user.
 fn network(topology: &Topology) -> Option<(Step, String)> {
-    let cause = format!("the nodes of {} need fixed addresses", topology.name());
+    let cause = format!("the nodes of {} need fixed IP addresses", topology.name());
     let own = topology.surroundings.shared.is_none();
     own.then(|| (Step::CreateNetwork(request::network(topology)), cause))
 }
 
 fn creation(topology: &Topology, node: &Node) -> (Step, String) {
-    let cause = format!(
-        "{} masters with {} replicas each were asked for",
-        topology.shards.len(),
-        topology.spec.replicas()
-    );
+    let each = match topology.spec.replicas() {
+        0 => "no replicas".to_owned(),
+        1 => "1 replica each".to_owned(),
+        replicas => format!("{replicas} replicas each"),
+    };
+    let cause = format!("the cluster has {} masters with {each}", topology.shards.len());
     (
         Step::CreateNode(Box::new(request::container(topology, node))),
         cause,
@@ -405,11 +399,10 @@ fn creation(topology: &Topology, node: &Node) -> (Step, String) {
 
 fn start(node: &Node) -> (Step, String) {
     let name = node.name.clone();
-    let cause = "starting it is what takes long, so it begins as soon as it can: with the container and the files there".to_owned();
-    (Step::StartNode { name }, cause)
+    (Step::StartNode { name }, String::new())
 }
 
-/// The plan that brings an existing cluster back: `containers` are its own.
+/// The plan that restarts an existing cluster with these `containers`.
 pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
     let mut plan = Plan::default();
     let nodes = containers.iter().filter(|container| container.index().is_some());
@@ -419,7 +412,7 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
         let name = container.name.clone();
         let cause = format!("it is {}", container.activity.as_str());
         match container.activity {
-            // A restarting container is on its way already.
+            // The container engine is already restarting it.
             Activity::Running | Activity::Restarting => None,
             Activity::Paused => Some((Step::ResumeNode { name }, cause)),
             Activity::Created | Activity::Exited | Activity::Other(_) => {
@@ -431,7 +424,7 @@ pub fn adopt(topology: &Topology, containers: &[ContainerSeen]) -> Plan {
     let name = topology.name();
     plan.stage([(Step::AwaitAnswers, format!("all nodes of {name} must run"))]);
     plan.stage([(Step::HandBack, "a failover may have moved the masters".to_owned())]);
-    plan.stage([(Step::Prove, "ready means ready".to_owned())]);
+    plan.stage([(Step::Prove, String::new())]);
     plan
 }
 
@@ -530,8 +523,8 @@ mod tests {
         assert_eq!(
             error.detail_lines(),
             [
-                "node 4: the running cluster has image own/redis:8.0.2, you ask for nothing of its own",
-                "node 5: the running cluster has nothing of its own, you ask for memory 64mb, hz=50"
+                "node 4: image own/redis:8.0.2 → nothing of its own",
+                "node 5: nothing of its own → memory 64mb, hz=50"
             ]
         );
         let plan = create(&topology, &Secrets::default()).to_string();
@@ -579,7 +572,7 @@ mod tests {
             decide(&topology.spec, &observed).unwrap(),
             Decision::Doubt { missing, .. } if missing == [5, 6]
         ));
-        // What carries the files is removed once all are made, so here they never were.
+        // The copying container is removed once all nodes exist, so here they never did.
         observed.containers.push(ContainerSeen {
             name: topology.name().carrier(),
             ..observed.containers[0].clone()
@@ -623,7 +616,7 @@ mod tests {
             container.activity = Activity::Created;
         }
         assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Adopt(_)));
-        // Somebody has removed all containers but the one that had carried the files.
+        // All containers were removed except the one that copied the files.
         observed.containers.drain(..topology.nodes.len());
         assert!(matches!(decide(&spec, &observed).unwrap(), Decision::Restore(_)));
     }

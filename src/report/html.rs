@@ -19,13 +19,17 @@ pub fn html(validation: &Validation) -> String {
     let name = escaped(&validation.cluster);
     let mut page = format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" \
-         content=\"width=device-width, initial-scale=1\">\n<title>rcup: cluster {name}</title>\n<style>{STYLE}</style>\n\
+         content=\"width=device-width, initial-scale=1\">\n<title>rcup: cluster \
+         {name}</title>\n<style>{STYLE}</style>\n\
          </head>\n<body>\n<main>\n"
     );
     head(&mut page, validation, &name);
     page.push_str("<h2>Nodes</h2>\n<div class=\"card wide\">");
     page.push_str(&topology(&validation.nodes));
-    page.push_str("</div>\n<h2>Checks</h2>\n<div class=\"card\"><table class=\"checks\">\n<tr><th></th><th>Check</th><th>What was seen</th><th class=\"n\">Time</th></tr>\n");
+    page.push_str(
+        "</div>\n<h2>Checks</h2>\n<div class=\"card\"><table \
+        class=\"checks\">\n<tr><th></th><th>Check</th><th>Result</th><th class=\"n\">Time</th></tr>\n",
+    );
     for check in &validation.checks {
         row(&mut page, check, validation.rounds);
     }
@@ -39,9 +43,9 @@ pub fn html(validation: &Validation) -> String {
 
 fn head(page: &mut String, validation: &Validation, name: &str) {
     let (class, verdict) = if validation.passed {
-        ("pass", "✓ passes")
+        ("pass", "✓ passed")
     } else {
-        ("fail", "✗ fails")
+        ("fail", "✗ failed")
     };
     let _ = writeln!(
         page,
@@ -50,7 +54,7 @@ fn head(page: &mut String, validation: &Validation, name: &str) {
     let counts = [
         (Status::Pass, "passed"),
         (Status::Fail, "failed"),
-        (Status::Warn, "with a warning"),
+        (Status::Warn, "warnings"),
         (Status::Skip, "skipped"),
     ];
     let counts: Vec<String> = counts
@@ -130,8 +134,8 @@ fn failovers(page: &mut String, validation: &Validation) {
         }
     }
     page.push_str(
-        "<div class=\"dim\">? suspected the master · ! held it for failed · M became master · &gt; knew the new master · \
-         dashed: by when writes are expected to work again</div>\n",
+        "<div class=\"dim\">? suspected the master · ! marked it FAIL · M became master · &gt; knew the \
+         new master · dashed: expected time of the first write</div>\n",
     );
 }
 
@@ -139,7 +143,8 @@ fn failovers(page: &mut String, validation: &Validation) {
 fn table(page: &mut String, times: &FailoverTimes) {
     let _ = write!(
         page,
-        "<div class=\"card\"><h3>{}</h3><table>\n<tr><th></th><th class=\"n\">Median</th><th class=\"n\">Worst</th>\
+        "<div class=\"card\"><h3>{}</h3><table>\n<tr><th></th><th class=\"n\">Median</th><th \
+         class=\"n\">Worst</th>\
          <th>Expected</th></tr>\n",
         escaped(&heading(times))
     );
@@ -160,8 +165,8 @@ fn drawn(page: &mut String, one: &Failover, name: &str, open: bool) {
     let when = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), seconds);
     let _ = writeln!(
         page,
-        "<details class=\"card\"{}><summary>{name}{} {}, node timeout {}</summary><div class=\"dim\">{} took over after {}; \
-         writes again after {}; {} of {} acknowledged writes lost; back in sync after {}</div>{}<div class=\"wide\">{}</div>\
+        "<details class=\"card\"{}><summary>{name}{} {}, node timeout {}</summary><div class=\"dim\">{} \
+         took over after {}; writes resumed after {}; {} of {} acknowledged writes lost; back in sync after {}</div>{}<div class=\"wide\">{}</div>\
          </details>",
         if open { " open" } else { "" },
         escaped(&one.victim),
@@ -189,7 +194,8 @@ fn latency(page: &mut String, validation: &Validation) {
     for node in &validation.latency {
         let _ = writeln!(
             page,
-            "<div class=\"card\"><h3>{}</h3><div class=\"dim\">p50 {} · p90 {} · p99 {} · max {}</div>{}</div>",
+            "<div class=\"card\"><h3>{}</h3><div class=\"dim\">p50 {} · p90 {} · p99 {} · max \
+             {}</div>{}</div>",
             escaped(&node.node),
             micros(node.p50),
             micros(node.p90),
@@ -209,7 +215,8 @@ fn load(page: &mut String, validation: &Validation) {
     for load in &validation.throughput {
         let _ = writeln!(
             page,
-            "<div class=\"card\"><h3>{}: {} a second</h3><div class=\"dim\">{} {}, {} clients · p50 {} · p99 {} · max {}</div>{}\
+            "<div class=\"card\"><h3>{}: {} a second</h3><div class=\"dim\">{} {}, {} clients · p50 {} · \
+             p99 {} · max {}</div>{}\
              </div>",
             escaped(&load.command),
             load.per_second,
@@ -239,11 +246,11 @@ mod tests {
             assert!(!page.contains(outside), "{outside}");
         }
         for shown in [
-            "✗ fails",
+            "✗ failed",
             "open-slots",
             "rcup-x-6",
             "p99",
-            "held the master for failed",
+            "marked the master FAIL",
             "41000 a second",
             "redis-benchmark from the network",
             "within 4.0 s",

@@ -23,7 +23,7 @@ pub fn markdown(validation: &Validation) -> String {
         validation.rounds,
         if validation.rounds == 1 { "" } else { "s" }
     );
-    text.push_str("| | Check | What was seen | ms |\n|---|---|---|---:|\n");
+    text.push_str("| | Check | Result | ms |\n|---|---|---|---:|\n");
     for check in &validation.checks {
         let _ = writeln!(
             text,
@@ -62,7 +62,8 @@ fn measurements(text: &mut String, validation: &Validation) {
         let (head, line) = if rare { (" p99.9 |", "---:|") } else { ("", "") };
         let _ = write!(
             text,
-            "\n### Latency of PING\n\n| Node | p50 | p90 | p99 |{head} max |\n|---|---:|---:|---:|{line}---:|\n"
+            "\n### Latency of PING\n\n| Node | p50 | p90 | p99 |{head} max \
+             |\n|---|---:|---:|---:|{line}---:|\n"
         );
         for node in &validation.latency {
             let _ = writeln!(
@@ -83,7 +84,8 @@ fn measurements(text: &mut String, validation: &Validation) {
     }
     if !validation.throughput.is_empty() {
         text.push_str(
-            "\n### Load\n\n| Command | per second | clients | p50 | p99 | made by |\n|---|---:|---:|---:|---:|---|\n",
+            "\n### Load\n\n| Command | per second | clients | p50 | p99 | tool \
+             |\n|---|---:|---:|---:|---:|---|\n",
         );
         for load in &validation.throughput {
             let _ = writeln!(

@@ -7,7 +7,8 @@ use crate::checks::failover::measured::{Failover, WAYS, Way, seconds};
 /// The least width of the drawn part.
 const NARROWEST: usize = 20;
 
-/// The failover in lines of at most `columns`: who was taken away, a line for the client and for each node, and
+/// The failover in lines of at most `columns`: who was taken away, a line for the client and for each node,
+/// and
 /// what the signs mean.
 pub fn timeline(failover: &Failover, columns: usize) -> String {
     let names = failover.noticed.iter().map(|one| one.node.as_str());
@@ -22,7 +23,7 @@ pub fn timeline(failover: &Failover, columns: usize) -> String {
         width,
     };
     let mut text = format!(
-        "{} {}, node timeout {}: writes again after {}",
+        "{} {}, node timeout {}: writes resumed after {}",
         failover.victim,
         failover.way.deed(),
         seconds(failover.node_timeout),
@@ -57,7 +58,7 @@ pub fn timeline(failover: &Failover, columns: usize) -> String {
         );
     }
     text.push_str("  # acknowledged  . nothing  x away  ~ coming back  = in sync\n");
-    text.push_str("  ? suspected  ! held for failed  M became master  > knows the new master\n");
+    text.push_str("  ? suspected  ! marked FAIL  M became master  > knows the new master\n");
     text
 }
 
@@ -232,7 +233,7 @@ pub(crate) mod tests {
                 check(
                     "open-slots",
                     Status::Fail,
-                    "slots are half migrated (2 findings)",
+                    "slots are migrating or importing (2 findings)",
                     &[
                         "rcup-x-1: slots are being moved: 93 to <0123>",
                         "rcup-x-2: 93 | 94",
@@ -330,6 +331,6 @@ pub(crate) mod tests {
             ..failover()
         };
         let drawn = timeline(&never, 80);
-        assert!(drawn.contains("writes again after never"), "{drawn}");
+        assert!(drawn.contains("writes resumed after never"), "{drawn}");
     }
 }

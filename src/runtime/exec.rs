@@ -1,4 +1,4 @@
-//! What a program in a node's container prints.
+//! Output of a program in a node's container.
 
 use std::time::Duration;
 
@@ -7,10 +7,10 @@ use futures_util::TryStreamExt as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::interface::{ExecRequest, Output, Runtime};
 
-/// Runs it and returns its output and its errors together.
+/// Runs it and returns standard output and standard error together.
 ///
 /// # Errors
-/// What the engine refused, or [`ErrorKind::Timeout`] when it has not ended within `patience`.
+/// When the container engine refuses it, or [`ErrorKind::Timeout`] after `patience`.
 pub(crate) async fn printed<R: Runtime>(
     runtime: &R,
     container: &str,
@@ -26,7 +26,7 @@ pub(crate) async fn printed<R: Runtime>(
         Error::new(
             ErrorKind::Timeout,
             format!(
-                "{program} in {container} has not ended in {} s",
+                "{program} in {container} did not finish within {} s",
                 patience.as_secs()
             ),
         )

@@ -1,4 +1,4 @@
-//! The trait, and the plain types that cross it.
+//! The `Runtime` trait and its types.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,29 +18,29 @@ use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, Pr
 use crate::spec::name::ClusterName;
 use crate::spec::secret::Secret;
 
-/// What is known of an engine.
+/// Description of a container engine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EngineInfo {
     /// Where it was found, such as `unix:///var/run/docker.sock`.
     pub endpoint: String,
-    /// By which of the usual ways it was found, such as `DOCKER_HOST` or `the default socket`.
+    /// How it was found, such as `DOCKER_HOST` or `the default socket`.
     pub found_by: String,
     /// Its version.
     pub version: String,
     /// The version of its API.
     pub api: String,
-    /// Whether it listens on this machine, so that ports and routes of this machine are its own.
+    /// Whether it listens on this host, so that it shares the host's ports and routes.
     pub local: bool,
 }
 
 impl EngineInfo {
-    /// The host in the endpoint, where it is on another machine.
+    /// The host in the endpoint, if it is remote.
     pub fn host(&self) -> Option<&str> {
         if self.local { None } else { host_of(&self.endpoint) }
     }
 }
 
-/// The host in an endpoint that has one: what stands between `@` and the port, without an IPv6 address's brackets.
+/// The host in an endpoint: the text between `@` and the port, without the brackets of an IPv6 address.
 pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     let (scheme, rest) = endpoint.split_once("://")?;
     if !["tcp", "http", "https", "ssh"].contains(&scheme) {
@@ -55,12 +55,12 @@ pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     Some(host).filter(|host| !host.is_empty())
 }
 
-/// What an engine says of itself and of the machine under it.
+/// Information about a container engine and its host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EngineDetails {
-    /// The machine's name.
+    /// The host name.
     pub name: String,
-    /// The machine's operating system.
+    /// The host's operating system.
     pub system: String,
     /// Its kernel's release.
     pub kernel: String,
@@ -72,13 +72,13 @@ pub struct EngineDetails {
     pub limits_memory: bool,
     /// Whether it runs without root.
     pub rootless: bool,
-    /// The machine's cores.
+    /// The host's CPU cores.
     pub cores: u64,
-    /// The machine's bytes of memory.
+    /// The host's memory in bytes.
     pub memory: u64,
-    /// The directory with the engine's data, on that machine.
+    /// The data directory on the host.
     pub root: String,
-    /// What time it is there.
+    /// The host's clock.
     pub time: Option<SystemTime>,
 }
 
@@ -91,21 +91,21 @@ pub struct OwnContainer {
     pub networks: Vec<String>,
 }
 
-/// How much of the engine is looked at.
+/// Scope of an observation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scope {
-    /// All networks and containers, whoever made them.
+    /// All networks and containers of any owner.
     Everything,
-    /// What carries the label of any cluster.
+    /// Objects with the label of any cluster.
     Clusters,
-    /// What carries the label of this cluster.
+    /// Objects with the label of this cluster.
     Cluster(ClusterName),
-    /// What carries the mark of this run.
+    /// Objects with the label of this run.
     Run(String),
 }
 
-/// An image on the engine.
+/// A local image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ImageSeen {
     /// Its name.
@@ -120,29 +120,29 @@ pub struct ImageSeen {
     pub bytes: u64,
 }
 
-/// What a container is doing, and how it ended if it did.
+/// The state of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
-    /// What it is doing.
+    /// Its activity.
     pub activity: Activity,
     /// The exit code of its last run.
     pub exit_code: i64,
-    /// How often the engine has started it again by itself.
+    /// Number of automatic restarts.
     pub restarts: i64,
-    /// Whether the kernel killed it for memory.
+    /// Whether it was OOM-killed.
     pub out_of_memory: bool,
 }
 
 /// Which log lines to read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LogRequest {
-    /// So many lines from the end; all when `None`.
+    /// Number of lines from the end; all when `None`.
     pub tail: Option<u32>,
-    /// Whether to wait for more.
+    /// Whether to follow the log.
     pub follow: bool,
     /// Only lines since this UNIX time, in seconds; 0 for all.
     pub since: i64,
-    /// Whether each line begins with the engine's time stamp.
+    /// Whether each line begins with a timestamp.
     pub timestamps: bool,
 }
 
@@ -158,12 +158,12 @@ pub struct LogLine {
 pub struct ExecRequest {
     /// Program and arguments.
     pub command: Vec<String>,
-    /// Variables of its environment. Of a program that is run, an engine tells nobody the environment: neither
-    /// `docker inspect` nor the events have it, and in the container it is for the same user alone.
+    /// Environment variables. They are not exposed by the container engine: neither
+    /// `docker inspect` nor events contain them, and in the container only the same user can read them.
     pub env: Vec<(String, Secret)>,
     /// Whether it gets a terminal.
     pub tty: bool,
-    /// Whether it gets this process's input.
+    /// Whether its standard input is attached.
     pub input: bool,
 }
 
@@ -176,41 +176,41 @@ pub enum Output {
     Stderr(Vec<u8>),
 }
 
-/// A program that runs in a container.
+/// A running program in a container.
 pub struct ExecSession {
     /// For [`Runtime::exec_resize`] and [`Runtime::exec_code`].
     pub id: String,
-    /// What it prints, until it ends.
+    /// Its output, until it exits.
     pub output: Pin<Box<dyn Stream<Item = Result<Output>> + Send>>,
-    /// What it reads.
+    /// Its input.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
-/// A container engine, in the words rcup needs.
+/// The operations of a container engine that rcup needs.
 ///
-/// Every call has a deadline of its own. Removing what is not there is success; starting what runs is
-/// success. An error's kind tells the clashes apart that a caller can react to: [`crate::error::ErrorKind::Subnet`],
+/// Every call has its own deadline. Removing a missing object and starting a running container
+/// succeed. The error kind distinguishes conflicts that a caller can handle: [`crate::error::ErrorKind::Subnet`],
 /// [`crate::error::ErrorKind::Port`] and [`crate::error::ErrorKind::NameTaken`].
 pub trait Runtime: Clone + Send + Sync + 'static {
-    /// Checks that the engine answers and is new enough.
+    /// Checks that the container engine responds and is recent enough.
     fn describe(&self) -> impl Future<Output = Result<EngineInfo>> + Send;
 
-    /// Asks the engine about itself and about the machine under it.
+    /// Queries the container engine and its host.
     fn details(&self) -> impl Future<Output = Result<EngineDetails>> + Send;
 
-    /// Looks at what is there, all at once.
+    /// Observes all objects in `scope`.
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
 
-    /// The network of that name, if the engine has it.
+    /// The network of that name, if it exists.
     fn network(&self, name: &str) -> impl Future<Output = Result<Option<NetworkDetails>>> + Send;
 
-    /// The image of that name, if the engine has it.
+    /// The image of that name, if it exists locally.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Option<ImageSeen>>> + Send;
 
-    /// The images that rcup made.
+    /// The images that rcup built.
     fn local_images(&self) -> impl Future<Output = Result<Vec<ImageSeen>>> + Send;
 
-    /// Gets an image from its registry. Fails when the registry has not begun to answer within `patience`.
+    /// Pulls an image. Fails when the registry does not respond within `patience`.
     fn pull(
         &self,
         reference: &str,
@@ -218,7 +218,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         progress: &(dyn Fn(String) + Send + Sync),
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes an image of the root file system in the tar file `archive`. The changes are lines of a
+    /// Imports an image from the root file system in the tar file `archive`. The changes are lines of a
     /// Dockerfile.
     fn import(
         &self,
@@ -227,20 +227,20 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         changes: &[String],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Runs a program in a new container, removes the container, and returns what it printed.
+    /// Runs a program in a new container, removes the container, and returns the output.
     fn run_once(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Makes a container in which something is tried, with its files, and returns its id. It does not run yet, and
+    /// Creates a probe container with its files, and returns its id. It is not started, and
     /// stays until it is removed.
     fn create_probe(&self, request: &ProbeRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Makes a network.
+    /// Creates a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// The container in which this process runs, where that is one of the engine's with a network of its own.
+    /// The container in which this process runs, if it is one of this container engine with its own network.
     fn own_container(&self) -> impl Future<Output = Result<Option<OwnContainer>>> + Send;
 
-    /// Has the container of this process join a network, under the first of the addresses that is free. It leaves when
+    /// Connects the container of this process to a network, with the first free address. It is disconnected when
     /// the network is removed. [`crate::error::ErrorKind::Subnet`] when none is free.
     fn join(
         &self,
@@ -249,13 +249,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         addresses: &[Ipv4Addr],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes a volume. One of that name with other labels is somebody else's: [`crate::error::ErrorKind::NameTaken`].
+    /// Creates a volume. An existing one with other labels belongs to another owner: [`crate::error::ErrorKind::NameTaken`].
     fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// Makes a container and returns its id. It does not run yet.
+    /// Creates a container and returns its id. It is not started.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Puts files onto volumes, for the user [`crate::runtime::request::USER`], through a container that never runs and
+    /// Copies files to volumes, owned by the user [`crate::runtime::request::USER`], through a container that never runs and
     /// that stays until it is removed.
     fn put_files(&self, request: &FilesRequest) -> impl Future<Output = Result<()>> + Send;
 
@@ -266,7 +266,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Starts a container.
     fn start(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Lets a paused container go on.
+    /// Resumes a paused container.
     fn resume(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Kills and removes a container, its anonymous volumes included.
@@ -278,7 +278,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Removes a volume.
     fn remove_volume(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// What a container is doing.
+    /// The activity of a container.
     fn state(&self, container: &str) -> impl Future<Output = Result<NodeState>> + Send;
 
     /// A container's output.
@@ -295,9 +295,9 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         request: &ExecRequest,
     ) -> impl Future<Output = Result<ExecSession>> + Send;
 
-    /// Tells the program's terminal its size.
+    /// Sets the size of the program's terminal.
     fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> impl Future<Output = Result<()>> + Send;
 
-    /// The exit code of a program that has ended.
+    /// The exit code of a program that has exited.
     fn exec_code(&self, id: &str) -> impl Future<Output = Result<i64>> + Send;
 }

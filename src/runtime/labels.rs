@@ -1,5 +1,5 @@
-//! The labels on everything rcup makes. They are its only state: what made an object, for which cluster,
-//! and everything needed to compute the cluster's topology again. No secret is ever among them.
+//! The labels on all objects that rcup creates. They are its only state: the creator, the cluster,
+//! and everything needed to recompute the topology. They never contain secrets.
 
 use std::collections::BTreeMap;
 
@@ -13,29 +13,29 @@ use crate::topology::layout::{Node, Surroundings, Topology};
 pub const CLUSTER: &str = "rcup.cluster";
 /// The node's index, on containers.
 pub const NODE: &str = "rcup.node";
-/// The run that made the object. A failed run removes what carries its mark, and nothing else.
+/// The run that created the object. A failed run only removes objects with its label.
 pub const RUN: &str = "rcup.run";
-/// The version of rcup that made the object.
+/// The version of rcup that created the object.
 pub const VERSION: &str = "rcup.version";
-/// The process for which the object was made, as JSON; the object may go when it has ended.
+/// The owner process, as JSON; the object is pruned once it has exited.
 pub const OWNER: &str = "rcup.owner";
-/// When the object may go, in seconds since 1970.
+/// Expiry of the object, in seconds since 1970.
 pub const EXPIRES: &str = "rcup.expires";
-/// On a container in which something is tried for a moment, and which is no node.
+/// Marks a probe container, which is not a node.
 pub const PROBE: &str = "rcup.probe";
-/// On a volume of its own: the owner has let the cluster live on. Labels cannot be changed afterwards.
+/// Set on a separate volume when the cluster is kept beyond its owner, because labels cannot be changed.
 pub const KEPT: &str = "rcup.kept";
 /// A node's address on its network, on containers.
 pub const ADDRESS: &str = "rcup.address";
 /// The specification, as JSON.
 const SPEC: &str = "rcup.spec";
-/// The surroundings, as JSON.
+/// The environment, as JSON.
 const PLACE: &str = "rcup.place";
 
 /// Labels by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// The labels that all objects of a cluster carry.
+/// The common labels of a cluster's objects.
 pub fn of_cluster(topology: &Topology) -> Labels {
     let own = [
         (SPEC, json(&topology.spec)),
@@ -44,7 +44,7 @@ pub fn of_cluster(topology: &Topology) -> Labels {
     of_run(topology.name(), &topology.run, &topology.life, own)
 }
 
-/// The labels of anything that a run makes, and `own`.
+/// The labels of an object of a run, plus `own`.
 fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(&str, String); N]) -> Labels {
     let always = [
         (CLUSTER, cluster.to_string()),
@@ -62,8 +62,8 @@ fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(
         .collect()
 }
 
-/// The labels of a node's volume with data. They name no owner and no end: whoever may remove the containers
-/// may not remove the data with them.
+/// The labels of a node's data volume. They contain no owner and no expiry: pruning the containers
+/// must not delete the data.
 pub fn of_data(topology: &Topology, node: &Node) -> Labels {
     let mut labels = of_cluster(topology);
     labels.remove(OWNER);
@@ -72,20 +72,20 @@ pub fn of_data(topology: &Topology, node: &Node) -> Labels {
     labels
 }
 
-/// The labels of the volume that says that a cluster outlives its owner.
+/// The labels of the volume that marks a cluster as kept.
 pub fn of_kept(topology: &Topology) -> Labels {
     let mut labels = of_cluster(topology);
     labels.insert(KEPT.to_owned(), "true".to_owned());
     labels
 }
 
-/// The labels of a container in which something is tried for a moment. It is no node: what it carries is enough
-/// to remove it with the cluster, or when its process is gone.
+/// The labels of a probe container. It is not a node: the labels are just enough
+/// to remove it with the cluster, or once its process has exited.
 pub fn of_probe(cluster: &ClusterName, run: &str, life: &Life) -> Labels {
     of_run(cluster, run, life, [(PROBE, "true".to_owned())])
 }
 
-/// When the object may go. What cannot be read never ends.
+/// The expiry. An unreadable value never expires.
 pub fn life(labels: &Labels) -> Life {
     Life {
         owner: labels
@@ -105,7 +105,7 @@ pub fn of_node(topology: &Topology, node: &Node) -> Labels {
     labels
 }
 
-/// Computes the topology again from the labels of one of its objects.
+/// Recomputes the topology from the labels of one of its objects.
 ///
 /// # Errors
 /// [`ErrorKind::Different`] when another version of rcup wrote labels that this one cannot read.
@@ -120,18 +120,18 @@ pub fn topology(labels: &Labels) -> Result<Topology> {
         return Err(Error::new(
             ErrorKind::Different,
             format!(
-                "the labels of cluster {} cannot be read: they are of rcup {}, this is {}",
+                "cannot read the labels of cluster {}: written by rcup {}, this is {}",
                 labels.get(CLUSTER).unwrap_or(&unknown),
                 labels.get(VERSION).unwrap_or(&unknown),
                 env!("CARGO_PKG_VERSION")
             ),
         )
-        .hint("Remove the cluster with `rcup down` and start it again, or use the version that made it."));
+        .hint("Remove the cluster with `rcup down` and start it again, or use the rcup version that created it."));
     };
     Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
 }
 
-/// Neither of the two values can fail to serialize: they have no maps with keys that are not text.
+/// Serialization of these values cannot fail: they have no maps with non-string keys.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

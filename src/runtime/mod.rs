@@ -1,6 +1,6 @@
-//! The one seam to containers: a trait in rcup's own words, Docker's implementation, and a fake.
+//! The interface to container engines: a trait, the Docker implementation, and a fake.
 //!
-//! The words are kept few and small so that the fake stays small too: what can be decided without an
+//! The trait is small so that the fake stays small too: what can be decided without a container
 //! engine is decided in `plan`, and tested there.
 
 pub mod docker;

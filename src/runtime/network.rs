@@ -1,4 +1,4 @@
-//! Nodes on a network that is not rcup's: what it must offer, and which of its addresses they take.
+//! Nodes on an existing network: its requirements, and the choice of addresses.
 
 use std::net::Ipv4Addr;
 
@@ -12,29 +12,29 @@ use crate::spec::cluster::ClusterSpec;
 use crate::topology::address::{choose_addresses, gateway};
 use crate::topology::layout::Shared;
 
-/// A network that the user named, as it is.
+/// An existing network named by the user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkDetails {
     /// Its driver, such as `bridge`.
     pub driver: String,
-    /// Whether it has no way out, so that no port on it can be published.
+    /// Whether it is internal, so that no port can be published.
     pub internal: bool,
-    /// Whether its containers may not speak with each other.
+    /// Whether traffic between its containers is disabled.
     pub isolated: bool,
     /// Its IPv4 subnet, if it has one.
     pub subnet: Option<Ipv4Net>,
-    /// The address of the bridge itself, where the user chose it.
+    /// The bridge address, if the user chose it.
     pub gateway: Option<Ipv4Addr>,
-    /// The addresses that running containers have on it.
+    /// The addresses of running containers.
     pub taken: Vec<Ipv4Addr>,
     /// Its labels.
     pub labels: Labels,
 }
 
-/// The place of a cluster on the network called `name`. `refused` are addresses that the engine did not grant.
+/// The placement of a cluster on the network `name`. `refused` lists addresses that the container engine rejected.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when there is no such network or it cannot carry a cluster, [`ErrorKind::Subnet`] when it
+/// [`ErrorKind::Usage`] when the network does not exist or is unsuitable, [`ErrorKind::Subnet`] when it
 /// has too few free addresses.
 pub fn on_network(
     spec: &ClusterSpec,
@@ -46,22 +46,21 @@ pub fn on_network(
     let cannot = |what: &str, hint: String| {
         Err(Error::new(ErrorKind::Usage, format!("network {name} {what}")).hint(hint))
     };
-    let make =
-        || format!("Make one with `docker network create --subnet 10.88.0.0/24 {name}`, or name another.");
+    let make = || {
+        format!("Create one with `docker network create --subnet 10.88.0.0/24 {name}`, or choose another.")
+    };
     let Some(network) = network else {
         return cannot("does not exist", make());
     };
-    let another = || {
-        "Name a bridge network of your own with --network, or leave the flag out and rcup makes one."
-            .to_owned()
-    };
+    let another =
+        || "Pass a bridge network with --network, or omit the flag to let rcup create one.".to_owned();
     if let Some(owner) = network.labels.get(labels::CLUSTER) {
         return cannot(&format!("belongs to cluster {owner}"), another());
     }
     if network.driver != "bridge" {
         return cannot(
             &format!(
-                "is of kind {}, and ports are published on bridges alone",
+                "uses driver {}, but ports can only be published on bridge networks",
                 network.driver
             ),
             another(),
@@ -69,12 +68,12 @@ pub fn on_network(
     }
     if network.internal {
         return cannot(
-            "is internal, and nothing on it can be published on this host",
+            "is internal, so its ports cannot be published on this host",
             another(),
         );
     }
     if network.isolated {
-        return cannot("does not let its containers speak with each other", another());
+        return cannot("does not allow traffic between its containers", another());
     }
     let Some(subnet) = network.subnet else {
         return cannot("has no IPv4 subnet", make());
@@ -88,7 +87,7 @@ pub fn on_network(
     Ok((subnet, Shared { gateway, addresses }))
 }
 
-/// The addresses of all nodes, those that are down included.
+/// The addresses of all nodes, including stopped ones.
 fn claimed(observed: &Observed) -> impl Iterator<Item = Ipv4Addr> {
     let labels = observed.containers.iter().map(|container| &container.labels);
     labels.filter_map(|labels| labels.get(labels::ADDRESS)?.split(':').next()?.parse().ok())
@@ -145,15 +144,15 @@ mod tests {
             ),
             (
                 with(|network| network.driver = "macvlan".to_owned()),
-                "network app is of kind macvlan, and ports are published on bridges alone",
+                "network app uses driver macvlan, but ports can only be published on bridge networks",
             ),
             (
                 with(|network| network.internal = true),
-                "network app is internal, and nothing on it can be published on this host",
+                "network app is internal, so its ports cannot be published on this host",
             ),
             (
                 with(|network| network.isolated = true),
-                "network app does not let its containers speak with each other",
+                "network app does not allow traffic between its containers",
             ),
             (
                 with(|network| network.subnet = None),

@@ -1,4 +1,4 @@
-//! What is on the engine, as far as rcup cares.
+//! Observed objects of the container engine.
 
 use ipnet::Ipv4Net;
 
@@ -11,7 +11,7 @@ use crate::topology::layout::Topology;
 /// A network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NetworkSeen {
-    /// The engine's id.
+    /// Its id.
     pub id: String,
     /// Its name, which need not be unique.
     pub name: String,
@@ -21,27 +21,27 @@ pub struct NetworkSeen {
     pub labels: Labels,
 }
 
-/// What a container is doing.
+/// The activity of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Activity {
-    /// It was made and has never run.
+    /// Created, never started.
     #[default]
     Created,
-    /// It runs.
+    /// Running.
     Running,
-    /// It runs, but is held.
+    /// Paused.
     Paused,
     /// It ended and is being started again.
     Restarting,
-    /// It has ended.
+    /// Exited.
     Exited,
-    /// Something else, in the engine's words.
+    /// Another state, as reported.
     Other(String),
 }
 
 impl Activity {
-    /// The word for a person and for JSON.
+    /// The name in messages and JSON.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Created => "created",
@@ -57,11 +57,11 @@ impl Activity {
 /// A container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerSeen {
-    /// The engine's id.
+    /// Its id.
     pub id: String,
     /// Its name, without the slash.
     pub name: String,
-    /// What it is doing.
+    /// Its activity.
     pub activity: Activity,
     /// Its labels.
     pub labels: Labels,
@@ -70,7 +70,7 @@ pub struct ContainerSeen {
 }
 
 impl ContainerSeen {
-    /// The node index it was made for.
+    /// Its node index.
     pub fn index(&self) -> Option<usize> {
         self.labels.get(labels::NODE)?.parse().ok()
     }
@@ -85,21 +85,21 @@ pub struct VolumeSeen {
     pub labels: Labels,
 }
 
-/// Everything that was seen on the engine at once.
+/// One observation of the container engine.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observed {
     /// All networks.
     pub networks: Vec<NetworkSeen>,
-    /// All containers, stopped ones included.
+    /// All containers, including stopped ones.
     pub containers: Vec<ContainerSeen>,
-    /// The volumes that carry rcup's label.
+    /// The volumes with rcup's label.
     pub volumes: Vec<VolumeSeen>,
-    /// Containers of rcup in which something is tried for a moment, and which are no nodes.
+    /// Probe containers, which are not nodes.
     pub probes: Vec<ContainerSeen>,
 }
 
 impl Observed {
-    /// Only what belongs to one cluster.
+    /// The objects of one cluster.
     #[must_use]
     pub fn of(&self, name: &ClusterName) -> Self {
         let ours = |labels: &Labels| {
@@ -124,7 +124,7 @@ impl Observed {
         }
     }
 
-    /// Only what one run made.
+    /// The objects of one run.
     #[must_use]
     pub fn of_run(&self, run: &str) -> Self {
         self.only(|labels| labels.get(labels::RUN).is_some_and(|value| value == run))
@@ -159,7 +159,7 @@ impl Observed {
         }
     }
 
-    /// The indices of the nodes whose containers run.
+    /// The indices of running nodes.
     pub fn running(&self) -> Vec<usize> {
         let running = |container: &&ContainerSeen| container.activity == Activity::Running;
         self.containers
@@ -169,14 +169,14 @@ impl Observed {
             .collect()
     }
 
-    /// Whether there are volumes with nodes' data.
+    /// Whether there are data volumes.
     pub fn has_data(&self) -> bool {
         self.volumes
             .iter()
             .any(|volume| volume.labels.contains_key(labels::NODE))
     }
 
-    /// Whether nothing was seen.
+    /// Whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
             && self.containers.is_empty()
@@ -195,7 +195,7 @@ impl Observed {
         names
     }
 
-    /// The labels of all objects of clusters. A probe does not make a cluster.
+    /// The labels of all cluster objects, without probes.
     pub fn all_labels(&self) -> impl Iterator<Item = &Labels> {
         let networks = self.networks.iter().map(|network| &network.labels);
         let containers = self.containers.iter().map(|container| &container.labels);
@@ -204,8 +204,8 @@ impl Observed {
             .chain(self.volumes.iter().map(|volume| &volume.labels))
     }
 
-    /// The clusters of which only the data is there. Their nodes know each other by their addresses, so these
-    /// stay theirs.
+    /// The clusters of which only data volumes exist. Their nodes know each other by address, so the addresses
+    /// stay reserved.
     fn asleep(&self) -> Vec<Topology> {
         let first = |volume: &&VolumeSeen| volume.labels.get(labels::NODE).is_some_and(|node| node == "1");
         self.volumes
@@ -215,7 +215,7 @@ impl Observed {
             .collect()
     }
 
-    /// The clusters on networks of the user's own, whose labels name nobody.
+    /// The clusters on user networks, which have no rcup labels.
     fn guests(&self) -> impl Iterator<Item = Topology> {
         let first = |container: &&ContainerSeen| container.index() == Some(1);
         self.containers
@@ -225,7 +225,7 @@ impl Observed {
             .filter(|topology| topology.surroundings.shared.is_some())
     }
 
-    /// The address ranges that networks hold, and those that belong to data without a network.
+    /// The address ranges of networks, and those reserved for data volumes without a network.
     pub fn taken_subnets(&self) -> Vec<TakenSubnet> {
         let own = |topology: &Topology| topology.surroundings.shared.is_none();
         let asleep = self.asleep().into_iter().filter(own).map(|topology| TakenSubnet {
@@ -245,8 +245,8 @@ impl Observed {
             .collect()
     }
 
-    /// The ports that containers publish, and those that other clusters have claimed: a cluster in the
-    /// making has its network, whose labels name its ports, before it has containers that publish them.
+    /// The ports that containers publish, and those that other clusters have reserved: a cluster that is
+    /// being created has its network, whose labels contain its ports, before its containers publish them.
     pub fn taken_ports(&self) -> Vec<TakenPort> {
         let published = self.containers.iter().flat_map(|container| {
             let by = format!("container {}", container.name);

@@ -1,4 +1,4 @@
-//! What a container engine is asked to create.
+//! Requests to create objects.
 
 use std::net::Ipv4Addr;
 
@@ -6,20 +6,20 @@ use ipnet::Ipv4Net;
 
 use crate::runtime::labels::Labels;
 
-/// The user and group under which every node runs, and to whom its files belong. The number is the one of
-/// the official images; an image need not know it by name.
+/// The user and group of every node process and its files. The number is the one of
+/// the official images; an image need not have a name for it.
 pub const USER: u32 = 999;
 
-/// A bridge network with an address plan.
+/// A bridge network with a subnet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NetworkRequest {
     /// Its name.
     pub name: String,
-    /// Its addresses.
+    /// Its subnet.
     pub subnet: Ipv4Net,
     /// The address of the bridge itself.
     pub gateway: Ipv4Addr,
-    /// Addresses for the container in which rcup runs, where it runs in one.
+    /// Addresses for the container in which rcup runs, if any.
     pub guests: Vec<Ipv4Addr>,
     /// Its labels.
     pub labels: Labels,
@@ -49,18 +49,18 @@ pub struct ContainerRequest {
     pub network: String,
     /// Its address there.
     pub ip: Ipv4Addr,
-    /// The port that is published under the same number.
+    /// The port, published with the same number.
     pub port: u16,
-    /// The address of the engine's machine on which it is.
+    /// The publish address on the Docker host.
     pub published: Ipv4Addr,
-    /// The limit of open files, soft and hard; `None` leaves it to the engine.
+    /// The limit of open files, soft and hard; `None` for the default.
     pub open_files: Option<u64>,
-    /// What it may take of the machine's memory in bytes, without swap; `None` for no limit.
+    /// Memory limit in bytes, without swap; `None` for no limit.
     pub memory: Option<u64>,
-    /// Kernel settings of its network namespace, by name.
+    /// Sysctls of its network namespace.
     pub sysctls: Vec<(String, String)>,
-    /// Directories of the image that get an empty memory file system, because the image declares them as
-    /// volumes: an anonymous volume would carry no label and stay behind.
+    /// Directories that get an empty tmpfs, because the image declares them as
+    /// volumes: an anonymous volume would have no label and never be removed.
     pub scratch: Vec<String>,
     /// The volume with the node's files.
     pub volume: VolumeRequest,
@@ -70,14 +70,14 @@ pub struct ContainerRequest {
     pub labels: Labels,
 }
 
-/// A file or, without contents, a directory.
+/// A file, or a directory if it has no text.
 #[derive(Clone, PartialEq, Eq)]
 pub struct File {
     /// The absolute path.
     pub path: String,
     /// The permissions.
     pub mode: u32,
-    /// The text; `None` makes a directory.
+    /// The text; `None` for a directory.
     pub contents: Option<String>,
 }
 
@@ -92,7 +92,7 @@ impl std::fmt::Debug for File {
     }
 }
 
-/// A container in which something is tried for a moment.
+/// A probe container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProbeRequest {
     /// Its name.
@@ -109,13 +109,13 @@ pub struct ProbeRequest {
     pub labels: Labels,
 }
 
-/// Files for volumes. They go through one container that has all volumes mounted and never runs: one upload,
-/// while files in every container's own file system would cost the engine a mount and an unmount each.
+/// Files for volumes, copied through one container that mounts all volumes and never runs: one upload,
+/// while copying into every container would cost a mount and an unmount each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRequest {
     /// The name of the container.
     pub name: String,
-    /// Its image, of which nothing is used.
+    /// Its image (not used).
     pub image: String,
     /// The volumes, and where each is mounted.
     pub volumes: Vec<(VolumeRequest, String)>,

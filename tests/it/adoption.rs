@@ -266,7 +266,7 @@ async fn strangers_with_our_names_are_refused_and_left_as_they_are() {
         scene.add_strangers(namesake);
         let error = scene.up(&scene.options()).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::NameTaken, "{what}");
-        assert!(error.to_string().contains("is not rcup's"), "{error}");
+        assert!(error.to_string().contains("was not created by rcup"), "{error}");
         let names: Vec<_> = scene.engine.calls().iter().map(|call| call.name).collect();
         assert_eq!(names, ["describe", "observe"], "{what}");
         assert!(scene.down().await.is_nothing(), "{what}");
@@ -308,7 +308,7 @@ async fn two_starts_of_one_cluster_become_a_start_and_an_adoption() {
     ] {
         assert_eq!(scene.count(call), times, "{call}");
     }
-    let waiting = |event: &Event| matches!(event, Event::Note { message } if message == "waiting for another rcup that works on default");
+    let waiting = |event: &Event| matches!(event, Event::Note { message } if message == "waiting for another rcup to finish with default");
     assert!(scene.events.lock().unwrap().iter().any(waiting));
 }
 

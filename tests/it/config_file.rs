@@ -90,7 +90,7 @@ fn what_is_wrong_in_the_file_is_shown_with_its_line() {
     for (text, place, hint) in [
         (
             "masters = 3\nmastres = 5\n",
-            "rcup.toml:2:1: there is no key `mastres`",
+            "rcup.toml:2:1: unknown key `mastres`",
             "Did you mean `masters`?",
         ),
         (
@@ -116,7 +116,7 @@ fn what_is_wrong_in_the_file_is_shown_with_its_line() {
         ),
         (
             "[cluster.other]\nmastres = 5\n",
-            "rcup.toml:2:1: there is no key `mastres`",
+            "rcup.toml:2:1: unknown key `mastres`",
             "Did you mean `masters`?",
         ),
         (
@@ -127,7 +127,7 @@ fn what_is_wrong_in_the_file_is_shown_with_its_line() {
         (
             "[cluster.other]\nmasters = { a = [] }\n",
             "rcup.toml:2:",
-            "Give a text",
+            "Use a string",
         ),
         ("cluster = 3\n", "`cluster` is not a table", "[cluster.orders]"),
     ] {
@@ -158,7 +158,7 @@ fn the_file_that_init_writes_is_right_and_is_not_overwritten() {
         .args(["config", "init"])
         .assert()
         .failure()
-        .stderr(contains("rcup.toml is there already").and(contains("--force")));
+        .stderr(contains("rcup.toml already exists").and(contains("--force")));
     rcup(home.path())
         .args(["config", "init", "--force"])
         .assert()
@@ -347,7 +347,7 @@ fn certificates_are_brought_along_by_the_file_and_must_name_the_nodes() {
         }
         command.assert()
     };
-    export(None).code(2).stderr(contains("one of them is missing"));
+    export(None).code(2).stderr(contains("must be given together"));
     export(Some("nothing"))
         .code(2)
         .stderr(contains("cannot read nothing"));
@@ -453,7 +453,7 @@ fn a_user_that_cannot_be_is_refused_at_its_line() {
         ("rules = \">x +@all\"", "hold a password", "password-file"),
         (
             "pasword = \"x\"",
-            "rcup.toml:2:1: `pasword` of a user",
+            "rcup.toml:2:1: invalid key or value `pasword` for a user",
             "password-env",
         ),
         ("password-env = \"RCUP_NOT_SET\"", "RCUP_NOT_SET", "rcup up"),
@@ -636,7 +636,7 @@ fn what_is_wrong_about_a_node_is_shown_with_its_line() {
         ),
         (
             "[node.4]\nmemry = 1\n",
-            "rcup.toml:2:1: a node has no key `memry`",
+            "rcup.toml:2:1: unknown key `memry` for a node",
             "`image`, `memory`",
         ),
         (
@@ -691,7 +691,7 @@ fn a_cluster_whose_nodes_cannot_get_along_is_refused() {
         &["--node-set", "4:io-threads-do-reads=yes"],
         "node 4: Redis 8.0.0 has no directive `io-threads-do-reads`",
     );
-    refused(&["--node-set", "hz=50"], "does not say for which node");
+    refused(&["--node-set", "hz=50"], "names no node");
     refused(
         &["--node-memory", "4=1mb"],
         "node 4: 1048576 bytes of memory are too little",

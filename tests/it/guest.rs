@@ -27,7 +27,7 @@ async fn the_container_joins_the_network_that_a_start_makes_and_leaves_with_it()
     assert_eq!(scene.engine.joined(), ["bridge", &network]);
     let told = scene.events.lock().unwrap().clone();
     let told = told.iter().any(
-        |event| matches!(event, Event::Note { message } if message.contains("container job, which joins network")),
+        |event| matches!(event, Event::Note { message } if message.contains("container job to network")),
     );
     assert!(told);
     scene.down().await;

@@ -105,7 +105,7 @@ async fn prune_removes_what_is_nobodys_and_nothing_else() {
         .iter()
         .map(|one| format!("{}: {}", one.name, one.cause))
         .collect();
-    assert_eq!(found, ["dead: its owner has ended", "old: its time has passed"]);
+    assert_eq!(found, ["dead: its owner has exited", "old: its TTL has expired"]);
     assert_eq!(engine.seen(), before, "looking changes nothing");
     let swept = prune(&engine, &Silent).await.unwrap();
     let counts: Vec<_> = swept

@@ -79,7 +79,7 @@ async fn a_dead_node_is_told_with_its_log_and_everything_is_undone() {
     let scene = Scene::with_a_dead_node();
     let error = scene.up(&scene.options()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NodeFailed);
-    assert_eq!(error.to_string(), "rcup-default-2 died with exit code 1");
+    assert_eq!(error.to_string(), "rcup-default-2 exited with code 1");
     assert_eq!(error.detail_lines(), ["Fatal error", "Bye"]);
     scene.assert_untouched("a dead node");
     let undoing = |event: &Event| matches!(event, Event::Undoing { reason } if *reason == error.to_string());
@@ -431,7 +431,7 @@ async fn an_undo_that_fails_is_a_warning_and_down_does_the_rest() {
         assert_eq!(error.kind(), ErrorKind::NodeFailed, "{call}");
         let warnings = scene.warnings();
         assert!(
-            matches!(&warnings[..], [one] if one.contains("not everything could be removed") && one.contains("rcup down")),
+            matches!(&warnings[..], [one] if one.contains("cleanup incomplete") && one.contains("rcup down")),
             "{call}: {warnings:?}"
         );
         assert!(!scene.left().is_empty(), "{call}");

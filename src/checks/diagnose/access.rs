@@ -49,17 +49,16 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
         .last()
         .map(|line| format!("{name}, last in its log: {line}"));
     Some(match &container.activity {
-        None => gone(all).seen([format!("{name}: the engine has no such container")]),
+        None => gone(all).seen([format!("{name}: no such container")]),
         Some(Activity::Running) if !container.connected => Finding::new(
             "node-cut-off",
-            "the container is not plugged into the cluster's network",
-            "It runs, but nobody reaches it, neither the other nodes nor clients.",
+            "the container is not connected to the cluster's network",
+            "It is running, but neither the other nodes nor clients can reach it.",
         )
-        .seen([format!(
-            "{name}: the engine tells no address of it on the cluster's network"
-        )])
+        .seen([format!("{name}: has no IP address on the cluster's network")])
         .mended_by([format!(
-            "docker network connect --ip {} NETWORK {name}, on the network that `rcup status {cluster}` names",
+            "docker network connect --ip {} NETWORK {name}, with the network that `rcup status {cluster}` \
+             shows",
             node.ip
         )])
         .or_by([Action::Connect { node: name.clone() }]),
@@ -67,24 +66,25 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
         Some(Activity::Paused) => Finding::new(
             "node-paused",
             "the container is paused",
-            "Its connections stand, but nothing answers; the others take it for dead after the node timeout.",
+            "Its connections stay open but nothing answers; the other nodes mark it as failed after the \
+             node timeout.",
         )
-        .seen([format!("{name}: the engine calls it paused")])
+        .seen([format!("{name}: the container is paused")])
         .mended_by([format!("docker unpause {name}")])
         .or_by([Action::Resume { node: name.clone() }]),
         Some(other) => {
             let why = if container.out_of_memory {
-                "The kernel has killed it for want of memory: raise --memory, or set a lower maxmemory."
+                "The kernel killed it because it ran out of memory (OOM). Raise --memory or lower maxmemory."
             } else if node.logged(&["CONFIG FILE ERROR"]).is_some() {
                 "The server rejects its configuration."
             } else if node.logged(&["No space left on device"]).is_some() {
                 "The disk is full."
             } else if container.exit_code == 0 {
-                "It was stopped in an orderly way."
+                "It was shut down normally."
             } else {
-                "It died, or was killed."
+                "It crashed or was killed."
             };
-            Finding::new("node-stopped", "the server does not run", why)
+            Finding::new("node-stopped", "the server is not running", why)
                 .seen([format!(
                     "{name}: the container is {}, exit code {}",
                     other.as_str(),
@@ -104,19 +104,20 @@ fn gone(all: &Observations) -> Finding {
         return Finding::new(
             "node-gone",
             what,
-            "Somebody has removed it; its data lies on its volume.",
+            "The container was removed; its data is still on its volume.",
         )
         .mended_by([format!("rcup start {cluster}")]);
     }
     Finding::new(
         "node-gone",
         what,
-        "Somebody has removed it, and its data with it: without --persist that lies in the container alone.",
+        "The container was removed, and its data with it: without --persist, data exists only in the \
+         container.",
     )
     .mended_by([
         format!("Save what you need from the others: rcup cli {cluster}"),
         format!(
-            "Then make it anew, with the flags it was started with: rcup down {cluster} && rcup up {cluster}"
+            "Then recreate the cluster with its original flags: rcup down {cluster} && rcup up {cluster}"
         ),
     ])
 }
@@ -153,28 +154,28 @@ fn by_words(all: &Observations, node: &NodeFound, why: &str) -> Option<Finding> 
     } else if has(&["certificate", "contenttype", "corrupt message", "handshake"]) {
         Finding::new(
             "tls-mismatch",
-            "no TLS connection comes about",
-            "One side speaks TLS and the other does not, or neither trusts the other's authority.",
+            "the TLS handshake fails",
+            "Only one side uses TLS, or one side does not trust the other's CA.",
         )
         .mended_by([
-            "Give --tls, and the authority that has signed the nodes' certificates with --tls-ca FILE; or leave \
-             both out where the nodes speak plain text.",
+            "Pass --tls, and the CA that signed the nodes' certificates with --tls-ca FILE; omit both if \
+             the nodes do not use TLS.",
         ])
     } else if has(&["cluster support disabled"]) {
         Finding::new(
             "no-cluster",
-            "the server runs alone",
-            "It is no node of a cluster: cluster-enabled is no.",
+            "the server is not in cluster mode",
+            "cluster-enabled is `no`.",
         )
-        .mended_by(["In redis.conf: cluster-enabled yes, then restart it."])
+        .mended_by(["Set cluster-enabled yes in redis.conf, then restart it."])
     } else if has(&["noperm"]) {
         Finding::new(
             "no-permission",
-            "the user may not ask about the cluster",
-            "An ACL forbids the commands that a diagnosis needs.",
+            "the user lacks permission to inspect the cluster",
+            "The user's ACL denies commands that diagnose needs.",
         )
         .mended_by([
-            "ACL SETUSER NAME +cluster +info +config|get +ping, or give another user with --username.",
+            "ACL SETUSER NAME +cluster +info +config|get +ping, or pass another user with --username.",
         ])
     } else {
         return None;
@@ -190,27 +191,27 @@ fn from_inside(all: &Observations, node: &NodeFound, inside: &Inside) -> Finding
     match &inside.bind {
         _ if !inside.listens => Finding::new(
             "not-listening",
-            "nobody listens on the client port",
-            "The server is still starting or loading, listens on another port, or hangs.",
+            "nothing is listening on the client port",
+            "The server is still starting or loading, listens on another port, or is hung.",
         )
         .mended_by([format!("rcup logs {} --tail 50", all.cluster)]),
         Some(bind) if !listens_outside(bind, &node.ip) => bound(all, node, bind),
         _ if !published => Finding::new(
             "port-not-published",
             "the port is not published on this host",
-            "The server answers inside its container, and this host has no way to it.",
+            "The server answers inside its container but is not reachable from this host.",
         )
         .mended_by([format!(
-            "Publish it: -p 127.0.0.1:{0}:{0}; a cluster of rcup is made anew with `rcup up`.",
+            "Publish it with -p 127.0.0.1:{0}:{0}; recreate an rcup cluster with `rcup up`.",
             node.port
         )]),
         _ => Finding::new(
             "port-filtered",
-            "the server answers inside its container and not from this host",
-            "A firewall stands between, or the way to the container's network is missing.",
+            "the server answers inside its container but not from this host",
+            "A firewall blocks the connection, or there is no route to the container's network.",
         )
         .mended_by([format!(
-            "Let TCP {} through, and its bus port {}.",
+            "Allow TCP port {} and its bus port {}.",
             node.port,
             bus(node)
         )]),
@@ -222,26 +223,34 @@ fn from_outside(node: &NodeFound, why: &str) -> Finding {
     if says(why, &["refused"]) {
         return Finding::new(
             "connection-refused",
-            "the connection is refused",
-            "The machine answers and the port does not: the server does not run, listens on 127.0.0.1 alone \
+            "connection refused",
+            "The machine answers and the port does not: the server is not running, listens on 127.0.0.1 \
+             alone \
              (bind), or listens on another port.",
         )
         .mended_by([
-            "Is it running: systemctl status redis; where does it listen: ss -ltnp | grep redis".to_owned(),
-            format!("In redis.conf: bind {} (or 0.0.0.0), then restart it.", node.ip),
-            "With a password, or on a private network alone: protected-mode no.".to_owned(),
+            "Check that it is running (systemctl status redis) and where it listens (ss -ltnp | grep \
+             redis)."
+                .to_owned(),
+            format!(
+                "Set bind {} (or 0.0.0.0) in redis.conf, then restart it.",
+                node.ip
+            ),
+            "If a password is set or the network is private: protected-mode no.".to_owned(),
         ]);
     }
     let (port, bus) = (node.port, bus(node));
     Finding::new(
         "unreachable",
-        "nothing answers",
-        "The machine is off, a firewall drops what is sent, or the address is only known inside the cluster.",
+        "no response",
+        "The host is down, a firewall drops the packets, or the address is valid only inside the cluster's \
+         network.",
     )
     .mended_by([
-        format!("Let TCP {port} and {bus} through: sudo ufw allow {port}/tcp; sudo ufw allow {bus}/tcp"),
+        format!("Allow TCP ports {port} and {bus}: sudo ufw allow {port}/tcp; sudo ufw allow {bus}/tcp"),
         format!(
-            "Or: sudo firewall-cmd --permanent --add-port={port}/tcp --add-port={bus}/tcp && sudo firewall-cmd --reload"
+            "Or: sudo firewall-cmd --permanent --add-port={port}/tcp --add-port={bus}/tcp && sudo \
+             firewall-cmd --reload"
         ),
     ])
 }
@@ -263,17 +272,17 @@ fn listens_outside(bind: &str, ip: &str) -> bool {
 fn bound(all: &Observations, node: &NodeFound, bind: &str) -> Finding {
     Finding::new(
         "bind",
-        format!("the server listens on {bind} alone"),
-        "Connection refused: its bind leaves out the address by which others know it.",
+        format!("the server listens only on {bind}"),
+        "Connection refused: bind does not include the address that other nodes use.",
     )
     .seen([format!(
-        "{}: bind {bind}, and it is known as {}",
+        "{}: bind {bind}, known to other nodes as {}",
         node.name, node.ip
     )])
     .mended_by([
         all.command(node, "CONFIG SET bind '* -::*'"),
         format!(
-            "For good, in redis.conf: bind {} 127.0.0.1, or bind 0.0.0.0",
+            "To make it permanent, in redis.conf: bind {} 127.0.0.1, or bind 0.0.0.0",
             node.ip
         ),
     ])
@@ -282,55 +291,65 @@ fn bound(all: &Observations, node: &NodeFound, bind: &str) -> Finding {
 fn protected(all: &Observations, node: &NodeFound) -> Finding {
     Finding::new(
         "protected-mode",
-        "protected mode keeps everybody out but the node's own machine",
-        "A server without a password, with no bind of its own, serves 127.0.0.1 alone.",
+        "protected mode accepts only connections from localhost",
+        "A server with no password and no explicit bind accepts only local connections.",
     )
     .mended_by([
         all.command(node, "CONFIG SET protected-mode no"),
-        "For good, in redis.conf: protected-mode no, on a private network; or a requirepass.".to_owned(),
+        "To make it permanent, in redis.conf: protected-mode no (on a private network), or set \
+         requirepass."
+            .to_owned(),
     ])
 }
 
 fn password(all: &Observations) -> Finding {
     let answering = all.nodes.iter().any(|node| node.answer.is_ok());
     let why = if answering {
-        "It asks for another password than its fellows, so that neither clients nor replicas get in everywhere."
+        "Its password differs from the other nodes', so clients and replicas cannot authenticate everywhere."
     } else {
-        "It asks for a password that was not given, or for another one."
+        "It requires a password that was not given, or a different one."
     };
     let remedy = if all.own {
         vec![
-            "Give it the password of the others: requirepass and masterauth in its redis.conf, then restart it."
+            "Set requirepass and masterauth in its redis.conf to the other nodes' password, then restart it."
                 .to_owned(),
             format!("rcup restart {}", all.cluster),
         ]
     } else if answering {
-        vec!["CONFIG SET requirepass and masterauth to those of the others, then CONFIG REWRITE.".to_owned()]
+        vec![
+            "CONFIG SET requirepass and masterauth to the other nodes' values, then CONFIG \
+            REWRITE."
+                .to_owned(),
+        ]
     } else {
-        vec!["Give the password with --password-env VARIABLE, and the user with --username.".to_owned()]
+        vec!["Pass the password with --password-env VARIABLE and the user with --username.".to_owned()]
     };
-    Finding::new("wrong-password", "the password is refused", why).mended_by(remedy)
+    Finding::new("wrong-password", "authentication failed", why).mended_by(remedy)
 }
 
 fn certificate(all: &Observations, node: &NodeFound) -> Finding {
     let ends = node
         .certificate_ends
-        .map(|ends| format!("{}: its certificate is valid until {}", node.name, moment(ends)));
+        .map(|ends| format!("{}: certificate valid until {}", node.name, moment(ends)));
     Finding::new(
         "certificate-expired",
         "the certificate has expired",
-        "Clients refuse it, and so do the other nodes as soon as a bus link has to be made anew.",
+        "Clients reject it, and so do the other nodes as soon as a bus link has to reconnect.",
     )
     .seen(ends)
     .mended_by([
-        "Put a new certificate in its place, signed by the same authority, on every node; then, without a \
-         restart: CONFIG SET tls-cert-file PATH"
+        "Replace the certificate on every node with one signed by the same CA; then, without a restart: \
+         CONFIG SET tls-cert-file PATH"
             .to_owned(),
         if all.own {
-            format!("rcup down {0} && rcup up {0} --tls makes new ones", all.cluster)
+            format!(
+                "Or generate new certificates: rcup down {0} && rcup up {0} --tls",
+                all.cluster
+            )
         } else {
             format!(
-                "See what is served: openssl s_client -connect {} </dev/null | openssl x509 -noout -dates",
+                "Show the served certificate: openssl s_client -connect {} </dev/null | openssl x509 \
+                 -noout -dates",
                 node.address()
             )
         },

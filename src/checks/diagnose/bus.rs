@@ -7,7 +7,8 @@ use crate::checks::diagnose::observed::{BusAnswer, BusProbe, NodeFound, Observat
 use crate::checks::diagnose::server::moment;
 use crate::server::wire::reply::NodeLine;
 
-/// Bus links between nodes that answer and that do not stand: from whom, to whom, and the line that tells of it. A
+/// Bus links between nodes that answer and that do not stand: from whom, to whom, and the line that tells of
+/// it. A
 /// link that is being dialled in vain shows as connected, so the other node's failure counts too.
 pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
     let mut cut = Vec::new();
@@ -50,44 +51,43 @@ fn link(all: &Observations, to: &str, by: &[&str]) -> Finding {
     let bus = port.rsplit_once(':').map_or("PORT", |(_, port)| port);
     let (why, remedy) = if any(&BusAnswer::Silent) {
         (
-            format!("What is sent to {port} is dropped: a firewall closes the bus port."),
+            format!("A firewall drops packets to {port}, the bus port."),
             vec![
                 format!(
-                    "On its machine: sudo ufw allow {bus}/tcp, or sudo firewall-cmd --permanent --add-port={bus}/tcp \
+                    "On its host: sudo ufw allow {bus}/tcp, or sudo firewall-cmd --permanent \
+                     --add-port={bus}/tcp \
                      && sudo firewall-cmd --reload, or iptables -I INPUT -p tcp --dport {bus} -j ACCEPT"
                 ),
-                format!("See whether it is open: nc -zv {}", port.replace(':', " ")),
+                format!("Check that it is open: nc -zv {}", port.replace(':', " ")),
             ],
         )
     } else if any(&BusAnswer::Refused) {
         (
-            format!("Nobody listens at {port}: the node announces another bus port or address than it has."),
+            format!("Nothing is listening at {port}: the node announces a wrong bus port or address."),
             vec![
-                "Compare cluster-port, cluster-announce-ip and cluster-announce-bus-port with where it listens: \
-                 ss -ltnp"
+                "Compare cluster-port, cluster-announce-ip and cluster-announce-bus-port with the \
+                 listening ports: ss -ltnp"
                     .to_owned(),
             ],
         )
     } else if let Some(until) = expired(all) {
         (
-            format!("The port takes connections, and a certificate has expired: {until}."),
+            format!("The port accepts connections, but a certificate has expired: {until}."),
             vec!["Replace it on every node, then: CONFIG SET tls-cert-file PATH".to_owned()],
         )
     } else if any(&BusAnswer::Open) {
         (
             format!(
-                "{port} takes connections now: the link is being made anew, or the two sides do not trust each other's \
-             certificate."
+                "{port} accepts connections: the link is reconnecting, or the two nodes do not trust each \
+                 other's certificates."
             ),
-            vec!["Look again in a moment; then see both logs.".to_owned()],
+            vec!["Run the command again in a few seconds; then check both logs.".to_owned()],
         )
     } else {
         (
-            "Its bus port, which is the client port + 10000 unless cluster-port says otherwise, cannot be \
-             reached."
-                .to_owned(),
+            "Its bus port is unreachable (client port + 10000 unless cluster-port is set).".to_owned(),
             vec![
-                "From each node: nc -zv OTHER-NODE BUS-PORT; open it in the firewall, in both directions."
+                "Test from each node: nc -zv OTHER-NODE BUS-PORT. Open it in the firewall in both directions."
                     .to_owned(),
             ],
         )
@@ -98,16 +98,16 @@ fn link(all: &Observations, to: &str, by: &[&str]) -> Finding {
             .as_deref()
             .map_or("from this host".to_owned(), |from| format!("from inside {from}"));
         let answer = match &probe.answer {
-            BusAnswer::Open => "takes connections".to_owned(),
+            BusAnswer::Open => "accepts connections".to_owned(),
             BusAnswer::Refused => "refuses connections".to_owned(),
-            BusAnswer::Silent => "does not answer".to_owned(),
-            BusAnswer::Untried(why) => format!("could not be tried: {why}"),
+            BusAnswer::Silent => "does not respond".to_owned(),
+            BusAnswer::Untried(why) => format!("could not be tested: {why}"),
         };
         format!("bus port {} of {to}, {from}: {answer}", probe.address)
     });
     Finding::new(
         "bus-link",
-        format!("{to} is not heard on the bus by {}", by.join(", ")),
+        format!("no bus link to {to} from {}", by.join(", ")),
         why,
     )
     .on([to])

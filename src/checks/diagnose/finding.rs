@@ -169,15 +169,15 @@ impl fmt::Display for Action {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Start { node } => write!(f, "start {node}"),
-            Self::Resume { node } => write!(f, "let {node} go on"),
-            Self::Connect { node } => write!(f, "plug {node} into the network again"),
-            Self::Meet { node, other } => write!(f, "introduce {other} to {node} (CLUSTER MEET)"),
+            Self::Resume { node } => write!(f, "unpause {node}"),
+            Self::Connect { node } => write!(f, "reconnect {node} to the cluster's network"),
+            Self::Meet { node, other } => write!(f, "join {other} to {node} (CLUSTER MEET)"),
             Self::Cover { node, slots } => {
-                write!(f, "give slots {} to {node} (CLUSTER ADDSLOTS)", listed(slots))
+                write!(f, "assign slots {} to {node} (CLUSTER ADDSLOTS)", listed(slots))
             }
             Self::Settle { owner, others, slots } => write!(
                 f,
-                "settle that slots {} belong to {owner}, not to {} (CLUSTER SETSLOT … NODE)",
+                "assign slots {} to {owner} and remove them from {} (CLUSTER SETSLOT … NODE)",
                 listed(slots),
                 others.join(" and ")
             ),
@@ -189,10 +189,10 @@ impl fmt::Display for Action {
                     .collect();
                 write!(
                     f,
-                    "end the move of slot {slot} of {owner} (CLUSTER SETSLOT … STABLE)"
+                    "cancel the migration of slot {slot} of {owner} (CLUSTER SETSLOT … STABLE)"
                 )?;
                 if !back.is_empty() {
-                    write!(f, ", with its keys brought back first: {}", back.join(", "))?;
+                    write!(f, ", after moving its keys back: {}", back.join(", "))?;
                 }
                 Ok(())
             }
@@ -229,8 +229,10 @@ pub struct Diagnosis {
 }
 
 impl Diagnosis {
-    /// The findings about which rcup can do something now: containers are started before nodes are introduced, these
-    /// before slots are given away, and these before replicas follow. What comes later may then be needed no more.
+    /// The findings about which rcup can do something now: containers are started before nodes are
+    /// introduced, these
+    /// before slots are given away, and these before replicas follow. What comes later may then be needed no
+    /// more.
     pub fn treatable(&self) -> Vec<&Finding> {
         let tier = |finding: &Finding| finding.actions.iter().map(Action::tier).min();
         let first = self.findings.iter().filter_map(tier).min();
@@ -240,7 +242,8 @@ impl Diagnosis {
             .collect()
     }
 
-    /// Whether what was done about `treated` has come to its end: none of them is left that rcup could do something
+    /// Whether what was done about `treated` has come to its end: none of them is left that rcup could do
+    /// something
     /// about, and nothing is wrong that goes by itself.
     pub fn has_settled(&self, treated: &[Finding]) -> bool {
         let same = |one: &Finding, other: &Finding| one.id == other.id && one.nodes == other.nodes;

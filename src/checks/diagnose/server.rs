@@ -13,7 +13,8 @@ fn servers(all: &Observations) -> impl Iterator<Item = (&NodeFound, &ServerFacts
         .filter_map(|node| Some((node, node.server.as_ref()?)))
 }
 
-/// From how many seconds before its end on a certificate is told: two weeks leave time to have a new one signed.
+/// From how many seconds before its end on a certificate is told: two weeks leave time to have a new one
+/// signed.
 const SOON: u64 = 14 * 24 * 3600;
 
 /// Nodes whose certificate ends soon. One that has ended keeps the node silent, and is told with that.
@@ -28,9 +29,13 @@ pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
         return Vec::new();
     };
     let what = match ending.as_slice() {
-        [(node, ..)] => format!("the certificate of {} ends within {} days", node.name, days + 1),
+        [(node, ..)] => format!(
+            "the certificate of {} expires within {} days",
+            node.name,
+            days + 1
+        ),
         several => format!(
-            "certificates of {} nodes end within {} days",
+            "certificates of {} nodes expire within {} days",
             several.len(),
             days + 1
         ),
@@ -39,7 +44,7 @@ pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
         Finding::new(
             "certificate-ends",
             what,
-            "From then on clients refuse them, and so do the other nodes as soon as a bus link has to be made anew.",
+            "After that, clients reject them, and so do other nodes as soon as a bus link has to reconnect.",
         )
         .warning()
         .on(ending.iter().map(|(node, _, _)| &node.name))
@@ -49,7 +54,7 @@ pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
                 .map(|(node, until, _)| format!("{}: its certificate is valid until {until}", node.name)),
         )
         .mended_by([
-            "Put a new certificate in its place, signed by the same authority, on every node; then, without a \
+            "Replace the certificate on every node with one signed by the same CA; then, without a \
              restart: CONFIG SET tls-cert-file PATH",
         ]),
     ]
@@ -59,7 +64,7 @@ pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
 pub(crate) fn moment(seconds: u64) -> String {
     let at = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
     at.map_or_else(
-        || "a time beyond all calendars".to_owned(),
+        || "an unrepresentable date".to_owned(),
         |at| humantime::format_rfc3339_seconds(at).to_string(),
     )
 }
@@ -72,14 +77,18 @@ pub(crate) fn memory(all: &Observations) -> Vec<Finding> {
         (limit > 0 && used >= limit && policy == "noeviction").then(|| {
             Finding::new(
                 "maxmemory",
-                format!("{} is full and refuses writes", node.name),
-                "Writes are answered with OOM while used_memory is above maxmemory and the policy is noeviction.",
+                format!("{} has reached maxmemory and rejects writes", node.name),
+                "Writes fail with OOM while used_memory exceeds maxmemory and the policy is noeviction.",
             )
             .on([&node.name])
-            .seen([format!("{}: used_memory:{used}, maxmemory:{limit}, maxmemory_policy:noeviction", node.name)])
+            .seen([format!(
+                "{}: used_memory:{used}, maxmemory:{limit}, maxmemory_policy:noeviction",
+                node.name
+            )])
             .mended_by([
                 all.command(node, &format!("CONFIG SET maxmemory {}", used.saturating_mul(2))),
-                "Or let old keys go: CONFIG SET maxmemory-policy allkeys-lru; or add masters, and move slots to them."
+                "Or evict old keys: CONFIG SET maxmemory-policy allkeys-lru; or add masters and move slots \
+                 to them."
                     .to_owned(),
             ])
         })
@@ -122,37 +131,37 @@ pub(crate) fn disk(all: &Observations) -> Vec<Finding> {
             "Error moving",
         ]);
         let effect = if refuses {
-            "Writes are answered with MISCONF meanwhile."
+            "Writes fail with MISCONF until then."
         } else {
-            "Writes go on, and are lost with the server."
+            "Writes continue, but are lost if the server stops."
         };
         let save = all.command(node, "BGSAVE");
         let finding = if node.logged(&["No space left"]).is_some() {
             Finding::new(
                 "disk-full",
                 format!("the disk of {} is full", node.name),
-                format!("Its data cannot be written to {dir}. {effect}"),
+                format!("It cannot write its data to {dir}. {effect}"),
             )
-            .mended_by([format!("Make room where {dir} lies (df -h), then: {save}")])
+            .mended_by([format!("Free disk space for {dir} (df -h), then: {save}")])
         } else if node
             .logged(&["Permission denied", "Read-only file system"])
             .is_some()
         {
             Finding::new(
                 "misconf",
-                format!("{} may not write its data", node.name),
-                format!("The server's user may not write to {dir}. {effect}"),
+                format!("{} has no permission to write its data", node.name),
+                format!("The server's user has no write permission on {dir}. {effect}"),
             )
             .mended_by([format!(
-                "Give {dir} to the server's user (chown, chmod u+w), then: {save}"
+                "Make {dir} writable for the server's user (chown, chmod u+w), then: {save}"
             )])
         } else {
             Finding::new(
                 "misconf",
                 format!("{} cannot save its data", node.name),
-                format!("The last attempt to write to {dir} failed; its log says why. {effect}"),
+                format!("The last write to {dir} failed; see its log for the reason. {effect}"),
             )
-            .mended_by([format!("Mend what its log says, then: {save}")])
+            .mended_by([format!("Fix the error shown in its log, then: {save}")])
         };
         findings.push(
             finding
@@ -161,7 +170,7 @@ pub(crate) fn disk(all: &Observations) -> Vec<Finding> {
                 .seen(logged.map(|line| format!("{}, in its log: {line}", node.name)))
                 .mended_by((snapshot && refuses).then(|| {
                     format!(
-                        "Until then, to take writes that may be lost: {}",
+                        "To accept writes that may be lost until then: {}",
                         all.command(node, "CONFIG SET stop-writes-on-bgsave-error no")
                     )
                 })),
@@ -204,23 +213,35 @@ pub(crate) fn replication(all: &Observations) -> Vec<Finding> {
         let finding = if refusal.is_some() || differs {
             Finding::new(
                 "auth-mismatch",
-                format!("{} cannot log in to its master {}", node.name, master.name),
-                "masterauth and masteruser of the replica are not what the master wants, so that it has no copy of the \
-                 data, and a failover would lose keys.",
+                format!(
+                    "{} cannot authenticate with its master {}",
+                    node.name, master.name
+                ),
+                "The replica's masterauth or masteruser does not match the master, so it does not \
+                 replicate and a failover would lose keys.",
             )
-            .seen(differs.then(|| format!("masterauth of {} is not requirepass of {}", node.name, master.name)))
+            .seen(differs.then(|| {
+                format!(
+                    "masterauth of {} differs from requirepass of {}",
+                    node.name, master.name
+                )
+            }))
             .mended_by([
                 all.command(node, "CONFIG SET masterauth PASSWORD-OF-THE-MASTER"),
                 all.command(node, "CONFIG SET masteruser ''"),
-                "The same on every node, requirepass included; then CONFIG REWRITE.".to_owned(),
+                "Set the same on every node, including requirepass; then CONFIG REWRITE.".to_owned(),
             ])
         } else {
             Finding::new(
                 "replica-link",
-                format!("{} has no link to its master {}", node.name, master.name),
-                "It has not begun yet, cannot reach the client port of its master, or cannot load what it gets.",
+                format!("{} is not connected to its master {}", node.name, master.name),
+                "Replication has not started, the master's client port is unreachable, or the received \
+                 data cannot be loaded.",
             )
-            .mended_by([format!("See its log, and whether {} can be reached from it.", master.address())])
+            .mended_by([format!(
+                "Check its log and whether it can reach {}.",
+                master.address()
+            )])
         };
         let said = refusal.or_else(|| node.logged(&["MASTER", "master", "SYNC"]));
         findings.push(
@@ -271,8 +292,8 @@ pub(crate) fn elsewhere(all: &Observations) -> Vec<Finding> {
                 {
                     continue;
                 }
-                Some(other) => format!("copies {}", other.name),
-                None => "copies a node that is gone".to_owned(),
+                Some(other) => format!("replicates {}", other.name),
+                None => "replicates a node that no longer exists".to_owned(),
             }
         } else if myself.slots.is_empty() && place.role == Role::Replica
             || myself.slots.is_empty() && lost(all, myself)
@@ -284,8 +305,8 @@ pub(crate) fn elsewhere(all: &Observations) -> Vec<Finding> {
         findings.push(
             Finding::new(
                 "replica-astray",
-                format!("{} {is}, and belongs to {}", node.name, master.name),
-                format!("Shard {} has one copy less than planned.", place.shard),
+                format!("{} {is} but belongs to {}", node.name, master.name),
+                format!("Shard {} has one replica fewer than planned.", place.shard),
             )
             .on([&node.name, &master.name])
             .seen([format!(

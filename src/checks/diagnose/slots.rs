@@ -121,29 +121,29 @@ fn master_down(all: &Observations, node: &NodeFound, slots: Vec<u16>) -> Finding
         .map(|(replica, _)| replica.name.as_str())
         .collect();
     let why = if replicas.is_empty() {
-        "It has no replica that answers and could take its place.".to_owned()
+        "None of its replicas answers, so no failover is possible.".to_owned()
     } else {
         format!(
-            "{} should take its place, which takes the node timeout and a vote of most masters; with \
-             cluster-replica-no-failover, or data that is too old, it never does.",
+            "{} should be promoted after the node timeout and a majority vote. Promotion never happens \
+             with cluster-replica-no-failover or when the replica's data is too old.",
             replicas.join(" or ")
         )
     };
     let slots = listed(&ranges(slots));
     let mut finding = Finding::new(
         "master-down",
-        format!("slots {slots} have an owner that does not answer"),
+        format!("the owner of slots {slots} does not answer"),
         why,
     )
     .on([&node.name])
     .seen([format!("{}: {}", node.name, node.silence())])
-    .mended_by([format!("Bring {} back: see what keeps it silent.", node.name)]);
+    .mended_by([format!("Restore {}: find out why it does not answer.", node.name)]);
     if let Some(replica) = replicas
         .first()
         .and_then(|name| all.nodes.iter().find(|node| node.name == *name))
     {
         finding = finding.mended_by([format!(
-            "Or have its replica take over now: {}",
+            "Or promote its replica now: {}",
             all.command(replica, "CLUSTER FAILOVER TAKEOVER")
         )]);
     }
@@ -151,7 +151,7 @@ fn master_down(all: &Observations, node: &NodeFound, slots: Vec<u16>) -> Finding
 }
 
 fn orphaned(all: &Observations, claims: &Claims<'_>, orphans: &[u16]) -> Finding {
-    let told = listed(&ranges(orphans.iter().copied()));
+    let range_text = listed(&ranges(orphans.iter().copied()));
     let mut to: BTreeMap<&str, (&NodeFound, Vec<u16>)> = BTreeMap::new();
     for slot in orphans {
         if let Some(node) = heir(all, claims, *slot) {
@@ -165,15 +165,15 @@ fn orphaned(all: &Observations, claims: &Claims<'_>, orphans: &[u16]) -> Finding
         .sum();
     let finding = Finding::new(
         "orphan-slots",
-        format!("slots {told} have no owner"),
-        "With cluster-require-full-coverage yes (the default) the whole cluster then refuses commands with \
-         CLUSTERDOWN; else those that touch these slots.",
+        format!("slots {range_text} have no owner"),
+        "With cluster-require-full-coverage yes (the default), the whole cluster rejects commands with \
+         CLUSTERDOWN; otherwise only commands on these slots fail.",
     )
     .seen([format!(
-        "{} of {SLOTS} slots are claimed by nobody who answers: {told}",
+        "no reachable node owns {} of {SLOTS} slots: {range_text}",
         orphans.len()
     )])
-    .seen((keys > 0).then(|| format!("{keys} keys of these slots lie on nodes that do not own them")));
+    .seen((keys > 0).then(|| format!("{keys} keys of these slots are on nodes that do not own them")));
     to.into_values().fold(finding, |finding, (node, slots)| {
         let slots = ranges(slots);
         let words: Vec<String> = slots
@@ -190,7 +190,8 @@ fn orphaned(all: &Observations, claims: &Claims<'_>, orphans: &[u16]) -> Finding
     })
 }
 
-/// Who shall have a slot: who holds most of its keys, else the master of the shard it was planned for, else the
+/// Who shall have a slot: who holds most of its keys, else the master of the shard it was planned for, else
+/// the
 /// owner of the nearest slot below or above it, else any master.
 fn heir<'a>(all: &'a Observations, claims: &Claims<'a>, slot: u16) -> Option<&'a NodeFound> {
     let masters = || all.nodes.iter().filter(|node| node.is_master());
@@ -240,7 +241,7 @@ fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Fin
     // Whoever holds the keys shall keep the slots; among equals the servers themselves go by the epoch.
     nodes.sort_by_key(|node| std::cmp::Reverse((keys(node), epoch(node))));
     let (owner, others) = (nodes[0], &nodes[1..]);
-    let told = listed(&ranges(slots.iter().copied()));
+    let range_text = listed(&ranges(slots.iter().copied()));
     let names: Vec<&str> = nodes.iter().map(|node| node.name.as_str()).collect();
     let free = others.iter().all(|node| keys(node) == 0);
     let action = Action::Settle {
@@ -251,7 +252,7 @@ fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Fin
     let id = owner.id().map_or("", |id| id.0.as_str());
     let remedy = slots.first().map(|slot| {
         let each = if slots.len() > 1 {
-            ", and so for each of them"
+            ", and the same for each slot"
         } else {
             ""
         };
@@ -263,15 +264,15 @@ fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Fin
     });
     Finding::new(
         "disputed-slots",
-        format!("slots {told} are claimed by {}", names.join(" and ")),
-        "Each takes writes that the other does not see. The claim with the higher configuration epoch wins once the \
-         nodes hear each other; where it does not, they run on different nodes.conf or are cut off.",
+        format!("slots {range_text} are claimed by {}", names.join(" and ")),
+        "Each accepts writes that the other does not see. The claim with the higher configuration epoch \
+         wins once the nodes can communicate; if the dispute persists, a bus port is blocked or nodes.conf was replaced.",
     )
     .on(names)
     .seen(nodes.iter().map(|node| {
-        format!("{}: claims them with epoch {}, holds {} of their keys", node.name, epoch(node), keys(node))
+        format!("{}: claims them with epoch {}, has {} of their keys", node.name, epoch(node), keys(node))
     }))
-    .seen((!free).then(|| "several hold keys: which are right is for a person to say".to_owned()))
+    .seen((!free).then(|| "several nodes have keys; decide manually which ones to keep".to_owned()))
     .mended_by(remedy.into_iter().flatten())
     .or_by(free.then_some(action))
 }
@@ -332,30 +333,35 @@ fn half_way(
     let both = || from.iter().chain(to);
     let why = match (from, to) {
         ([_, ..], [_, ..]) => {
-            "A move was begun and not ended: clients are sent on with ASK, and a command with several keys \
-                               gets TRYAGAIN."
+            "A slot migration was not finished: clients are redirected with ASK, and multi-key commands \
+             fail with TRYAGAIN."
         }
         ([_, ..], []) => {
-            "The owner gives it away and nobody takes it in: keys that are missing there are asked for in vain."
+            "The owner is migrating the slot but no node is importing it: requests for missing keys are \
+             redirected and fail."
         }
-        _ => "A node takes it in that nobody gives it: what has arrived there is not found.",
+        _ => "A node is importing the slot but no node is migrating it: keys that it received are not found.",
     };
-    let finding = Finding::new("open-slots", format!("slot {slot} is half migrated"), why)
-        .on(both().map(|node| &node.name))
-        .seen(
-            from.iter()
-                .map(|node| format!("{}: migrating, {} keys of it", node.name, keys(node))),
-        )
-        .seen(
-            to.iter()
-                .map(|node| format!("{}: importing, {} keys of it", node.name, keys(node))),
-        )
-        .mended_by(["If a move is under way, let it end; nothing is wrong then.".to_owned()]);
+    let finding = Finding::new(
+        "open-slots",
+        format!("slot {slot} is in migrating or importing state"),
+        why,
+    )
+    .on(both().map(|node| &node.name))
+    .seen(
+        from.iter()
+            .map(|node| format!("{}: migrating, has {} of its keys", node.name, keys(node))),
+    )
+    .seen(
+        to.iter()
+            .map(|node| format!("{}: importing, has {} of its keys", node.name, keys(node))),
+    )
+    .mended_by(["If a migration is in progress, let it finish; this is not an error then.".to_owned()]);
     let arrived = to.iter().any(|node| keys(node) > 0);
     let finding = if arrived {
         finding.mended_by([format!(
-            "Bring the keys back to the owner with MIGRATE, or all of them to the new one; then on every node of the \
-             move: CLUSTER SETSLOT {slot} STABLE"
+            "Move the keys back to the owner with MIGRATE, or all of them to the new owner; then, on both \
+             nodes: CLUSTER SETSLOT {slot} STABLE"
         )])
     } else {
         finding.mended_by(both().map(|node| all.command(node, &format!("CLUSTER SETSLOT {slot} STABLE"))))

@@ -64,12 +64,12 @@ pub(crate) fn strangers(all: &Observations) -> Vec<Finding> {
         (!unknown.is_empty()).then(|| format!("{}: does not know {}", node.name, unknown.join(", ")))
     });
     let why = if alone.is_empty() {
-        "They were never introduced, one was forgotten, or one has lost its nodes.conf and begun anew."
+        "They were never joined, one was forgotten, or one lost its nodes.conf and started with a new id."
             .to_owned()
     } else {
         format!(
-            "CLUSTER NODES of {} shows itself alone: it was never introduced, or has begun anew with an empty or \
-             another nodes.conf.",
+            "CLUSTER NODES of {} lists only itself: it was never joined, or started with an empty or \
+             different nodes.conf.",
             alone.join(" and ")
         )
     };
@@ -122,15 +122,17 @@ pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
             .find(|node| node.answer.is_ok() && node.port == line.port && (all.own || node.ip == line.ip));
         let why = match again {
             Some(node) => format!(
-                "{} answers there under another id: it has lost its nodes.conf, and began anew.",
+                "{} answers there with another id: it lost its nodes.conf and started with a new one.",
                 node.name
             ),
             None if line.has("noaddr") => {
-                "At its old address a node answers under another id: it has lost its nodes.conf, \
-                                           and began anew."
+                "A node with another id answers at its old address: it lost its nodes.conf and started \
+                 with a new one."
                     .to_owned()
             }
-            None => "It was taken away without CLUSTER FORGET; the others look for it for ever.".to_owned(),
+            None => "It was removed without CLUSTER FORGET; the other nodes keep trying to reach \
+                it."
+            .to_owned(),
         };
         let commands = by.iter().filter_map(|name| {
             let node = all.nodes.iter().find(|node| node.name == *name)?;
@@ -139,7 +141,7 @@ pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
         findings.push(
             Finding::new(
                 "dead-node",
-                format!("node {} ({at}) is known and is gone", short(id)),
+                format!("node {} ({at}) no longer exists but is still known", short(id)),
                 why,
             )
             .on(by.iter().copied())
@@ -172,8 +174,9 @@ fn handshakes(all: &Observations) -> Vec<Finding> {
     let finding = |(at, by): (String, BTreeSet<&str>)| {
         Finding::new(
             "handshake",
-            format!("{at} was introduced and does not answer"),
-            "Its bus port cannot be reached, or it is no cluster node; after the node timeout it is given up.",
+            format!("{at} does not complete the handshake"),
+            "Its bus port is unreachable, or it is not a cluster node; the handshake is abandoned after \
+             the node timeout.",
         )
         .warning()
         .seen(by.iter().map(|node| format!("{node}: {at} is in handshake")))
@@ -227,21 +230,27 @@ pub(crate) fn stale(all: &Observations) -> Vec<Finding> {
         findings.push(
             Finding::new(
                 "stale-nodes-conf",
-                format!("{} runs on the nodes.conf of another cluster", node.name),
-                "Its slots are taken there, so that forming a cluster with it ends with `Slot … is already busy` \
-                 (slot already covered) or `Node … is not empty`.",
+                format!("{} uses the nodes.conf of another cluster", node.name),
+                "Its slots are already assigned there, so creating a cluster with it fails with `Slot … is \
+                 already busy` (slot already covered) or `Node … is not empty`.",
             )
             .on([&node.name])
             .seen([format!(
-                "{}: {place} assigns {claims} slots, {own} of them to itself, and knows {known} of {others} \
-                 fellows",
+                "{}: {place} assigns {claims} slots, {own} of them to itself, and knows {known} of \
+                 {others} other nodes",
                 node.name
             )])
-            .seen((!foreign.is_empty()).then(|| format!("{}: knows instead {}", node.name, foreign.join(", "))))
+            .seen(
+                (!foreign.is_empty())
+                    .then(|| format!("{}: knows other nodes: {}", node.name, foreign.join(", "))),
+            )
             .mended_by([
                 format!("If its keys are not needed: {}", all.command(node, "FLUSHALL")),
                 all.command(node, "CLUSTER RESET HARD"),
-                format!("Or stop the server, delete {place} and the data beside it, start it, and join it anew."),
+                format!(
+                    "Or stop the server, delete {place} and the data files next to it, start it, and \
+                    join it again."
+                ),
             ]),
         );
     }
@@ -263,18 +272,29 @@ pub(crate) fn twins(all: &Observations) -> Vec<Finding> {
             Finding::new(
                 "same-id",
                 format!("{} have the same id {}", names.join(" and "), short(id)),
-                "One runs with a copy of the other's nodes.conf; each takes the other's messages for its own.",
+                "One runs with a copy of the other's nodes.conf; each mistakes the other's messages for \
+                 its own.",
             )
-            .seen(nodes.iter().map(|node| format!("{} at {}: {id}", node.name, node.address())))
+            .seen(
+                nodes
+                    .iter()
+                    .map(|node| format!("{} at {}: {id}", node.name, node.address())),
+            )
             .mended_by(nodes.iter().skip(1).map(|node| {
-                format!("On the one that is the copy: {}", all.command(node, "CLUSTER RESET HARD"))
+                format!(
+                    "On the node with the copied file: {}",
+                    all.command(node, "CLUSTER RESET HARD")
+                )
             }))
             .mended_by(nodes.iter().skip(1).map(|node| {
                 // It has learned the other's address as its own, and tells that one until it starts anew.
                 if all.own {
                     format!("docker restart {}", node.name)
                 } else {
-                    format!("Then restart it, at {}, and introduce it anew with CLUSTER MEET.", node.address())
+                    format!(
+                        "Then restart it at {} and join it again with CLUSTER MEET.",
+                        node.address()
+                    )
                 }
             }))
             .on(names)
@@ -320,8 +340,8 @@ pub(crate) fn announced(all: &Observations) -> Vec<Finding> {
         findings.push(
             Finding::new(
                 "wrong-announce",
-                format!("{name} announces an address that leads astray"),
-                "Clients are sent there by CLUSTER SLOTS and MOVED, and find nobody, or another node.",
+                format!("{name} announces a wrong address"),
+                "CLUSTER SLOTS and MOVED send clients there, where no node or a different node answers.",
             )
             .on([name])
             .seen(evidence)
@@ -329,8 +349,8 @@ pub(crate) fn announced(all: &Observations) -> Vec<Finding> {
             .mended_by([
                 all.command(node, &format!("CONFIG SET cluster-announce-ip {}", node.ip)),
                 all.command(node, "CONFIG SET cluster-announce-port 0"),
-                "Then CONFIG REWRITE, so that it lasts. Where clients stand elsewhere, announce what they can \
-                 reach."
+                "Then CONFIG REWRITE to keep it. If clients run elsewhere, announce an address that they \
+                 can reach."
                     .to_owned(),
             ]),
         );
@@ -366,7 +386,7 @@ pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
                 .filter(|other| !all.own && other.ip != line.ip)
             {
                 moved.push(format!(
-                    "{}: looks for {} at {}:{}",
+                    "{}: expects {} at {}:{}",
                     node.name, other.name, line.ip, line.port
                 ));
             }
@@ -391,10 +411,10 @@ pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
         "restarted",
         "CLUSTERDOWN after a restart",
         if moved.is_empty() {
-            "A master that starts waits until it sees most masters, and then some seconds more (at most the node \
-             timeout, 5 s), before it serves."
+            "A restarted master serves only after it sees a majority of masters, plus a delay of at most \
+             the node timeout or 5 s."
         } else {
-            "nodes.conf holds the addresses of before, and all nodes have new ones: none finds another."
+            "nodes.conf has the old addresses, but all nodes have new ones, so they cannot find each other."
         },
     )
     .on(failing.iter().map(|node| &node.name))
@@ -402,12 +422,12 @@ pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
     .seen(moved.iter().cloned());
     let finding = if moved.is_empty() {
         finding.warning().mended_by([
-            "Wait some seconds and look again; what keeps it from coming up is told beside this.",
+            "Wait a few seconds and run the command again; the other findings show what prevents recovery.",
         ])
     } else {
         finding.mended_by([
-            "Introduce them again, from one node to each other: CLUSTER MEET IP PORT",
-            "So that it does not come back: fixed addresses, or cluster-announce-ip set at each start.",
+            "Join them again from one node to each other node: CLUSTER MEET IP PORT",
+            "To prevent this, use fixed addresses or set cluster-announce-ip at each start.",
         ])
     };
     vec![finding]
@@ -445,10 +465,10 @@ pub(crate) fn state(all: &Observations, causes: &[Finding]) -> Option<Finding> {
             )
         });
     let why = if because.is_empty() {
-        "A node says fail while a slot has no owner that serves, or while it does not see most masters."
+        "A node reports fail while a slot has no serving owner or while it cannot see a majority of masters."
             .to_owned()
     } else {
-        format!("It comes from: {}.", told.collect::<Vec<_>>().join("; "))
+        format!("Caused by: {}.", told.collect::<Vec<_>>().join("; "))
     };
     Some(
         Finding::new(
@@ -459,9 +479,9 @@ pub(crate) fn state(all: &Observations, causes: &[Finding]) -> Option<Finding> {
         .on(failing.iter().copied())
         .seen(counts)
         .mended_by([if because.is_empty() {
-            "Look again in a moment; then see the logs of the nodes.".to_owned()
+            "Run the command again in a few seconds; then check the nodes' logs.".to_owned()
         } else {
-            "Mend what it comes from; it goes by itself then.".to_owned()
+            "It resolves once its cause is fixed.".to_owned()
         }]),
     )
 }

@@ -60,7 +60,8 @@ pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
     }
 }
 
-/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed little.
+/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed
+/// little.
 const HOPE: Duration = Duration::from_secs(5);
 
 /// The error for a node that will never follow: nothing but a decision of the user's ends that.
@@ -68,18 +69,18 @@ fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
     Error::new(
         ErrorKind::Unhealthy,
         format!(
-            "{} has taken the place of {}, which cannot follow it",
+            "{} was promoted, but {} cannot replicate from it",
             heir.name, lost.name
         ),
     )
     .because(format!(
-        "{} cannot copy {}",
+        "{} cannot replicate from {}",
         topology.server(lost),
         topology.server(heir)
     ))
     .hint(format!(
-        "The keys are on {}. Save them, then start the cluster anew with the later server for both: `rcup down {name}`, \
-         `rcup up {name}`.",
+        "The keys are on {}. Save them, then recreate the cluster with the newer version for both: `rcup \
+         down {name}`, `rcup up {name}`.",
         heir.name,
         name = topology.name()
     ))
@@ -118,7 +119,7 @@ pub(crate) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -
 
 /// Waits until the nodes agree and every shard has one master, and returns what they say.
 async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
-    let what = "the nodes agree on who is master of what";
+    let what = "nodes to agree on slot owners";
     let stranded_since = std::sync::Mutex::new(None);
     until(what, deadline, pace(topology.nodes.len()), || async {
         let now = links.views().await;

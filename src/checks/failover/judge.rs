@@ -12,20 +12,20 @@ fn faults(round: &Failover) -> (Vec<String>, Vec<String>) {
         failing.push(trouble.clone());
     } else {
         match round.writes_again {
-            None => failing.push("writes to its slots did not work again".to_owned()),
+            None => failing.push("writes to its slots did not resume".to_owned()),
             Some(again) if again > bound => failing.push(format!(
-                "writes worked again after {}, expected within {}",
+                "writes resumed after {}, expected within {}",
                 seconds(again),
                 seconds(bound)
             )),
             Some(_) => {}
         }
         if round.promoted.is_some() && round.back.is_none() {
-            failing.push("did not come back as a replica in sync".to_owned());
+            failing.push("did not return as a replica in sync".to_owned());
         }
     }
     let lost = format!(
-        "{} of {} acknowledged writes are lost",
+        "{} of {} acknowledged writes were lost",
         round.lost, round.acknowledged
     );
     match (round.lost, round.way) {
@@ -55,17 +55,17 @@ pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
         failing.extend(bad.into_iter().map(|line| format!("{at}: {line}")));
         warning.extend(doubtful.into_iter().map(|line| format!("{at}: {line}")));
     }
-    let good = format!("{}; no write of {} lost", told(&times), times.acknowledged);
-    let hint = "See what the nodes logged meanwhile: `rcup logs --timestamps`. A replica that is behind or cut \
-                off cannot be elected.";
+    let good = format!("{}; 0 of {} writes lost", told(&times), times.acknowledged);
+    let hint = "Check the nodes' logs: `rcup logs --timestamps`. A replica that lags or is disconnected \
+        cannot be elected.";
     let mut check = if failing.is_empty() {
         Check::good(way.id(), good).or_warn(
             warning,
-            "Use WAIT after writes that must survive, or min-replicas-to-write on the masters.",
+            "Use WAIT after critical writes, or set min-replicas-to-write on the masters.",
         )
     } else {
         failing.extend(warning);
-        Check::of(way.id(), good, "failovers did not go well", failing, hint)
+        Check::of(way.id(), good, "failovers failed", failing, hint)
     };
     check.rounds_bad = match check.status {
         Status::Fail => failed,
@@ -89,23 +89,24 @@ fn told(times: &FailoverTimes) -> String {
         if times.rounds == 1 {
             seconds(median)
         } else {
-            format!("{} (at worst {})", seconds(median), seconds(worst))
+            format!("{} (worst {})", seconds(median), seconds(worst))
         }
     };
     let rounds = match times.rounds {
         1 => String::new(),
-        several => format!("{several} rounds, in the middle: "),
+        several => format!("{several} rounds, median: "),
     };
     let noticed = match times.phase(Phase::Failed).and_then(|times| times.spread) {
         None => String::new(),
         Some(_) => format!(
-            "suspected after {}, held for failed after {}, ",
+            "suspected after {}, marked FAIL after {}, ",
             of(Phase::Suspected),
             of(Phase::Failed)
         ),
     };
     format!(
-        "{rounds}writes again after {} (bound {}), {noticed}promoted after {}, the old master back in sync in {}",
+        "{rounds}writes resumed after {} (bound {}), {noticed}promoted after {}, the old master back in \
+         sync in {}",
         of(Phase::WritesAgain),
         seconds(times.way.bound(times.node_timeout)),
         of(Phase::Promoted),
@@ -117,7 +118,7 @@ fn told(times: &FailoverTimes) -> String {
 fn told_round(round: &Failover) -> String {
     let when = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
     format!(
-        "{} {}: suspected {}, failed {}, {} promoted {}, writes again {}, back in sync {}",
+        "{} {}: suspected {}, failed {}, {} promoted {}, writes resumed {}, back in sync {}",
         round.victim,
         round.way.deed(),
         when(round.first_suspected()),
@@ -172,8 +173,9 @@ pub(crate) mod tests {
         assert_eq!(check.status, Status::Pass);
         assert_eq!(
             check.summary,
-            "writes again after 2.3 s (bound 4.0 s), suspected after 1.0 s, held for failed after 1.5 s, promoted \
-             after 2.3 s, the old master back in sync in 600 ms; no write of 800 lost"
+            "writes resumed after 2.3 s (bound 4.0 s), suspected after 1.0 s, marked FAIL after 1.5 s, \
+             promoted \
+             after 2.3 s, the old master back in sync in 600 ms; 0 of 800 writes lost"
         );
         assert_eq!(
             (round.first_suspected(), round.first_failed()),
@@ -196,12 +198,14 @@ pub(crate) mod tests {
         let check = judge(Way::Kill, &[&slow, &gone]);
         assert_eq!(check.status, Status::Fail);
         assert_eq!(check.rounds_bad, 2);
-        assert!(check.detail[0].contains("round 1, rcup-x-1: writes worked again after 4.1 s"));
+        assert!(check.detail[0].contains("round 1, rcup-x-1: writes resumed after 4.1 s"));
         assert_eq!(
             check.detail[3],
-            "2 rounds, in the middle: writes again after 4.1 s (at worst 4.1 s) (bound 4.0 s), suspected after 1.0 s (at \
-             worst 1.0 s), held for failed after 1.5 s (at worst 1.5 s), promoted after 2.3 s (at worst 2.3 s), the old \
-             master back in sync in 600 ms (at worst 600 ms)"
+            "2 rounds, median: writes resumed after 4.1 s (worst 4.1 s) (bound 4.0 s), suspected \
+             after 1.0 s (\
+             worst 1.0 s), marked FAIL after 1.5 s (worst 1.5 s), promoted after 2.3 s (worst \
+             2.3 s), the old \
+             master back in sync in 600 ms (worst 600 ms)"
         );
         assert_eq!(check.detail.len(), 3 + 1 + 2, "{check:#?}");
     }

@@ -1,4 +1,5 @@
-//! A failover, measured: one master is taken away while a client writes to it and every other node is watched;
+//! A failover, measured: one master is taken away while a client writes to it and every other node is
+//! watched;
 //! then it comes back, and the roles are handed back.
 
 use std::time::Duration;
@@ -69,16 +70,16 @@ pub(crate) async fn failover<R: Faults>(
     let judged = fresh.judge(&answers);
     if !all_passed(&judged) {
         return Err(format!(
-            "not tried on a cluster that is not in order ({})",
+            "skipped because the cluster has failures ({})",
             complaint(&judged)
         ));
     }
     let all = masters(&fresh, &answers);
     if way != Way::Command && (engine.is_none() || fresh.plan.is_none()) {
-        return Err("only containers that rcup has started can be frozen and killed".to_owned());
+        return Err("only containers started by rcup can be paused and killed".to_owned());
     }
     if way != Way::Command && all.len() < 3 {
-        return Err("with fewer than 3 masters no majority is left to elect a replica".to_owned());
+        return Err("fewer than 3 masters leave no majority to elect a replica".to_owned());
     }
     let candidates: Vec<&Master<'_>> = all.iter().filter(|one| !one.replicas.is_empty()).collect();
     if candidates.is_empty() {
@@ -90,7 +91,9 @@ pub(crate) async fn failover<R: Faults>(
         .collect();
     if candidates.is_empty() {
         return Err(
-            "every master has a replica with a later server, which it could not follow afterwards".to_owned(),
+            "every replica runs a newer version than its master, which could not replicate from it \
+             afterwards"
+                .to_owned(),
         );
     }
     // Redis does not fail the same master over again within two node timeouts: each way takes another one.
@@ -118,13 +121,14 @@ pub(crate) async fn failover<R: Faults>(
     )));
     let mut measured = scene.play().await;
     if let Err(error) = restored(&fresh, victim).await {
-        let why = format!("the roles were not handed back: {}", told(&error));
+        let why = format!("the planned roles were not restored: {}", told(&error));
         measured.trouble.get_or_insert(why);
     }
     Ok(measured)
 }
 
-/// Whether a master can copy each of its replicas, and so come back to a shard that one of them has taken over.
+/// Whether a master can copy each of its replicas, and so come back to a shard that one of them has taken
+/// over.
 fn comes_back(plan: &Topology, master: &Master<'_>) -> bool {
     let server = |name: &str| {
         let node = plan.nodes.iter().find(|node| node.name == name)?;
@@ -185,13 +189,14 @@ impl<R: Faults> Scene<'_, R> {
             Err(why) => {
                 measured
                     .trouble
-                    .get_or_insert(format!("the acknowledged writes could not be counted: {why}"));
+                    .get_or_insert(format!("acknowledged writes could not be counted: {why}"));
             }
         }
         measured
     }
 
-    /// How many acknowledged writes the node that serves the slots now does not have; none of them stays there.
+    /// How many acknowledged writes the node that serves the slots now does not have; none of them stays
+    /// there.
     async fn lost(&self, writer: &Writer<'_>, serving: &str) -> Result<u64, String> {
         let of = self.others.iter().find(|member| member.name == serving);
         let link = of
@@ -278,7 +283,7 @@ impl<R: Faults> Scene<'_, R> {
     async fn aftermath(&self, writer: &Writer<'_>, watch: &Watch, bound: Duration) -> Aftermath {
         let mut after = Aftermath::default();
         let over = self
-            .wait("writes work again on another node", bound, || {
+            .wait("writes to resume on another node", bound, || {
                 writer.acknowledged().first_on_new.is_some() && watch.promoted().is_some()
             })
             .await;
@@ -293,7 +298,7 @@ impl<R: Faults> Scene<'_, R> {
                     .await;
             }
             Err(error) if error.kind() == ErrorKind::Interrupted => {
-                after.trouble = Some("it was interrupted".to_owned());
+                after.trouble = Some("interrupted".to_owned());
             }
             Err(_) => {}
         }
@@ -323,7 +328,7 @@ impl<R: Faults> Scene<'_, R> {
             (Way::Kill, Some(engine)) => engine.kill(self.victim.name).await,
             _ => match self.victim.replicas.first().map(|member| &member.link) {
                 Some(Ok(link)) => link.fail_over().await,
-                _ => Err(Error::new(ErrorKind::Redis, "there is no replica to take over")),
+                _ => Err(Error::new(ErrorKind::Redis, "no replica can take over")),
             },
         }
     }

@@ -31,7 +31,7 @@ impl Way {
     /// What is done to the master.
     pub fn deed(self) -> &'static str {
         match self {
-            Self::Command => "handed over",
+            Self::Command => "manual failover",
             Self::Pause => "frozen",
             Self::Kill => "killed",
         }
@@ -55,7 +55,7 @@ pub struct Noticed {
     pub node: String,
     /// When it suspected the master (`fail?`).
     pub suspected: Option<u64>,
-    /// When it held the master for failed (`fail`).
+    /// When it marked the master FAIL (`fail`).
     pub failed: Option<u64>,
     /// When it knew the new master.
     pub followed: Option<u64>,
@@ -94,7 +94,7 @@ pub struct Failover {
 }
 
 impl Failover {
-    /// When the first node held the master for failed.
+    /// When the first node marked the master FAIL.
     pub fn first_failed(&self) -> Option<u64> {
         self.noticed.iter().filter_map(|one| one.failed).min()
     }

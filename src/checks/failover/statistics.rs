@@ -1,4 +1,5 @@
-//! The times of several failovers put together: the middle and the worst of each phase, beside what is expected.
+//! The times of several failovers put together: the middle and the worst of each phase, beside what is
+//! expected.
 
 use serde::Serialize;
 
@@ -59,9 +60,9 @@ impl Phase {
     pub fn told(self) -> &'static str {
         match self {
             Self::Suspected => "first suspected (PFAIL)",
-            Self::Failed => "held for failed (FAIL)",
+            Self::Failed => "marked failed (FAIL)",
             Self::Promoted => "replica promoted",
-            Self::WritesAgain => "writes work again",
+            Self::WritesAgain => "writes resumed",
             Self::Followed => "known to all nodes",
             Self::Back => "old master back in sync",
         }
@@ -85,8 +86,10 @@ impl Phase {
         }
     }
 
-    /// By when it is expected, in milliseconds. A node pings every other at least twice in a node timeout, and
-    /// suspects one whose answer is late by a whole one; its reports travel with its next pings, within another half.
+    /// By when it is expected, in milliseconds. A node pings every other at least twice in a node timeout,
+    /// and
+    /// suspects one whose answer is late by a whole one; its reports travel with its next pings, within
+    /// another half.
     /// The rest is the delay of an election. How long a copy takes depends on the data alone.
     pub fn expected(self, way: Way, node_timeout: u64) -> Option<u64> {
         let halves = |number: u64| (node_timeout.saturating_mul(number) / 2).saturating_add(500);

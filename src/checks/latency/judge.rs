@@ -184,25 +184,26 @@ pub struct Latencies {
     pub missing: Vec<String>,
 }
 
-/// Judges against the thresholds that were given: a node that stopped answering is within none of them. Without
+/// Judges against the thresholds that were given: a node that stopped answering is within none of them.
+/// Without
 /// any, only what is slow beyond doubt, or could not be measured, is told, as a warning.
 pub fn latency(measured: &Latencies, thresholds: &[Threshold]) -> Check {
     const ID: &str = "latency";
-    const BAD: &str = "nodes answer too slowly, or not at all";
+    const BAD: &str = "nodes respond too slowly or not at all";
     let Latencies { nodes, missing } = measured;
     let hint = if missing.is_empty() {
-        "Look for slow commands (SLOWLOG GET), forks (LATENCY LATEST) and a busy machine."
+        "Check slow commands (SLOWLOG GET), forks (LATENCY LATEST) and the machine's load."
     } else {
-        "See why a node does not answer with the other checks and `rcup diagnose`."
+        "Check the other results and run `rcup diagnose`."
     };
     let Some(slowest) = nodes.iter().max_by_key(|node| node.p99) else {
         if thresholds.is_empty() || missing.is_empty() {
-            return Check::skipped(ID, "no node answers");
+            return Check::skipped(ID, "no node responds");
         }
         return Check::of(ID, "", BAD, missing.clone(), hint);
     };
     let good = format!(
-        "PING: p50 {}, p99 {}, max {} at the slowest of {} nodes",
+        "PING: p50 {}, p99 {}, max {} on the slowest of {} nodes",
         micros(slowest.p50),
         micros(slowest.p99),
         micros(nodes.iter().map(|node| node.max).max().unwrap_or_default()),

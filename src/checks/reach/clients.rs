@@ -68,7 +68,8 @@ impl Family {
         }
     }
 
-    /// Whether it is meant to work from a place. Nodes that announce 127.0.0.1 are for clients on the host; those
+    /// Whether it is meant to work from a place. Nodes that announce 127.0.0.1 are for clients on the host;
+    /// those
     /// that do so by a host name leave the bridge's addresses in `CLUSTER NODES`.
     pub(crate) fn promised(self, announce: Announce, place: Place) -> bool {
         match (announce, place) {
@@ -79,7 +80,8 @@ impl Family {
     }
 }
 
-/// Whom this way of announcing does not serve, and what to set for them, in a line; `None` where it serves everybody.
+/// Whom this way of announcing does not serve, and what to set for them, in a line; `None` where it serves
+/// everybody.
 /// Those who are told the bridge's addresses are served where this host reaches these.
 pub(crate) fn left_out(announce: Announce, bridge_reachable: bool, name: &str) -> Option<String> {
     let mut all: Vec<String> = Vec::new();
@@ -90,20 +92,20 @@ pub(crate) fn left_out(announce: Announce, bridge_reachable: bool, name: &str) -
     };
     if without(Place::Network).next().is_some() {
         let or = if bridge_reachable {
-            ", and with `--announce ip` they need none"
+            "; with `--announce ip` no map is needed"
         } else {
             ""
         };
         all.push(format!(
-            "programs in containers are told an address that leads elsewhere: `rcup env {name} --from network --format \
-             LIBRARY` prints the map that they need{or}"
+            "the advertised addresses do not work inside containers: `rcup env {name} --from network \
+             --format LIBRARY` prints the address map to use there{or}"
         ));
     }
     if !bridge_reachable {
         all.extend(without(Place::Host).map(|family| {
             format!(
-                "clients on this host that read the addresses in {} ({}) are told what it does not reach: give them the map of \
-                 `rcup env {name} --format stackexchange-redis`, or start a Valkey, which has an address for clients",
+                "clients on this host that use {} ({}) get unreachable addresses: give them the address \
+                 map from `rcup env {name} --format stackexchange-redis`, or use Valkey, which can advertise a separate client address",
                 family.reads(),
                 family.examples()
             )
@@ -119,7 +121,8 @@ pub struct ClientVerdict {
     pub family: Family,
     /// From where.
     pub place: Place,
-    /// `pass` when it works; `warn` when it does not, and this way of announcing does not promise it; else `fail`.
+    /// `pass` when it works; `warn` when it does not, and this way of announcing does not promise it; else
+    /// `fail`.
     pub status: Status,
     /// One line.
     pub summary: String,

@@ -138,7 +138,7 @@ async fn of_node(
                 told.push(one(Source::Moved, Endpoint { host, port, id }));
             }
             Err(answer) => unasked.push(failed(format!(
-                "a key of {} is answered with `{answer}` instead of MOVED",
+                "a key of {} returns `{answer}` instead of MOVED",
                 master.name
             ))),
         }
@@ -172,7 +172,7 @@ async fn asks(masters: &[Master<'_>]) -> Vec<Result<Told, Unasked>> {
             .map_err(|why| failed(format!("ASK: {why}")))?;
         let (host, port) = target(&said, "ASK").ok_or_else(|| {
             failed(format!(
-                "a key on its way to {} is answered with `{said}` instead of ASK",
+                "a key migrating to {} returns `{said}` instead of ASK",
                 to.name
             ))
         })?;

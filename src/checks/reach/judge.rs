@@ -167,12 +167,19 @@ impl Evidence {
                 let other = self.name_of(id);
                 (
                     Outcome::Wrong,
-                    Some(format!("another node answers there: {other}")),
+                    Some(format!("a different node answers there: {other}")),
                 )
             }
             Some(Err(why)) => (Outcome::Nobody, Some(why.clone())),
-            None if spot.host.is_empty() => (Outcome::Nobody, Some("the server tells no address".to_owned())),
-            None => (Outcome::Nobody, Some("it was not tried".to_owned())),
+            None if spot.host.is_empty() => (
+                Outcome::Nobody,
+                Some(
+                    "the server reports no \
+                address"
+                        .to_owned(),
+                ),
+            ),
+            None => (Outcome::Nobody, Some("not tested".to_owned())),
         };
         Seen { place, outcome, why }
     }
@@ -226,7 +233,7 @@ impl Evidence {
             || (self.insisted && family.promised(self.announce, Place::Host));
         let excused = !wanted && broken.iter().all(expected);
         let (status, summary) = match detail.as_slice() {
-            [] if all == 0 => (Status::Fail, "no node tells an address".to_owned()),
+            [] if all == 0 => (Status::Fail, "no node reports an address".to_owned()),
             [] => (
                 Status::Pass,
                 format!("works: all {all} addresses lead to the right node"),
@@ -236,7 +243,7 @@ impl Evidence {
                 let broken = several.len();
                 (
                     Status::Fail,
-                    format!("{broken} of {all} addresses do not lead to their node"),
+                    format!("{broken} of {all} addresses do not lead to the right node"),
                 )
             }
         };
@@ -271,10 +278,10 @@ impl Evidence {
             format!("as {}:{}", broken.spot.host, broken.spot.port)
         };
         format!(
-            "{} is told {told} ({}; {by}): {}",
+            "{} is advertised {told} ({}; {by}): {}",
             self.name_of(broken.spot.id),
             sources.join(", "),
-            broken.seen.why.as_deref().unwrap_or("nobody answers there"),
+            broken.seen.why.as_deref().unwrap_or("no response"),
         )
     }
 
@@ -289,7 +296,7 @@ impl Evidence {
         for one in broken {
             let Some(member) = self.member(one.spot.id) else {
                 add(format!(
-                    "Nobody has planned the node {}: see `rcup status {}`.",
+                    "Node {} is not part of the plan: check `rcup status {}`.",
                     one.spot.id, self.name
                 ));
                 continue;
@@ -306,12 +313,12 @@ impl Evidence {
                 }
             } else if one.seen.outcome == Outcome::Wrong {
                 add(format!(
-                    "Something else has the address of {}: see `rcup list`, and what listens on port {}.",
+                    "Another process uses the address of {}: check `rcup list` and what listens on port {}.",
                     member.name, member.port
                 ));
             } else if self.way(member, place).is_none() {
                 add(format!(
-                    "{} answers nowhere from {}: see `rcup status {}`.",
+                    "{} does not respond at any address from {}: check `rcup status {}`.",
                     member.name,
                     place.as_str(),
                     self.name
@@ -322,18 +329,18 @@ impl Evidence {
         }
         if walled {
             add(match (self.announce, place) {
-                (Announce::Ip, Place::Host) => "This host does not reach the nodes' own addresses: start the cluster anew \
-                     without --announce, or give the client the map of addresses."
+                (Announce::Ip, Place::Host) => "This host cannot reach the container addresses: recreate \
+                    the cluster without --announce, or give the client the address map."
                     .to_owned(),
                 (Announce::Hostname, Place::Host) if family == Family::Nodes => {
-                    "Use a client that reads CLUSTER SLOTS, or give this one the map of addresses.".to_owned()
+                    "Use a client that reads CLUSTER SLOTS, or give this one the address map.".to_owned()
                 }
-                (_, Place::Network) => "Clients in containers need the map of addresses; a cluster with `--announce ip` \
-                     needs none, where this host reaches the nodes' own addresses."
+                (_, Place::Network) => "Clients in containers need the address map, unless the cluster \
+                    uses `--announce ip` and this host can reach the container addresses."
                     .to_owned(),
                 (_, Place::Host) => {
-                    "The published ports do not answer: see what else listens on them, or give the client the \
-                     map of addresses."
+                    "The published ports do not respond: check what else listens on them, or give the \
+                     client the address map."
                         .to_owned()
                 }
             });
@@ -345,7 +352,7 @@ impl Evidence {
     fn settings(&self, member: &Member, strays: &[&Told]) -> BTreeSet<String> {
         let set = |node: usize, directive: &str, value: &str| {
             format!(
-                "Set it right: `rcup cli {} --node {node} -- CONFIG SET {directive} {value}`.",
+                "Correct it: `rcup cli {} --node {node} -- CONFIG SET {directive} {value}`.",
                 self.name
             )
         };
@@ -589,11 +596,11 @@ mod tests {
         let verdict = of(&told, Family::Nodes, Place::Network);
         assert_eq!(
             verdict.detail,
-            ["rcup-default-2 is told as 10.9.9.9:7002 (NODES, MOVED, ASK; by 6 of 6 nodes): timed out"]
+            ["rcup-default-2 is advertised as 10.9.9.9:7002 (NODES, MOVED, ASK; by 6 of 6 nodes): timed out"]
         );
         assert_eq!(
             verdict.remedies,
-            ["Set it right: `rcup cli default --node 2 -- CONFIG SET cluster-announce-ip 10.213.0.3`."]
+            ["Correct it: `rcup cli default --node 2 -- CONFIG SET cluster-announce-ip 10.213.0.3`."]
         );
         assert_eq!(verdict.nat_map["10.9.9.9:7002"], "10.213.0.3:7002");
     }
@@ -618,7 +625,8 @@ mod tests {
         assert_eq!(
             verdict.remedies,
             [
-                "Set it right: `rcup cli default --node 4 -- CONFIG SET cluster-preferred-endpoint-type hostname`."
+                "Correct it: `rcup cli default --node 4 -- CONFIG SET cluster-preferred-endpoint-type \
+                 hostname`."
             ]
         );
     }
@@ -635,7 +643,7 @@ mod tests {
         let told = judge_reach(&collected);
         let verdict = of(&told, Family::Slots, Place::Network);
         assert_eq!(verdict.status, Status::Fail);
-        assert!(verdict.detail[1].contains("another node answers there: rcup-default-1"));
+        assert!(verdict.detail[1].contains("a different node answers there: rcup-default-1"));
     }
 
     #[test]

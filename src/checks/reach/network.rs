@@ -23,10 +23,14 @@ const AT_ONCE: usize = 16;
 /// How often an address is asked that does not answer in time.
 const ATTEMPTS: usize = 3;
 
-/// Asks every address that follows, a few at a time. The first arguments are the client, the authority's certificate,
-/// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at once, and how
-/// many seconds each may take. Each line of an answer begins with `@` and the place of its address; who does not answer
-/// in time has no line. Not every image has `timeout`, so a clock of its own ends the wait for an answer; whoever hangs
+/// Asks every address that follows, a few at a time. The first arguments are the client, the authority's
+/// certificate,
+/// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at
+/// once, and how
+/// many seconds each may take. Each line of an answer begins with `@` and the place of its address; who does
+/// not answer
+/// in time has no line. Not every image has `timeout`, so a clock of its own ends the wait for an answer;
+/// whoever hangs
 /// goes with the container.
 const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; lanes=$4; patience=$5; shift 5
 lane=0
@@ -68,7 +72,10 @@ pub(crate) async fn dial<R: Runtime>(
             port: *port,
             answer: match answers.get(&nth) {
                 Some(said) => who(said),
-                None => Err(format!("no answer in {ATTEMPTS} times {} s", PATIENCE.as_secs())),
+                None => Err(format!(
+                    "no response in {ATTEMPTS} attempts of {} s",
+                    PATIENCE.as_secs()
+                )),
             },
         })
         .collect())
@@ -97,7 +104,8 @@ async fn persistently(
     Ok(answers)
 }
 
-/// How long so many addresses may take: each lane goes through its own one after the other, and the engine has to
+/// How long so many addresses may take: each lane goes through its own one after the other, and the engine
+/// has to
 /// start the program.
 fn patience(addresses: usize) -> Duration {
     let rounds = addresses.div_ceil(AT_ONCE) + 1;
@@ -143,12 +151,12 @@ async fn ask<R: Runtime>(
         return Err(Error::new(
             ErrorKind::Image,
             format!(
-                "image {} has no shell to ask with",
+                "image {} has no shell for the test",
                 attached.topology().surroundings.image.reference
             ),
         )
         .because(text.trim().to_owned())
-        .hint("Verify from this host alone, with `--from host`."));
+        .hint("Verify only from this host with `--from host`."));
     }
     Ok(answers)
 }
@@ -268,7 +276,8 @@ rmdir "$0.$$"
     fn answers_come_in_any_order_and_may_have_several_lines() {
         let id = "07c37dfeb235213a872192d90877d0cd55635b91";
         let text = format!(
-            "@1 AUTH failed: WRONGPASS\n@2 Could not connect to Redis at 127.0.0.1:7001: Connection refused\n@0 {id}\n\
+            "@1 AUTH failed: WRONGPASS\n@2 Could not connect to Redis at 127.0.0.1:7001: Connection \
+             refused\n@0 {id}\n\
              @1 NOAUTH Authentication required.\n"
         );
         let answers = answers(&text);

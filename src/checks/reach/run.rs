@@ -1,4 +1,5 @@
-//! Collects every address that a client could be told, tries each from this host and from the cluster's network,
+//! Collects every address that a client could be told, tries each from this host and from the cluster's
+//! network,
 //! and has it judged.
 
 use std::collections::BTreeSet;
@@ -20,7 +21,8 @@ use crate::topology::layout::NodeId;
 const ATTEMPTS: usize = 4;
 
 impl<R: Runtime> Attached<R> {
-    /// Whether clients reach every node, from `place`, or from wherever it can be tried. Writes nothing; an empty
+    /// Whether clients reach every node, from `place`, or from wherever it can be tried. Writes nothing; an
+    /// empty
     /// slot is half-migrated for a moment, so that its owner tells where it asks clients to go.
     ///
     /// # Errors
@@ -85,7 +87,7 @@ impl<R: Runtime> Attached<R> {
             Some(Err(error)) if place.is_some() => return Err(error),
             Some(Err(error)) => unasked.push(Unasked {
                 node: self.topology().network(),
-                why: format!("nothing could be tried from this network: {}", whole(&error)),
+                why: format!("nothing could be tested from this network: {}", whole(&error)),
             }),
         }
         Ok(judge_reach(&Evidence {

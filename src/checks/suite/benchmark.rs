@@ -1,4 +1,5 @@
-//! Load from inside of the cluster's network: the server's own benchmark, in a container beside the nodes, one for each
+//! Load from inside of the cluster's network: the server's own benchmark, in a container beside the nodes,
+//! one for each
 //! master, so that every key has rcup's beginning, a time to live, and a name by which it is deleted.
 
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub(crate) async fn load<R: Runtime>(
     if access.credentials().is_some() {
         // The program takes a password as an argument only, which everybody on the machine could read.
         return Err(Trouble::Unable(
-            "the benchmark would show the password in its arguments".to_owned(),
+            "the benchmark would expose the password in its arguments".to_owned(),
         ));
     }
     let program = topology.surroundings.image.server.engine.benchmark();
@@ -158,9 +159,11 @@ fn request(
 
 /// What it means that a run has printed no report.
 fn why(master: &str, command: &str, said: &str) -> Trouble {
-    let last = last_words(said).unwrap_or("it has ended without a report, and said nothing");
+    let last = last_words(said).unwrap_or("it exited without a report or any output");
     if said.contains("Unrecognized option") || said.contains("Invalid option") {
-        return Trouble::Unable(format!("the image's benchmark does not know an option: {last}"));
+        return Trouble::Unable(format!(
+            "the image's benchmark does not support an option: {last}"
+        ));
     }
     Trouble::Failed(format!("{master}: {command}: {last}"))
 }
@@ -210,7 +213,8 @@ mod tests {
             "rps=0.0\rError from server: MOVED 93 10.0.0.2:7001\n",
         );
         assert!(
-            matches!(failed, Trouble::Failed(told) if told == "n1: SET: Error from server: MOVED 93 10.0.0.2:7001")
+            matches!(failed, Trouble::Failed(told) if told == "n1: SET: Error from server: MOVED 93 \
+                10.0.0.2:7001")
         );
         let unable = why(
             "n1",

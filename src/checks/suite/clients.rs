@@ -39,7 +39,7 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
     if let Some((first, rest)) = maps.split_first()
         && rest.iter().any(|map| owners(map) != owners(first))
     {
-        detail.push("the nodes tell clients different slot maps".to_owned());
+        detail.push("the nodes report different slot maps".to_owned());
     }
     let (endpoints, failures) = endpoints(links, &maps).await;
     detail.extend(failures);
@@ -54,12 +54,12 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
     let mut addresses = Check::of(
         "addresses",
         format!(
-            "all {} advertised addresses answer from here, each with the right node",
+            "all {} advertised addresses lead to the right node from here",
             endpoints.len()
         ),
-        "advertised addresses do not answer from here",
+        "advertised addresses are unreachable from here",
         detail,
-        "Clients are sent to these addresses: start the cluster anew with another --announce.",
+        "Clients connect to these addresses: recreate the cluster with a different --announce.",
     );
     addresses.ms = millis(begun);
     let owners: Vec<(SlotRange, &Endpoint)> = maps
@@ -79,7 +79,8 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
     vec![addresses, write_read, redirection]
 }
 
-/// The addresses that clients are told and that lead from here to nobody, or to the wrong node; and what happens
+/// The addresses that clients are told and that lead from here to nobody, or to the wrong node; and what
+/// happens
 /// there.
 pub(crate) async fn astray(links: &Links) -> Vec<(Endpoint, String)> {
     let told = join_all(links.iter().map(NodeConnection::cluster_slots)).await;
@@ -92,7 +93,8 @@ pub(crate) async fn astray(links: &Links) -> Vec<(Endpoint, String)> {
         .collect()
 }
 
-/// Every address that clients are told, and which nodes did not tell. CLUSTER SLOTS leaves out a replica that has
+/// Every address that clients are told, and which nodes did not tell. CLUSTER SLOTS leaves out a replica that
+/// has
 /// not received anything yet, so CLUSTER NODES is asked too.
 async fn endpoints(links: &Links, maps: &[Vec<SlotOwner>]) -> (BTreeSet<Endpoint>, Vec<String>) {
     let ((lines, mut failures), (shards, others)) = tokio::join!(told_by_nodes(links), told_by_shards(links));
@@ -142,7 +144,7 @@ fn sorted(mut map: Vec<SlotOwner>) -> Vec<SlotOwner> {
 /// was opened from here.
 async fn reach(links: &Links, endpoint: &Endpoint) -> Result<NodeConnection, String> {
     if endpoint.host.is_empty() {
-        return Err("the address is unknown to the node".to_owned());
+        return Err("the node does not know the address".to_owned());
     }
     let address = Address::new(&endpoint.host, endpoint.port);
     let link = match links.iter().find(|link| *link.address() == address) {
@@ -153,7 +155,7 @@ async fn reach(links: &Links, endpoint: &Endpoint) -> Result<NodeConnection, Str
     if id == endpoint.id {
         Ok(link)
     } else {
-        Err(format!("another node answers there: {id}"))
+        Err(format!("a different node answers there: {id}"))
     }
 }
 
@@ -167,7 +169,7 @@ async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId
     let outcomes = join_all(owners.iter().map(|(range, endpoint)| async move {
         let at = format!("slots {range} at {}:{}", endpoint.host, endpoint.port);
         let Some(link) = reached.get(&endpoint.id) else {
-            return Some(format!("{at}: not reached"));
+            return Some(format!("{at}: unreachable"));
         };
         let key = key(*range);
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -180,7 +182,9 @@ async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId
             .await;
         match answers {
             Ok((_, Some(read), 1)) if read == at => None,
-            Ok(other) => Some(format!("{at}: read something else than was written: {other:?}")),
+            Ok(other) => Some(format!(
+                "{at}: read a different value than was written: {other:?}"
+            )),
             Err(error) => Some(format!("{at}: {}", error.reason())),
         }
     }))
@@ -188,26 +192,28 @@ async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId
     let covered: usize = owners.iter().map(|(range, _)| range.len()).sum();
     let mut detail: Vec<String> = outcomes.into_iter().flatten().collect();
     if covered != usize::from(SLOTS) {
-        detail.push(format!("clients are told of {covered} slots, not of {SLOTS}"));
+        detail.push(format!("the reported slot map covers {covered} of {SLOTS} slots"));
     }
     let mut check = Check::of(
         "write-read",
         format!(
-            "{} masters took a write at their advertised address and gave it back",
+            "{} masters accepted a write at their advertised address and returned it",
             owners.len()
         ),
-        "masters do not take writes",
+        "masters do not accept writes",
         detail,
-        "See the master's log: `rcup logs`.",
+        "Check the master's log: `rcup logs`.",
     );
     check.ms = millis(begun);
     check
 }
 
-/// Of so many other masters at most each node is asked for a key: all of them, in clusters that fit on a machine.
+/// Of so many other masters at most each node is asked for a key: all of them, in clusters that fit on a
+/// machine.
 const ASKED: usize = 64;
 
-/// Asks every wrong node, replicas included, for a key of every range: the redirection must lead to the right address,
+/// Asks every wrong node, replicas included, for a key of every range: the redirection must lead to the right
+/// address,
 /// and the node there must answer.
 async fn redirection(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId, NodeConnection>) -> Check {
     let begun = Stopwatch::now();
@@ -233,18 +239,18 @@ async fn redirection(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeI
                         return Some(told);
                     }
                     (told != wanted)
-                        .then(|| format!("{} answers `{told}` instead of `{wanted}`", link.address()))
+                        .then(|| format!("{} returns `{told}` instead of `{wanted}`", link.address()))
                 }))
                 .await;
                 let asked = told.len();
                 let mut wrong: Vec<String> = told.into_iter().flatten().collect();
                 if asked > 0 && wrong.is_empty() {
                     match reached.get(&endpoint.id) {
-                        None => wrong.push(format!("`{wanted}` leads to nobody")),
+                        None => wrong.push(format!("`{wanted}` leads to no node")),
                         Some(right) => {
                             let answer = right.said(&["EXISTS", &key]).await;
                             if answer.parse::<u64>().is_err() {
-                                wrong.push(format!("`{wanted}` leads to a node that answers `{answer}`"));
+                                wrong.push(format!("`{wanted}` leads to a node that returns `{answer}`"));
                             }
                         }
                     }
@@ -257,19 +263,22 @@ async fn redirection(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeI
     let outcomes: Vec<String> = outcomes.into_iter().flat_map(|(_, wrong)| wrong).collect();
     // Who may not ask for a key learns nothing of where it is.
     if let Some(why) = outcomes.iter().find(|line| line.starts_with("NOPERM")) {
-        return Check::skipped("redirection", &format!("this user may not ask for keys: {why}"));
+        return Check::skipped(
+            "redirection",
+            &format!("this user has no permission to read keys: {why}"),
+        );
     }
     let mut check = Check::of(
         "redirection",
         match asked {
-            0 => "a single node redirects nobody".to_owned(),
-            _ => format!(
-                "every node redirects to the right one for every other master's keys: {asked} redirections"
-            ),
+            0 => "a single node never redirects".to_owned(),
+            _ => {
+                format!("every node redirects correctly for every other master's keys: {asked} redirections")
+            }
         },
-        "redirections lead astray",
+        "wrong redirects",
         outcomes,
-        "The nodes do not agree on the slots, or announce other addresses than they are told to.",
+        "The nodes disagree on slots or announce wrong addresses.",
     );
     check.ms = millis(begun);
     check

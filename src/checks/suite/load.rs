@@ -88,7 +88,7 @@ async fn one(client: &Client, command: &str, value: &str, begun: Instant) -> Res
         let sent = Instant::now();
         let answer = client.link.said(words).await;
         if answer != wanted {
-            return Err(format!("{}: {command} answers `{answer}`", client.link.address()));
+            return Err(format!("{}: {command} returns `{answer}`", client.link.address()));
         }
         micros.push(u64::try_from(sent.elapsed().as_micros()).unwrap_or(u64::MAX));
     }

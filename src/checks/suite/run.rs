@@ -72,7 +72,7 @@ pub(crate) async fn run<R: Faults>(
             .iter()
             .filter(|entry| !known.contains(&entry.id));
         let skipped: Vec<Check> = others
-            .map(|entry| Check::skipped(entry.id, "no node answers"))
+            .map(|entry| Check::skipped(entry.id, "no node responds"))
             .collect();
         checks.extend(skipped);
     }
@@ -159,25 +159,25 @@ async fn measure(
         (
             tags,
             "hash-tags",
-            format!(
-                "keys with one hash tag work together on {several} masters, those of two slots are refused"
-            ),
-            "hash tags do not hold",
-            "Two keys are used in one command only when their slots are the same.",
+            format!("multi-key commands with a hash tag work on {several} masters and fail across slots"),
+            "hash-tag commands fail",
+            "A command may only use keys of the same slot.",
         ),
         (
             scripts,
             "scripts",
-            format!("EVAL and EVALSHA work on {several} masters, and keep to one slot"),
-            "scripts do not run",
-            "An ACL may forbid scripts, or a master be out of memory: see the answer.",
+            format!("EVAL and EVALSHA work on {several} masters and fail across slots"),
+            "scripts fail",
+            "An ACL may deny scripts, or a master may be out of memory: see the error.",
         ),
         (
             news,
             "pubsub",
-            "messages reach subscribers on every node, and on every node of their shard".to_owned(),
-            "messages do not arrive",
-            "Messages travel on the bus: look at `bus-links`, and at the ACL's channels (&*).",
+            "messages reach subscribers on every node, and sharded messages every node of their \
+             shard"
+                .to_owned(),
+            "messages are not delivered",
+            "Messages use the cluster bus: check `bus-links` and the ACL's channels (&*).",
         ),
     ];
     for (trials, id, good, bad, hint) in probes {
@@ -253,7 +253,7 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
     if servers.is_empty() {
         // A user may be kept from INFO. What nobody tells is not in order by that.
         let untold = OF_SERVERS[checks.len()..].iter();
-        checks.extend(untold.map(|id| Check::skipped(id, "no node answers INFO")));
+        checks.extend(untold.map(|id| Check::skipped(id, "no node responds to INFO")));
         return checks;
     }
     checks.extend([
@@ -286,7 +286,7 @@ async fn disturb<R: Faults>(
         checks
             .iter()
             .find(|check| check.status == Status::Fail && check.id != "latency")
-            .map(|check| format!("not tried on a cluster that fails already ({})", check.id))
+            .map(|check| format!("skipped because the cluster has failures ({})", check.id))
     } else {
         Some(UNASKED.to_owned())
     };
@@ -300,9 +300,9 @@ async fn disturb<R: Faults>(
         let check = match tried_ask {
             Ok(trials) => tried(
                 "ask",
-                "a half-migrated slot sends clients on with ASK, and only ASKING opens it",
-                "a half-migrated slot leads astray",
-                "A slot may have been left open: see `open-slots`.",
+                "a migrating slot redirects with ASK, and the importing node serves it only after ASKING",
+                "a migrating slot redirects incorrectly",
+                "A slot may still be migrating: check `open-slots`.",
                 &trials,
             ),
             Err(why) => Check::skipped("ask", why),
@@ -317,7 +317,7 @@ async fn disturb<R: Faults>(
         };
         let told: Vec<String> = measured.iter().map(Throughput::told).collect();
         let good = format!("{}; {from}", told.join("; "));
-        let hint = "See the master's log, its memory and its limits: `rcup logs`.";
+        let hint = "Check the master's log, memory and limits: `rcup logs`.";
         checks.push(Check::of("throughput", good, "the load failed", detail, hint).took(ms));
         outcome.throughput = measured;
     }

@@ -14,7 +14,7 @@ const TAGS: u64 = 20_000;
 /// says why it could not be tried.
 pub(crate) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static str> {
     let [from, to, ..] = masters else {
-        return Err("a slot moves between two masters, and there is only one");
+        return Err("slot migration requires two masters, but there is only one");
     };
     let Some(half) = HalfMoved::open(from, to).await else {
         return Err(FULL);
@@ -43,12 +43,7 @@ pub(crate) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
     Ok(vec![
         Trial::exactly(to.name, "SETSLOT IMPORTING", "OK", importing),
         Trial::exactly(from.name, "SETSLOT MIGRATING", "OK", migrating),
-        Trial::beginning(
-            from.name,
-            "GET of a key that has moved",
-            format!("ASK {slot} "),
-            asked,
-        ),
+        Trial::beginning(from.name, "GET of a moved key", format!("ASK {slot} "), asked),
         Trial::beginning(to.name, "GET without ASKING", format!("MOVED {slot} "), unasked),
         Trial::exactly(to.name, "SET after ASKING", "OK", written),
         Trial::exactly(to.name, "DEL after ASKING", "1", gone),
@@ -65,12 +60,12 @@ pub(crate) async fn told_to_ask(from: &Master<'_>, to: &Master<'_>) -> Result<St
     let told = from.link.said(&["GET", &key(half.tag, "ask")]).await;
     match half.close().await.as_str() {
         "OK" => Ok(told),
-        other => Err(format!("slot {other}: see `rcup validate --only open-slots`")),
+        other => Err(format!("slot {other}: check `rcup validate --only open-slots`")),
     }
 }
 
 /// Why a slot was not moved.
-const FULL: &str = "no empty slot was found to try it with";
+const FULL: &str = "no empty slot was found for the test";
 
 /// An empty slot on its way from one master to another. It is closed again, also when this is dropped.
 struct HalfMoved {
@@ -147,14 +142,15 @@ async fn close(from: &NodeConnection, to: &NodeConnection, name: &str, slot: &st
         words.extend(strays.iter().map(String::as_str));
         let moved = to.said(&words).await;
         if moved != "OK" && moved != "NOKEY" {
-            return format!("keys of other clients stay on {name}: {moved}");
+            return format!("keys of other clients remain on {name}: {moved}");
         }
     }
     let other = to.said(&["CLUSTER", "SETSLOT", slot, "STABLE"]).await;
     if stable == "OK" { other } else { stable }
 }
 
-/// Where the other nodes reach a node. It may have been dialled at a port that is published on the host alone.
+/// Where the other nodes reach a node. It may have been dialled at a port that is published on the host
+/// alone.
 async fn home(node: &NodeConnection) -> Option<Address> {
     let view = node.view().await.ok()?;
     let myself = view.myself()?;

@@ -78,11 +78,8 @@ pub struct NodeSet(pub Selector, pub Directive);
 /// The two sides of a text.
 fn halves<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str), Error> {
     text.split_once('=').ok_or_else(|| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("`{text}` does not say which node and what"),
-        )
-        .hint(format!("Write it as `{example}`."))
+        Error::new(ErrorKind::Usage, format!("`{text}` is not NODE=VALUE"))
+            .hint(format!("Write it as `{example}`."))
     })
 }
 
@@ -112,7 +109,7 @@ impl FromStr for NodeSet {
         let (name, _) = halves(text, EXAMPLE)?;
         // A selector may have a colon, and the name of a directive has none.
         let (nodes, _) = name.rsplit_once(':').ok_or_else(|| {
-            Error::new(ErrorKind::Usage, format!("`{text}` does not say for which node"))
+            Error::new(ErrorKind::Usage, format!("`{text}` names no node"))
                 .hint(format!("Write it as `{EXAMPLE}`, or use --set for all nodes."))
         })?;
         Ok(Self(nodes.trim().parse()?, text[nodes.len() + 1..].parse()?))

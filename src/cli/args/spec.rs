@@ -291,25 +291,25 @@ impl From<FormationArg> for FormationChoice {
 fn address(text: &str) -> Result<Ipv4Addr, Error> {
     text.parse().map_err(|_| {
         let what = if text.parse::<Ipv6Addr>().is_ok() {
-            format!("`{text}` is an IPv6 address, and rcup's nodes are published on IPv4 addresses alone")
+            format!("`{text}` is an IPv6 address; nodes can only be published on IPv4 addresses")
         } else {
             format!("`{text}` is not an IPv4 address")
         };
         Error::new(ErrorKind::Usage, what)
-            .hint("Give an address of the Docker host, such as `--publish 192.168.1.10`.")
+            .hint("Pass an IPv4 address of the Docker host, such as `--publish 192.168.1.10`.")
     })
 }
 
 fn subnet(text: &str) -> Result<Ipv4Net, Error> {
     text.parse().map_err(|_| {
-        let hint = "Give an address and a prefix, such as `--subnet 10.88.0.0/24`.";
+        let hint = "Pass an address and a prefix length, such as `--subnet 10.88.0.0/24`.";
         if text.parse::<IpNet>().is_ok() || text.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6()) {
             return Error::new(
                 ErrorKind::Usage,
-                format!("`{text}` is for IPv6, and rcup's nodes have IPv4 addresses alone"),
+                format!("`{text}` is an IPv6 subnet; nodes only have IPv4 addresses"),
             )
             .hint(format!(
-                "{hint} Programs on a network with IPv6 too reach the nodes by IPv4."
+                "{hint} Containers on a dual-stack network reach the nodes over IPv4."
             ));
         }
         Error::new(ErrorKind::Usage, format!("`{text}` is not an IPv4 subnet")).hint(hint)
@@ -319,7 +319,7 @@ fn subnet(text: &str) -> Result<Ipv4Net, Error> {
 pub(crate) fn duration(text: &str) -> Result<Duration, Error> {
     humantime::parse_duration(text).map_err(|_| {
         Error::new(ErrorKind::Usage, format!("`{text}` is not a duration"))
-            .hint("Give a number and a unit, such as `500ms`, `5s` or `2m`.")
+            .hint("Pass a number with a unit, such as `500ms`, `5s` or `2m`.")
     })
 }
 

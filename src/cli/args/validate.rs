@@ -128,13 +128,13 @@ impl From<SuiteArg> for Suite {
 /// A report to write.
 #[derive(Clone, Debug)]
 pub struct Report {
-    /// In which form.
+    /// The format.
     pub form: ReportForm,
-    /// Where to.
+    /// The file.
     pub file: PathBuf,
 }
 
-/// The form of a report.
+/// Format of a report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReportForm {
     Junit,
@@ -144,8 +144,9 @@ pub enum ReportForm {
 
 fn report(text: &str) -> Result<Report, Error> {
     let wrong = || {
-        Error::new(ErrorKind::Usage, format!("`{text}` is not a report"))
-            .hint("Give a form and a file, such as `--report html=report.html`; the forms are junit, html and markdown.")
+        Error::new(ErrorKind::Usage, format!("`{text}` is not a report")).hint(
+            "Pass a format and a file, such as `--report html=report.html`. Formats: junit, html, markdown.",
+        )
     };
     let (form, file) = text.split_once('=').ok_or_else(wrong)?;
     let form = match form {
@@ -166,11 +167,8 @@ fn report(text: &str) -> Result<Report, Error> {
 fn threshold(text: &str) -> Result<Threshold, Error> {
     let (name, value) = text.split_once('=').unwrap_or(("p99", text));
     let percentile = name.parse().map_err(|()| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("`{name}` is not a percentile that is measured"),
-        )
-        .hint("They are p50, p90, p99, p99.9 and max.")
+        Error::new(ErrorKind::Usage, format!("`{name}` is not a measured percentile"))
+            .hint("Use p50, p90, p99, p99.9 or max.")
     })?;
     Ok(Threshold {
         percentile,

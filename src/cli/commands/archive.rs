@@ -9,7 +9,7 @@ pub fn write(path: &Path, folder: &str, files: &[(String, String)]) -> Result<()
     let wrong = |error: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot write {}", path.display()))
             .because(error)
-            .hint("Give a file in a folder that you may write to.")
+            .hint("Choose a file in a writable directory.")
     };
     let mut archive = tar::Builder::new(Vec::new());
     for (name, text) in files {

@@ -1,4 +1,4 @@
-//! The nodes at which a selector points.
+//! Nodes matched by a selector.
 
 use crate::cli::executor::engine;
 use crate::cli::exit::Failure;
@@ -18,7 +18,7 @@ pub struct Chosen {
 }
 
 impl Chosen {
-    /// Finds them. Roles are those of now: a failover moves them.
+    /// Finds them by their current roles, which a failover changes.
     pub async fn find(name: &ClusterName, selector: Selector) -> Result<Self, Failure> {
         let attached = Cluster::attach(engine().await?, name).await?;
         let by_role = !matches!(selector, Selector::All | Selector::Node(_));
@@ -41,22 +41,22 @@ impl Chosen {
         Ok(Self { attached, nodes })
     }
 
-    /// The only one of them.
+    /// The single selected node.
     pub fn single(&self, selector: Selector) -> Result<&Node, Error> {
         match self.nodes.as_slice() {
             [node] => Ok(node),
             several => Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "`{selector}` selects {} nodes, and this works with one",
+                    "`{selector}` selects {} nodes; this command takes one",
                     several.len()
                 ),
             )
-            .hint("Give an index, `master:N` or `replica:N`.")),
+            .hint("Use an index, `master:N` or `replica:N`.")),
         }
     }
 
-    /// What a node's container does; `None` when it is gone.
+    /// Activity of a node's container; `None` if it does not exist.
     pub fn activity(&self, node: &Node) -> Option<&Activity> {
         self.attached
             .containers()
@@ -65,7 +65,7 @@ impl Chosen {
             .map(|container| &container.activity)
     }
 
-    /// Nothing, unless one of them does not run.
+    /// Fails if one of them is not running.
     pub fn all_run(&self) -> Result<(), Error> {
         for node in &self.nodes {
             let state = match self.activity(node) {
@@ -77,12 +77,12 @@ impl Chosen {
             return Err(Error::new(
                 ErrorKind::NodeFailed,
                 format!(
-                    "node {} of cluster {name} does not run: it is {state}",
+                    "node {} of cluster {name} is not running ({state})",
                     node.index
                 ),
             )
             .hint(format!(
-                "See `rcup status {name}`; `rcup up {name}` starts what has stopped; --node chooses another."
+                "Run `rcup status {name}`. `rcup up {name}` starts stopped nodes; --node selects another node."
             )));
         }
         Ok(())

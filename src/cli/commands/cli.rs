@@ -1,4 +1,4 @@
-//! `rcup cli`: the server's own client, with the node and the flags filled in.
+//! `rcup cli`: runs redis-cli or valkey-cli with connection flags preset.
 
 use std::io::IsTerminal as _;
 use std::process::{Command, Stdio};
@@ -16,7 +16,7 @@ use crate::server::wire::access::Credentials;
 use crate::spec::secret::Secret;
 use crate::topology::layout::{Announce, Node, Topology};
 
-/// How often a command is sent on before that is an error.
+/// Maximum number of redirections.
 const MOST_REDIRECTIONS: usize = 8;
 
 pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
@@ -28,11 +28,11 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     let credentials = args.user.credentials(&chosen.attached).await?;
     let user = user(credentials.as_ref());
     let env = login(credentials);
-    // A redirection leads to the address that clients are told. Where that is this host's, it leads nowhere
-    // from inside of a container.
+    // A redirection leads to the advertised address. If that is an address of this host, it is unreachable
+    // from inside a container.
     let follows = topology.announce == Announce::Ip;
     if !follows && !terminal.is_json() {
-        // The client of this host knows no path to the authority's certificate; the one in a node does.
+        // The client on this host has no path to the CA certificate; the one in a node has.
         if installed(client) && !topology.spec.tls() {
             return here(client, node, &[user, args.args].concat(), &env);
         }
@@ -41,8 +41,8 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
             return redirected(&chosen, node, client, &args.args, login).await;
         }
         terminal.warn(&format!(
-            "redirections are not followed: they lead to 127.0.0.1, and {client} runs inside of a container; \
-             where it is installed on this host, rcup uses that one"
+            "redirections are not followed: they point to 127.0.0.1, but {client} runs in a container; \
+             install it on this host to follow them"
         ));
     }
     let mut command = vec![client.to_owned()];
@@ -56,30 +56,30 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     exec::in_nodes(&chosen, Run { command, env }, terminal).await
 }
 
-/// The password as the clients take it from their environment. As an argument everybody on the machine could
-/// read it, and on the input it would stand in the way of the user's own. The environment of a program is for its
-/// user alone, and engines do not tell it either.
+/// The password in the client's environment. As an argument, every user of the host could
+/// read it, and on standard input it would mix with the user's input. A process environment is readable only by its
+/// user, and container engines do not report it either.
 fn login(credentials: Option<Credentials>) -> Vec<(String, Secret)> {
-    // Valkey's client has its own name for it, and takes Redis's too.
+    // valkey-cli has its own variable and also reads REDISCLI_AUTH.
     credentials
         .map(|credentials| ("REDISCLI_AUTH".to_owned(), credentials.password))
         .into_iter()
         .collect()
 }
 
-/// The name of another user than `default`, which is no secret.
+/// The name of a user other than `default`; not a secret.
 fn user(credentials: Option<&Credentials>) -> Vec<String> {
     let name = credentials.and_then(|credentials| credentials.user.clone());
     name.map_or_else(Vec::new, |name| vec!["--user".to_owned(), name])
 }
 
-/// As whom a client logs in: its arguments and its environment.
+/// Login arguments and environment of a client.
 struct Login {
     user: Vec<String>,
     env: Vec<(String, Secret)>,
 }
 
-/// With what a client in a node's container speaks TLS.
+/// TLS arguments of a client in a node's container.
 fn tls(topology: &Topology, node: &Node) -> Vec<String> {
     if topology.spec.tls() {
         vec!["--tls".to_owned(), "--cacert".to_owned(), authority_path(node)]
@@ -88,8 +88,8 @@ fn tls(topology: &Topology, node: &Node) -> Vec<String> {
     }
 }
 
-/// Runs one command where it belongs: what the client cannot follow from inside of a container is followed
-/// by running it in the node to which it is sent.
+/// Runs one command on the right node: a redirection that the client cannot follow from inside a container is followed
+/// by running the command in the target node.
 async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String], login: Login) -> Outcome {
     let mut node = first;
     for _ in 0..MOST_REDIRECTIONS {
@@ -127,13 +127,13 @@ async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String]
     }
     Err(Error::new(
         ErrorKind::Redis,
-        format!("the nodes redirect a command more than {MOST_REDIRECTIONS} times"),
+        format!("a command was redirected more than {MOST_REDIRECTIONS} times"),
     )
-    .hint("The cluster is changing its shape: see `rcup validate`.")
+    .hint("The slot layout is changing: run `rcup validate`.")
     .into())
 }
 
-/// The port in a redirection, if that is all that was said: `MOVED 12182 127.0.0.1:7003`.
+/// The port of a redirection, if the output is one: `MOVED 12182 127.0.0.1:7003`.
 fn moved_to(output: &str) -> Option<u16> {
     let output = output.trim();
     let output = output.strip_prefix("(error) ").unwrap_or(output);
@@ -154,7 +154,7 @@ fn installed(client: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Runs the client of this host, which shares this process's input and output.
+/// Runs the client on this host with inherited input and output.
 fn here(client: &str, node: &Node, args: &[String], env: &[(String, Secret)]) -> Outcome {
     let address = node.host_address();
     let status = Command::new(client)

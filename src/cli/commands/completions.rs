@@ -1,4 +1,4 @@
-//! `rcup completions`: a script that completes verbs and flags in a shell.
+//! `rcup completions`: prints a shell completion script.
 
 use std::io::Write as _;
 
@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::Terminal;
 
 pub fn run(shell: Shell, terminal: &Terminal) -> Outcome {
-    // Not straight to the output: the generator panics when nobody reads to the end.
+    // Buffered: the generator panics when the reader closes the pipe.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "rcup", &mut script);
     terminal.out().write_all(&script)?;

@@ -1,4 +1,4 @@
-//! `rcup config`: what the nodes will have, and the file with which to say it.
+//! `rcup config`: shows the nodes' configuration, and creates rcup.toml.
 
 use std::io::Write as _;
 
@@ -33,28 +33,28 @@ pub fn run(verb: ConfigVerb, given: &Given, terminal: &Terminal) -> Outcome {
             let command = <crate::cli::args::Cli as clap::CommandFactory>::command();
             let up = command
                 .find_subcommand("up")
-                .ok_or_else(|| Error::new(ErrorKind::Io, "there is no verb `up`"))?;
+                .ok_or_else(|| Error::new(ErrorKind::Io, "there is no command `up`"))?;
             json::print(terminal, &schema(up))?;
             Ok(Exit::DONE)
         }
     }
 }
 
-/// A directive as it is shown.
+/// A directive in the output.
 #[derive(Serialize)]
 struct Line {
     name: String,
     value: String,
     /// `default`, `profile`, `fitted`, `file`, `environment` or `flag`.
     origin: &'static str,
-    /// Whether it was said for single nodes.
+    /// Whether it is a per-node override.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     own: bool,
     why: String,
 }
 
 impl Line {
-    /// A setting of the node `index`, or of all; `nodes` are all with whether they are masters.
+    /// A setting of node `index`, or of all nodes; `nodes` lists all nodes and whether they are masters.
     fn new(setting: Setting, given: &Given, (index, nodes): (usize, &[(usize, bool)])) -> Self {
         let asked = match setting.origin {
             Origin::Node => given.node(index, canonical(&setting.name), nodes),
@@ -79,11 +79,11 @@ impl Line {
     }
 }
 
-/// A user as it is shown.
+/// A user in the output.
 #[derive(Serialize)]
 struct ShownUser {
     name: String,
-    /// How it proves who it is: `password` or `none`.
+    /// Authentication: `password` or `none`.
     login: &'static str,
     rules: String,
     /// `default`, `profile`, `file`, `environment` or `flag`.
@@ -91,7 +91,7 @@ struct ShownUser {
     why: String,
 }
 
-/// All users of every node, with where their rules come from.
+/// All users of every node, with the origin of their rules.
 fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     let spec = &topology.spec;
     if !spec.guards() {
@@ -104,13 +104,12 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     };
     let profile = spec.profile();
     let (origin, why) = if spec.users().iter().any(User::is_default) {
-        (asked(DEFAULT_USER), "Asked for by the user.".to_owned())
+        (asked(DEFAULT_USER), "Set by a flag.".to_owned())
     } else if profile.disabled_commands().is_empty() {
-        ("default", "Whom a client is that names no user.".to_owned())
+        ("default", "Used when the client names no user.".to_owned())
     } else {
-        let why = format!(
-            "Whom a client is that names no user. The profile {profile} keeps dangerous commands from it."
-        );
+        let why =
+            format!("Used when the client names no user. Profile {profile} denies it dangerous commands.");
         ("profile", why)
     };
     let mut all = vec![ShownUser {
@@ -141,29 +140,29 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
         },
         rules: user.rules().to_owned(),
         origin: asked(user.name()),
-        why: "Asked for by the user.".to_owned(),
+        why: "Set by a flag.".to_owned(),
     }));
     all
 }
 
-/// A node and what it does not share with the others.
+/// A node and its differences from the others.
 #[derive(Serialize)]
 struct Own {
     index: usize,
     name: String,
     role: Role,
-    /// The server and the image, where they are not the cluster's.
+    /// The server and the image, if they differ from the cluster's.
     #[serde(skip_serializing_if = "Option::is_none")]
     server: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     image: Option<String>,
-    /// Who named the image.
+    /// Origin of the image.
     #[serde(skip_serializing_if = "Option::is_none")]
     image_origin: Option<&'static str>,
     directives: Vec<Line>,
 }
 
-/// What is printed in JSON.
+/// JSON output.
 #[derive(Serialize)]
 struct Shown {
     name: String,
@@ -171,10 +170,10 @@ struct Shown {
     server: String,
     image: String,
     file: Option<String>,
-    /// What the chosen nodes have in common.
+    /// Directives common to the selected nodes.
     common: Vec<Line>,
     nodes: Vec<Own>,
-    /// Empty where nobody is kept from anything.
+    /// Empty without access restrictions.
     users: Vec<ShownUser>,
 }
 
@@ -232,7 +231,7 @@ fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Who said something that somebody has said.
+/// Origin of a value that was set.
 fn word(source: Option<Source>) -> &'static str {
     match source {
         Some(Source::File) => "file",
@@ -241,7 +240,7 @@ fn word(source: Option<Source>) -> &'static str {
     }
 }
 
-/// Where the cluster would go. The engine is left alone where the specification names the server.
+/// The planned topology. The container engine is not used if the specification names the server.
 fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     if (spec.image().is_some() || spec.engine_version().is_some())
         && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
@@ -261,7 +260,7 @@ fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     found.ok_or(crate::cli::exit::Failure::ReaderGone)
 }
 
-/// What all of them have, and what each has alone.
+/// Splits directives into common ones and those of each node.
 fn apart(nodes: Vec<(&Node, Vec<Setting>)>) -> (Vec<Setting>, Vec<(&Node, Vec<Setting>)>) {
     let shared: Vec<Setting> = match nodes.as_slice() {
         [] | [_] => Vec::new(),
@@ -352,8 +351,8 @@ fn init(args: &Init, terminal: &Terminal) -> Outcome {
         .open(&args.out)
         .and_then(|mut file| file.write_all(TEMPLATE.as_bytes()));
     written.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Io, format!("{path} is there already"))
-            .hint("Replace it with --force, or name another file with -o."),
+        std::io::ErrorKind::AlreadyExists => Error::new(ErrorKind::Io, format!("{path} already exists"))
+            .hint("Replace it with --force, or choose another file with -o."),
         _ => Error::new(ErrorKind::Io, format!("cannot write {path}")).because(error),
     })?;
     if terminal.is_json() {

@@ -1,4 +1,4 @@
-//! `rcup diagnose`: what is wrong with a cluster, why, and what mends it.
+//! `rcup diagnose`: finds what is wrong with a cluster and how to fix it.
 
 use std::io::{IsTerminal as _, Write as _};
 
@@ -16,15 +16,15 @@ use crate::connect::attached::Attached;
 use crate::connect::endpoint::Endpoint;
 use crate::error::{Error, ErrorKind};
 
-/// How often is looked again at what is left, at most: one remedy may show the need of another.
+/// Maximum number of diagnosis rounds: one repair may reveal another problem.
 const ROUNDS: usize = 8;
 
-/// What is printed in JSON.
+/// JSON output.
 #[derive(Serialize)]
 struct Told<'a> {
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
-    /// What `--fix` has done; absent without it.
+    /// Actions of `--fix`; absent without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fixed: Option<&'a [Fixed]>,
 }
@@ -32,15 +32,15 @@ struct Told<'a> {
 /// One action.
 #[derive(Serialize)]
 struct Fixed {
-    /// Of the finding.
+    /// Id of the finding.
     id: &'static str,
     action: String,
     done: bool,
-    /// What went wrong, where something did.
+    /// The error, if it failed.
     error: Option<String>,
 }
 
-/// What is diagnosed.
+/// The diagnosed cluster.
 enum Subject {
     Own(Box<Attached>),
     Foreign(Box<Endpoint>),
@@ -68,7 +68,7 @@ impl Subject {
         }
     }
 
-    /// The folder in the archive, and the files.
+    /// The directory in the archive, and the files.
     async fn bundle(&self) -> (String, Vec<(String, String)>) {
         match self {
             Self::Own(attached) => (
@@ -97,13 +97,15 @@ impl Subject {
 pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
     let somebody = !terminal.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
     if args.fix && !args.yes && !somebody {
-        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint("Add --yes to do everything without asking, or see what would be done without --fix.")
-            .into());
+        return Err(
+            Error::new(ErrorKind::Usage, "cannot ask for confirmation without a terminal")
+                .hint("Add --yes to apply all repairs without asking, or omit --fix to list them.")
+                .into(),
+        );
     }
     let subject = Subject::find(&args).await?;
     let mut found = subject.diagnose().await;
-    // Before anything is changed: it shall tell of the trouble.
+    // Written before any change, so that it shows the fault.
     if let Some(path) = &args.bundle {
         let (folder, files) = subject.bundle().await;
         archive::write(path, &folder, &files)?;
@@ -139,13 +141,13 @@ fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Fai
             .count()
     };
     match (number(Status::Fail), number(Status::Warn)) {
-        (0, 0) => writeln!(out, "nothing is wrong with cluster {name}")?,
+        (0, 0) => writeln!(out, "no problems found in cluster {name}")?,
         (0, warnings) => writeln!(
             out,
-            "\nnothing is wrong with cluster {name}, with {}",
+            "\nno failures in cluster {name}, {}",
             count(warnings, "warning")
         )?,
-        (wrong, _) => writeln!(out, "\n{} about cluster {name}", count(wrong, "finding"))?,
+        (wrong, _) => writeln!(out, "\n{} in cluster {name}", count(wrong, "finding"))?,
     }
     let fixable = found
         .findings
@@ -154,13 +156,13 @@ fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Fai
         .count();
     if fixable > 0 && !fixing {
         terminal.say(&format!(
-            "the same with --fix does something about {fixable} of them, each action after a question"
+            "run again with --fix to repair {fixable} of them (asks before each action)"
         ));
     }
     Ok(())
 }
 
-/// Does what can be done, each action after a question, until nothing is left or nothing helps.
+/// Applies repairs, asking before each, until none is left or none helps.
 async fn fix(
     subject: &Subject,
     mut found: Diagnosis,
@@ -169,7 +171,7 @@ async fn fix(
 ) -> Result<(Diagnosis, Vec<Fixed>), Failure> {
     let mut all: Vec<Fixed> = Vec::new();
     for _ in 0..ROUNDS {
-        // What was done or declined once is not proposed again.
+        // An action is proposed only once.
         let tried = |action: &Action| all.iter().any(|done| done.action == action.to_string());
         let next: Vec<Finding> = found
             .treatable()
@@ -192,7 +194,7 @@ async fn fix(
         found = subject.after(&next).await?;
     }
     if all.is_empty() {
-        terminal.say("there is nothing that rcup could do");
+        terminal.say("rcup has no repair for these findings");
     }
     Ok((found, all))
 }

@@ -1,4 +1,4 @@
-//! `rcup doctor`: whether the machine is fit, and what mends it.
+//! `rcup doctor`: checks the host and prints fixes.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
@@ -17,14 +17,14 @@ use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::client::Docker;
 use crate::spec::cluster::ClusterSpec;
 
-/// What is printed in JSON.
+/// JSON output.
 #[derive(Serialize)]
 struct Told<'a> {
     #[serde(flatten)]
     diagnosis: &'a Diagnosis,
     profile: &'static str,
     nodes: usize,
-    /// What `--fix` has changed; absent without it.
+    /// Changes of `--fix`; absent without it.
     #[serde(skip_serializing_if = "Option::is_none")]
     fixed: Option<Vec<Fixed>>,
 }
@@ -35,7 +35,7 @@ struct Fixed {
     id: &'static str,
     commands: Vec<String>,
     done: bool,
-    /// What went wrong, where something did.
+    /// The error, if it failed.
     error: Option<String>,
 }
 
@@ -43,9 +43,11 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
     let spec = args.spec.build("default".parse()?)?;
     let look = Look::of(spec.profile()).deep(args.deep);
     if args.fix && !args.yes && !std::io::stdin().is_terminal() {
-        return Err(Error::new(ErrorKind::Usage, "there is no terminal to ask on")
-            .hint("Add --yes to apply everything without asking, or see the commands with --script.")
-            .into());
+        return Err(
+            Error::new(ErrorKind::Usage, "cannot ask for confirmation without a terminal")
+                .hint("Add --yes to apply all fixes without asking, or print the commands with --script.")
+                .into(),
+        );
     }
     let mut signals = Signals::new()
         .map_err(|error| Error::new(ErrorKind::Io, "cannot listen for signals").because(error))?;
@@ -73,7 +75,7 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
     Ok(Exit::ready(diagnosis.fit))
 }
 
-/// Looks. A signal that asks to end is heeded only afterwards, when a container through which was looked is gone
+/// Gathers the facts. A signal is handled only afterwards, when the probe container has been removed
 /// again.
 async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Result<Diagnosis, Error> {
     let diagnosis = examine(Docker::find(), spec, look).await;
@@ -84,7 +86,7 @@ async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Resul
 }
 
 fn interrupted() -> Error {
-    Error::new(ErrorKind::Interrupted, "the doctor was asked to stop")
+    Error::new(ErrorKind::Interrupted, "doctor was interrupted")
 }
 
 fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Terminal) -> Result<(), Failure> {
@@ -96,15 +98,15 @@ fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Termi
     let what = format!("{} with profile {}", count(spec.nodes(), "node"), look.profile);
     let (failed, warned) = (diagnosis.count(Severity::Fail), diagnosis.count(Severity::Warn));
     match (failed, warned) {
-        (0, 0) => writeln!(out, "this host is fit for {what}")?,
+        (0, 0) => writeln!(out, "this host meets the requirements of {what}")?,
         (0, _) => writeln!(
             out,
-            "this host is fit for {what}, with {}",
+            "this host meets the requirements of {what}, {}",
             count(warned, "warning")
         )?,
         _ => writeln!(
             out,
-            "this host is not fit for {what}: {}, {}",
+            "this host does not meet the requirements of {what}: {}, {}",
             count(failed, "failure"),
             count(warned, "warning")
         )?,
@@ -116,20 +118,20 @@ fn human(diagnosis: &Diagnosis, spec: &ClusterSpec, look: Look, terminal: &Termi
         .count();
     if fixable > 0 {
         terminal.say(&format!(
-            "`rcup doctor --fix` applies {} after asking, `rcup doctor --script` prints it all",
+            "run `rcup doctor --fix` to apply {} (asks first), or `rcup doctor --script` to print the commands",
             count(fixable, "change")
         ));
     }
     if !diagnosis.skipped.is_empty() && !terminal.verbose {
         terminal.say(&format!(
-            "{} could not be looked at: see `rcup doctor --verbose`",
+            "{} could not be checked: run `rcup doctor --verbose`",
             count(diagnosis.skipped.len(), "thing")
         ));
     }
     Ok(())
 }
 
-/// Applies what can be applied, each after a question.
+/// Applies the fixes, asking before each.
 async fn fix(
     diagnosis: &Diagnosis,
     yes: bool,
@@ -166,7 +168,7 @@ fn told(
         Ok(files) => {
             done = files.iter().all(|file| file.done);
             for file in files {
-                terminal.say(&format!("  {} reads {}", file.path, file.now));
+                terminal.say(&format!("  {} now contains {}", file.path, file.now));
             }
         }
         Err(failed) => {
@@ -187,7 +189,7 @@ fn told(
     }
 }
 
-/// Shows a change, and asks on the terminal whether to make it. Anything but a yes is a no.
+/// Shows a change and asks whether to apply it. Any answer but yes is no.
 async fn agreed(change: &str, signals: &mut Signals, terminal: &Terminal) -> Result<bool, Failure> {
     terminal.ask(&format!("{change}\napply? [y/N] "))?;
     let read = tokio::task::spawn_blocking(|| {

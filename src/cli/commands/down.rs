@@ -17,7 +17,7 @@ use crate::ownership::rollback::Removed;
 use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
 
-/// What was removed of one cluster.
+/// Removed objects of one cluster.
 #[derive(Serialize)]
 struct Gone {
     name: ClusterName,
@@ -41,7 +41,7 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     let progress = Progress::without_notes(terminal);
     let mut all = Vec::new();
     let mut failure: Option<Error> = None;
-    // What cannot be removed must not keep the rest.
+    // A failed removal must not stop the others.
     for name in names {
         let allowed = if args.keep_volumes || args.volumes {
             Ok(())
@@ -71,16 +71,16 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print_named(terminal, "removed", &all)?;
     } else if all.is_empty() && failure.is_none() {
-        terminal.say("there is no cluster on this engine");
+        terminal.say("no clusters");
     }
     failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
 }
 
-/// Whether the data on a cluster's volumes may go: when there is none, or the user says so.
+/// Whether data on a cluster's volumes may be deleted: if there is none, or the user agrees.
 async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Result<(), Error> {
     let attached = match Cluster::attach(engine.clone(), name).await {
         Ok(attached) => attached,
-        // Nothing is there, or nothing that can be read: such remains hold no data.
+        // No cluster, or unreadable labels: such remains hold no data.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };
@@ -89,7 +89,7 @@ async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Re
         return Ok(());
     }
     let holds = holds(name, data);
-    let asked = terminal.confirm(&format!("{holds} on its volumes. Remove them too?"));
+    let asked = terminal.confirm(&format!("{holds} on its volumes. Delete the volumes too?"));
     if asked.is_ok_and(|yes| yes) {
         return Ok(());
     }
@@ -98,7 +98,7 @@ async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Re
         format!("{holds} on its volumes: nothing was removed"),
     )
     .hint(format!(
-        "`rcup down {name} --volumes` removes them too; `rcup down {name} --keep-volumes` keeps them for the \
+        "`rcup down {name} --volumes` deletes the volumes too; `rcup down {name} --keep-volumes` keeps them for the \
              next `rcup up {name} --persist`."
     )))
 }
@@ -107,10 +107,7 @@ fn tell(terminal: &Terminal, gone: &Gone) -> Result<(), Failure> {
     let mut out = terminal.out();
     let Gone { name, removed } = gone;
     if removed.is_nothing() {
-        writeln!(
-            out,
-            "nothing to remove: there is no cluster {name} on this engine"
-        )?;
+        writeln!(out, "nothing to remove: no cluster named {name}")?;
         return Ok(());
     }
     let parts: Vec<String> = [

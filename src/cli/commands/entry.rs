@@ -1,4 +1,4 @@
-//! The way into a cluster that rcup did not start.
+//! Flags for access to a cluster that rcup did not start.
 
 use std::time::Duration;
 
@@ -8,10 +8,10 @@ use crate::server::wire::access::{Access, Credentials};
 use crate::server::wire::connection::Address;
 use crate::spec::secret::Secret;
 
-/// How long an attempt to connect may take: a first packet that is lost on its way is sent again after a second.
+/// Connect timeout: a lost first packet is resent after a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Several of them.
+/// Several endpoints.
 pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
     texts.iter().map(|text| address(text)).collect()
 }
@@ -20,7 +20,7 @@ pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
 pub fn address(text: &str) -> Result<Address, Error> {
     let wrong = || {
         Error::new(ErrorKind::Usage, format!("`{text}` is not an address"))
-            .hint("Give a host and its client port, such as `--endpoint 10.0.0.7:6379`.")
+            .hint("Pass a host and its client port, such as `--endpoint 10.0.0.7:6379`.")
     };
     let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
     let port = port.parse().map_err(|_| wrong())?;
@@ -31,7 +31,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
     Ok(Address::new(host, port))
 }
 
-/// With what the nodes are entered.
+/// Access options for the nodes.
 pub fn access(entry: &Entry) -> Result<Access, Error> {
     let mut access = Access::open().with_patience(PATIENCE);
     if let Some(variable) = &entry.password_env {
@@ -40,7 +40,7 @@ pub fn access(entry: &Entry) -> Result<Access, Error> {
                 ErrorKind::Usage,
                 format!("the environment variable {variable} is not set"),
             )
-            .hint("Export it with the password, and name it with --password-env.")
+            .hint("Export the variable that --password-env names, with the password as its value.")
         })?;
         access = access.with_credentials(Credentials {
             user: entry.username.clone(),
@@ -50,15 +50,13 @@ pub fn access(entry: &Entry) -> Result<Access, Error> {
     match &entry.tls_ca {
         Some(file) => {
             let wrong = |error: Error| {
-                error.hint(
-                    "Give the certificate of the authority that has signed the nodes' certificates, as PEM.",
-                )
+                error.hint("Pass the CA certificate (PEM) that signed the nodes' certificates.")
             };
             let text = std::fs::read_to_string(file).map_err(|error| {
                 wrong(Error::new(ErrorKind::Usage, format!("cannot read {}", file.display())).because(error))
             })?;
             if !text.contains("-----BEGIN CERTIFICATE-----") {
-                let message = format!("{} holds no certificate", file.display());
+                let message = format!("{} contains no certificate", file.display());
                 return Err(wrong(Error::new(ErrorKind::Usage, message)));
             }
             Ok(access.with_authority(&text))

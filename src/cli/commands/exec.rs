@@ -1,4 +1,4 @@
-//! `rcup exec`: a command in one node, or in several.
+//! `rcup exec`: runs a command in one or more nodes.
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::runtime::interface::{ExecRequest, Output, Runtime as _};
 use crate::topology::layout::Node;
 
-/// In how many nodes the command runs at the same time.
+/// Maximum number of nodes in which the command runs concurrently.
 const SIDE_BY_SIDE: usize = 16;
 
 pub async fn run(args: Exec, terminal: &Terminal) -> Outcome {
@@ -24,8 +24,8 @@ pub async fn run(args: Exec, terminal: &Terminal) -> Outcome {
     in_nodes(&chosen, args.command.into(), terminal).await
 }
 
-/// Runs a command in the chosen nodes: joined to this process in a single one, with prefixed lines in
-/// several, collected where a program reads.
+/// Runs a command in the selected nodes: interactive in a single one, with prefixed lines in
+/// several, collected for JSON output.
 pub async fn in_nodes(chosen: &Chosen, run: Run, terminal: &Terminal) -> Outcome {
     let program = run.command.first().cloned().unwrap_or_default();
     if let ([node], false) = (chosen.nodes.as_slice(), terminal.is_json()) {
@@ -66,7 +66,7 @@ pub async fn in_nodes(chosen: &Chosen, run: Run, terminal: &Terminal) -> Outcome
     Ok(Exit::passed_on(code.unwrap_or_default()))
 }
 
-/// What came of the command in one node.
+/// Result of the command in one node.
 #[derive(Serialize)]
 pub struct Ran {
     node: usize,
@@ -78,7 +78,7 @@ pub struct Ran {
     pub refusal: Option<Error>,
 }
 
-/// How lines are shown as they come.
+/// Prefixes for streamed lines.
 pub struct Show<'a> {
     terminal: &'a Terminal,
     prefix: String,
@@ -97,7 +97,7 @@ impl Show<'_> {
     }
 }
 
-/// Runs a command in one node without input, collects what it prints, and shows it if told how.
+/// Runs a command in one node without input and collects its output, streaming it if `show` is set.
 pub async fn one(chosen: &Chosen, node: &Node, run: &Run, show: Option<Show<'_>>) -> Result<Ran, Failure> {
     let engine = chosen.attached.runtime();
     let request = ExecRequest {

@@ -1,4 +1,4 @@
-//! `rcup export`: writes a cluster down for other tools, from the running one or from flags alone.
+//! `rcup export`: exports a cluster for other tools, from a running cluster or from flags.
 
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
@@ -36,22 +36,20 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     if let [Some(before), Some(now)] = authorities
         && before != now
     {
-        terminal.warn(
-            "the certificates are by another authority than before: clients need the new certs/ca.crt once it is deployed",
-        );
+        terminal.warn("the certificates have a new CA: clients need the new certs/ca.crt after deployment");
     }
     let with_keys = matches!(verb, ExportVerb::Compose(_) | ExportVerb::Conf(_));
     let refuses = matches!(verb, ExportVerb::BareMetal { .. } | ExportVerb::Swarm { .. });
     if topology.spec.tls() && !with_keys && !refuses {
         terminal.warn(&format!(
-            "`{format}` brings no certificates: set the `tls-…` directives before you use it"
+            "`{format}` does not include certificates: set the `tls-…` directives before using it"
         ));
     }
     if !with_keys
         && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
     {
         terminal.warn(&format!(
-            "`{format}` brings no users: its clients are kept from no command, and share one password"
+            "`{format}` does not include ACL users: clients share one password and may run every command"
         ));
     }
     let mut documents = match &verb {
@@ -66,15 +64,19 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         }
     };
     match (&verb, &export.out) {
-        (ExportVerb::BareMetal { .. }, Some(_)) => documents.extend(export::bare_metal::bare_metal_secrets(&secrets)),
-        (ExportVerb::Compose(_), Some(_)) => documents.extend(export::secret_files::beside(&topology, &secrets)),
+        (ExportVerb::BareMetal { .. }, Some(_)) => {
+            documents.extend(export::bare_metal::bare_metal_secrets(&secrets))
+        }
+        (ExportVerb::Compose(_), Some(_)) => {
+            documents.extend(export::secret_files::beside(&topology, &secrets))
+        }
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
         }
         (_, Some(_)) => documents.extend(secrets.password.as_ref().map(Document::password)),
         (ExportVerb::Compose(_) | ExportVerb::Conf(_), None) if secrets.is_empty() => {}
         (_, None) if with_keys || secrets.password.is_some() => terminal.warn(
-            "what is secret is not printed: the nodes take it from files, in secrets/ and certs/ or beside their own, which `-o \
+            "secrets are not printed; nodes read them from files, which `-o \
              PATH` writes",
         ),
         _ => {}
@@ -92,17 +94,17 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         (None, _) => Err(Error::new(
             ErrorKind::Usage,
             format!(
-                "`{format}` is {} files, and standard output is one",
+                "`{format}` exports {} files, which do not fit on standard output",
                 documents.len()
             ),
         )
-        .hint("Name a directory for them with `-o DIR`.")
+        .hint("Choose a directory with `-o DIR`.")
         .into()),
     }
 }
 
-/// From the engine when a cluster is named and nothing else; else from the flags, without an engine. On machines a cluster
-/// has other addresses than in containers, and so another certificate: `so_far` is what they had.
+/// From the container engine if only a cluster is named, otherwise from the flags. On machines a cluster
+/// has other addresses than in containers, and so another certificate: `so_far` is the previous one.
 fn source(
     export: &Export,
     machines: Option<&BareMetal>,
@@ -129,7 +131,7 @@ fn source(
                 .spec
                 .clone()
                 .build(name.clone().unwrap_or_default())?;
-            // On macOS and Windows the containers' addresses lie in a machine of Docker's own.
+            // On macOS and Windows, container addresses are inside Docker's VM.
             let place = without_engine(&spec, cfg!(target_os = "linux"))?;
             place.check(&spec)?;
             let topology = Topology::new(&spec, &place)?;
@@ -151,7 +153,7 @@ fn place(hosts: &[Ipv4Addr], clients: &[Ipv4Net]) -> BareMetal {
     }
 }
 
-/// The certificates of an earlier export.
+/// Certificates of an earlier export.
 fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
     let read = |name: &str| fs::read_to_string(out?.join("certs").join(name)).ok();
     Some(Certificates {
@@ -171,7 +173,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     let attached = Cluster::attach(engine().await?, name).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             error.hint(format!(
-                "See `rcup list`; or say what it shall be, and no engine is asked: `--masters 3`, for example. \
+                "Run `rcup list`, or pass flags such as `--masters 3` to export without a container engine. \
                  `rcup up {name}` starts it."
             ))
         } else {
@@ -182,7 +184,7 @@ async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
     Ok((attached.topology().clone(), secrets))
 }
 
-/// What is printed for a program.
+/// JSON output.
 #[derive(Serialize)]
 struct Printed<'a> {
     format: &'a str,
@@ -194,7 +196,7 @@ struct PrintedFile<'a> {
     path: String,
     mode: String,
     secret: bool,
-    /// Nothing for a file that is on the disk by now, and for a secret.
+    /// Omitted for files written to disk, and for secrets.
     #[serde(skip_serializing_if = "Option::is_none")]
     contents: Option<&'a str>,
 }
@@ -214,7 +216,7 @@ impl<'a> Printed<'a> {
     }
 }
 
-/// Writes the files and says which.
+/// Writes the files and lists them.
 fn write(
     format: &'static str,
     documents: &[Document],
@@ -247,7 +249,7 @@ fn write(
     Ok(Exit::DONE)
 }
 
-/// Writes all files, or none where one exists that may not be replaced, and returns their places.
+/// Writes all files, or none if one exists and may not be replaced, and returns their paths.
 pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathBuf>, Failure> {
     let open = documents.iter().filter(|document| !document.secret).count();
     let single = open == 1 && !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/');
@@ -264,7 +266,7 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     if let Some(taken) = places.iter().find(|place| place.exists() && !force) {
         return Err(
             Error::new(ErrorKind::Usage, format!("{} exists already", taken.display()))
-                .hint("Replace it with --force, or name another place with -o.")
+                .hint("Replace it with --force, or choose another path with -o.")
                 .into(),
         );
     }
@@ -279,8 +281,8 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     Ok(places)
 }
 
-/// A file that others may read, because the nodes' user must, is a secret only in a directory that they cannot enter. One
-/// that is there already may be shared on purpose, so it is not for us to close it.
+/// A file that must be readable for the nodes' user is secret only in a closed directory. An existing directory
+/// may be shared on purpose, so its mode is checked but never changed.
 fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     if let Some(directory) = place.parent()
@@ -293,12 +295,12 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "{} is for secrets, and its mode {mode:04o} lets others in",
+                    "{} is for secrets, but mode {mode:04o} lets other users in",
                     directory.display()
                 ),
             )
             .hint(format!(
-                "Close it with `chmod 700 {}`, or name another place with -o.",
+                "Run `chmod 700 {}`, or choose another path with -o.",
                 directory.display()
             ))
             .into());
@@ -307,7 +309,7 @@ fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failur
     Ok(())
 }
 
-/// Writes one file beside its place and moves it there, so that a reader never sees half of it.
+/// Writes one file atomically (temporary file and rename).
 fn put(document: &Document, place: &Path) -> io::Result<()> {
     let directory = place.parent().filter(|parent| !parent.as_os_str().is_empty());
     if let Some(directory) = directory {
@@ -323,7 +325,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     let written = options
         .open(&beside)
         .and_then(|mut file| {
-            // The nodes' user must be able to read it, whatever the umask of whoever exports takes away.
+            // The nodes' user must be able to read it, regardless of the umask.
             #[cfg(unix)]
             if document.secret {
                 file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(document.mode))?;
@@ -337,7 +339,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     written
 }
 
-/// Makes a directory with those above it, closed to others from the beginning if it is for secrets.
+/// Creates a directory and its parents; private from the start if it is for secrets.
 fn make(directory: &Path, secret: bool) -> io::Result<()> {
     if let Some(above) = directory.parent() {
         fs::create_dir_all(above)?;

@@ -1,4 +1,4 @@
-//! `rcup image`: local images, for where no registry can be reached.
+//! `rcup image`: builds and lists images for offline use.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ use crate::runtime::interface::{ImageSeen, Runtime as _};
 use crate::spec::server::Engine;
 
 pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
-    // Whoever has no engine learns it before anything is fetched.
+    // Fail without a container engine before any download.
     let docker = engine().await?;
     match verb {
         ImageVerb::Build { engine, from } => make(&docker, engine, from, terminal).await,
@@ -28,7 +28,7 @@ pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
     }
 }
 
-/// The image that was made, in JSON.
+/// JSON output of the built image.
 #[derive(Serialize)]
 struct Made<'a> {
     reference: &'a str,
@@ -57,7 +57,7 @@ async fn make(docker: &Docker, engine: Engine, source: Source, terminal: &Termin
     } else {
         writeln!(
             terminal.out(),
-            "made image {} ({}) of {}",
+            "built image {} ({}) from {}",
             artifact.reference,
             size(artifact.bytes),
             artifact.origin
@@ -85,7 +85,7 @@ struct Local {
     origin: Option<String>,
 }
 
-/// The image that `rcup up` takes first.
+/// The image that `rcup up` prefers.
 #[derive(Serialize)]
 struct Official {
     reference: &'static str,
@@ -93,7 +93,7 @@ struct Official {
     present: bool,
 }
 
-/// The list in JSON.
+/// JSON output.
 #[derive(Serialize)]
 struct Images {
     images: Vec<Local>,
@@ -122,16 +122,16 @@ async fn list(docker: &Docker, terminal: &Terminal) -> Outcome {
     }
     let mut out = terminal.out();
     if locals.is_empty() {
-        terminal.say("there is no local image; make one with `rcup image build`");
+        terminal.say("no local images; build one with `rcup image build`");
     } else {
         out.write_all(table(&locals).render(columns()).as_bytes())?;
         writeln!(out)?;
     }
     for official in officials {
         let is = if official.present {
-            "is here"
+            "is present"
         } else {
-            "is not here"
+            "is not present"
         };
         writeln!(out, "official image {} {is}", official.reference)?;
     }

@@ -1,4 +1,4 @@
-//! `rcup import`: the cluster of another tool's file as settings of rcup, with notes on the file.
+//! `rcup import`: converts another tool's file to rcup.toml and reports its problems.
 
 use std::io::{Read as _, Write as _};
 use std::path::Path;
@@ -14,10 +14,10 @@ use crate::import;
 use crate::import::imported::Imported;
 use crate::server::conf::document::Document;
 
-/// The most bytes that a `redis.conf` has: the one with every comment that Redis comes with has a tenth of it.
+/// Maximum size of a `redis.conf`, ten times the commented default file.
 const LARGEST: u64 = 1 << 20;
 
-/// What is printed for a program.
+/// JSON output.
 #[derive(Serialize)]
 struct Printed<'a> {
     #[serde(flatten)]
@@ -65,11 +65,11 @@ fn read(file: &Path) -> Result<String, Error> {
     read.map_err(|error| {
         Error::new(ErrorKind::Io, format!("cannot read {}", file.display()))
             .because(error)
-            .hint("Name a Compose file, such as docker-compose.yml.")
+            .hint("Pass a Compose file, such as docker-compose.yml.")
     })
 }
 
-/// The text of a file that the Compose file names; what is standard input lies in this directory.
+/// Reads a file named in the Compose file; for standard input, relative to the current directory.
 fn beside(file: &Path, path: &str) -> Option<String> {
     let place = file.parent().unwrap_or(Path::new("")).join(path);
     let is_small = std::fs::metadata(&place).is_ok_and(|seen| seen.is_file() && seen.len() < LARGEST);

@@ -1,4 +1,4 @@
-//! `rcup list`: the clusters on this engine, as far as their labels tell.
+//! `rcup list`: lists clusters by their labels.
 
 use std::io::Write as _;
 
@@ -12,7 +12,7 @@ use crate::cli::terminal::{Terminal, columns, json};
 use crate::cluster;
 use crate::cluster::list::Listed;
 
-/// A cluster in the list. What another version of rcup has written in its labels may be unreadable.
+/// A listed cluster. Labels of another rcup version may be unreadable.
 #[derive(Serialize)]
 struct Entry {
     name: String,
@@ -25,7 +25,7 @@ struct Entry {
     masters: Option<usize>,
     replicas: Option<usize>,
     first_port: Option<u16>,
-    /// How many nodes have an image of their own.
+    /// Number of nodes with an image override.
     #[serde(skip_serializing_if = "is_none")]
     others: usize,
 }
@@ -41,7 +41,7 @@ pub async fn run(terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print_named(terminal, "clusters", &entries)?;
     } else if entries.is_empty() {
-        terminal.say("there is no cluster on this engine; start one with `rcup up`");
+        terminal.say("no clusters; start one with `rcup up`");
     } else {
         let table = table(&entries);
         terminal.out().write_all(table.render(columns()).as_bytes())?;
@@ -69,7 +69,7 @@ fn entry(listed: &Listed) -> Entry {
     }
 }
 
-/// What the engine knows without asking the nodes.
+/// State according to the container engine only.
 fn state(nodes: usize, containers: usize, running: usize) -> &'static str {
     if containers < nodes || nodes == 0 {
         "incomplete"

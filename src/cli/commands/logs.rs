@@ -1,4 +1,4 @@
-//! `rcup logs`: what the nodes have printed, in the order of time.
+//! `rcup logs`: shows the nodes' logs in chronological order.
 
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::runtime::docker::client::Docker;
 use crate::runtime::interface::{LogRequest, Runtime as _};
 
-/// From how many nodes logs are read at the same time, when they are not followed.
+/// Number of nodes whose logs are read concurrently without --follow.
 const SIDE_BY_SIDE: usize = 16;
 
 /// A line of a node's log.
@@ -28,7 +28,7 @@ struct Line {
 
 pub async fn run(args: Logs, terminal: &Terminal) -> Outcome {
     let mut chosen = Chosen::find(&args.name, args.node).await?;
-    // A container that is gone has no log any more; `rcup status` tells that it is.
+    // A removed container has no log; `rcup status` reports it.
     let here: Vec<bool> = chosen
         .nodes
         .iter()
@@ -71,14 +71,14 @@ pub async fn run(args: Logs, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// The time so long ago, as the engine wants it.
+/// UNIX time of this long ago.
 fn since(ago: Duration) -> i64 {
     let then = SystemTime::now().checked_sub(ago).unwrap_or(UNIX_EPOCH);
     let seconds = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).unwrap_or_default().max(1)
 }
 
-/// The lines of one node as they come.
+/// The lines of one node.
 fn lines(
     engine: &Docker,
     node: usize,
@@ -86,14 +86,14 @@ fn lines(
     request: LogRequest,
 ) -> impl futures_util::Stream<Item = Result<Vec<Line>, Error>> + Unpin + use<> {
     engine.logs(&name, request).map_ok(move |piece| {
-        // One piece may hold several lines.
+        // One chunk may contain several lines.
         let lines = piece.text.split('\n');
         lines.map(|text| Line::new(node, &name, text)).collect()
     })
 }
 
 impl Line {
-    /// Takes a line apart that begins with the engine's time stamp.
+    /// Splits the container engine's timestamp from a line.
     fn new(node: usize, name: &str, text: &str) -> Self {
         let (time, text) = text.split_once(' ').unwrap_or((text, ""));
         Self {
@@ -105,8 +105,8 @@ impl Line {
     }
 }
 
-/// All lines in the order of time; those of the same moment by node, and each node's in its own order. The
-/// engine's time stamps are of fixed width and all in UTC, so that they sort as text.
+/// All lines by time, then by node, keeping each node's order. The container
+/// engine's timestamps have a fixed width and are in UTC, so that they sort as text.
 fn merged(each: Vec<Vec<Line>>) -> Vec<Line> {
     let mut all: Vec<Line> = each.into_iter().flatten().collect();
     all.sort_by(|a, b| (&a.time, a.node).cmp(&(&b.time, b.node)));

@@ -1,4 +1,4 @@
-//! `rcup man`: manual pages, made of the same texts as `--help`.
+//! `rcup man`: prints manual pages, generated from `--help`.
 
 use std::io::Write as _;
 
@@ -17,8 +17,8 @@ pub fn run(verb: Option<&str>, terminal: &Terminal) -> Outcome {
         Some(verb) => {
             let Some(found) = whole.find_subcommand(verb) else {
                 return Err(
-                    Error::new(ErrorKind::Usage, format!("`{verb}` is not a verb of rcup"))
-                        .hint("See `rcup --help`.")
+                    Error::new(ErrorKind::Usage, format!("`{verb}` is not an rcup command"))
+                        .hint("Run `rcup --help`.")
                         .into(),
                 );
             };

@@ -1,4 +1,4 @@
-//! The verbs, a file each.
+//! The commands, one file each.
 
 pub mod archive;
 pub mod certs;
@@ -34,12 +34,12 @@ use crate::cli::exit::Outcome;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, ErrorKind};
 
-/// Does what was asked for.
+/// Runs the command.
 pub fn run(verb: Verb, given: &Given, terminal: &Terminal) -> Outcome {
     if terminal.output == Output::Ndjson && !matches!(verb, Verb::Up(_) | Verb::Run(_) | Verb::Logs(_)) {
         return Err(
-            Error::new(ErrorKind::Usage, "this verb has no output of one event a line")
-                .hint("Use `--output json`; `ndjson` belongs to `rcup up` and `rcup logs`.")
+            Error::new(ErrorKind::Usage, "this command does not support ndjson")
+                .hint("Use `--output json`; only `rcup up` and `rcup logs` support `ndjson`.")
                 .into(),
         );
     }

@@ -1,4 +1,4 @@
-//! `rcup stop`, `rcup start` and `rcup restart`: the nodes' ends and beginnings, with the user's word where
+//! `rcup stop`, `rcup start` and `rcup restart`: with confirmation where
 //! keys would be lost.
 
 use std::collections::BTreeSet;
@@ -33,7 +33,7 @@ pub async fn stop(args: Stop, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print(terminal, &json!({ "name": args.name, "stopped": stopped }))?;
     } else if stopped.is_empty() {
-        terminal.say(&format!("cluster {} is stopped already", args.name));
+        terminal.say(&format!("cluster {} is already stopped", args.name));
     } else if !terminal.quiet {
         writeln!(
             terminal.out(),
@@ -65,7 +65,7 @@ pub async fn start(args: StartArgs, terminal: &Terminal) -> Outcome {
     } else if !terminal.quiet {
         writeln!(
             terminal.out(),
-            "cluster {} runs and is ready: {}",
+            "cluster {} is running and ready: {}",
             report.name,
             count(report.nodes.len(), "node")
         )?;
@@ -101,7 +101,7 @@ pub async fn restart(args: Restart, terminal: &Terminal) -> Outcome {
     } else if !terminal.quiet {
         writeln!(
             terminal.out(),
-            "restarted {} of cluster {}, which is ready",
+            "restarted {} of cluster {}; it is ready",
             count(indices.len(), "node"),
             args.name
         )?;
@@ -109,23 +109,21 @@ pub async fn restart(args: Restart, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Asks whether the keys may go; without a terminal, the answer is no.
+/// Asks whether the keys may be deleted; without a terminal, the answer is no.
 fn consent(name: &ClusterName, data: Data, doing: &str, terminal: &Terminal) -> Result<(), Failure> {
     let holds = holds(name, data);
-    if terminal.confirm(&format!(
-        "{holds} in memory alone, and {doing} loses them. Go on?"
-    ))? {
+    if terminal.confirm(&format!("{holds} in memory only; {doing} loses them. Continue?"))? {
         return Ok(());
     }
     Err(Error::new(
         ErrorKind::Usage,
-        format!("{holds} in memory alone, and {doing} loses them"),
+        format!("{holds} in memory only; {doing} loses them"),
     )
-    .hint("Say --yes to lose them, or start the cluster with --persist the next time.")
+    .hint("Pass --yes to discard them. A cluster started with --persist keeps its keys.")
     .into())
 }
 
-/// What a cluster holds, in words.
+/// The cluster's number of keys in words.
 pub fn holds(name: &ClusterName, data: Data) -> String {
     match data.keys {
         Some(keys) => format!("cluster {name} holds {}", count_of_keys(keys)),

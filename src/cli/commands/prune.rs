@@ -1,4 +1,4 @@
-//! `rcup prune`: removes what dead owners have left and what is past its time.
+//! `rcup prune`: removes orphaned and expired clusters.
 
 use std::io::Write as _;
 
@@ -42,7 +42,7 @@ fn tell<T: Serialize>(terminal: &Terminal, what: &'static str, all: &[T], lines:
     if terminal.is_json() {
         json::print_named(terminal, what, &all)?;
     } else if lines.is_empty() {
-        terminal.say("there is nothing to prune: every cluster has a living owner or none");
+        terminal.say("nothing to prune");
     } else if !terminal.quiet {
         let mut out = terminal.out();
         for line in lines {

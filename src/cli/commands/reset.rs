@@ -1,4 +1,4 @@
-//! `rcup reset`: a cluster as new, between two tests.
+//! `rcup reset`: resets a cluster between tests.
 
 use std::io::Write as _;
 
@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::lifecycle::reset::run::Reset;
 use crate::spec::name::ClusterName;
 
-/// What was reset, and how.
+/// JSON output.
 #[derive(Serialize)]
 struct Done {
     name: ClusterName,
@@ -25,7 +25,7 @@ struct Done {
 
 pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
     let attached = Cluster::attach(engine().await?, &args.name).await?;
-    // Who keeps keys on volumes means them to stay; those in memory alone are a test's.
+    // Ask only about keys on volumes; in-memory keys are test data.
     if attached.topology().spec.persist() && !args.yes {
         let data = attached.data().await;
         if !data.is_nothing() {
@@ -47,7 +47,7 @@ pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
         }
         writeln!(
             out,
-            "{} cluster {} is as new, in {}",
+            "{} cluster {} reset in {}",
             "✓".green(),
             done.name.bold(),
             duration(done.reset.ms)
@@ -56,9 +56,9 @@ pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Asks whether the keys may go; without a terminal, the answer is no.
+/// Asks whether the keys may be deleted; without a terminal, the answer is no.
 fn consent(holds: &str, terminal: &Terminal) -> Result<(), Failure> {
-    let question = format!("{holds} on its volumes, and a reset removes them. Go on?");
+    let question = format!("{holds} on its volumes; a reset deletes them. Continue?");
     if terminal.confirm(&question).is_ok_and(|yes| yes) {
         return Ok(());
     }
@@ -66,6 +66,6 @@ fn consent(holds: &str, terminal: &Terminal) -> Result<(), Failure> {
         ErrorKind::Usage,
         format!("{holds} on its volumes: nothing was reset"),
     )
-    .hint("Say --yes to lose them.")
+    .hint("Pass --yes to delete them.")
     .into())
 }

@@ -1,4 +1,4 @@
-//! `rcup status`: one cluster, node by node.
+//! `rcup status`: shows the state of each node.
 
 use std::io::Write as _;
 
@@ -29,7 +29,7 @@ pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
         )?;
         writeln!(
             out,
-            "network {} ({}), announced by {}\n",
+            "network {} ({}), announce {}\n",
             report.network.name,
             report.network.subnet,
             report.announce.as_str()
@@ -41,9 +41,9 @@ pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
         )?;
         match report.state {
             State::Ok => {}
-            State::Stopped => terminal.say(&format!("\nstart it again with `rcup up {}`", args.name)),
+            State::Stopped => terminal.say(&format!("\nstart it with `rcup up {}`", args.name)),
             _ => terminal.say(&format!(
-                "\nsee what is wrong with `rcup validate {0}` and `rcup logs {0}`",
+                "\nfor details, run `rcup validate {0}` and `rcup logs {0}`",
                 args.name
             )),
         }

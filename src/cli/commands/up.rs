@@ -1,4 +1,4 @@
-//! `rcup up`: starts a cluster, or adopts it, and says how to connect.
+//! `rcup up`: starts or adopts a cluster and prints how to connect.
 
 use std::io::Write as _;
 
@@ -20,7 +20,7 @@ use crate::runtime::docker::client::Docker;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::expiry::Owner;
 
-/// The phases in the order in which they happen, which is not that of the alphabet.
+/// The phases in execution order, which is not alphabetical.
 const PHASES: [&str; 7] = ["engine", "image", "network", "create", "start", "form", "prove"];
 
 pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
@@ -45,7 +45,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
     };
     progress.stop();
     let mut cluster = started?;
-    // From here on the cluster is the user's, or its owner's, whether or not anybody reads what follows.
+    // Keep the cluster from here on, even if the output cannot be written.
     if args.owner.is_some() {
         cluster.release();
     } else {
@@ -53,7 +53,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
     }
     let says_how_long = args.start.ttl.is_some() || args.owner.is_some();
     if says_how_long && cluster.was_adopted() && !args.reuse {
-        terminal.warn("the cluster was there before, and lives as long as it was given then");
+        terminal.warn("the cluster already existed; its TTL is unchanged");
     }
     let report = cluster.report();
     match terminal.output {
@@ -100,7 +100,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
         writeln!(out, "{}", nodes::table(report, terminal.verbose).render(width))?;
     }
     let was = if cluster.was_adopted() {
-        "was already there and is ready"
+        "was already running and is ready"
     } else {
         "is ready"
     };
@@ -131,7 +131,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     Ok(())
 }
 
-/// How to reach it. Only what clients are told is good for them; it has been tried from here.
+/// How to connect: only the advertised addresses work for cluster clients.
 fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) -> std::io::Result<()> {
     let Some(first) = report.nodes.first() else {
         return Ok(());
@@ -144,19 +144,19 @@ fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) ->
         _ => "redis-cli",
     };
     let name = &report.name;
-    writeln!(out, "\nConnect with any of")?;
+    writeln!(out, "\nConnect with")?;
     let (locked, tls) = (cluster.credentials().is_some(), cluster.certificates().is_some());
     if locked || tls {
-        // The password is shown only to whoever asks for it: what `up` prints often ends in a log.
+        // The password is printed only on request: the output of `up` often ends up in a log.
         writeln!(out, "  rcup cli {name}")?;
         writeln!(out, "  eval \"$(rcup env {name})\"")?;
         if locked {
-            writeln!(out, "The nodes ask for a password: `rcup env {name}` tells it.")?;
+            writeln!(out, "A password is required; `rcup env {name}` prints it.")?;
         }
         if tls {
             writeln!(
                 out,
-                "The nodes speak TLS: `rcup certs export DIR {name}` writes what a client needs."
+                "TLS is enabled; `rcup certs export DIR {name}` writes the certificates for clients."
             )?;
         }
         return Ok(());

@@ -1,4 +1,4 @@
-//! `rcup validate`: the suite, against a cluster that runs.
+//! `rcup validate`: runs the check suites.
 
 use std::io::{IsTerminal as _, Write as _};
 use std::sync::Arc;
@@ -27,7 +27,7 @@ use crate::report::markdown::markdown;
 use crate::report::timeline::{timeline, told_apart};
 use crate::report::times::failover_table;
 
-/// What is validated.
+/// The validated cluster.
 enum Subject {
     Own(Box<Attached>),
     Foreign(Box<Endpoint>),
@@ -47,8 +47,8 @@ impl Subject {
         )))
     }
 
-    /// The same for another round, because a failover or a failure may have changed the nodes' connections. The nodes
-    /// of an endpoint are remembered: that none of the given ones answers any more is what is to be told.
+    /// Reconnects for another round: a failover or a failure may have changed the connections. The nodes
+    /// of an endpoint are remembered, so that unreachable ones are reported.
     async fn again(&self, args: &Validate) -> Result<Self, Failure> {
         match self {
             Self::Own(_) => Self::find(args).await,
@@ -96,10 +96,10 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
         outcome = &mut rounds => outcome,
         () = signals.next() => {
             cancel.cancel();
-            terminal.say("stopping; what was taken away comes back first (a second Ctrl-C leaves at once)");
+            terminal.say("interrupted, restoring the cluster (Ctrl-C again to exit immediately)");
             tokio::select! {
                 outcome = &mut rounds => outcome,
-                () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "the validation was interrupted").into()),
+                () = signals.next() => Err(Error::new(ErrorKind::Interrupted, "validation was interrupted").into()),
             }
         }
     }?;
@@ -108,7 +108,7 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
     Ok(Exit::healthy(outcome.passed))
 }
 
-/// All rounds, put together.
+/// Merges all rounds.
 async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, Failure> {
     let mut subject = Subject::find(args).await?;
     let mut all = subject.validate(options).await;
@@ -122,7 +122,7 @@ async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, F
     Ok(all)
 }
 
-/// Round after round until a signal comes. Ends as the last round did.
+/// Repeats rounds until a signal arrives. The exit code is that of the last round.
 async fn watch(
     args: &Validate,
     options: &SuiteOptions,
@@ -178,7 +178,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
     }
     let name = &outcome.cluster;
     let all = count(outcome.checks.len() - outcome.count(Status::Skip), "check");
-    let tell = |status: Status, word: &str| match outcome.count(status) {
+    let counted = |status: Status, word: &str| match outcome.count(status) {
         0 => String::new(),
         number => format!(", {number} {word}"),
     };
@@ -186,7 +186,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
         1 => String::new(),
         several => format!(" in {several} rounds"),
     };
-    let rest = tell(Status::Warn, "with a warning") + &tell(Status::Skip, "skipped");
+    let rest = counted(Status::Warn, "with a warning") + &counted(Status::Skip, "skipped");
     if outcome.passed {
         writeln!(out, "\ncluster {name} passes {all}{rounds}{rest}")?;
     } else {
@@ -196,7 +196,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Says before the work begins when a report could not be written after it.
+/// Fails before the checks if a report cannot be written after them.
 fn place(report: &Report) -> Result<(), Error> {
     let folder = report
         .file
@@ -205,9 +205,9 @@ fn place(report: &Report) -> Result<(), Error> {
     match folder {
         Some(folder) if !folder.is_dir() => Err(Error::new(
             ErrorKind::Usage,
-            format!("there is no folder {} for the report", folder.display()),
+            format!("directory {} for the report does not exist", folder.display()),
         )
-        .hint(format!("Make it first: `mkdir -p {}`.", folder.display()))),
+        .hint(format!("Create it: `mkdir -p {}`.", folder.display()))),
         _ => Ok(()),
     }
 }
@@ -225,13 +225,13 @@ fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
                 format!("cannot write the report {}", report.file.display()),
             )
             .because(error)
-            .hint("Give a file in a folder that you may write to.")
+            .hint("Choose a file in a writable directory.")
         })?;
     }
     Ok(())
 }
 
-/// Asks at a terminal; elsewhere says what is missing.
+/// Asks on a terminal; otherwise fails with a hint.
 fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
     let what = match args.foreign.endpoint.as_slice() {
         [] => args.name.to_string(),
@@ -240,16 +240,16 @@ fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
     let refused = || {
         Error::new(
             ErrorKind::Usage,
-            format!("the failovers take masters of {what} away for a while, and nobody has agreed"),
+            format!("the failover checks stop masters of {what} temporarily and need confirmation"),
         )
-        .hint("Agree with --yes, or leave them out with `--skip failover`.")
+        .hint("Confirm with --yes, or skip them with `--skip failover`.")
     };
     if terminal.is_json() || !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
         return Err(refused().into());
     }
     terminal.ask(&format!(
-        "Masters of {what} will be taken away for a while, one after the other: writes to their slots fail \
-         meanwhile, and some may be lost. Go on? [y/N] "
+        "The masters of {what} will be stopped one after the other: writes to their slots fail \
+         meanwhile, and some may be lost. Continue? [y/N] "
     ))?;
     let mut answer = String::new();
     std::io::stdin().read_line(&mut answer)?;

@@ -1,4 +1,4 @@
-//! `rcup verify`: whether clients reach every node.
+//! `rcup verify`: checks that clients can reach every node.
 
 use std::io::Write as _;
 
@@ -17,7 +17,7 @@ use crate::cluster::handle::Cluster;
 pub async fn run(args: Verify, terminal: &Terminal) -> Outcome {
     let mut signals = Signals::new()?;
     let attached = Cluster::attach(engine().await?, &args.name).await?;
-    // What it has made and opened is removed and closed when it is dropped.
+    // Its probes and connections are closed when it is dropped.
     let verification = tokio::select! {
         verification = attached.verify(args.from.map(Place::from)) => verification?,
         () = signals.next() => return Ok(Exit::FAILED),
@@ -41,17 +41,17 @@ fn show(verification: &Verification, terminal: &Terminal) -> Result<(), Failure>
     if !verification.passed {
         writeln!(
             out,
-            "\nclients do not reach every node of cluster {name} (announced by {announce})"
+            "\nclients cannot reach every node of cluster {name} (announce {announce})"
         )?;
     } else if of(Status::Warn) > 0 {
         writeln!(
             out,
-            "\nall clients reach every node of cluster {name} that announcing by {announce} is meant for"
+            "\nall clients that announce mode {announce} supports reach every node of cluster {name}"
         )?;
     } else {
         writeln!(
             out,
-            "\nall clients reach every node of cluster {name} (announced by {announce})"
+            "\nall clients reach every node of cluster {name} (announce {announce})"
         )?;
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! The file as it was read: keys and values with the places where they stand.
+//! The parsed file: keys and values with their positions.
 
 use toml::de::{DeTable, DeValue};
 
@@ -9,24 +9,24 @@ use crate::error::{Error, ErrorKind};
 use crate::spec::secret::Secret;
 use crate::spec::user::hashed;
 
-/// Keys that a cluster of its own adds to, and does not replace.
+/// List keys that a `[cluster.NAME]` table extends instead of replacing.
 pub const JOINED: [&str; 5] = ["set", "user", "node-image", "node-memory", "node-set"];
 
-/// What the file says.
+/// The file's settings.
 #[derive(Debug, Default)]
 pub struct Said {
-    /// About the cluster that was asked for. What comes later wins.
+    /// Settings of the requested cluster; later ones win.
     pub own: Vec<Entry>,
-    /// About other clusters, whose settings are only looked at.
+    /// Settings of other clusters, which are only validated.
     pub others: Vec<Entry>,
 }
 
-/// Reads what the file says about the cluster `name`: the keys at its top, then those of `[cluster.NAME]`,
+/// Reads the settings of cluster `name`: the top-level keys, then those of `[cluster.NAME]`,
 /// which come later and therefore win.
 pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         message: error.message().to_owned(),
-        hint: "See `rcup config init` for a file that is right.".to_owned(),
+        hint: "`rcup config init` writes a valid example.".to_owned(),
         at: error.span().map_or(0, |span| span.start),
         shown: None,
     })?;
@@ -40,7 +40,7 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
         let DeValue::Table(clusters) = value.get_ref() else {
             return Err(Wrong {
                 message: "`cluster` is not a table".to_owned(),
-                hint: "Give each cluster a table of its own, such as `[cluster.orders]`.".to_owned(),
+                hint: "Use one table per cluster, such as `[cluster.orders]`.".to_owned(),
                 at: key.span().start,
                 shown: None,
             });
@@ -61,7 +61,7 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
             }
         }
     }
-    // A key of the cluster's own takes the place of the common one; what is a list of named things is joined.
+    // A cluster's key replaces the common one; lists of named entries are joined.
     said.own.retain(|common: &Entry| {
         JOINED.contains(&common.key.as_str()) || !own.iter().any(|entry| entry.key == common.key)
     });
@@ -69,11 +69,11 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
     Ok(said)
 }
 
-/// A key or a value with its place.
+/// A key or a value with its position.
 type Key<'a> = toml::Spanned<std::borrow::Cow<'a, str>>;
 type Value<'a> = toml::Spanned<DeValue<'a>>;
 
-/// What a key of the file says: one entry, or one for each directive, user or node in its table.
+/// The entries of a key: one, or one for each directive, user or node in its table.
 fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
     match (key.get_ref().as_ref(), value.get_ref()) {
         ("users", users) => users_of(key.span().start, users),
@@ -86,12 +86,12 @@ fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
     }
 }
 
-/// A directive of a table, with its own place.
+/// A directive of a table, with its position.
 fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let at = name.span().start;
     let text = scalar(value.get_ref()).ok_or_else(|| Wrong {
-        message: format!("the value of the directive `{}` cannot be read", name.get_ref()),
-        hint: "Give a text, a number, `true` or `false`.".to_owned(),
+        message: format!("invalid value for directive `{}`", name.get_ref()),
+        hint: "Use a string, a number, `true` or `false`.".to_owned(),
         at,
         shown: None,
     })?;
@@ -103,12 +103,11 @@ fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-/// The users of a table. Nothing of it is ever shown again: rules and passwords stand side by side in it.
+/// The users of a table. It is never printed: it contains rules and passwords.
 fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: &str, at| Wrong {
         message: message.to_owned(),
-        hint: "Give each user a table of its own, such as `[users.app]` with `rules` and `password-env`."
-            .to_owned(),
+        hint: "Use one table per user, such as `[users.app]` with `rules` and `password-env`.".to_owned(),
         at,
         shown: None,
     };
@@ -130,10 +129,10 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
                 ("rules", DeValue::Array(rules)) => {
                     for rule in rules {
                         let text = scalar(rule.get_ref());
-                        line.push(text.ok_or_else(|| wrong("a rule is a text", rule.span().start))?);
+                        line.push(text.ok_or_else(|| wrong("a rule must be a string", rule.span().start))?);
                     }
                 }
-                // Only its hash goes further than this file.
+                // Only its hash leaves this module.
                 ("password", DeValue::String(text)) if !text.is_empty() => {
                     line.push(format!(
                         "password-hash={}",
@@ -145,7 +144,7 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
                 }
                 ("nopass", DeValue::Boolean(yes)) => line.extend(yes.then(|| "nopass".to_owned())),
                 (key, _) => {
-                    let message = format!("`{key}` of a user cannot be read");
+                    let message = format!("invalid key or value `{key}` for a user");
                     return Err(Wrong {
                         hint: "A user has `rules`, and one of `password-env`, `password-file`, `password-hash`, \
                                `password` or `nopass = true`."
@@ -181,8 +180,8 @@ fn canonical(key: &str) -> &str {
 fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let name = key.get_ref();
     let bad = |at| Wrong {
-        message: format!("the value of `{name}` cannot be read"),
-        hint: "Give a text, a number, `true` or `false`; `set` is a table of directives.".to_owned(),
+        message: format!("invalid value for `{name}`"),
+        hint: "Use a string, a number, `true` or `false`; `set` is a table of directives.".to_owned(),
         at,
         shown: None,
     };
@@ -191,7 +190,7 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
             .iter()
             .map(|item| scalar(item.get_ref()).ok_or_else(|| bad(item.span().start)))
             .collect::<Result<_, _>>()?,
-        // `true` asks for a password as the bare flag does, and is none itself.
+        // `true` generates a password like the bare flag.
         DeValue::Boolean(yes) if name == "password" => yes.then(|| BARE.to_owned()).into_iter().collect(),
         one => vec![scalar(one).ok_or_else(|| bad(key.span().start))?],
     };
@@ -203,8 +202,8 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-/// The error for a place of the file: line and column, the line itself, and a mark below it. Of a line in which a
-/// secret may stand, no more is shown than the key, and that only where `is_key` knows it.
+/// The error for a position in the file: line and column, the line itself, and a mark below it. Of a line that
+/// may contain a secret, only the key is shown, if `is_key` knows it.
 pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> bool) -> Error {
     let at = text.floor_char_boundary(wrong.at.min(text.len()));
     let before = &text[..at];
@@ -213,7 +212,7 @@ pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> boo
     let column = before[start..].chars().count() + 1;
     let whole = text[start..].lines().next().unwrap_or_default();
     let shown = match wrong.shown {
-        // Only a line that begins with what is wrong, for others may stand before it.
+        // Only a line that begins with the error: earlier text may be secret.
         Some(end) if text[start..at].trim().is_empty() && end > start => {
             let end = text.floor_char_boundary(end.min(start + whole.len()));
             text[start..end].to_owned()
@@ -234,8 +233,8 @@ pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> boo
     .hint(wrong.hint.clone())
 }
 
-/// A line without what may be secret in it: its key, where it has one that is known. What stands before another
-/// equals sign may be the middle of a text that began on a line above.
+/// A line without possible secrets: its key, if known. Text before another
+/// equals sign may belong to a string that began on an earlier line.
 fn masked(line: &str, is_key: impl Fn(&str) -> bool) -> String {
     match line.split_once('=') {
         Some((key, _)) if is_key(key.trim()) => format!("{key}= …"),
@@ -312,7 +311,7 @@ mod tests {
                 assert_eq!(all[1], shown);
             }
         }
-        // A wrong key in the middle of a line says nothing of what stands before it.
+        // Text before a wrong key in the middle of a line is not shown.
         let text = "a = { s3cret = 1, b = 2 }";
         let wrong = Wrong {
             message: "bad".to_owned(),

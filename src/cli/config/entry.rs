@@ -3,29 +3,29 @@
 use serde::Serialize;
 use toml::de::DeValue;
 
-/// A key of the file with its values, as the flag of that name takes them.
+/// A key of the file with its values, in the syntax of the flag of that name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The key.
     pub key: String,
-    /// A value for each time the flag is given.
+    /// One value per occurrence of the flag.
     pub values: Vec<String>,
-    /// Where the key begins in the text, in bytes.
+    /// Byte offset of the key.
     pub at: usize,
-    /// Where its value ends.
+    /// Byte offset of the end of its value.
     pub end: usize,
 }
 
-/// What is wrong at a place of the file.
+/// An error at a position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
     /// What.
     pub message: String,
-    /// What to try.
+    /// The hint.
     pub hint: String,
-    /// Where, in bytes.
+    /// Byte offset.
     pub at: usize,
-    /// How far its line may be shown, in bytes; `None` where a secret may stand in it.
+    /// Byte offset up to which its line may be shown; `None` if it may contain a secret.
     pub shown: Option<usize>,
 }
 
@@ -39,7 +39,7 @@ pub(crate) fn scalar(value: &DeValue<'_>) -> Option<String> {
     }
 }
 
-/// Who gave a flag its value.
+/// Origin of a flag's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Source {

@@ -7,15 +7,15 @@ use crate::cli::config::entry::Entry;
 use crate::cli::config::nodes;
 use crate::spec::directives;
 
-/// Flags that say something about one call, not about a cluster.
+/// Flags that apply to one call, not to a cluster.
 const OF_A_CALL: [&str; 9] = [
     "config", "dry-run", "help", "output", "owner", "quiet", "reuse", "verbose", "version",
 ];
 
-/// Flags whose values, as far as they can be told from those of the others, hold secrets.
+/// Flags whose values hold secrets.
 const SECRET: [&str; 2] = ["password", "user"];
 
-/// Directives that hold secrets. rcup takes none of them, and must not repeat them either.
+/// Directives that hold secrets. rcup rejects them, and must not print them either.
 const SECRET_DIRECTIVES: [&str; 7] = [
     "masterauth",
     "primaryauth",
@@ -31,7 +31,7 @@ pub fn is_open(entry: &Entry) -> bool {
     if entry.key == "set" || entry.key == "node-set" {
         return entry.values.iter().all(|value| {
             let name = value.split('=').next().unwrap_or_default();
-            // That of a single node stands behind the node.
+            // A per-node directive follows the selector.
             let name = name.rsplit(':').next().unwrap_or_default().trim().to_lowercase();
             directives::lookup::find(&name).is_some() && !SECRET_DIRECTIVES.contains(&name.as_str())
         });
@@ -39,12 +39,12 @@ pub fn is_open(entry: &Entry) -> bool {
     !SECRET.contains(&entry.key.replace('_', "-").as_str())
 }
 
-/// Whether a word is a key of the file, which is no secret itself.
+/// Whether a word is a key of the file and so not a secret.
 pub fn is_key(up: &Command, word: &str) -> bool {
     OF_TABLES.contains(&word) || flag(up, word).is_some() || directives::lookup::find(word).is_some()
 }
 
-/// Keys that are no flags.
+/// Keys that are not flags.
 const OF_TABLES: [&str; 8] = [
     "cluster",
     "node",
@@ -56,14 +56,14 @@ const OF_TABLES: [&str; 8] = [
     "password-hash",
 ];
 
-/// The flags of a verb that the file may give.
+/// The flags of a command that the file may set.
 pub fn allowed(verb: &Command) -> impl Iterator<Item = &Arg> {
     verb.get_arguments()
         .filter(|arg| !arg.is_global_set())
         .filter(|arg| arg.get_long().is_some_and(|long| !OF_A_CALL.contains(&long)))
 }
 
-/// The flag that a key names. Names read with a dash or an underscore, and by the flags' other names.
+/// The flag of a key. Dashes, underscores and flag aliases are accepted.
 pub fn flag<'a>(verb: &'a Command, key: &str) -> Option<&'a Arg> {
     let key = key.replace('_', "-");
     allowed(verb).find(|arg| {
@@ -74,7 +74,7 @@ pub fn flag<'a>(verb: &'a Command, key: &str) -> Option<&'a Arg> {
     })
 }
 
-/// The JSON Schema of the file, for editors.
+/// The JSON Schema of the file.
 pub fn schema(up: &Command) -> Value {
     let mut keys = serde_json::Map::new();
     for arg in allowed(up) {
@@ -107,7 +107,7 @@ pub fn schema(up: &Command) -> Value {
     })
 }
 
-/// The tables `[users.NAME]`, which say what the flag `--user` says.
+/// The tables `[users.NAME]`, equivalent to the flag `--user`.
 fn users() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
@@ -144,7 +144,7 @@ fn kind(arg: &Arg) -> Value {
             "type": "object",
             "additionalProperties": { "type": ["string", "integer", "boolean"] },
         }),
-        // `true` has one made.
+        // `true` generates one.
         _ if arg.get_long() == Some("password") => json!({ "type": ["string", "integer", "boolean"] }),
         ArgAction::SetTrue => json!({ "type": "boolean" }),
         _ if parser == std::any::TypeId::of::<bool>() => json!({ "type": "boolean" }),

@@ -1,5 +1,5 @@
-//! Flag over environment over file over default: the file's keys become flags where nobody else has
-//! given them.
+//! Precedence: flag, environment, file, default. The file's keys become flags unless they are set
+//! already.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -19,53 +19,53 @@ use crate::error::{Error, ErrorKind};
 use crate::spec::name::ClusterName;
 use crate::spec::secret::Secret;
 
-/// The file that is taken without being named.
+/// Default file name.
 const FOUND: &str = "rcup.toml";
 
-/// Flags that say the same as another one by another way.
+/// Flags that set the same value as another flag.
 const SAME: [(&str, &str); 2] = [("password", "password-file"), ("tls", "tls-ca")];
 
-/// Who gave what.
+/// Origins of all values.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// The file that was read.
+    /// The configuration file.
     pub file: Option<String>,
-    /// By the flag's name; a directive as `set:NAME`.
+    /// By flag name; a directive as `set:NAME`.
     sources: BTreeMap<String, Source>,
-    /// What was said of single nodes.
+    /// Per-node overrides.
     nodes: nodes::Given,
 }
 
 impl Given {
-    /// Who gave a flag its value, if anybody did.
+    /// Origin of a flag's value, if it was set.
     pub fn source(&self, flag: &str) -> Option<Source> {
         let other = SAME.iter().find(|(one, _)| *one == flag);
         let given = self.sources.get(flag);
         given.or_else(|| self.sources.get(other?.1)).copied()
     }
 
-    /// Who asked for a user.
+    /// Origin of a user.
     pub fn user(&self, name: &str) -> Option<Source> {
         self.source(&format!("user:{name}"))
     }
 
-    /// Who has said something of a single node: its `image`, or a directive. `nodes` are all with whether they are
+    /// Origin of a per-node override: its `image`, or a directive. `nodes` lists all nodes and whether they are
     /// masters.
     pub fn node(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
         self.nodes.source(index, what, nodes)
     }
 
-    /// Who set a directive.
+    /// Origin of a directive.
     pub fn directive(&self, name: &str) -> Option<Source> {
         self.source(&format!("set:{name}"))
     }
 }
 
-/// The arguments with what the file adds to them. Arguments that cannot be parsed are left as they are, so
-/// that they are refused in the usual way.
+/// The arguments with the settings of the file. Arguments that cannot be parsed are left unchanged, so
+/// that clap reports them.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] with line and column for what is wrong in the file, [`ErrorKind::Io`] when it was
+/// [`ErrorKind::Usage`] with line and column for an error in the file, [`ErrorKind::Io`] when it was
 /// named and cannot be read.
 pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsString>, Given), Error> {
     let mut given = Given::default();
@@ -120,8 +120,8 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
     Ok((arguments, given))
 }
 
-/// The arguments with what the parser cannot take from the environment by itself: several users in one variable, and
-/// a password on the command line beside the name of a file in the environment.
+/// The arguments with environment variables that clap cannot parse: several users in one variable, and
+/// a password on the command line with a password file in the environment.
 fn with_environment(
     arguments: Vec<OsString>,
     mut added: Vec<OsString>,
@@ -138,13 +138,13 @@ fn with_environment(
     insert(arguments, added, own)
 }
 
-/// Former names of variables, which are read where the flag and its variable are not set.
+/// Former names of variables, read if the flag and its variable are not set.
 const FORMER: [(&str, &str, &str); 2] = [
     ("server", "server", "RCUP_ENGINE"),
     ("server_version", "server-version", "RCUP_ENGINE_VERSION"),
 ];
 
-/// The flags that variables with former names set.
+/// Flags set by variables with former names.
 fn from_former_names(own: &ArgMatches, given: &mut Given) -> Vec<OsString> {
     let mut added = Vec::new();
     for (id, flag, variable) in FORMER {
@@ -162,7 +162,7 @@ fn from_former_names(own: &ArgMatches, given: &mut Given) -> Vec<OsString> {
     added
 }
 
-/// The lines of the users that were asked for.
+/// The requested users as text.
 fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
     let all = own.get_many::<Secret>("users").into_iter().flatten();
     let environment = own.value_source("users") == Some(ValueSource::EnvVariable);
@@ -177,7 +177,7 @@ fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
     .filter(|line| !line.is_empty())
 }
 
-/// The verb that was called, at the end of the chain of subcommands, and what it was given.
+/// The called subcommand and its matches.
 fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> Option<(&'a Command, &'a ArgMatches)> {
     let (name, inner) = matches.subcommand()?;
     let verb = command.find_subcommand(name)?;
@@ -188,7 +188,7 @@ fn has_cluster_flags(verb: &Command) -> bool {
     verb.get_arguments().any(|arg| arg.get_long() == Some("masters"))
 }
 
-/// Notes who has given what so far.
+/// Records the origins so far.
 fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
     for arg in allowed(verb) {
         let source = match own.value_source(arg.get_id().as_str()) {
@@ -218,7 +218,7 @@ fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
     }
 }
 
-/// The file that was named, else the one in this directory if there is one.
+/// The named file, or the one in the current directory if present.
 fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
     let path = asked.unwrap_or(FOUND);
     match std::fs::read_to_string(Path::new(path)) {
@@ -226,15 +226,15 @@ fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
         Err(error) if asked.is_none() && error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::new(ErrorKind::Io, format!("cannot read {path}"))
             .because(error)
-            .hint("Write one with `rcup config init`, or leave --config out.")),
+            .hint("Create it with `rcup config init`, or omit --config.")),
     }
 }
 
-/// The flag that an entry names and its words, where both can be.
+/// The flag of an entry and its arguments, if known.
 fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<String>), Wrong> {
     let Some(known) = flag(up, &entry.key) else {
         return Err(Wrong {
-            message: format!("there is no key `{}`", entry.key),
+            message: format!("unknown key `{}`", entry.key),
             hint: nearest(up, &entry.key),
             at: entry.at,
             shown: None,
@@ -255,8 +255,8 @@ fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<
     Ok((known, words))
 }
 
-/// What an entry adds to the arguments of `verb`: nothing where the command line or the environment has
-/// spoken, or where only other verbs know the flag.
+/// The arguments that an entry adds to `verb`: none if the command line or the environment has
+/// set it, or if only other commands have the flag.
 fn flags_of(
     entry: &Entry,
     verb: &Command,
@@ -279,7 +279,7 @@ fn flags_of(
         let source = given.sources.get(long);
         source.is_some_and(|by| *by != Source::File)
     };
-    // A password from elsewhere is the password, by whichever way either is given.
+    // A password from another source takes precedence, in any form.
     let said =
         spoken(&long) || (long.starts_with("password") && (spoken("password") || spoken("password-file")));
     if flag(verb, &long).is_none() || (!joined && said) {
@@ -302,8 +302,8 @@ fn flags_of(
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-/// What the file lists before what the environment lists, which the parser would drop otherwise; what the command line
-/// lists follows by itself.
+/// Adds list values of the environment after those of the file, because clap would drop them; those of the command line
+/// follow.
 fn join(flag: &Arg, words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsString> {
     let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
     let long = flag.get_long().unwrap_or_default();
@@ -326,7 +326,7 @@ fn wrong_user(error: &Error, entry: &Entry) -> Wrong {
     }
 }
 
-/// Tries the value alone, so that an error can be told with its place.
+/// Parses the value alone, so that an error has its position.
 fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<(), Wrong> {
     let mut trial = vec!["up".to_owned()];
     trial.extend_from_slice(words);
@@ -364,17 +364,17 @@ fn nearest(up: &Command, key: &str) -> String {
     alike.sort_by(|one, other| other.0.total_cmp(&one.0));
     match alike.first() {
         Some((_, name)) => format!("Did you mean `{name}`?"),
-        None => "The keys are the flags of `rcup up`, without the dashes.".to_owned(),
+        None => "Keys are the flags of `rcup up` without the dashes.".to_owned(),
     }
 }
 
-/// The verb's own arguments begin after its name; what the file says comes first, so that flags follow it.
+/// The command's arguments begin after its name; the file's come first, so that flags override them.
 fn insert(mut arguments: Vec<OsString>, added: Vec<OsString>, own: &ArgMatches) -> Vec<OsString> {
     let end = arguments
         .iter()
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
-    // Directives and users must stand before those of the command line, which win by coming later.
+    // Directives and users precede those of the command line, because later ones win.
     let of_command_line = |name: &&str| own.value_source(name) == Some(ValueSource::CommandLine);
     let joined: Vec<String> = ["set", "users", "node_image", "node_memory", "node_set"]
         .iter()

@@ -1,4 +1,4 @@
-//! The tables `[node.SELECTOR]`, which say what the flags `--node-image`, `--node-memory` and `--node-set` say.
+//! The tables `[node.SELECTOR]`, equivalent to the flags `--node-image`, `--node-memory` and `--node-set`.
 
 use clap::ArgMatches;
 use serde_json::{Value, json};
@@ -8,19 +8,18 @@ use crate::cli::config::entry::Source;
 use crate::cli::config::entry::{Entry, Wrong, scalar};
 use crate::spec::selector::Selector;
 
-/// What a node's table may have.
+/// Keys of a node's table.
 const KEYS: &str = "A node has `image`, `memory` and a table `set` of directives.";
 
-/// The flags for single nodes. Each may be given several times, and a cluster of its own adds to them.
+/// The per-node flags. Each is repeatable, and a `[cluster.NAME]` table extends them.
 pub const NODE_FLAGS: [&str; 3] = ["node-image", "node-memory", "node-set"];
 
-/// What the tables say: an entry for each thing, the less exact selectors first, because a later one wins.
+/// The entries of the tables, less specific selectors first, because later ones win.
 pub fn entries(at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: String, at| Wrong {
         message,
-        hint:
-            "Give nodes tables of their own, such as `[node.4]`, `[node.replicas]` or `[node.\"master:2\"]`."
-                .to_owned(),
+        hint: "Use one table per selector, such as `[node.4]`, `[node.replicas]` or `[node.\"master:2\"]`."
+            .to_owned(),
         at,
         shown: None,
     };
@@ -74,26 +73,25 @@ fn of_table(selector: Selector, keys: &DeTable<'_>) -> Result<Vec<Entry>, Wrong>
         };
         match (key.get_ref().as_ref(), value.get_ref()) {
             (key @ ("image" | "memory"), value) => {
-                let text =
-                    scalar(value).ok_or_else(|| wrong(format!("the value of `{key}` cannot be read"), at))?;
+                let text = scalar(value).ok_or_else(|| wrong(format!("invalid value for `{key}`"), at))?;
                 add(&format!("node-{key}"), format!("{selector}={text}"), at, end);
             }
             ("set", DeValue::Table(directives)) => {
                 for (name, value) in directives {
                     let (at, end, name) = (name.span().start, value.span().end, name.get_ref());
                     let text = scalar(value.get_ref())
-                        .ok_or_else(|| wrong(format!("the value of `{name}` cannot be read"), at))?;
+                        .ok_or_else(|| wrong(format!("invalid value for `{name}`"), at))?;
                     add("node-set", format!("{selector}:{name}={text}"), at, end);
                 }
             }
             ("set", _) => return Err(wrong("`set` is not a table".to_owned(), at)),
-            (key, _) => return Err(wrong(format!("a node has no key `{key}`"), at)),
+            (key, _) => return Err(wrong(format!("unknown key `{key}` for a node"), at)),
         }
     }
     Ok(all)
 }
 
-/// The tables for editors.
+/// The JSON Schema of the tables.
 pub fn schema() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
@@ -121,16 +119,16 @@ pub fn schema() -> Value {
     })
 }
 
-/// Who said what of single nodes, in the order in which a later one wins.
+/// Origins of per-node overrides; later ones win.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// By the file.
+    /// From the file.
     filed: Vec<Said>,
-    /// By the command line or the environment.
+    /// From the command line or the environment.
     called: Vec<(Said, Source)>,
 }
 
-/// Of which nodes, and what: `image`, `maxmemory` or another directive.
+/// The selector and the setting: `image`, `maxmemory` or another directive.
 #[derive(Clone, Debug)]
 struct Said {
     nodes: Selector,
@@ -138,7 +136,7 @@ struct Said {
 }
 
 impl Said {
-    /// Reads the value of a flag. What cannot be read is refused elsewhere.
+    /// Parses the value of a flag. Invalid values are reported elsewhere.
     fn read(flag: &str, value: &str) -> Option<Self> {
         let (name, _) = value.split_once('=')?;
         let (nodes, what) = match flag {
@@ -154,20 +152,20 @@ impl Said {
 }
 
 impl Given {
-    /// Notes what the command line or the environment says by a flag.
+    /// Records the overrides from the command line or the environment.
     pub fn call(&mut self, flag: &str, value: &str, source: Source) {
         self.called
             .extend(Said::read(flag, value).map(|said| (said, source)));
     }
 
-    /// Notes what the file says.
+    /// Records the overrides from the file.
     pub fn file(&mut self, entry: &Entry) {
         let values = entry.values.iter();
         self.filed
             .extend(values.filter_map(|value| Said::read(&entry.key, value)));
     }
 
-    /// Who has said something of a node, where somebody has; `nodes` are all with whether they are masters.
+    /// Origin of a node's setting, if set; `nodes` lists all nodes and whether they are masters.
     pub fn source(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
         let means = |said: &Said| {
             said.what == what
@@ -183,7 +181,7 @@ impl Given {
     }
 }
 
-/// Refuses a table of the file for nodes that the cluster `name` has not, at its place. `own` is what the verb was given
+/// Rejects a table for nodes that the cluster `name` does not have, with its position. `own` is the command's arguments
 /// in all.
 pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     let number = |id| own.try_get_one::<usize>(id).ok().flatten().copied();
@@ -192,7 +190,7 @@ pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     };
     let total = replicas.checked_add(1).and_then(|each| each.checked_mul(masters));
     let Some(total) = total.filter(|total| (1..=crate::spec::cluster::MOST_NODES).contains(total)) else {
-        // Refused for another reason.
+        // Rejected for another reason.
         return Ok(());
     };
     let nodes: Vec<(usize, bool)> = (1..=total).map(|index| (index, index <= masters)).collect();
@@ -207,7 +205,7 @@ pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// The selectors for which the file has a table, with their places.
+/// The selectors of the file's tables, with their positions.
 fn named(text: &str, cluster: &str) -> Vec<(Selector, usize)> {
     let Ok(document) = DeTable::parse(text) else {
         return Vec::new();

@@ -1,4 +1,4 @@
-//! The checks of a validation as a table.
+//! Table of checks.
 
 use std::fmt::Write as _;
 
@@ -8,8 +8,8 @@ use crate::checks::finding::{Check, Status};
 use crate::cli::terminal::duration;
 use crate::cli::terminal::table::{Cell, Table};
 
-/// A line for each check; the evidence and the advice under those that did not pass. With `times`, how long
-/// each took; of several rounds, in how many of them it did not pass.
+/// One row per check, with evidence and advice below those that did not pass. With `times`, the duration of
+/// each; with several rounds, the number of rounds that did not pass.
 pub fn text(checks: &[Check], rounds: usize, times: bool, columns: Option<usize>) -> String {
     let mut table = Table::new(&["", "", ""]);
     for check in checks {
@@ -31,7 +31,7 @@ pub fn text(checks: &[Check], rounds: usize, times: bool, columns: Option<usize>
     for check in checks.iter().filter(|check| needs_words(check)) {
         let (mark, style) = mark(check.status);
         let _ = write!(text, "\n{} {}\n", mark.style(style), check.id.bold());
-        // A single finding stands in the summary already.
+        // A single finding is already in the summary.
         let told = check.detail.as_slice() == std::slice::from_ref(&check.summary);
         for line in check.detail.iter().filter(|_| !told) {
             let _ = writeln!(text, "  {} {line}", "|".dimmed());
@@ -47,7 +47,7 @@ fn needs_words(check: &Check) -> bool {
     matches!(check.status, Status::Fail | Status::Warn) && !(check.detail.is_empty() && check.hint.is_none())
 }
 
-/// The mark beside the word, which is never told by colour alone.
+/// The mark next to the word; status is never shown by colour alone.
 pub fn mark(status: Status) -> (&'static str, Style) {
     match status {
         Status::Pass => ("✓", Style::new().green()),

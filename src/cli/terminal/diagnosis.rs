@@ -1,4 +1,4 @@
-//! The findings of a diagnosis: a table, and under it for each what was seen, why it is so, and what mends it.
+//! The findings of a diagnosis: a table, followed by the evidence, the cause and the fix of each.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,7 @@ use crate::checks::diagnose::finding::{Diagnosis, Finding};
 use crate::cli::terminal::checks::mark;
 use crate::cli::terminal::table::{Cell, Table, wrap};
 
-/// All of it; nothing where nothing is wrong.
+/// The whole text; empty without findings.
 pub fn text(diagnosis: &Diagnosis, columns: Option<usize>) -> String {
     if diagnosis.findings.is_empty() {
         return String::new();
@@ -38,7 +38,7 @@ fn explained(text: &mut String, finding: &Finding, columns: Option<usize>) {
     for line in &finding.evidence {
         let _ = writeln!(text, "  {} {line}", "|".dimmed());
     }
-    // Commands are not broken: they are there to be copied.
+    // Commands are not wrapped, so that they can be copied.
     for line in &finding.remedy {
         let _ = writeln!(text, "  {} {line}", "remedy:".cyan());
     }

@@ -1,4 +1,4 @@
-//! Errors as people and programs read them.
+//! Prints errors as text or JSON.
 
 use std::error::Error as _;
 use std::fmt::Write as _;
@@ -12,7 +12,7 @@ use crate::cli::exit::Exit;
 use crate::cli::terminal::{flow, line, width};
 use crate::error::Error;
 
-/// Tells an error on standard error.
+/// Prints an error on standard error.
 pub fn tell(error: &Error, json: bool) {
     if json {
         line(&as_json(error));
@@ -26,7 +26,7 @@ pub fn tell(error: &Error, json: bool) {
     }
 }
 
-/// Tells why the command line was refused, or shows the help or the version that it asks for.
+/// Prints a command line error, the help or the version.
 pub fn refused(refused: &clap::Error, json: bool) -> Exit {
     match refused.kind() {
         ClapKind::DisplayHelp | ClapKind::DisplayVersion => {
@@ -39,7 +39,7 @@ pub fn refused(refused: &clap::Error, json: bool) -> Exit {
         }
         _ => {}
     }
-    // The library's own errors know more than "invalid value".
+    // rcup's errors are more specific than "invalid value".
     let own = refused.source().and_then(|source| source.downcast_ref::<Error>());
     match own {
         Some(own) => tell(own, json),
@@ -51,7 +51,7 @@ pub fn refused(refused: &clap::Error, json: bool) -> Exit {
     Exit::USAGE
 }
 
-/// An error of the parser in the library's form.
+/// Converts a clap error.
 fn of_clap(refused: &clap::Error) -> Error {
     let text = refused.render().to_string();
     let mut parts = text.split("\n\n");
@@ -63,13 +63,13 @@ fn of_clap(refused: &clap::Error) -> Error {
         .collect();
     let error = Error::new(crate::error::ErrorKind::Usage, words.join(" "));
     if tips.is_empty() {
-        error.hint("See `rcup --help`, and `rcup VERB --help`.")
+        error.hint("Run `rcup --help` or `rcup COMMAND --help`.")
     } else {
         error.hint(tips.join(" "))
     }
 }
 
-/// The form of an error in JSON. The order of the fields is the one for reading.
+/// JSON format of an error.
 #[derive(Serialize)]
 struct Told<'a> {
     error: Fields<'a>,

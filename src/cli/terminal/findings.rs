@@ -1,4 +1,4 @@
-//! The findings about the machine as a table.
+//! Table of host findings.
 
 use std::fmt::Write as _;
 
@@ -7,8 +7,8 @@ use owo_colors::{OwoColorize as _, Style};
 use crate::cli::terminal::table::{Cell, Table, wrap};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 
-/// A line for each finding; under them what mends those that are not in order. What could not be looked at is only
-/// told with `all`.
+/// One row per finding, with fixes below. Facts that could not be checked are only
+/// shown with `all`.
 pub fn text(diagnosis: &Diagnosis, all: bool, columns: Option<usize>) -> String {
     let mut table = Table::new(&["", "", ""]);
     for finding in &diagnosis.findings {
@@ -46,16 +46,16 @@ fn mended(text: &mut String, finding: &Finding, columns: Option<usize>) {
         let _ = writeln!(text, "  {}", line.dimmed());
     }
     let _ = writeln!(text, "  {} {}", "wanted:  ".cyan(), finding.wanted);
-    // Commands are not broken: they are there to be copied.
+    // Commands are not wrapped, so that they can be copied.
     if let Some(fix) = &finding.fix {
         let _ = writeln!(text, "  {} {fix}", "now:     ".cyan());
     }
     if let Some(permanent) = &finding.permanent {
-        let _ = writeln!(text, "  {} {permanent}", "for good:".cyan());
+        let _ = writeln!(text, "  {} {permanent}", "permanent fix:".cyan());
     }
 }
 
-/// The mark beside the word, which is never told by colour alone.
+/// The mark next to the word; status is never shown by colour alone.
 fn mark(severity: Severity) -> (&'static str, Style) {
     match severity {
         Severity::Ok => ("✓", Style::new().green()),

@@ -8,12 +8,12 @@ use crate::cli::exit::Failure;
 use crate::cli::terminal::Terminal;
 use crate::error::{Error, ErrorKind};
 
-/// One value over several lines, as the only field of an object.
+/// Prints an object with one field, indented.
 pub fn print_named(terminal: &Terminal, name: &'static str, value: &impl Serialize) -> Result<(), Failure> {
     print(terminal, &std::collections::BTreeMap::from([(name, value)]))
 }
 
-/// One value over several lines.
+/// Prints a value, indented.
 pub fn print(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value).map_err(cannot)?;
     let mut out = terminal.out();
@@ -22,7 +22,7 @@ pub fn print(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure>
     Ok(())
 }
 
-/// One value on one line.
+/// Prints a value on one line.
 pub fn print_line(terminal: &Terminal, value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string(value).map_err(cannot)?;
     let mut out = terminal.out();

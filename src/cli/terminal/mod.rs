@@ -19,22 +19,22 @@ use owo_colors::OwoColorize as _;
 use crate::cli::args::{Global, Output};
 use crate::runtime::interface::Output::{Stderr, Stdout};
 
-/// How to talk to whoever has called.
+/// Output options.
 #[derive(Clone, Debug)]
 pub struct Terminal {
-    /// The form of the data.
+    /// Output format.
     pub output: Output,
-    /// Whether to say only what was asked for.
+    /// Whether to print only data and warnings.
     pub quiet: bool,
-    /// Whether to say more than usual.
+    /// Whether to print more.
     pub verbose: bool,
 }
 
-/// A stream that drops colours where they would not be seen.
+/// A stream that removes colours if not supported.
 pub type Stream = anstream::AutoStream<io::StdoutLock<'static>>;
 
 impl Terminal {
-    /// From the flags that all verbs share.
+    /// From the global flags.
     pub fn new(global: &Global) -> Self {
         Self {
             output: global.output,
@@ -43,7 +43,7 @@ impl Terminal {
         }
     }
 
-    /// Whether programs read the data.
+    /// Whether the output is JSON.
     pub fn is_json(&self) -> bool {
         self.output != Output::Human
     }
@@ -53,26 +53,26 @@ impl Terminal {
         anstream::stdout().lock()
     }
 
-    /// Says something on standard error that is not data, unless it shall be quiet.
+    /// Prints a message on standard error unless `quiet`.
     pub fn say(&self, text: &str) {
         if !self.quiet && !self.is_json() {
             paragraph("", text);
         }
     }
 
-    /// Passes on a line that somebody else has written to standard error.
+    /// Forwards a line to standard error.
     pub fn pass_error(&self, text: &str) {
         line(text);
     }
 
-    /// Asks something on standard error, and leaves the answer on the same line.
+    /// Prints a question on standard error without a newline.
     pub fn ask(&self, question: &str) -> io::Result<()> {
         let mut out = anstream::stderr().lock();
         write!(out, "{question}")?;
         out.flush()
     }
 
-    /// Asks for a yes. Where nobody can answer, and to JSON's readers, the answer is no.
+    /// Asks for confirmation. Without a terminal, and with JSON output, the answer is no.
     pub fn confirm(&self, question: &str) -> io::Result<bool> {
         if self.is_json() || !io::stdin().is_terminal() || !io::stderr().is_terminal() {
             return Ok(false);
@@ -83,7 +83,7 @@ impl Terminal {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Says something that may surprise later, always.
+    /// Prints a warning, always.
     pub fn warn(&self, message: &str) {
         if self.is_json() {
             line(&serde_json::json!({ "warning": { "message": message } }).to_string());
@@ -93,7 +93,7 @@ impl Terminal {
     }
 }
 
-/// Writes bytes of somebody else's to standard output or standard error, as they are.
+/// Forwards bytes to standard output or standard error unchanged.
 pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     match piece {
         Stdout(bytes) => {
@@ -105,25 +105,25 @@ pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     }
 }
 
-/// One line on standard error. There is nobody to tell that it could not be written.
+/// One line on standard error; write errors are ignored.
 fn line(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// A few words with a mark before them on standard error, broken between words where the terminal ends.
+/// A marked message on standard error, wrapped at the terminal width.
 fn paragraph(mark: impl std::fmt::Display, text: &str) {
     let columns = if io::stderr().is_terminal() { width() } else { None };
     line(&flow(&mark.to_string(), text, columns));
 }
 
-/// The mark and the text; what does not fit on the first line stands two columns in.
+/// The mark and the text; continuation lines are indented by two columns.
 fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     let mark_width = anstream::adapter::strip_str(mark).to_string().chars().count();
     let gap = if mark_width > 0 { " " } else { "" };
     let Some(columns) = columns else {
         return format!("{mark}{gap}{text}");
     };
-    // The mark is a word that takes part in the breaking, and is put back afterwards.
+    // The mark is wrapped as a word and restored afterwards.
     let marked = format!("{}{gap}{text}", "\u{a0}".repeat(mark_width));
     let rest: String = marked.chars().skip(mark_width).collect();
     let mut lines = table::wrap(&marked, columns.saturating_sub(2)).into_iter();
@@ -133,7 +133,7 @@ fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     lines.fold(format!("{mark}{first}"), |text, next| format!("{text}\n  {next}"))
 }
 
-/// How many columns the output has, where it goes to a terminal.
+/// Width of the output, if it is a terminal.
 pub fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;
@@ -146,7 +146,7 @@ fn width() -> Option<usize> {
     (columns > 0).then(|| usize::from(columns))
 }
 
-/// A duration for a person: `340 ms`, `1.8 s`, `2 min 5 s`.
+/// Formats a duration: `340 ms`, `1.8 s`, `2 min 5 s`.
 pub fn duration(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),
@@ -155,7 +155,7 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
-/// A number of things: `1 node`, `6 nodes`.
+/// Formats a count: `1 node`, `6 nodes`.
 pub fn count(number: usize, thing: &str) -> String {
     if number == 1 {
         format!("1 {thing}")
@@ -164,7 +164,7 @@ pub fn count(number: usize, thing: &str) -> String {
     }
 }
 
-/// A size for a person: `22.6 MB`.
+/// Formats a size: `22.6 MB`.
 pub fn size(bytes: u64) -> String {
     let tenths = bytes / 100_000;
     format!("{}.{} MB", tenths / 10, tenths % 10)

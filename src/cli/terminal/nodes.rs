@@ -1,4 +1,4 @@
-//! The nodes of a cluster as a table.
+//! Table of nodes.
 
 use owo_colors::Style;
 
@@ -7,7 +7,7 @@ use crate::cli::terminal::count;
 use crate::cli::terminal::table::{Cell, Table};
 use crate::topology::layout::Role;
 
-/// The shape in words: `3 masters, 3 replicas, Redis 8.0.2`.
+/// Summary of the topology: `3 masters, 3 replicas, Redis 8.0.2`.
 pub fn shape(report: &Report) -> String {
     let masters = report.masters().count();
     let engine = match report.engine {
@@ -29,7 +29,7 @@ pub fn shape(report: &Report) -> String {
     )
 }
 
-/// A state as a person says it.
+/// Formats a state.
 pub fn word(state: State) -> &'static str {
     match state {
         State::Fail => "failing",
@@ -37,7 +37,7 @@ pub fn word(state: State) -> &'static str {
     }
 }
 
-/// A row for each node; with its id when asked for.
+/// One row per node, optionally with its id.
 pub fn table(report: &Report, ids: bool) -> Table {
     let mixed = report.nodes.iter().any(|node| node.own.is_some());
     let mut head = vec![
@@ -81,12 +81,12 @@ pub fn table(report: &Report, ids: bool) -> Table {
     table
 }
 
-/// The slots of a master, or whom a replica copies.
+/// The slots of a master, or the master of a replica.
 fn slots(node: &NodeReport) -> String {
     if node.role == Role::Replica {
         return node
             .replica_of
-            .map_or_else(String::new, |master| format!("copies {master}"));
+            .map_or_else(String::new, |master| format!("replicates {master}"));
     }
     let ranges: Vec<String> = node.slots.iter().map(ToString::to_string).collect();
     if ranges.is_empty() {

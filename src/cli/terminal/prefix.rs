@@ -1,4 +1,4 @@
-//! Lines of several nodes in one stream, each behind its node's name.
+//! Lines of several nodes in one stream, prefixed with the node name.
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
@@ -11,20 +11,20 @@ const COLOURS: [AnsiColors; 6] = [
     AnsiColors::Red,
 ];
 
-/// The prefix of one node's lines, as wide as those of the others: `rcup-x-1  | `.
+/// The prefix of a node's lines, padded to the common width: `rcup-x-1  | `.
 pub fn of(name: &str, widest: usize, nth: usize) -> String {
     let padded = format!("{name:<widest$} |");
     format!("{} ", padded.color(COLOURS[nth % COLOURS.len()]))
 }
 
-/// Cuts a stream of bytes into lines.
+/// Splits a byte stream into lines.
 #[derive(Default)]
 pub struct Lines {
     rest: Vec<u8>,
 }
 
 impl Lines {
-    /// The lines that end in `bytes`, without their ends.
+    /// The lines completed by `bytes`, without line ends.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
@@ -37,7 +37,7 @@ impl Lines {
             .collect()
     }
 
-    /// What has come after the last line end.
+    /// The rest after the last line end.
     pub fn rest(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.rest);
         (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())

@@ -1,5 +1,5 @@
-//! What happens, while it happens: a spinner or a bar for each phase on a terminal, plain lines in a pipe,
-//! one JSON object a line where programs listen.
+//! Progress: a spinner or a bar for each phase on a terminal, plain lines in a pipe,
+//! one JSON object per line for ndjson.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,7 +12,7 @@ use crate::cli::args::Output;
 use crate::cli::terminal::{Terminal, count, duration, json, line, paragraph};
 use crate::event::{Event, Observer, Phase};
 
-/// Draws events. It clears up behind itself when it is stopped or dropped.
+/// Draws events; clears the bars when stopped or dropped.
 pub struct Progress {
     terminal: Terminal,
     form: Form,
@@ -20,20 +20,20 @@ pub struct Progress {
     now: Mutex<Now>,
 }
 
-/// In which form.
+/// The format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// Not at all.
+    /// No output.
     None,
-    /// Bars that move.
+    /// Animated bars.
     Bars,
-    /// Lines when something has ended.
+    /// One line per finished phase.
     Lines,
     /// The events themselves.
     Events,
 }
 
-/// The phase under way.
+/// The current phase.
 #[derive(Default)]
 struct Now {
     bar: Option<ProgressBar>,
@@ -41,7 +41,7 @@ struct Now {
 }
 
 impl Progress {
-    /// Chooses the form.
+    /// Selects the format.
     pub fn new(terminal: &Terminal) -> Arc<Self> {
         let form = match terminal.output {
             Output::Ndjson => Form::Events,
@@ -58,7 +58,7 @@ impl Progress {
         })
     }
 
-    /// The same for a verb whose notes are of interest to few.
+    /// The same without notes.
     pub fn without_notes(terminal: &Terminal) -> Arc<Self> {
         let mut progress = Self::new(terminal);
         if let Some(progress) = Arc::get_mut(&mut progress) {
@@ -67,7 +67,7 @@ impl Progress {
         progress
     }
 
-    /// Takes away what still moves.
+    /// Clears the bars.
     pub fn stop(&self) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bar) = now.bar.take() {
@@ -75,7 +75,7 @@ impl Progress {
         }
     }
 
-    /// Shows one thing under way that has neither phases nor units, such as the build of an image.
+    /// Shows an activity without phases and units, such as an image build.
     pub fn doing(&self, what: &str) {
         match self.form {
             Form::Bars => {
@@ -88,7 +88,7 @@ impl Progress {
         }
     }
 
-    /// Writes a line above what moves.
+    /// Prints a line above the bars.
     fn above(&self, mark: impl std::fmt::Display, text: &str) {
         let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         match &now.bar {
@@ -124,7 +124,7 @@ impl Progress {
     fn finished(&self, phase: Phase, ms: u64) {
         self.stop();
         let units = self.now.lock().unwrap_or_else(PoisonError::into_inner).units;
-        // What is removed alone is the network that nothing uses yet.
+        // A single removal is the network that nothing uses yet.
         let nodes = of_nodes(phase) && units > usize::from(phase == Phase::Remove);
         let what = if nodes {
             count(units, "node")
@@ -149,7 +149,7 @@ impl Progress {
 impl Observer for Progress {
     fn observe(&self, event: &Event) {
         if self.form == Form::Events {
-            // A reader that is gone must not end the start.
+            // A closed pipe must not end the start.
             let _ = json::print_line(&self.terminal, event);
             return;
         }
@@ -167,7 +167,7 @@ impl Observer for Progress {
             }
             Event::Undoing { reason } => {
                 self.stop();
-                paragraph("undoing the start:".bold(), reason);
+                paragraph("rolling back:".bold(), reason);
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Who reaches what, as a table.
+//! Table of client reachability.
 
 use std::fmt::Write as _;
 
@@ -10,8 +10,8 @@ use crate::checks::reach::clients::{ClientVerdict, Family};
 use crate::checks::reach::judge::{Outcome, Verification};
 use crate::cli::terminal::table::{Cell, Table};
 
-/// A line for each family of clients; under them, what stands in the way of those that do not work, and what to
-/// set. With `all`, every address too.
+/// One row per client family, followed by the obstacles and the settings for those that do not
+/// work. With `all`, every address too.
 pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> String {
     let mut head = vec!["CLIENTS THAT READ"];
     head.extend(verification.places.iter().map(|place| match place {
@@ -50,7 +50,7 @@ pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> S
     text
 }
 
-/// The verdicts that did not pass, those with the same reasons together.
+/// The failed verdicts, grouped by reason.
 fn groups(verification: &Verification) -> Vec<(Vec<&ClientVerdict>, &ClientVerdict)> {
     let mut groups: Vec<(Vec<&ClientVerdict>, &ClientVerdict)> = Vec::new();
     for one in verification
@@ -84,7 +84,7 @@ fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict
     );
     let mut told: Vec<&str> = Vec::new();
     for line in verdicts.iter().flat_map(|one| &one.detail) {
-        // The families differ in the answers that tell an address; who is told to be where matters once.
+        // Families differ in the replies they use; each advertised address is listed once.
         let whom = line.split(" (").next().unwrap_or(line);
         if !told.contains(&whom) {
             told.push(whom);
@@ -95,7 +95,7 @@ fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict
         let _ = writeln!(text, "  {} {remedy}", "hint:".cyan());
     }
     if !first.nat_map.is_empty() {
-        let _ = writeln!(text, "  {}", "map of addresses:".cyan());
+        let _ = writeln!(text, "  {}", "address map:".cyan());
         for (told, way) in &first.nat_map {
             let _ = writeln!(text, "    {told} -> {way}");
         }
@@ -124,7 +124,7 @@ fn addresses(verification: &Verification) -> Table {
     table
 }
 
-/// The mark, the word beside it, and how both are drawn: nothing is told by colour alone.
+/// The mark, the word next to it, and their style; status is never shown by colour alone.
 fn shown(status: Status) -> (&'static str, &'static str, Style) {
     match status {
         Status::Pass => ("✓", "work", Style::new().green()),

@@ -1,4 +1,4 @@
-//! A program in a container, joined to this process's input and output.
+//! A program in a container, attached to this process's input and output.
 
 use std::io::{self, IsTerminal as _};
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::error::{Error, ErrorKind};
 use crate::runtime::interface::{ExecRequest, Output, Runtime};
 use crate::spec::secret::Secret;
 
-/// With this the engine begins what it prints in the place of a program that cannot be run.
+/// Prefix of the container engine's error for a program that cannot be run.
 const REFUSAL: &[u8] = b"OCI runtime exec failed";
 
-/// A program and what of its environment is given to it.
+/// A program and its environment variables.
 #[derive(Clone, Debug, Default)]
 pub struct Run {
     /// Program and arguments.
@@ -34,20 +34,20 @@ impl From<Vec<String>> for Run {
     }
 }
 
-/// How a program ended.
+/// Result of a program.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Ended {
-    /// With an exit code.
+    /// It exited with a code.
     Code(i64),
-    /// It could not be run at all.
+    /// It could not be run.
     NotRun {
-        /// What the engine says.
+        /// The container engine's message.
         reason: String,
     },
 }
 
 impl Ended {
-    /// From the exit code and from what was held back because it looked like a refusal.
+    /// From the exit code and the buffered output that looked like a refusal.
     pub fn new(code: i64, held: &[u8]) -> Self {
         if matches!(code, 126 | 127) && looks_refused(held) {
             Self::NotRun {
@@ -58,8 +58,8 @@ impl Ended {
         }
     }
 
-    /// The code as a shell has it, which tells apart what is missing from what is not permitted; and the
-    /// error to tell, if the program could not be run.
+    /// The exit code as in a shell (127 not found, 126 not executable), and the
+    /// error, if the program could not be run.
     pub fn verdict(&self, container: &str, program: &str) -> (i64, Option<Error>) {
         match self {
             Self::Code(code) => (*code, None),
@@ -76,7 +76,7 @@ impl Ended {
                 .because(reason.to_owned());
                 let error = if missing {
                     error.hint(
-                        "Images hold few programs. A local image of rcup has busybox: try `sh` or `busybox`.",
+                        "The image may lack it. Images built by rcup include busybox: try `sh` or `busybox`.",
                     )
                 } else {
                     error
@@ -87,14 +87,14 @@ impl Ended {
     }
 }
 
-/// Whether output is, or may become, the engine's own words.
+/// Whether the output is or may become the container engine's error.
 pub fn looks_refused(output: &[u8]) -> bool {
     let length = output.len().min(REFUSAL.len());
     length > 0 && output[..length] == REFUSAL[..length]
 }
 
-/// Runs a program and joins it to this process: on a terminal with a terminal of its own, else with the
-/// pipes as they are.
+/// Runs a program attached to this process: with a pseudo-terminal if this is a terminal, else with
+/// pipes.
 pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<Ended, Failure> {
     let tty = io::stdin().is_terminal() && io::stdout().is_terminal();
     let request = ExecRequest {
@@ -106,11 +106,11 @@ pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<En
     let session = engine.exec(container, &request).await?;
     let raw = if tty { Some(Raw::enter()?) } else { None };
     let mut input = session.input;
-    // A task of its own: a program that does not read must not keep its output from being read.
+    // A separate task: a program that does not read must not block its output.
     let feeding = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut input).await;
         let _ = input.shutdown().await;
-        // The connection lives on, because the output comes over it too.
+        // The connection stays open for the output.
         std::future::pending::<()>().await;
     });
     let sizing = tty.then(|| tokio::spawn(follow_size(engine.clone(), session.id.clone())));
@@ -134,7 +134,7 @@ pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<En
         }
         Ok::<(), Failure>(())
     };
-    // In raw mode Ctrl-C belongs to the program; the other signals must not leave the terminal raw.
+    // In raw mode, Ctrl-C is sent to the program; other signals must not leave the terminal raw.
     let ended = if tty {
         let mut signals = Signals::new()?;
         tokio::select! {
@@ -157,7 +157,7 @@ pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<En
     Ok(ended)
 }
 
-/// A terminal that passes on every key. It is as before when this is dropped, in a panic too.
+/// A terminal in raw mode, restored on drop, also in a panic.
 struct Raw;
 
 impl Raw {
@@ -173,9 +173,9 @@ impl Drop for Raw {
     }
 }
 
-/// Tells the program's terminal the size of this one, now and whenever it changes.
+/// Forwards the terminal size to the program, now and on every change.
 async fn follow_size<R: Runtime>(engine: R, id: String) {
-    // Until the program runs, the engine knows no terminal whose size it could set.
+    // The size cannot be set before the program runs.
     let mut again = tokio::time::interval(Duration::from_millis(20));
     for _ in 0..50 {
         again.tick().await;

@@ -1,4 +1,4 @@
-//! Tables without lines: columns by width, and one column that gives way when the terminal is narrow.
+//! Tables without borders; one column is wrapped on a narrow terminal.
 
 use std::fmt::Write as _;
 
@@ -7,10 +7,10 @@ use owo_colors::{OwoColorize as _, Style};
 /// The space between two columns.
 const GAP: usize = 2;
 
-/// A column that gives way keeps at least this width.
+/// Minimum width of the wrapped column.
 const NARROWEST: usize = 10;
 
-/// A cell: its text, and how it is drawn.
+/// A cell: text and style.
 #[derive(Clone, Debug)]
 pub struct Cell {
     text: String,
@@ -43,7 +43,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these headings; the last column gives way. Without headings, only the rows are drawn.
+    /// A table with these headings; the last column is wrapped. Without headings, only rows are drawn.
     pub fn new(head: &[&'static str]) -> Self {
         Self {
             head: head.to_vec(),
@@ -53,14 +53,14 @@ impl Table {
         }
     }
 
-    /// The same, with another column giving way.
+    /// Selects another column to wrap.
     #[must_use]
     pub fn flexible(mut self, column: usize) -> Self {
         self.flexible = column;
         self
     }
 
-    /// The same, with numbers in this column.
+    /// Aligns a column of numbers to the right.
     #[must_use]
     pub fn right(mut self, column: usize) -> Self {
         self.right.push(column);
@@ -72,7 +72,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The text, with colours, each line ended. `columns` is the width to keep to, where there is one.
+    /// The text with colours. `columns` is the maximum width, if any.
     pub fn render(&self, columns: Option<usize>) -> String {
         let mut widths: Vec<usize> = self.head.iter().map(|head| width(head)).collect();
         for row in &self.rows {
@@ -100,7 +100,7 @@ impl Table {
         text
     }
 
-    /// One row, over as many lines as its flexible cell needs.
+    /// One row, wrapped over several lines.
     fn line(&self, text: &mut String, row: &[Cell], widths: &[usize]) {
         let wrapped = row
             .get(self.flexible)
@@ -135,12 +135,12 @@ impl Table {
     }
 }
 
-/// How many columns a text takes. All that rcup prints is of single width.
+/// Width of a text; all characters that rcup prints have width 1.
 fn width(text: &str) -> usize {
     text.chars().count()
 }
 
-/// Breaks a text at spaces so that no line is wider than `room`, unless a word is.
+/// Wraps a text at spaces so that no line is wider than `room`, unless a word is.
 pub fn wrap(text: &str, room: usize) -> Vec<String> {
     if width(text) <= room {
         return vec![text.to_owned()];

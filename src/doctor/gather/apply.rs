@@ -16,7 +16,8 @@ pub struct Mended {
     pub done: bool,
 }
 
-/// Runs the remedy's commands as root, through sudo where this process is not root, and reads the kernel's files
+/// Runs the remedy's commands as root, through sudo where this process is not root, and reads the kernel's
+/// files
 /// back.
 ///
 /// # Errors
@@ -38,18 +39,18 @@ pub async fn mend(remedy: &Remedy) -> Result<Vec<Mended>> {
         .output()
         .await
         .map_err(|error| {
-            Error::new(
-                ErrorKind::Host,
-                "cannot become root to change the kernel's settings",
-            )
-            .because(error)
-            .hint("Run `sudo rcup doctor --fix`, or give `rcup doctor --script` to an administrator.")
+            Error::new(ErrorKind::Host, "cannot become root to change kernel settings")
+                .because(error)
+                .hint(
+                    "Run `sudo rcup doctor --fix`, or send the output of `rcup doctor --script` to an \
+                administrator.",
+                )
         })?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
         return Err(Error::new(ErrorKind::Host, format!("`{script}` failed"))
             .details(said.lines())
-            .hint("In a container, and with some kernels, these settings cannot be changed from inside."));
+            .hint("Containers and some kernels do not allow changing these settings."));
     }
     Ok(remedy
         .change

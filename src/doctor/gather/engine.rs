@@ -44,7 +44,7 @@ pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Optio
                 Kind::Native
             }
         }
-        None => Kind::Machine("a product unknown to rcup".to_owned()),
+        None => Kind::Machine("an unknown product".to_owned()),
     }
 }
 
@@ -64,7 +64,8 @@ pub(crate) fn disk(root: &str) -> Fact<Disk> {
     })
 }
 
-/// The kernel tells it for a disk; a partition's directory lies in its disk's. Of a disk that a hypervisor shows,
+/// The kernel tells it for a disk; a partition's directory lies in its disk's. Of a disk that a hypervisor
+/// shows,
 /// the kernel only repeats its own default.
 fn rotational(path: &str) -> Option<bool> {
     let device = std::fs::metadata(path).ok()?.dev();
@@ -79,10 +80,11 @@ fn rotational(path: &str) -> Option<bool> {
     Some(text.trim() == "1")
 }
 
-/// By how many milliseconds the engine's clock is ahead, and by how many that may be wrong: the engine was asked
+/// By how many milliseconds the engine's clock is ahead, and by how many that may be wrong: the engine was
+/// asked
 /// at `asked` and had answered at `answered`.
 pub(crate) fn ahead(time: Option<SystemTime>, asked: SystemTime, answered: SystemTime) -> Fact<(i64, u64)> {
-    let time = time.ok_or_else(|| "the engine does not tell the time".to_owned())?;
+    let time = time.ok_or_else(|| "the container engine does not report the time".to_owned())?;
     let ms = |time: SystemTime| -> i64 {
         let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
@@ -106,7 +108,7 @@ pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
             Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
                 return Ok((
                     true,
-                    format!("{name} refuses at {address}, so the way there is open"),
+                    format!("{name} refuses the connection at {address}, so it is reachable"),
                 ));
             }
             Ok(Err(error)) => silent = Some(format!("{name} does not answer at {address}: {error}")),
@@ -124,7 +126,7 @@ pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
         .iter()
         .find(|network| network.name == "bridge" || network.name == "podman")
         .and_then(|network| network.subnets.first())
-        .ok_or_else(|| "the engine has no default bridge, and no node runs".to_owned())?;
+        .ok_or_else(|| "there is no default bridge and no running node".to_owned())?;
     let address = gateway(*subnet);
     Ok(if is_own_address(address) {
         (
@@ -202,17 +204,14 @@ mod tests {
             ),
             (
                 details("Ubuntu 24.04", "vm", "6.8.0", false),
-                machine("a product unknown to rcup"),
+                machine("an unknown product"),
             ),
         ] {
             assert_eq!(kind(&info(true), &details, Some("6.1.0")), wanted, "{details:?}");
         }
         let details = details("Debian GNU/Linux 12", "vm", "6.1.0", false);
         assert_eq!(kind(&info(false), &details, Some("6.1.0")), Kind::Remote);
-        assert_eq!(
-            kind(&info(true), &details, None),
-            machine("a product unknown to rcup")
-        );
+        assert_eq!(kind(&info(true), &details, None), machine("an unknown product"));
     }
 
     #[test]

@@ -93,7 +93,8 @@ struct Known<R> {
     ahead: Fact<(i64, u64)>,
 }
 
-/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or does
+/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or
+/// does
 /// not answer is a finding like others.
 pub async fn examine<R: Runtime>(runtime: Result<R>, spec: &ClusterSpec, look: Look) -> Diagnosis {
     let facts = match ask(runtime).await {
@@ -147,12 +148,12 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
     let image = of_cluster(runtime, spec, false, &Silent);
     let rules = async {
         match (&subnet, &range) {
-            _ if !here => Err("the rules are those of the engine's machine, not of this one".to_owned()),
+            _ if !here => Err("the rules are on the Docker host, not on this machine".to_owned()),
             (Ok(subnet), Ok((first, last))) => {
                 let ports = [*first, *last, first + BUS_OFFSET, last + BUS_OFFSET];
                 firewall::rules(*subnet, ports.to_vec()).await
             }
-            _ => Err("there is no subnet or no port to look for".to_owned()),
+            _ => Err("there is no subnet or no port to check".to_owned()),
         }
     };
     let (image, rules, reached, nodes) =
@@ -245,7 +246,7 @@ fn image_fact(image: Result<Image>, absent: bool, spec: &ClusterSpec) -> Result<
 }
 
 fn elsewhere() -> String {
-    "only the machine on which the containers run knows".to_owned()
+    "only readable on the Docker host".to_owned()
 }
 
 fn count(spec: &ClusterSpec) -> u16 {
@@ -272,12 +273,12 @@ fn engine_facts(
 
 async fn through<R: Runtime>(runtime: &R, image: Option<&str>, root: &str) -> (KernelFacts, Fact<Disk>) {
     let Some(image) = image else {
-        let why = "there is no image through which they could be read where the containers run";
+        let why = "no local image to read them with on the Docker host";
         return (unknown(why), Err(why.to_owned()));
     };
     let (kernel, free) = kernel_through(runtime, image).await;
     let disk = free.map(|free| Disk {
-        path: format!("{root} of the engine's machine"),
+        path: format!("{root} of the Docker host"),
         free,
         rotational: None,
     });
@@ -295,11 +296,12 @@ async fn measure<R: Runtime>(
     }
     match image {
         Some(image) => fsync::through(runtime, &image.reference, image.server.engine.server()).await,
-        None => Err("there is no image with which it could be measured where the containers run".to_owned()),
+        None => Err("no local image to measure it with on the Docker host".to_owned()),
     }
 }
 
-/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs not.
+/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs
+/// not.
 fn trouble(error: &Error) -> EngineTrouble {
     let message = match error.causes().pop() {
         Some(cause) => format!("{error}: {cause}"),
@@ -329,7 +331,7 @@ fn wanted_image(spec: &ClusterSpec) -> String {
 
 /// What can be told without an engine: this machine's own kernel, where it is Linux.
 fn without_engine(error: &Error) -> HostFacts {
-    let why = "no engine answers";
+    let why = "no container engine responds";
     let none = || trouble(error);
     let linux = own_kernel().is_some();
     let processes = processes::look();
@@ -385,5 +387,5 @@ fn memory_here() -> Fact<u64> {
                 .ok()
         })
         .map(|kib| kib * 1024)
-        .ok_or_else(|| "/proc/meminfo tells no total".to_owned())
+        .ok_or_else(|| "/proc/meminfo has no total".to_owned())
 }

@@ -13,7 +13,7 @@ pub(crate) async fn rules(subnet: Ipv4Net, ports: Vec<u16>) -> Fact<FirewallFact
     let bridged = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
         .is_ok_and(|text| text.trim() == "1");
     if !rustix::process::geteuid().is_root() {
-        return Err("only root may read the rules: sudo rcup doctor".to_owned());
+        return Err("only root can read the rules: sudo rcup doctor".to_owned());
     }
     // Asking the old set of rules for a table would make one; only what is there is asked for.
     let old = std::fs::read_to_string("/proc/net/ip_tables_names")
@@ -34,7 +34,7 @@ pub(crate) async fn rules(subnet: Ipv4Net, ports: Vec<u16>) -> Fact<FirewallFact
         dumps.extend(printed("iptables-save", &["-t", "filter"]).await);
     }
     if bridged && dumps.is_empty() && nft.is_none() {
-        return Err("neither iptables-save nor nft is here".to_owned());
+        return Err("neither iptables-save nor nft is installed".to_owned());
     }
     Ok(FirewallFacts {
         bridged,
@@ -83,7 +83,8 @@ struct Chain {
     policy: Option<String>,
 }
 
-/// Chains that drop forwarded packets by default. Those of iptables are read as iptables, and the engine's own
+/// Chains that drop forwarded packets by default. Those of iptables are read as iptables, and the engine's
+/// own
 /// let its networks pass.
 fn strict_chains(json: &str) -> Vec<String> {
     let ruleset = serde_json::from_str::<Ruleset>(json).map_or_else(|_| Vec::new(), |set| set.nftables);

@@ -35,7 +35,7 @@ pub(crate) async fn direct(directory: PathBuf) -> Fact<Fsync> {
             file.sync_data().map_err(failed)?;
             times.push(one.elapsed());
         }
-        summary(times).ok_or_else(|| "no write was made in time".to_owned())
+        summary(times).ok_or_else(|| "no write completed in time".to_owned())
     })
     .await
     .unwrap_or_else(|error| Err(error.to_string()))
@@ -56,19 +56,22 @@ fn summary(mut times: Vec<Duration>) -> Option<Fsync> {
 }
 
 /// Where this user may not write to the engine's disk, or it is another machine's: a server in a container of
-/// `image` makes writes that it answers only after an fsync. Their way through the server is part of the time.
+/// `image` makes writes that it answers only after an fsync. Their way through the server is part of the
+/// time.
 pub(crate) async fn through<R: Runtime>(runtime: &R, image: &str, server: &str) -> Fact<Fsync> {
     let benchmark = server.replace("-server", "-benchmark");
     let script = format!(
-        "cd /tmp || exit 1; {server} --port 0 --unixsocket /tmp/s --appendonly yes --appendfsync always --save '' \
-         --logfile /dev/null --daemonize yes >/dev/null || exit 1; for i in 1 2 3 4 5 6 7 8 9; do {benchmark} -s \
+        "cd /tmp || exit 1; {server} --port 0 --unixsocket /tmp/s --appendonly yes --appendfsync always \
+         --save '' \
+         --logfile /dev/null --daemonize yes >/dev/null || exit 1; for i in 1 2 3 4 5 6 7 8 9; do \
+         {benchmark} -s \
          /tmp/s -c 1 -n {WRITES} -t set --csv 2>/dev/null && break; sleep 0.2; done"
     );
     let command = ["sh", "-c", &script].map(str::to_owned);
     let text = run_once(runtime, image, &command)
         .await
         .map_err(|error| format!("a container of {image} could not measure: {error}"))?;
-    parse(&text).ok_or_else(|| format!("{benchmark} in {image} told no latencies"))
+    parse(&text).ok_or_else(|| format!("{benchmark} in {image} reported no latencies"))
 }
 
 /// `"test","rps","avg_latency_ms","min_latency_ms","p50_latency_ms","p95_latency_ms","p99_latency_ms","max_latency_ms"`

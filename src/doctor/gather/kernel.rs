@@ -17,7 +17,8 @@ const SWAPS: &str = "/proc/swaps";
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
 const SYN_BACKLOG: &str = "/proc/sys/net/ipv4/tcp_max_syn_backlog";
 
-/// What a container shows of the kernel that all containers share. The settings of a network namespace are not
+/// What a container shows of the kernel that all containers share. The settings of a network namespace are
+/// not
 /// among them: a container has a namespace of its own.
 const SHARED: [&str; 5] = [THP_ENABLED, THP_DEFRAG, OVERCOMMIT, SWAPPINESS, SWAPS];
 
@@ -36,7 +37,7 @@ fn facts(read: &dyn Fn(&str) -> Fact<String>) -> KernelFacts {
         let text = read(path)?;
         text.trim()
             .parse()
-            .map_err(|_| format!("{path}: `{}` is no number", text.trim()))
+            .map_err(|_| format!("{path}: `{}` is not a number", text.trim()))
     };
     let line = |path: &str| Ok(read(path)?.lines().next().unwrap_or_default().to_owned());
     KernelFacts {
@@ -70,15 +71,16 @@ pub(crate) async fn kernel_through<R: Runtime>(runtime: &R, image: &str) -> (Ker
     let command = ["sh", "-c", &script].map(str::to_owned);
     let texts = match run_once(runtime, image, &command).await {
         Ok(text) => sections(&text),
-        // An image without a shell still has its server, which quotes the first line of a file that it is given
+        // An image without a shell still has its server, which quotes the first line of a file that it is
+        // given
         // as its configuration.
         Err(error) if error.kind() == ErrorKind::Image => by_the_server(runtime, image).await,
         Err(error) => {
-            let why = format!("a container of {image} could not tell: {error}");
+            let why = format!("a container of {image} could not read it: {error}");
             return (unknown(&why), Err(why));
         }
     };
-    let namespaced = "it belongs to a network namespace, and a container has its own";
+    let namespaced = "it belongs to a network namespace, and each container has its own";
     let missing = |path: &str| match path {
         SOMAXCONN | SYN_BACKLOG => namespaced.to_owned(),
         _ => format!("a container of {image} does not show {path}"),
@@ -138,7 +140,8 @@ mod tests {
 
     #[test]
     fn swap_is_added_up() {
-        let table = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2 partition 2097148 1024 -2\n/swapfile \
+        let table = "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n/dev/sda2 partition 2097148 1024 \
+            -2\n/swapfile \
                      file 1024 0 -3\n";
         assert_eq!(swap(table), (2_098_172 * 1024, 1024 * 1024));
         assert_eq!(swap("Filename Type Size Used Priority\n"), (0, 0));
@@ -146,7 +149,8 @@ mod tests {
 
     #[test]
     fn what_a_server_quotes_is_the_line_of_the_file() {
-        let redis = "\n*** FATAL CONFIG FILE ERROR (Redis 8.0.2) ***\nReading the configuration file, at line 1\n>>> \
+        let redis = "\n*** FATAL CONFIG FILE ERROR (Redis 8.0.2) ***\nReading the configuration file, at \
+            line 1\n>>> \
                      '65535'\nBad directive or wrong number of arguments\n";
         assert_eq!(quoted(redis).as_deref(), Some("65535"));
         let module = "1:M 22 Nov 2026 22:14:03.642 # >>> 'always [madvise] never'\n";

@@ -46,6 +46,6 @@ pub(crate) fn look() -> Processes {
     }
     Processes {
         keeper,
-        engine_files: engine.ok_or_else(|| "no process dockerd is seen from here".to_owned()),
+        engine_files: engine.ok_or_else(|| "no dockerd process is visible from here".to_owned()),
     }
 }

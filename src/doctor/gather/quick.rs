@@ -14,17 +14,17 @@ use crate::spec::profile::Profile;
 pub(crate) fn look(profile: Profile, strict: bool, observer: &dyn Observer) -> Result<()> {
     let findings = judge_kernel(profile, &kernel_here(), &Seat::Here);
     let lines = findings.iter().map(|finding| match &finding.fix {
-        Some(fix) => format!("{}; to mend it: {fix}", finding.line()),
+        Some(fix) => format!("{}; to fix it: {fix}", finding.line()),
         None => finding.line(),
     });
     if strict && !findings.is_empty() {
         return Err(Error::new(
             ErrorKind::Host,
-            format!("this host is not as profile {profile} wants it"),
+            format!("this host does not meet the requirements of profile {profile}"),
         )
         .details(lines)
         .hint(format!(
-            "See `rcup doctor --profile {profile}`, which also mends it with --fix, or leave out --strict."
+            "Run `rcup doctor --profile {profile}`, with --fix to fix what it can, or omit --strict."
         )));
     }
     for line in lines {

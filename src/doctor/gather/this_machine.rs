@@ -44,7 +44,7 @@ pub(crate) fn port_holder(address: Ipv4Addr, port: u16) -> Option<String> {
     match TcpListener::bind(SocketAddrV4::new(address, port)) {
         Ok(_) => None,
         Err(error) if error.kind() == IoErrorKind::PermissionDenied => {
-            Some("the system, which keeps it for root".to_owned())
+            Some("the system, which reserves it for root".to_owned())
         }
         Err(_) => Some(listening_process(port).unwrap_or_else(|| "another process".to_owned())),
     }
@@ -140,7 +140,8 @@ pub(crate) fn neighbour_limit() -> Option<usize> {
     kernels_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 }
 
-/// How many packets the kernel queues for each processor before it drops what comes. Only Linux tells, and only the first
+/// How many packets the kernel queues for each processor before it drops what comes. Only Linux tells, and
+/// only the first
 /// namespace.
 pub(crate) fn backlog() -> Option<usize> {
     kernels_number("/proc/sys/net/core/netdev_max_backlog")

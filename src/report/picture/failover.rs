@@ -105,7 +105,7 @@ fn others(drawing: &mut Drawing, scale: &Scale, failover: &Failover) {
         let took_over = failover.successor.as_deref() == Some(one.node.as_str());
         for (ms, sign, words, class) in [
             (one.suspected, "?", "suspected the master", "suspect"),
-            (one.failed, "!", "held the master for failed", "fail"),
+            (one.failed, "!", "marked the master FAIL", "fail"),
             (one.followed, ">", "knew the new master", "follow"),
             (
                 failover.promoted.filter(|_| took_over),

@@ -8,7 +8,7 @@ const HIGH: u64 = 120;
 
 /// How long a node took to answer.
 pub(crate) fn histogram(latency: &NodeLatency) -> String {
-    let mut drawing = Drawing::new(WIDE, HIGH, &format!("How long {} took to answer", latency.node));
+    let mut drawing = Drawing::new(WIDE, HIGH, &format!("Response times of {}", latency.node));
     let most = latency.buckets.iter().map(|(_, count)| *count).max();
     let most = most.unwrap_or(1).max(1);
     let step = WIDE / (latency.buckets.len() as u64).max(1);
@@ -16,7 +16,7 @@ pub(crate) fn histogram(latency: &NodeLatency) -> String {
         let height = (count * (HIGH - 40) / most).max(1);
         let x = nth as u64 * step;
         let top = HIGH - 20 - height;
-        let title = format!("{count} answers up to {}", micros(*upper));
+        let title = format!("{count} responses up to {}", micros(*upper));
         drawing.bar((x + 2, top), (step.saturating_sub(4), height), "shard0", &title);
         if *count > 0 {
             drawing.text(x + 4, top.saturating_sub(4), "tiny", &count.to_string());

@@ -65,7 +65,7 @@ pub(crate) fn topology(nodes: &[NodeSeen]) -> String {
     let column = WIDTH / PER_ROW as u64;
     for (nth, other) in others.iter().enumerate() {
         let words = if other.role.is_none() {
-            "does not answer"
+            "does not respond"
         } else {
             "no slots, no master"
         };

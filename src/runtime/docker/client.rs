@@ -1,4 +1,4 @@
-//! Docker's implementation of the seam, over its HTTP API.
+//! Docker implementation of the `Runtime` trait, over the HTTP API.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};
@@ -29,16 +29,16 @@ use crate::runtime::observed::{Activity, ContainerSeen, Observed};
 use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::spec::secret::Secret;
 
-/// The oldest API that rcup speaks: Docker Engine 20.10.
+/// The oldest supported API: Docker Engine 20.10.
 const OLDEST_API: (u32, u32) = (1, 41);
 
-/// How long a call may take that only reads or writes the engine's records.
+/// Timeout of a call that only reads or writes metadata.
 pub(crate) const QUICK: Duration = Duration::from_secs(30);
 
-/// How long a call may take that starts, kills or removes a process. Sixty of them may queue up.
+/// Timeout of a call that starts, kills or removes a process. Sixty of them may be queued.
 pub(crate) const SLOW: Duration = Duration::from_mins(2);
 
-/// A Docker engine, or one that speaks its API.
+/// A container engine with Docker's API.
 #[derive(Clone, Debug)]
 pub struct Docker {
     pub(crate) client: Client,
@@ -46,7 +46,7 @@ pub struct Docker {
 }
 
 impl Docker {
-    /// Finds the engine as Docker's own client does (`DOCKER_HOST`, then the context), and after that on
+    /// Finds the container engine like the Docker CLI (`DOCKER_HOST`, then the context), and after that on
     /// the sockets of the usual products. Nothing is sent yet: [`Runtime::describe`] does that.
     ///
     /// # Errors
@@ -56,7 +56,7 @@ impl Docker {
         Self::connect(place)
     }
 
-    /// Makes a container and returns its id.
+    /// Creates a container and returns its id.
     async fn create(&self, name: &str, body: ContainerCreateBody) -> Result<String> {
         let options = query::CreateContainerOptionsBuilder::default().name(name).build();
         let created = self.client.create_container(Some(options), body);
@@ -72,7 +72,7 @@ impl Docker {
     }
 }
 
-/// Whether an endpoint is on this machine, as far as its name tells: a socket, or the loopback.
+/// Whether an endpoint is on this host: a socket or a loopback address.
 fn is_here(endpoint: &str) -> bool {
     match host_of(endpoint) {
         None => endpoint.starts_with("unix://") || endpoint.starts_with("npipe://"),
@@ -98,11 +98,11 @@ pub(crate) fn late(what: &str, deadline: Duration) -> Error {
     Error::new(
         ErrorKind::EngineUnavailable,
         format!(
-            "cannot {what}: the engine has not answered for {} s",
+            "cannot {what}: no response from the container engine within {} s",
             deadline.as_secs()
         ),
     )
-    .hint("See whether the engine is alive with `docker info`, and whether the machine is overloaded.")
+    .hint("Check that `docker info` responds and that the host is not overloaded.")
 }
 
 fn label_filter(scope: &Scope) -> Option<String> {
@@ -118,7 +118,7 @@ impl Runtime for Docker {
     async fn describe(&self) -> Result<EngineInfo> {
         let version = tokio::time::timeout(Duration::from_secs(10), self.client.version())
             .await
-            .map_err(|_| late("reach the engine", Duration::from_secs(10)))?
+            .map_err(|_| late("connect to the container engine", Duration::from_secs(10)))?
             .map_err(|source| unreachable(&self.place, source))?;
         let api = version.api_version.unwrap_or_default();
         let parsed = api
@@ -128,11 +128,11 @@ impl Runtime for Docker {
             return Err(Error::new(
                 ErrorKind::EngineTooOld,
                 format!(
-                    "the engine at {} speaks API {api}, rcup needs {}.{} or newer",
+                    "the container engine at {} has API {api}; rcup needs {}.{} or later",
                     self.place.endpoint, OLDEST_API.0, OLDEST_API.1
                 ),
             )
-            .hint("Update Docker to 20.10 or newer."));
+            .hint("Update Docker to 20.10 or later."));
         }
         Ok(EngineInfo {
             endpoint: self.place.endpoint.clone(),
@@ -144,7 +144,7 @@ impl Runtime for Docker {
     }
 
     async fn details(&self) -> Result<EngineDetails> {
-        let info = call("ask the engine about itself", QUICK, self.client.info()).await?;
+        let info = call("query the container engine", QUICK, self.client.info()).await?;
         Ok(details::details(info))
     }
 
@@ -165,17 +165,13 @@ impl Runtime for Docker {
             .filters(&with())
             .build();
         let (networks, containers, volumes) = tokio::try_join!(
+            call("list networks", QUICK, self.client.list_networks(Some(networks))),
             call(
-                "list the networks",
-                QUICK,
-                self.client.list_networks(Some(networks))
-            ),
-            call(
-                "list the containers",
+                "list containers",
                 QUICK,
                 self.client.list_containers(Some(containers))
             ),
-            call("list the volumes", QUICK, self.client.list_volumes(Some(volumes))),
+            call("list volumes", QUICK, self.client.list_volumes(Some(volumes))),
         )?;
         let (probes, containers) = containers
             .into_iter()
@@ -240,13 +236,13 @@ impl Runtime for Docker {
         let options = query::ListImagesOptionsBuilder::default()
             .filters(&filters)
             .build();
-        let images = call("list the images", QUICK, self.client.list_images(Some(options))).await?;
+        let images = call("list images", QUICK, self.client.list_images(Some(options))).await?;
         Ok(images
             .into_iter()
             .flat_map(|image| {
                 let labels: std::collections::BTreeMap<_, _> = image.labels.into_iter().collect();
                 let bytes = u64::try_from(image.size).unwrap_or_default();
-                // An image that a later one of the same name has displaced has no name any more.
+                // An image whose tag was moved to a newer one has no name.
                 let named = image
                     .repo_tags
                     .into_iter()
@@ -280,7 +276,7 @@ impl Runtime for Docker {
             Error::new(
                 ErrorKind::Image,
                 format!(
-                    "cannot {what}: the registry has not answered for {} s",
+                    "cannot {what}: no response from the registry within {} s",
                     patience.as_secs()
                 ),
             )
@@ -291,7 +287,7 @@ impl Runtime for Docker {
             .tag(tag)
             .build();
         let mut stream = std::pin::pin!(self.client.create_image(Some(options), None, None));
-        // The registry must begin to answer soon, and must not fall silent for long afterwards.
+        // The registry must respond soon, and must not stall for long afterwards.
         let mut wait = patience;
         loop {
             match tokio::time::timeout(wait, stream.next()).await {
@@ -369,11 +365,11 @@ impl Runtime for Docker {
             self.client.create_volume(translate::volume_request(request)),
         )
         .await?;
-        // Docker hands out the volume that is there, whoever made it.
+        // Docker returns an existing volume without an error.
         if translate::volume_seen(volume).labels != request.labels {
             return Err(
-                Error::new(ErrorKind::NameTaken, format!("cannot {what}: it exists already"))
-                    .hint("Give the cluster another name, or remove the volume if nobody needs it."),
+                Error::new(ErrorKind::NameTaken, format!("cannot {what}: it already exists"))
+                    .hint("Choose another cluster name, or remove the volume if it is unused."),
             );
         }
         Ok(())
@@ -436,7 +432,7 @@ impl Runtime for Docker {
         match tokio::time::timeout(QUICK, self.client.remove_network(id)).await {
             Err(_) => Err(late(&what, QUICK)),
             Ok(Err(error)) if translate::is_held(&error) => {
-                // Who is on it, the engine tells only when it is asked.
+                // The connected containers are listed only by inspect.
                 let options = None::<query::InspectNetworkOptions>;
                 let seen = tokio::time::timeout(QUICK, self.client.inspect_network(id, options)).await;
                 let Ok(Ok(network)) = seen else {
@@ -488,7 +484,7 @@ impl Runtime for Docker {
         container: &str,
         request: LogRequest,
     ) -> Pin<Box<dyn Stream<Item = Result<LogLine>> + Send>> {
-        let what = format!("read the log of container {container}");
+        let what = format!("read logs of container {container}");
         let tail = request
             .tail
             .map_or_else(|| "all".to_owned(), |lines| lines.to_string());
@@ -563,12 +559,12 @@ impl Runtime for Docker {
     }
 
     async fn exec_code(&self, id: &str) -> Result<i64> {
-        let seen = call("ask for the exit code", QUICK, self.client.inspect_exec(id)).await?;
+        let seen = call("read the exit code", QUICK, self.client.inspect_exec(id)).await?;
         Ok(seen.exit_code.unwrap_or_default())
     }
 }
 
-/// A variable as Docker takes it.
+/// A variable in Docker's format.
 fn variable((name, value): &(String, Secret)) -> String {
     format!("{name}={}", value.expose())
 }

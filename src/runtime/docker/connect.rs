@@ -1,4 +1,4 @@
-//! Connecting to the engine that was found.
+//! Connects to the container engine.
 
 use bollard::{API_DEFAULT_VERSION, Docker as Client};
 
@@ -12,23 +12,23 @@ use crate::runtime::docker::find::SCHEME;
 use crate::runtime::docker::ssh;
 use crate::runtime::docker::unreachable::unreachable;
 
-/// How long the engine may take to begin an answer, where no call has a deadline of its own.
+/// Response timeout for calls without their own deadline.
 const RESPONSE: u64 = 120;
 
 impl Docker {
-    /// Nothing is sent yet.
+    /// Sends nothing yet.
     pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {
             #[cfg(feature = "remote")]
             Some(directory) => {
                 let [authority, certificate, key] = Place::tls_files(directory)?;
-                // It fails when somebody in this process has settled it already, which is as good.
+                // It fails if this process has already installed a provider, which is fine.
                 let _ = rustls::crypto::ring::default_provider().install_default();
                 let version = API_DEFAULT_VERSION;
                 Client::connect_with_ssl(&place.endpoint, &key, &certificate, &authority, RESPONSE, version)
             }
-            // Whether TLS is spoken is settled, and the library would look into the environment once more.
+            // TLS is already decided; the library would read the environment again.
             None if plain.iter().any(|scheme| place.endpoint.starts_with(scheme)) => {
                 Client::connect_with_http(&place.endpoint, RESPONSE, API_DEFAULT_VERSION)
             }

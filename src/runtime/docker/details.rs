@@ -1,4 +1,4 @@
-//! What the engine says of itself and of the machine under it.
+//! Information about the container engine and its host.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use ipnet::Ipv4Net;
 use crate::runtime::interface::EngineDetails;
 use crate::runtime::network::NetworkDetails;
 
-/// In our words.
+/// Converts Docker's type.
 pub(crate) fn details(info: SystemInfo) -> EngineDetails {
     let number = |value: Option<i64>| {
         value
@@ -37,7 +37,7 @@ pub(crate) fn details(info: SystemInfo) -> EngineDetails {
     }
 }
 
-/// A network, in our words. Of its address plans the first one for IPv4 counts.
+/// Converts a network, using its first IPv4 subnet.
 pub(crate) fn network(network: NetworkInspect) -> NetworkDetails {
     let plans = network.ipam.and_then(|ipam| ipam.config).unwrap_or_default();
     let plan = plans.into_iter().find_map(|plan| {

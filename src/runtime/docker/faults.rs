@@ -1,4 +1,4 @@
-//! Docker's way to trouble a container.
+//! Fault injection with Docker.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -76,7 +76,7 @@ impl Faults for Docker {
     }
 
     async fn history(&self, cluster: &ClusterName, network: &str) -> Result<Vec<serde_json::Value>> {
-        // Events of networks carry no labels.
+        // Network events have no labels.
         let label = format!("{}={cluster}", labels::CLUSTER);
         let (mut all, of_network) = tokio::try_join!(
             self.events("container", "label", &label),
@@ -88,32 +88,34 @@ impl Faults for Docker {
             .into_iter()
             .map(serde_json::to_value)
             .collect::<Result<_, _>>();
-        told.map_err(|error| Error::new(ErrorKind::Engine, "cannot read the engine's events").because(error))
+        told.map_err(|error| {
+            Error::new(ErrorKind::Engine, "cannot read container engine events").because(error)
+        })
     }
 }
 
 impl Docker {
-    /// The events of one type until now that one filter lets through.
+    /// The past events of one type that match a filter.
     async fn events(&self, kind: &str, filter: &str, value: &str) -> Result<Vec<EventMessage>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
-        // A whole second would leave out what has happened in this one.
+        // Whole seconds would omit events of the current second.
         let now = format!("{}.{:09}", now.as_secs(), now.subsec_nanos());
-        // The first moment there is: without one the engine tells nothing that has been.
+        // Since the epoch: without `since`, no past events are reported.
         let options = query::EventsOptionsBuilder::default()
             .since("1")
             .until(&now)
             .filters(&HashMap::from([("type", vec![kind]), (filter, vec![value])]))
             .build();
         call(
-            "read the engine's events",
+            "read container engine events",
             QUICK,
             self.client().events(Some(options)).try_collect(),
         )
         .await
     }
 
-    /// Docker calls it a conflict when a container is already what it shall become.
+    /// Docker reports a conflict if a container already has the requested state.
     async fn unless(&self, done: Result<()>, container: &str, already: &[Activity]) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         match self.state(container).await {

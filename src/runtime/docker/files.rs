@@ -1,4 +1,4 @@
-//! Files into containers and out of them, as tar archives.
+//! Copies files into and out of containers, as tar archives.
 
 use std::io::Read as _;
 
@@ -11,7 +11,7 @@ use crate::runtime::docker::client::{Docker, QUICK, SLOW, call, late};
 use crate::runtime::docker::translate;
 use crate::runtime::request::File;
 
-/// The most bytes that are read of an archive. What rcup reads back are small files.
+/// Maximum size of an archive; rcup only reads small files.
 const MOST: usize = 16 * 1024 * 1024;
 
 impl Docker {

@@ -1,4 +1,4 @@
-//! Finding the engine: the ways that Docker's own client knows, then the sockets of the usual products.
+//! Finds the container engine like the Docker CLI, then on the sockets of common products.
 
 use std::path::{Path, PathBuf};
 
@@ -6,19 +6,19 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A place where an engine may listen.
+/// A candidate endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// A URL with one of the schemes unix, tcp, http, https, ssh.
     pub(crate) endpoint: String,
-    /// How it was found, for a person.
+    /// How it was found, for messages.
     pub(crate) found_by: String,
-    /// The directory with `ca.pem`, `cert.pem` and `key.pem`, where TLS is to be spoken.
+    /// The directory with `ca.pem`, `cert.pem` and `key.pem`, if TLS is used.
     pub(crate) certificates: Option<PathBuf>,
 }
 
 impl Place {
-    /// The three files, in this order: authority, certificate, key.
+    /// The three files, in this order: CA, certificate, key.
     ///
     /// # Errors
     /// [`ErrorKind::EngineUnavailable`] names the one that cannot be read.
@@ -28,11 +28,11 @@ impl Place {
             std::fs::File::open(file).map_err(|error| {
                 Error::new(
                     ErrorKind::EngineUnavailable,
-                    format!("cannot read {}, which TLS to the engine needs", file.display()),
+                    format!("cannot read {}, required for TLS to the container engine", file.display()),
                 )
                 .because(error)
                 .hint(
-                    "DOCKER_CERT_PATH, or the context, names a directory with ca.pem, cert.pem and key.pem.",
+                    "DOCKER_CERT_PATH or the Docker context must name a directory with ca.pem, cert.pem and key.pem.",
                 )
             })?;
         }
@@ -40,7 +40,7 @@ impl Place {
     }
 }
 
-/// What the search depends on, so that it can be tested.
+/// Inputs of the search, for tests.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Environment {
     pub(crate) docker_host: Option<String>,
@@ -94,7 +94,7 @@ struct ContextEndpoint {
     skip_verify: bool,
 }
 
-/// The place to use: what the user names, or else the first socket that exists.
+/// The endpoint to use: the user's, or the first socket that exists.
 ///
 /// # Errors
 /// [`ErrorKind::EngineUnavailable`] when nothing is named and no socket exists, or the named context does
@@ -140,15 +140,15 @@ pub(crate) fn find(environment: &Environment) -> Result<Place> {
             certificates: None,
         })
         .ok_or_else(|| {
-            Error::new(ErrorKind::EngineUnavailable, "no container engine was found")
+            Error::new(ErrorKind::EngineUnavailable, "no container engine found")
                 .details(
                     candidates
                         .iter()
                         .map(|(path, what)| format!("no socket {} ({what})", path.display())),
                 )
                 .hint(
-                    "Install Docker and start it (`sudo systemctl start docker`), or point DOCKER_HOST at an \
-                     engine.",
+                    "Install Docker and start it (`sudo systemctl start docker`), or set DOCKER_HOST to a running \
+                     daemon.",
                 )
         })
 }
@@ -192,7 +192,7 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
         .find_map(|entry| {
             let text = std::fs::read_to_string(entry.path().join("meta.json")).ok()?;
             let context: ContextFile = serde_json::from_str(&text).ok()?;
-            // The certificates lie in a directory of the same name beside it.
+            // The certificates are in a sibling directory of the same name.
             let tls = config?
                 .join("contexts/tls")
                 .join(entry.file_name())
@@ -204,16 +204,14 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
             ErrorKind::EngineUnavailable,
             format!("{by} names `{wanted}`, which does not exist"),
         )
-        .hint("See `docker context ls`, and choose one with `docker context use` or DOCKER_CONTEXT."));
+        .hint("Run `docker context ls`, and select one with `docker context use` or DOCKER_CONTEXT."));
     };
     if endpoint.skip_verify {
         return Err(Error::new(
             ErrorKind::EngineUnavailable,
-            format!("context `{wanted}` wants TLS without verification, which rcup does not speak"),
+            format!("context `{wanted}` skips TLS verification, which rcup does not support"),
         )
-        .hint(
-            "Give the context the engine's authority: `docker context update --docker host=…,ca=ca.pem,…`.",
-        ));
+        .hint("Add the daemon's CA to the context: `docker context update --docker host=…,ca=ca.pem,…`."));
     }
     let remote = ["tcp://", "https://"]
         .iter()
@@ -228,10 +226,10 @@ fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
 /// The scheme of an endpoint that is reached through `ssh`.
 pub(crate) const SCHEME: &str = "ssh://";
 
-/// What is run for each connection.
+/// Command for each connection.
 pub(crate) fn ssh_command(endpoint: &str) -> Vec<String> {
     let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
-    // The port comes after the brackets of an IPv6 address, which ssh does not want.
+    // The port follows the brackets of an IPv6 address; ssh takes the address without them.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if port.parse::<u16>().is_ok() => (host, Some(port)),
         _ => (authority, None),
@@ -241,7 +239,7 @@ pub(crate) fn ssh_command(endpoint: &str) -> Vec<String> {
         port.into_iter()
             .flat_map(|port| ["-p".to_owned(), port.to_owned()]),
     );
-    // A host that begins with a dash is a host all the same.
+    // A host may begin with a dash.
     words.extend(["--".to_owned(), host.replace(['[', ']'], "")]);
     words.extend(["docker", "system", "dial-stdio"].map(str::to_owned));
     words
@@ -332,7 +330,7 @@ mod tests {
             find(&environment)
                 .unwrap_err()
                 .to_string()
-                .contains("without verification")
+                .contains("skips TLS verification")
         );
     }
 

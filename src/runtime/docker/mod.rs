@@ -1,4 +1,4 @@
-//! Docker: the only folder that knows bollard.
+//! Docker: the only module that uses bollard.
 
 pub mod client;
 pub mod connect;

@@ -1,6 +1,6 @@
-//! Running in a container of the very engine that is used, as jobs of continuous integration do that have the engine's
-//! socket: from there neither the bridges of the engine's machine nor its loopback can be reached, but each network
-//! that the container is on.
+//! Support for running inside a container on the same Docker host, as CI jobs with a mounted Docker
+//! socket do: from there neither the host's bridges nor its loopback are reachable, only the networks
+//! of the container.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -14,17 +14,17 @@ use crate::runtime::docker::translate;
 use crate::runtime::faults::Faults as _;
 use crate::runtime::interface::OwnContainer;
 
-/// What an endpoint carries that rcup made for the container of its own process. Drivers ignore what they do not know.
+/// Marks an endpoint that rcup created for its own container. Drivers ignore unknown options.
 const GUEST: &str = "rcup.guest";
 
-/// The files that an engine puts into every container, from a directory that has the container's id as its name.
+/// Files mounted into every container from a directory named after the container's id.
 const MOUNTED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 
-/// How many digits a container's id has.
+/// Length of a container id.
 const DIGITS: usize = 64;
 
-/// The id of the container to which these mounts belong (`/proc/self/mountinfo`: the fourth field is what is mounted, the
-/// fifth where, see proc(5)). Whether it is a container of the engine, the engine must be asked.
+/// The container id in these mounts (`/proc/self/mountinfo`: the fourth field is the source, the
+/// fifth the mount point, see proc(5)). It may belong to another container engine.
 fn container_in(mounts: &str) -> Option<&str> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -37,7 +37,7 @@ fn container_in(mounts: &str) -> Option<&str> {
     })
 }
 
-/// A container in our words, unless it has no network of its own.
+/// Converts a container, unless it has no network of its own.
 fn own(seen: ContainerInspectResponse) -> Option<OwnContainer> {
     let mode = seen.host_config?.network_mode.unwrap_or_default();
     if mode == "host" || mode == "none" {
@@ -56,12 +56,12 @@ impl Docker {
         let Some(id) = container_in(&mounts) else {
             return Ok(None);
         };
-        let what = "look at the container of this process";
+        let what = "inspect the container of this process";
         let options = None::<query::InspectContainerOptions>;
         let asked = tokio::time::timeout(QUICK, self.client.inspect_container(id, options)).await;
         let seen = match asked {
             Ok(Ok(seen)) => seen,
-            // Another engine's, such as that in which a Docker runs that is used here.
+            // A container of another engine, for example with Docker in Docker.
             Ok(Err(error)) if translate::is_missing(&error) => return Ok(None),
             Ok(Err(error)) => return Err(translate::error(what, error)),
             Err(_) => return Err(late(what, QUICK)),
@@ -70,14 +70,14 @@ impl Docker {
             .host_config
             .as_ref()
             .and_then(|host| host.network_mode.clone());
-        // One that shares another's network is on what that is on.
+        // A container that shares another's network namespace has its networks.
         match mode.as_deref().and_then(|mode| mode.strip_prefix("container:")) {
             None => Ok(own(seen)),
             Some(other) => {
                 let options = None::<query::InspectContainerOptions>;
                 let asked = self.client.inspect_container(other, options);
                 call(
-                    "look at the container whose network this process uses",
+                    "inspect the container whose network this process uses",
                     QUICK,
                     asked,
                 )
@@ -87,7 +87,7 @@ impl Docker {
         }
     }
 
-    /// Under the first of the addresses that is free.
+    /// Uses the first free address.
     pub(crate) async fn connect_guest(
         &self,
         container: &str,
@@ -112,13 +112,13 @@ impl Docker {
         Err(taken.unwrap_or_else(|| {
             Error::new(
                 ErrorKind::Subnet,
-                format!("cannot {what}: no address is left for it"),
+                format!("cannot {what}: no free address on the network"),
             )
-            .hint("Give the network more addresses with --subnet.")
+            .hint("Use a larger --subnet.")
         }))
     }
 
-    /// Takes those containers off a network that rcup has put there, and says whether there were any and nobody else.
+    /// Disconnects the containers that rcup has connected; returns whether only such containers were connected.
     pub(crate) async fn disconnect_guests(&self, network: &NetworkInspect) -> Result<bool> {
         let name = network.name.as_deref().unwrap_or_default();
         let on_it = network.containers.iter().flatten();
@@ -159,7 +159,7 @@ mod tests {
             "9 8 0:30 /containers/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - btrfs x rw\n"
         );
         assert_eq!(container_in(&podman), Some(ID));
-        // The engine's own machine, which sees the mounts of all containers.
+        // The Docker host itself, which sees the mounts of all containers.
         let host = format!(
             "30 29 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw\n\
              31 29 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n"

@@ -1,4 +1,4 @@
-//! Containers in which something is tried for a moment.
+//! Short-lived probe containers.
 
 use bollard::models::{ContainerCreateBody, HostConfig};
 use bollard::query_parameters as query;
@@ -64,7 +64,7 @@ impl Docker {
         let mut ended = self
             .client
             .wait_container(id, None::<query::WaitContainerOptions>);
-        // A program that fails is an error of the stream; what it printed tells more than its code.
+        // A failing program ends the stream with an error; its output is more useful than its exit code.
         let _ = tokio::time::timeout(QUICK, ended.next())
             .await
             .map_err(|_| late(what, QUICK))?;
@@ -82,7 +82,7 @@ impl Docker {
     }
 }
 
-/// What a failure says was attempted.
+/// The attempt named in errors.
 fn told(request: &ProbeRequest) -> String {
     format!(
         "run {} in image {}",

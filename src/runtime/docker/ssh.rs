@@ -1,7 +1,7 @@
-//! An engine behind `ssh://`. As Docker's own client does, each connection is a process of the machine's `ssh`, which
-//! runs `docker system dial-stdio` on the other one: keys, agents, jump hosts and known hosts are the user's own.
+//! A container engine behind `ssh://`. As with the Docker CLI, each connection is an `ssh` process that
+//! runs `docker system dial-stdio` on the remote host, with the user's keys, agents, jump hosts and known hosts.
 //!
-//! bollard has such connections too, and loses the port on the way (0.21).
+//! bollard supports ssh too, but drops the port (0.21).
 
 use std::future::Future;
 use std::io;
@@ -23,20 +23,20 @@ use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower_service::Service;
 
-/// How many connections may be on their way to the other machine at a time: its `sshd` turns some away where more than
-/// ten have not logged in yet (`MaxStartups`).
+/// Maximum number of pending connections: `sshd` rejects some when more than
+/// ten are unauthenticated (`MaxStartups`).
 const AT_ONCE: usize = 4;
 
-/// How many seconds the other machine may take to take the connection.
+/// Connect timeout in seconds.
 const PATIENCE: &str = "ConnectTimeout=20";
 
-/// Nothing is sent yet.
+/// Sends nothing yet.
 pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
     let pool = Arc::new(Pool::builder(TokioExecutor::new()).build(Ssh {
         command: ssh_command(endpoint).into(),
         turns: Arc::new(Semaphore::new(AT_ONCE)),
     }));
-    // What the requests are addressed to is nobody's name: the connector knows where it leads.
+    // The host in the URL is a placeholder; the connector knows the target.
     Client::connect_with_custom_transport(
         move |request: BollardRequest| {
             let pool = Arc::clone(&pool);
@@ -48,7 +48,7 @@ pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerErro
     )
 }
 
-/// Makes connections.
+/// Opens connections.
 #[derive(Clone)]
 struct Ssh {
     command: Arc<[String]>,
@@ -70,7 +70,7 @@ impl Service<Uri> for Ssh {
             let turn = turns.acquire_owned().await.map_err(io::Error::other)?;
             let (program, words) = (&command[0], &command[1..]);
             let mut child = Command::new(program)
-                // A question would be asked once for each connection, in the middle of everything else.
+                // A prompt would appear once per connection, between other output.
                 .args(["-o", "BatchMode=yes", "-o", PATIENCE, "-T"])
                 .args(words)
                 .stdin(Stdio::piped())
@@ -93,37 +93,37 @@ impl Service<Uri> for Ssh {
     }
 }
 
-/// A connection: what `ssh` reads and prints.
+/// A connection: standard input and output of `ssh`.
 struct Pipe {
     input: ChildStdin,
     output: ChildStdout,
     state: State,
-    /// Ends with the connection.
+    /// Killed with the connection.
     _child: Child,
 }
 
 enum State {
-    /// Nothing has come yet. Whoever is next waits for that.
+    /// No data yet; the next reader waits for it.
     Dialling(Option<(ChildStderr, OwnedSemaphorePermit)>),
     Connected,
-    /// It has ended before anything came; `ssh` says why.
+    /// It exited before any data arrived; standard error says why.
     Ending(Pin<Box<dyn Future<Output = io::Error> + Send>>),
 }
 
-/// What `ssh` has said, which tells more than that the connection is closed.
+/// The error output of `ssh`, which is more specific than "connection closed".
 async fn why(mut errors: ChildStderr) -> io::Error {
     let mut said = String::new();
     if let Err(error) = errors.read_to_string(&mut said).await {
         return error;
     }
-    // Most lines begin with the program's name already.
+    // Most lines already begin with the program's name.
     let lines: Vec<&str> = said
         .lines()
         .map(|line| line.trim().trim_start_matches("ssh: "))
         .filter(|line| !line.is_empty())
         .collect();
     let said = if lines.is_empty() {
-        "it has ended without a word".to_owned()
+        "it exited without output".to_owned()
     } else {
         lines.join("; ")
     };

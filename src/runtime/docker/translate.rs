@@ -1,4 +1,4 @@
-//! Between Docker's words and ours: its errors, its lists, its requests.
+//! Conversion between Docker's types and rcup's: errors, lists, requests.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::observed::{Activity, ContainerSeen, NetworkSeen, VolumeSeen};
 use crate::runtime::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
 
-/// The engine's own answer in a sentence of ours. `what` is a fragment such as `create container rcup-a-1`.
+/// Converts an error of the container engine. `what` is a fragment such as `create container rcup-a-1`.
 pub(crate) fn error(what: &str, source: DockerError) -> Error {
     let message = match &source {
         DockerError::DockerResponseServerError { message, .. } => message.clone(),
@@ -24,7 +24,7 @@ pub(crate) fn error(what: &str, source: DockerError) -> Error {
     };
     let (kind, hint) = classify(&source, &message);
     let error = Error::new(kind, format!("cannot {what}"));
-    // The engine's message is the cause; bollard's wrapping around it says nothing more.
+    // The container engine's message is the cause; bollard's wrapper adds nothing.
     let error = match source {
         DockerError::DockerResponseServerError { .. } => error.because(message.trim().to_owned()),
         other => error.because(other),
@@ -40,7 +40,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     if says("Pool overlaps") || says("invalid pool request") {
         return (
             ErrorKind::Subnet,
-            Some("Another network took the subnet: name one with --subnet."),
+            Some("Another network uses the subnet: choose one with --subnet."),
         );
     }
     if says("all predefined address pools have been fully subnetted") {
@@ -53,7 +53,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         return (
             ErrorKind::Usage,
             Some(
-                "The engine lets containers choose addresses only on networks that were made with a subnet: `docker \
+                "Fixed container addresses need a network that was created with a subnet: `docker \
                  network create --subnet 10.88.0.0/24 NAME`.",
             ),
         );
@@ -61,13 +61,13 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     if says("cannot assign requested address") {
         return (
             ErrorKind::Usage,
-            Some("Give an address of the engine's machine with --publish, or leave the flag out."),
+            Some("Pass an address of the Docker host with --publish, or omit the flag."),
         );
     }
     if says("Address already in use") {
         return (
             ErrorKind::Subnet,
-            Some("Another container took the address on the network: start again."),
+            Some("Another container took the address on the network: run the command again."),
         );
     }
     if says("port is already allocated")
@@ -77,39 +77,39 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     {
         return (
             ErrorKind::Port,
-            Some("Name another first port with --port, or leave the flag out."),
+            Some("Choose another first port with --port, or omit the flag."),
         );
     }
     if says("is already in use by container") || says("already exists") {
         return (
             ErrorKind::NameTaken,
-            Some("Another start of the same cluster may be under way."),
+            Some("Another rcup may be starting the same cluster."),
         );
     }
     if says("executable file not found") || (says("exec:") && says("no such file or directory")) {
         return (
             ErrorKind::Image,
-            Some("The image holds no such server: name a Redis or Valkey image with --image."),
+            Some("The image does not contain the server: choose a Redis or Valkey image with --image."),
         );
     }
     if says("setting rlimit") {
         return (
             ErrorKind::Limit,
-            Some("Raise the engine's own limit of open files (LimitNOFILE)."),
+            Some("Raise the open file limit of the Docker daemon (LimitNOFILE)."),
         );
     }
-    // Rootless engines and old kernels refuse some, each layer in words of its own; all name the setting.
+    // Rootless container engines and old kernels refuse some sysctls, with different messages that all name the sysctl.
     if says("sysctl") || says("/proc/sys/") {
         return (
             ErrorKind::Sysctl,
-            Some("The engine or the kernel does not let containers have this setting of their own."),
+            Some("The container engine or the kernel does not support this sysctl per container."),
         );
     }
     if says("no space left on device") || says("disk quota exceeded") {
         return (
             ErrorKind::Engine,
             Some(
-                "The engine's disk is full: `docker system df` shows by what, `docker system prune` makes room.",
+                "The Docker host's disk is full: `docker system df` shows the usage, `docker system prune` frees space.",
             ),
         );
     }
@@ -119,17 +119,17 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
         | DockerError::HyperLegacyError { .. }
         | DockerError::SocketNotFoundError(_) => (
             ErrorKind::EngineUnavailable,
-            Some("The engine went away: see whether it runs with `docker info`, then try again."),
+            Some("The connection to the container engine was lost: check `docker info`, then try again."),
         ),
         DockerError::RequestTimeoutError => (
             ErrorKind::EngineUnavailable,
-            Some("The engine does not answer in time; is the machine overloaded?"),
+            Some("The container engine does not respond in time; the host may be overloaded."),
         ),
         _ => (ErrorKind::Engine, None),
     }
 }
 
-/// Whether the engine answered that the object does not exist.
+/// Whether the response says that the object does not exist.
 pub(crate) fn is_missing(error: &DockerError) -> bool {
     matches!(
         error,
@@ -137,20 +137,20 @@ pub(crate) fn is_missing(error: &DockerError) -> bool {
     )
 }
 
-/// Whether the engine answered that the object is being removed already.
+/// Whether the response says that the object is already being removed.
 pub(crate) fn is_being_removed(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code: 409, message }
         if message.contains("is already in progress"))
 }
 
-/// Whether the engine refused to remove a network because something is on it: Docker's words, and Podman's.
+/// Whether a network was not removed because it is in use: Docker's message, and Podman's.
 pub(crate) fn is_held(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { message, .. }
         if message.contains("active endpoints") || message.contains("network is being used"))
 }
 
-/// The error for a network that cannot be removed because of what is on it. Docker 20.10 was seen to count an
-/// endpoint long after its container was gone, which ends with the next start of the engine.
+/// The error for a network that cannot be removed because it is in use. Docker 20.10 sometimes counts an
+/// endpoint long after its container was removed, until the daemon restarts.
 pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     let name = network.name.unwrap_or_default();
     let mut on_it: Vec<String> = network
@@ -163,18 +163,18 @@ pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     let error = error(&format!("remove network {name}"), source);
     let hint = match on_it.first() {
         Some(first) => format!(
-            "On it: {}. Remove these containers, or take them off the network, such as `docker network disconnect \
-             --force {name} {first}`; then again.",
+            "Connected containers: {}. Remove or disconnect them, for example with `docker network disconnect \
+             --force {name} {first}`; then try again.",
             on_it.join(", ")
         ),
-        None => "No container is on it: the container engine lost track of it. Restart it (`systemctl restart docker`), \
-                 then again."
+        None => "No container is connected; the daemon's state is stale. Restart it (`systemctl restart docker`), \
+                 then try again."
             .to_owned(),
     };
     error.hint(hint)
 }
 
-/// A container's end on a network, under a fixed address.
+/// Network endpoint of a container, with a fixed address.
 pub(crate) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
     EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
@@ -288,13 +288,13 @@ pub(crate) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
         host_config: Some(HostConfig {
             network_mode: Some(request.network.clone()),
             port_bindings: Some(HashMap::from([(port, Some(vec![binding]))])),
-            // Brings the nodes back after a restart of the engine or a crash, with the same addresses.
+            // Restarts the nodes after a crash or a restart of the daemon, with the same addresses.
             restart_policy: Some(RestartPolicy {
                 name: Some(RestartPolicyNameEnum::UNLESS_STOPPED),
                 maximum_retry_count: None,
             }),
             memory,
-            // Memory and swap together: none of it is swap.
+            // Memory plus swap: no swap.
             memory_swap: memory,
             ulimits: open_files.map(|limit| {
                 vec![ResourcesUlimits {
@@ -309,7 +309,7 @@ pub(crate) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
                     .chain(scratch)
                     .collect(),
             ),
-            // A server without privileges needs none of the capabilities that Docker grants by default.
+            // An unprivileged server needs none of Docker's default capabilities.
             cap_drop: Some(vec!["ALL".to_owned()]),
             security_opt: Some(vec!["no-new-privileges".to_owned()]),
             ..HostConfig::default()
@@ -321,7 +321,7 @@ pub(crate) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
     }
 }
 
-/// A volume in its place. One that has been removed meanwhile is made again by the engine; the labels let it
+/// A volume mount. If the volume was removed meanwhile, Docker recreates it; the labels let it
 /// be found then.
 fn mount(volume: &VolumeRequest, target: &str) -> Mount {
     Mount {
@@ -336,13 +336,13 @@ fn mount(volume: &VolumeRequest, target: &str) -> Mount {
     }
 }
 
-/// A container that never runs, and so needs no network.
+/// A container that never runs and needs no network.
 pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
     let volumes = request.volumes.iter();
     ContainerCreateBody {
         image: Some(request.image.clone()),
         labels: Some(request.labels.clone().into_iter().collect()),
-        // An image without a command of its own cannot be made a container without one.
+        // Creating a container fails if neither the image nor the request has a command.
         cmd: Some(vec!["none".to_owned()]),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
@@ -422,7 +422,7 @@ mod tests {
         assert_eq!(error.to_string(), "cannot remove network rcup-a");
         let hint = error.hint_text().unwrap();
         assert!(
-            hint.starts_with("On it: app, web.") && hint.contains("--force rcup-a app"),
+            hint.starts_with("Connected containers: app, web.") && hint.contains("--force rcup-a app"),
             "{hint}"
         );
         let hint = held(on_it(&[]), refused()).hint_text().unwrap().to_owned();

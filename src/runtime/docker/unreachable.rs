@@ -1,4 +1,4 @@
-//! The error for a container engine that cannot be reached.
+//! Error for an unreachable container engine.
 
 use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::find::Place;
@@ -6,16 +6,16 @@ use crate::runtime::docker::find::SCHEME;
 use crate::runtime::docker::find::ssh_command;
 use bollard::errors::Error as DockerError;
 
-/// The error for an engine that cannot be spoken to.
+/// The error for an unreachable container engine.
 pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);
     let over_ssh = place.endpoint.starts_with(SCHEME);
-    // What ssh calls so is not the engine's socket.
+    // With ssh, the message is about the login, not the socket.
     if !over_ssh && (text.contains("Permission denied") || text.contains("permission denied")) {
         return Error::new(
             ErrorKind::EnginePermission,
-            format!("this user may not use the engine at {at}"),
+            format!("permission denied for the container engine at {at}"),
         )
         .because(source)
         .hint(
@@ -25,20 +25,20 @@ pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     }
     Error::new(
         ErrorKind::EngineUnavailable,
-        format!("the engine at {at} does not answer"),
+        format!("the container engine at {at} does not respond"),
     )
     .because(source)
     .hint(if over_ssh {
         format!(
-            "See that `{}` works without a question: a key that an agent or a file holds, a host that is known, and \
-             Docker's client on the other machine, for a user who may use the engine.",
+            "Check that `{}` works without a prompt: a key in an agent or a file, a known host, and \
+             Docker's client on the other machine, for a user who may use the daemon.",
             ssh_command(&place.endpoint).join(" ")
         )
     } else if place.certificates.is_some() {
-        "See that it listens there and speaks TLS, and that ca.pem, cert.pem and key.pem are of its authority."
+        "Check that it listens there with TLS, and that ca.pem, cert.pem and key.pem come from its CA."
             .to_owned()
     } else {
-        "Start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs.".to_owned()
+        "Start it (`sudo systemctl start docker`), or set DOCKER_HOST to a running one.".to_owned()
     })
 }
 

@@ -8,12 +8,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::ErrorKind;
 
-/// A call that the engine was asked, such as `create_container rcup-a-1`.
+/// A recorded call, such as `create_container rcup-a-1`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     /// The name of the method of [`crate::runtime::interface::Runtime`].
     pub name: &'static str,
-    /// What it was about.
+    /// Its object.
     pub on: String,
 }
 
@@ -37,12 +37,12 @@ impl Stall {
         self.reached.cancelled().await;
     }
 
-    /// Lets the call go on.
+    /// Continues the call.
     pub fn release(&self) {
         self.released.cancel();
     }
 
-    /// Lets the call end in a failure.
+    /// Fails the call.
     pub fn fail(&self, kind: ErrorKind) {
         *held(&self.failure) = Some(kind);
         self.released.cancel();
@@ -53,8 +53,8 @@ impl Stall {
 pub(crate) enum Trouble {
     /// The call fails and has no effect.
     Failure(ErrorKind),
-    /// The call hangs. If it is dropped, it takes effect all the same once the engine has been looked at
-    /// so many times; never when `None`.
+    /// The call hangs. If it is dropped, it still takes effect after
+    /// this number of observations; never when `None`.
     Stall(Stall, Option<usize>),
 }
 
@@ -70,8 +70,8 @@ impl Injection {
     }
 }
 
-/// The `nth` call is always the `nth` from now on, counted from 1.
-/// The lock of a test that has panicked is as good as any.
+/// `nth` counts from the next call, starting at 1.
+/// A poisoned lock is still usable.
 pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

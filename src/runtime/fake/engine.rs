@@ -1,4 +1,4 @@
-//! What the engine holds, and what it refuses.
+//! State and refusals of the fake container engine.
 
 use std::collections::BTreeMap;
 
@@ -88,7 +88,7 @@ impl State {
         }
     }
 
-    /// Lets what is late take effect after so many looks more.
+    /// Applies late effects after this number of further observations.
     pub(crate) fn catch_up(&mut self, looks: usize) {
         for (left, _) in &mut self.late {
             *left = left.saturating_sub(looks);
@@ -190,7 +190,7 @@ impl State {
         Ok(id)
     }
 
-    /// A volume that is not there is made in passing.
+    /// A missing volume is created.
     fn mount(&mut self, volume: &VolumeRequest) {
         if !self.volumes.iter().any(|one| one.name == volume.name) {
             self.volumes.push(VolumeSeen {
@@ -280,7 +280,7 @@ impl State {
         Ok(())
     }
 
-    /// What was put on the volumes, through whichever container: all files of rcup lie there.
+    /// Files on the volumes, copied through any container.
     pub(crate) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
         self.container(container)?;
         let mut matching = self.files.iter().filter(|file| file.path == path);

@@ -1,4 +1,4 @@
-//! Trouble for containers in memory.
+//! Fault injection in the fake container engine.
 
 use std::net::Ipv4Addr;
 

@@ -1,4 +1,4 @@
-//! What a test may plan to go wrong: calls that fail, hang, or take effect after their caller has gone.
+//! Injected faults: calls that fail, hang, or take effect after their caller has gone.
 
 use std::ops::RangeInclusive;
 
@@ -25,15 +25,15 @@ impl Fake {
         stall
     }
 
-    /// The `nth` call of that name hangs. If it is dropped, it takes effect all the same: at once, or after
-    /// the engine has been looked at `looks` more times.
+    /// The `nth` call of that name hangs. If it is dropped, it still takes effect: immediately, or after
+    /// `looks` more observations.
     pub fn late_at(&self, call: &'static str, nth: usize, looks: usize) -> Stall {
         let stall = Stall::default();
         self.inject(call, nth..=nth, Trouble::Stall(stall.clone(), Some(looks)));
         stall
     }
 
-    /// Forgets all planned trouble.
+    /// Clears all injected faults.
     pub fn recover(&self) {
         held(&self.state).injections.clear();
     }
@@ -45,8 +45,8 @@ impl Fake {
         state.injections.push(Injection { call, nth, trouble });
     }
 
-    /// Makes a call: writes it down, lets others go first as any engine does, and takes effect. A call that
-    /// is dropped before takes effect all the same, unless the test wants it otherwise.
+    /// Executes a call: records it, yields, and takes effect. A call that
+    /// is dropped before still takes effect, unless a fault is injected.
     pub(crate) async fn call<T: Send>(
         &self,
         name: &'static str,
@@ -77,7 +77,7 @@ impl Fake {
             (None, Some(effect)) => effect(&mut held(&self.state)),
             (kind, _) => Err(Error::new(
                 kind.unwrap_or(ErrorKind::Engine),
-                format!("cannot {name} {on}: the test wants it so"),
+                format!("cannot {name} {on}: injected by the test"),
             )),
         };
         tokio::task::yield_now().await;

@@ -1,4 +1,4 @@
-//! The seam, with the engine in memory behind it.
+//! The `Runtime` trait, implemented in memory.
 
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -104,7 +104,7 @@ impl Runtime for Fake {
         .await
     }
 
-    /// There is no registry: only what is here can be had.
+    /// There is no registry: only existing images can be pulled.
     async fn pull(
         &self,
         reference: &str,

@@ -1,5 +1,5 @@
-//! An engine in memory, for tests: it refuses what a real engine refuses, and fails, hangs or lags where a
-//! test tells it to. Nothing listens behind its containers.
+//! An in-memory container engine for tests: it refuses what a real one refuses, and fails, hangs or lags where a
+//! test injects it. No servers run in its containers.
 
 pub mod calls;
 pub mod engine;
@@ -21,7 +21,7 @@ use crate::runtime::observed::{Activity, NetworkSeen, Observed};
 use crate::runtime::request::File;
 use crate::spec::server::Engine;
 
-/// An engine in memory, for tests. Clones are handles to the same engine.
+/// An in-memory container engine for tests. Clones share its state.
 #[derive(Clone)]
 pub struct Fake {
     state: Arc<Mutex<State>>,
@@ -34,7 +34,7 @@ impl Default for Fake {
 }
 
 impl Fake {
-    /// A remote engine with its default bridge and the official image of Redis. No two share a lock.
+    /// A remote container engine with a default bridge and the official Redis image. Each has its own locks.
     pub fn new() -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -79,12 +79,12 @@ impl Fake {
         }
     }
 
-    /// What it says of itself, to be changed.
+    /// Its description, mutable.
     pub fn describe_as(&self, change: impl FnOnce(&mut EngineInfo)) {
         change(&mut held(&self.state).info);
     }
 
-    /// Has this process run in a container of the engine from now on.
+    /// Simulates that this process runs in a container.
     pub fn run_in(&self, container: OwnContainer) {
         held(&self.state).own = Some(container);
     }
@@ -95,12 +95,12 @@ impl Fake {
         own.unwrap_or_default().networks
     }
 
-    /// Where it claims to be. No other engine in memory claims the same.
+    /// Its unique endpoint.
     pub fn endpoint(&self) -> String {
         held(&self.state).info.endpoint.clone()
     }
 
-    /// Adds objects, whoever they belong to.
+    /// Adds objects of any owner.
     pub fn add(&self, objects: Observed) {
         let mut state = held(&self.state);
         state.networks.extend(objects.networks);
@@ -128,23 +128,23 @@ impl Fake {
         held(&self.state).held_ports.push(port);
     }
 
-    /// Refuses to start containers that want more open files.
+    /// Refuses to start containers with a higher open file limit.
     pub fn limit_open_files(&self, most: u64) {
         held(&self.state).most_open_files = most;
     }
 
-    /// Refuses to start containers that want kernel settings of their own.
+    /// Refuses to start containers with sysctls.
     pub fn refuse_sysctls(&self) {
         held(&self.state).refuses_sysctls = true;
     }
 
-    /// The container of that name ends as soon as it is started, with these lines in its log.
+    /// The container of that name exits on start, with these log lines.
     pub fn doom(&self, container: &str, log: &[&str]) {
         let log = log.iter().map(|line| (*line).to_owned()).collect();
         held(&self.state).doomed.insert(container.to_owned(), log);
     }
 
-    /// Sets what a container is doing.
+    /// Sets the activity of a container.
     pub fn set_activity(&self, container: &str, activity: Activity) {
         let mut state = held(&self.state);
         if let Some(found) = state.find(container) {
@@ -156,7 +156,7 @@ impl Fake {
         }
     }
 
-    /// Removes a container behind everybody's back. Whether it was there.
+    /// Removes a container without a recorded call; returns whether it existed.
     pub fn remove(&self, container: &str) -> bool {
         let mut state = held(&self.state);
         let before = state.containers.len();
@@ -169,12 +169,12 @@ impl Fake {
         held(&self.state).calls.clone()
     }
 
-    /// Everything that is there, without a call.
+    /// All objects, without a recorded call.
     pub fn seen(&self) -> Observed {
         held(&self.state).seen()
     }
 
-    /// The files that were put onto volumes.
+    /// The files copied to volumes.
     pub fn files(&self) -> Vec<File> {
         held(&self.state).files.clone()
     }

@@ -65,10 +65,7 @@ async fn another_specification_says_what_differs_and_touches_nothing() {
     let other = name.shape(2, 1).await;
     let error = Cluster::up(docker(), &other, &options()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Different);
-    assert_eq!(
-        error.detail_lines(),
-        ["masters: the running cluster has 1, you ask for 2"]
-    );
+    assert_eq!(error.detail_lines(), ["masters: 1 → 2"]);
     assert!(error.hint_text().unwrap().contains("rcup down"));
     assert_eq!(name.remains().await, before);
 }

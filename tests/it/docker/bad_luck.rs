@@ -169,7 +169,10 @@ async fn a_container_of_the_users_on_the_network_is_named_and_left_alone() {
     assert_eq!(runs, Some(true));
     let refused = refused.expect("a network cannot go while somebody is on it");
     let hint = refused.hint_text().unwrap_or_default();
-    assert!(hint.contains(&format!("On it: {guest}.")), "{refused}: {hint}");
+    assert!(
+        hint.contains(&format!("Connected containers: {guest}.")),
+        "{refused}: {hint}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

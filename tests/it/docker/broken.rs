@@ -74,7 +74,7 @@ async fn what_is_wrong_with_slots_is_found() {
             },
             &[
                 ("slot-owners", Fail, "slots 6000 are claimed by"),
-                ("agreement", Fail, "tell different things about"),
+                ("agreement", Fail, "disagree about"),
             ],
             &[("disputed-slots", "slots 6000 are claimed by")],
             async || {
@@ -97,7 +97,7 @@ async fn what_is_wrong_with_views_is_found() {
             async || patient.tell(1, &["CLUSTER", "MEET", own, "9"]).await,
             &[
                 ("node-count", Fail, "knows 7 nodes instead of 6"),
-                ("agreement", Fail, "tell different things about"),
+                ("agreement", Fail, "disagree about"),
             ],
             &[("handshake", ":9 was introduced and does not answer")],
             async || (),

@@ -531,7 +531,7 @@ async fn inside_is_warned_of(told: &Told, name: &Name, env: &Env, cluster: &Clus
     let notes = told.notes();
     let what = format!("`rcup env {} --from network --format LIBRARY`", name.0);
     assert!(
-        notes.contains("programs in containers") && notes.contains(&what),
+        notes.contains("do not work inside containers") && notes.contains(&what),
         "{notes}"
     );
     let output = Command::new(env!("CARGO_BIN_EXE_rcup"))

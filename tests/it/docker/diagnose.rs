@@ -122,7 +122,7 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
     let port = surgery::port(patient.node(4)).parse::<u16>().unwrap() + 10_000;
     let rule = ["INPUT", "-p", "tcp", "--dport", &port.to_string(), "-j", "DROP"];
     let wall = Wall::raise(&patient.node(4).name, &rule).await;
-    let finding = patient.is_diagnosed("bus-link", "does not answer").await;
+    let finding = patient.is_diagnosed("bus-link", "does not respond").await;
     assert!(
         finding.why.contains("a firewall closes the bus port"),
         "{finding:#?}"

@@ -179,7 +179,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
         .suffers(
             async || (),
             &[("reachable", Fail, &patient.node(5).name)],
-            &[("tls-mismatch", "no TLS connection comes about")],
+            &[("tls-mismatch", "the TLS handshake fails")],
             async || {
                 for at in 0..6 {
                     restored(at).await;

@@ -292,12 +292,7 @@ async fn servers_of_somebody_else_that_let_nobody_in_are_told_by_the_reason() {
     assert!(diagnosis.of("no-permission").next().is_none(), "{diagnosis:#?}");
     // TLS is spoken to a server that does not speak it.
     let tls = Access::open().with_tls();
-    only(
-        &node.address,
-        &tls,
-        ("tls-mismatch", "no TLS connection comes about"),
-    )
-    .await;
+    only(&node.address, &tls, ("tls-mismatch", "the TLS handshake fails")).await;
     // What is sent there is dropped.
     let rule = ["INPUT", "-p", "tcp", "--dport", "7991", "-j", "DROP"];
     let wall = Wall::raise(&node.name, &rule).await;

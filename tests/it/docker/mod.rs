@@ -294,7 +294,7 @@ async fn has_lost_count(network: &str) -> bool {
     };
     let lost = error
         .hint_text()
-        .is_some_and(|hint| hint.contains("has lost count"));
+        .is_some_and(|hint| hint.contains("state is stale"));
     if !lost {
         return false;
     }

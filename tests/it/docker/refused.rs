@@ -109,7 +109,7 @@ async fn failovers_that_do_not_come_are_found() {
         set("yes").await;
         let options = SuiteOptions::default().round(round);
         patient
-            .fails_alone(id, "writes to its slots did not work again", options)
+            .fails_alone(id, "writes to its slots did not resume", options)
             .await;
         set("no").await;
         patient.recovers(id).await;

@@ -237,7 +237,7 @@ async fn an_engine_that_is_not_to_be_trusted_is_told_from_one_that_is_not_there(
     let output = rcup(&environment, &["list"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
     assert!(
-        text(&output).contains("ca.pem, which TLS to the engine needs"),
+        text(&output).contains("ca.pem, required for TLS to the container engine"),
         "{}",
         text(&output)
     );

@@ -240,7 +240,7 @@ async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
     let page = text(&file("html"));
     let drawn = page.matches("aria-label=\"Failover of ").count();
     assert_eq!(drawn, 3 * rounds());
-    assert!(page.contains("held for failed (FAIL)") && page.ends_with("</html>\n"));
+    assert!(page.contains("marked failed (FAIL)") && page.ends_with("</html>\n"));
     let summary = text(&file("markdown"));
     assert!(
         summary.contains("| writes work again |") && summary.contains("node timeout 1.0 s"),

@@ -1,5 +1,5 @@
 //! A cluster that outlives its test for the next one: as new, one user's at a time, never another wish's, and gone
-//! when its time has passed and nobody uses it.
+//! when its TTL has expired and nobody uses it.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;

@@ -117,7 +117,7 @@ async fn a_failure_leaves_what_helps_to_find_out_why() {
         text(&output)
     );
     other.assert_gone().await;
-    // Kept, also from the sweep, although its owner has ended.
+    // Kept, also from the sweep, although its owner has exited.
     assert_eq!(name.remains().await.containers.len(), 3);
     let prunable = rcup::lifecycle::prune::prunable(&super::docker()).await.unwrap();
     assert!(prunable.iter().all(|one| one.name != name.0), "{prunable:?}");

@@ -33,7 +33,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
         .suffers(
             async || listen("0").await,
             &[("reachable", Fail, &node.name)],
-            &[("not-listening", "nobody listens on the client port")],
+            &[("not-listening", "nothing is listening on the client port")],
             async || listen(surgery::port(node)).await,
         )
         .await;
@@ -189,7 +189,7 @@ async fn one_after_the_other(patient: &Patient) {
             ],
             &[
                 ("master-down", "have an owner that does not answer"),
-                ("node-stopped", "It died, or was killed."),
+                ("node-stopped", "It crashed or was killed."),
             ],
             async || {
                 let found = patient.is_diagnosed("master-down", "take over now").await;
@@ -207,7 +207,7 @@ async fn one_after_the_other(patient: &Patient) {
     patient
         .suffers(
             async || (),
-            &[("reachable", Fail, "its container is gone")],
+            &[("reachable", Fail, "its container does not exist")],
             &[("node-gone", "the container is gone")],
             async || {
                 let gone = patient.is_diagnosed("node-gone", "lies on its volume").await;

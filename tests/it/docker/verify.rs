@@ -228,7 +228,7 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
 async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
     let name = Name::new("verify-left");
     let image = super::any_image().await;
-    // What a process that was killed has left: its owner has ended, or is this one's child that has.
+    // What a process that was killed has left: its owner has exited, or is this one's child that has.
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
     let owner = rcup::spec::expiry::Owner::process(child.id()).unwrap();
     child.kill().unwrap();

@@ -1,4 +1,4 @@
-//! The forms in which settings are printed. Pure text.
+//! Formats of the settings, as pure functions.
 
 use std::fmt::Write as _;
 
@@ -13,12 +13,12 @@ pub fn shell(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// Nothing is special between single quotes but they themselves.
+/// Between single quotes, only the single quote is special.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Lines for a .env file, quoted only where the many readers of such files need it.
+/// Lines for a .env file, quoted only where parsers need it.
 pub fn dotenv(settings: &[(&str, String)]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/@+-".contains(c);
     settings.iter().fold(String::new(), |mut text, (name, value)| {
@@ -36,7 +36,7 @@ pub fn dotenv(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// Lines for the file that `GITHUB_ENV` names. A value of several lines ends with a line that is not among them.
+/// Lines for the file that `GITHUB_ENV` names. A multi-line value ends with a delimiter line that it does not contain.
 pub fn github(settings: &[(&str, String)]) -> String {
     settings.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = if value.contains('\n') {
@@ -52,8 +52,8 @@ pub fn github(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// What has GitHub's runner hide the secrets in everything that is printed from then on; nothing where there are
-/// none. A URL holds the password in an encoding of its own, which the URLs of other nodes hold too.
+/// `::add-mask::` commands that make GitHub's runner mask the secrets; empty if there are
+/// none. A URL contains the percent-encoded password, which is masked too.
 pub fn masks(settings: &[(&str, String)]) -> String {
     if settings.iter().all(|(name, _)| *name != "REDIS_PASSWORD") {
         return String::new();
@@ -76,11 +76,11 @@ pub fn masks(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// Where the authority's certificate is in the container.
+/// Path of the CA certificate in the container.
 const AUTHORITY: &str = "/run/rcup/ca.crt";
 
-/// Flags of `docker run`, on one line. What is secret is taken from the environment of `docker`: of a variable
-/// without a value it passes on its own.
+/// Flags of `docker run`, on one line. Secrets come from the environment of `docker`: a variable
+/// without a value is passed through.
 pub fn docker(network: &str, settings: &[(&str, String)]) -> String {
     let locked = settings.iter().any(|(name, _)| *name == "REDIS_PASSWORD");
     let mut words = vec!["--network".to_owned(), network.to_owned()];
@@ -95,7 +95,7 @@ pub fn docker(network: &str, settings: &[(&str, String)]) -> String {
     for (name, value) in settings {
         match *name {
             "REDIS_PASSWORD" => words.extend(["-e".to_owned(), "REDIS_PASSWORD".to_owned()]),
-            // It would hold the password.
+            // It would contain the password.
             "REDIS_CLUSTER_URL" if locked => {}
             "REDIS_TLS_CA_CERT" => words.extend([
                 "-v".to_owned(),

@@ -1,4 +1,4 @@
-//! `rcup env`: the settings with which a program connects, and the code that does so.
+//! `rcup env`: prints connection settings or client code.
 
 pub mod forms;
 
@@ -29,17 +29,18 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     let report = attached.report().await;
     let name = &args.name;
     if report.nodes.iter().all(|node| node.state != "running") {
-        return Err(
-            Error::new(ErrorKind::Unhealthy, format!("no node of cluster {name} runs"))
-                .hint(format!(
-                    "See `rcup status {name}`; `rcup up {name}` starts what has stopped."
-                ))
-                .into(),
-        );
+        return Err(Error::new(
+            ErrorKind::Unhealthy,
+            format!("no node of cluster {name} is running"),
+        )
+        .hint(format!(
+            "Run `rcup status {name}`. `rcup up {name}` starts stopped nodes."
+        ))
+        .into());
     }
     if report.state != State::Ok {
         terminal.warn(&format!(
-            "cluster {name} is {}: see `rcup validate {name}`",
+            "cluster {name} is {}: run `rcup validate {name}`",
             nodes::word(report.state)
         ));
     }
@@ -50,8 +51,8 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     }
     if !wiring.nat.is_empty() {
         terminal.warn(&format!(
-            "the nodes announce {}, where nothing answers from there: a client needs a map of addresses, as in `rcup env \
-             {name} --format redis-py --from {}`, or a cluster that was started with `--announce ip`",
+            "the nodes advertise {}, which is unreachable from there: the client needs an address map, as in `rcup env \
+             {name} --format redis-py --from {}`, or a cluster started with `--announce ip`",
             wiring.nat[0].0, args.standing()
         ));
     }
@@ -89,14 +90,14 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
         return Ok(Exit::DONE);
     }
     if args.format == EnvFormat::Github {
-        // GitHub's runner reads the masks as they are, in no other form.
+        // GitHub's runner reads the masks from plain output only.
         terminal.out().write_all(text.as_bytes())?;
         return Ok(Exit::DONE);
     }
     print(args.format, &text, terminal)
 }
 
-/// Prints a text as what it is, or in an object of JSON.
+/// Prints a text, or a JSON object that contains it.
 fn print(format: EnvFormat, text: &str, terminal: &Terminal) -> Outcome {
     if terminal.is_json() {
         json::print(terminal, &json!({ "format": format.name(), "text": text }))?;
@@ -122,12 +123,12 @@ fn append(path: &Path, lines: &str) -> Result<(), Failure> {
             format!("cannot write {}, the file that GITHUB_ENV names", path.display()),
         )
         .because(error)
-        .hint("Unset GITHUB_ENV to have the lines printed.")
+        .hint("Unset GITHUB_ENV to print the settings.")
         .into()
     })
 }
 
-/// The settings for a client on this host, at the addresses that clients are told.
+/// The settings for a client on this host, with the advertised addresses.
 pub(crate) fn settings(
     report: &Report,
     credentials: Option<&Credentials>,

@@ -1,4 +1,4 @@
-//! The command: found beforehand, given the cluster's settings and every signal, waited for.
+//! The command: looked up first, run with the cluster's settings, with signals forwarded.
 
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,20 +17,20 @@ use crate::error::{Error, ErrorKind};
 pub struct Ended(ExitStatus);
 
 impl Ended {
-    /// The code as a shell tells it: 128 and the signal's number where a signal ended it.
+    /// The exit code as in a shell: 128 plus the signal number if a signal ended it.
     pub fn code(self) -> i64 {
         let signal = || self.0.signal().map(|signal| 128 + signal);
         i64::from(self.0.code().or_else(signal).unwrap_or(1))
     }
 }
 
-/// Whether a program can be run at all, with the code a shell has for it where it cannot.
+/// Checks that a program can be run; otherwise returns a shell's exit code for it.
 pub fn find(program: &str) -> Result<PathBuf, (i64, Error)> {
     let refuse = |code: i64, why: &str| {
         let error = Error::new(ErrorKind::Io, format!("cannot run `{program}`")).because(why.to_owned());
         Err((
             code,
-            error.hint("Nothing was started. Give a program on the PATH, or its path."),
+            error.hint("Nothing was started. Pass a program on the PATH, or its path."),
         ))
     };
     let candidates: Vec<PathBuf> = if program.contains('/') {
@@ -44,7 +44,7 @@ pub fn find(program: &str) -> Result<PathBuf, (i64, Error)> {
     let files: Vec<&PathBuf> = candidates.iter().filter(|path| path.is_file()).collect();
     match files.iter().find(|path| is_executable(path)) {
         Some(path) => Ok((*path).clone()),
-        None if files.is_empty() => refuse(127, "there is no such program"),
+        None if files.is_empty() => refuse(127, "program not found"),
         None => refuse(126, "it is not executable"),
     }
 }
@@ -54,9 +54,9 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs it to its end, passing every signal on.
+/// Runs it and forwards every signal.
 ///
-/// The command shares this process's group, so that it may read from the terminal. A Ctrl-C there reaches both
+/// The command shares this process group, so that it can read from the terminal. A Ctrl-C there reaches both
 /// from the kernel, and is not sent a second time.
 pub async fn run(
     program: &str,
@@ -81,7 +81,7 @@ pub async fn run(
             number = signals.next() => {
                 let from_terminal = number == Signal::INT.as_raw() && in_foreground();
                 if let (Some(pid), Some(signal), false) = (pid, Signal::from_named_raw(number), from_terminal) {
-                    // It may have ended meanwhile.
+                    // It may have exited meanwhile.
                     let _ = kill_process(pid, signal);
                 }
             }
@@ -89,7 +89,7 @@ pub async fn run(
     }
 }
 
-/// Whether the terminal's keys reach this process's group.
+/// Whether this process group is in the foreground of a terminal.
 fn in_foreground() -> bool {
     let stdin = io::stdin();
     stdin.is_terminal()

@@ -1,5 +1,5 @@
-//! What helps to find out why a run failed, in a folder: the nodes' logs, what each says of the cluster, what
-//! the engine knows of their containers, and the events of the run.
+//! Diagnostics of a failed run, in a directory: logs and cluster tables of the nodes, the
+//! state of their containers, and the events of the run.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Folder {
             .map_err(|error| cannot(&path, error))
     }
 
-    /// After a start that failed, and was undone.
+    /// After a failed start that was rolled back.
     pub fn failed_start(&self, events: &[(Duration, Event)], error: &Error) -> Result<(), Error> {
         self.write("events.ndjson", &lines(events))?;
         let told = json!({
@@ -41,8 +41,8 @@ impl Folder {
         self.write("error.json", &pretty(&told))
     }
 
-    /// After a command that failed, while the cluster still stands. What cannot be had of a node is named in its
-    /// place; what cannot be written is an error, told beside the command's own failure.
+    /// After a failed command, while the cluster still runs. A failed query is recorded in
+    /// its place; a file that cannot be written is an error, reported next to the command's failure.
     pub async fn failed_command(
         &self,
         cluster: &Cluster,
@@ -80,7 +80,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
-/// So that an error of the folder is told as any other.
+/// Reports an error of the directory.
 pub(crate) fn cannot(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).because(error)
 }

@@ -1,7 +1,7 @@
-//! `rcup run`: a cluster for the duration of a command.
+//! `rcup run`: runs a command with a cluster.
 //!
-//! Standard output belongs to the command. What rcup has to say goes to standard error, its events and its
-//! summary in JSON too.
+//! Standard output belongs to the command. rcup writes to standard error, including its JSON events and
+//! summary.
 
 pub mod command;
 pub mod diagnostics;
@@ -32,8 +32,8 @@ use crate::spec::name::ClusterName;
 
 pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     if args.start.dry_run {
-        return Err(Error::new(ErrorKind::Usage, "a command has no dry run")
-            .hint("`rcup up --dry-run` prints the plan with the same flags.")
+        return Err(Error::new(ErrorKind::Usage, "run does not support --dry-run")
+            .hint("`rcup up --dry-run` with the same flags prints the plan.")
             .into());
     }
     let name = args.name.unwrap_or_else(|| ClusterName::generated("run"));
@@ -41,12 +41,12 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(Exit::USAGE);
     };
-    // Before anything is started: most typing errors are here.
+    // Checked before the start: most typing errors are here.
     if let Err((code, refused)) = find(program) {
         error::tell(&refused, terminal.is_json());
         return Ok(Exit::passed_on(code));
     }
-    // Listening begins before anything is made.
+    // Listen before anything is created.
     let mut signals = Passed::new()?;
     let cancel = CancellationToken::new();
     let progress = Progress::new(&quiet_output(terminal));
@@ -67,7 +67,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let folder = args.artifacts.map(Folder::new);
     let (docker, reuse) = (Docker::find()?, args.reuse);
     if reuse {
-        // The claim is this process's, and goes with it.
+        // The lease belongs to this process and ends with it.
         options.owner = None;
     }
     let start = start(docker, reuse, &spec, &options);
@@ -87,7 +87,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         }
     };
     let ended = if let Some(signal) = signalled {
-        // It came too late to end the start, and whoever sent it does not want the command any more.
+        // It came too late to interrupt the start, but the command must not run.
         Ok(128 + i64::from(signal))
     } else {
         let (report, login) = (cluster.report(), cluster.credentials());
@@ -106,23 +106,21 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
             cluster.keep();
             let name = cluster.name();
             terminal.say(&format!(
-                "the cluster is kept: see `rcup status {name}`, remove it with `rcup down {name}`"
+                "the cluster was kept: inspect it with `rcup status {name}`, remove it with `rcup down {name}`"
             ));
             summary(terminal, name, code, None);
             return Ok(Exit::passed_on(ended?));
         }
     }
     let (name, stays) = (cluster.name().clone(), cluster.was_adopted() || reuse);
-    // What was there before is not this run's to remove, nor what others want to use.
+    // An adopted or reusable cluster is not removed.
     let removed = if stays { None } else { Some(cluster.down().await) };
     let ended = ended?;
     let removed = match removed {
         Some(Ok(removed)) => Some(removed),
         Some(Err(error)) if code == 0 => return Err(error.into()),
         Some(Err(error)) => {
-            terminal.warn(&format!(
-                "not everything could be removed ({error}): use `rcup prune`"
-            ));
+            terminal.warn(&format!("cleanup incomplete ({error}): run `rcup prune`"));
             None
         }
         None => None,
@@ -131,7 +129,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     Ok(Exit::passed_on(ended))
 }
 
-/// A cluster of this run's own, or one that others have used before and will use afterwards.
+/// A cluster for this run only, or a reused one.
 async fn start(
     docker: Docker,
     reuse: bool,
@@ -145,8 +143,8 @@ async fn start(
     }
 }
 
-/// Sees a start to its end, which a signal asks to be early, and tells the last signal that came meanwhile: a start
-/// that is past its last wait ends well all the same.
+/// Waits for a start, which a signal interrupts, and returns the last signal that arrived meanwhile: a start
+/// that is past its last wait still succeeds.
 async fn to_its_end<T>(
     start: impl Future<Output = T>,
     cancel: &CancellationToken,
@@ -165,18 +163,15 @@ async fn to_its_end<T>(
     }
 }
 
-/// Where the diagnostics are, or why they are not.
+/// Reports where the diagnostics are, or why they could not be saved.
 fn tell_where(folder: &Folder, written: Result<(), Error>, terminal: &Terminal) {
     match written {
-        Ok(()) => terminal.say(&format!(
-            "what helps to find out why is in {}",
-            folder.path().display()
-        )),
+        Ok(()) => terminal.say(&format!("diagnostics saved to {}", folder.path().display())),
         Err(error) => terminal.warn(&format!("{error}: {}", error.causes().join(": "))),
     }
 }
 
-/// The progress of a start without its data, which would mix with the command's own output.
+/// Progress of a start without data on standard output, which belongs to the command.
 fn quiet_output(terminal: &Terminal) -> Terminal {
     let mut terminal = terminal.clone();
     if terminal.output == Output::Ndjson {
@@ -192,7 +187,7 @@ fn summary(terminal: &Terminal, name: &ClusterName, code: i64, removed: Option<R
     }
 }
 
-/// Shows what happens, and remembers it for the diagnostics.
+/// Shows events and records them for the diagnostics.
 struct Events {
     shown: Arc<Progress>,
     lines: bool,
