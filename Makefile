@@ -8,7 +8,7 @@ CHAOS ?= 200
 export RUSTDOCFLAGS = -D warnings
 
 .DEFAULT_GOAL := help
-.PHONY: help up down check lint test-fast test test-hosts api bench bench-fixture soak soak-suite chaos images build clean
+.PHONY: help up down check lint test-fast test test-hosts test-engines api bench bench-fixture soak soak-suite chaos images build clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,12 @@ test-hosts: ## All tests of `export bare-metal`: deployments over SSH, with Redi
 	$(CARGO) build --locked
 	scripts/test-bare-metal.sh all
 	RCUP_HOST_SUITE=trixie RCUP_HOST_ENGINE=valkey scripts/test-bare-metal.sh
+
+test-engines: ## Every command on other container engines: Podman 4.3 and 5.4, Docker 26, the newest Docker
+	scripts/ensure-docker.sh
+	$(CARGO) build --locked
+	RCUP=target/debug/rcup scripts/ensure-images.sh tests
+	scripts/test-engines.sh
 
 api: ## Compare the public API with docs/api.txt (UPDATE_API=1 rewrites the file)
 	$(CARGO) test --locked --test it -- --ignored api::

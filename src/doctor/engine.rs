@@ -48,7 +48,7 @@ pub(crate) fn judge(
         );
         Finding::new("bridge", severity, how, wanted)
             .why(
-                "otherwise nodes announce 127.0.0.1, and only clients on this machine can use the cluster",
+                "otherwise nodes advertise 127.0.0.1, and only clients on this host can use the cluster",
                 "rcup",
             )
             .advise("Run rcup on the Docker host.", None)

@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use crate::error::Result;
 use crate::event::Observer;
 use crate::image::select::resolve;
-use crate::lifecycle::placement::{Lessons, Reach, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, RetryConstraints, machine, network, surroundings};
 use crate::lifecycle::prepare::prepare;
 use crate::lifecycle::secrets::cluster;
 use crate::ownership::lock::is_abandoned;
@@ -84,8 +84,8 @@ async fn laid_out<R: Runtime>(
     let machine = machine(runtime, engine, observed).await?;
     let network = network(runtime, spec).await?;
     let own = runtime.own_container().boxed().await?;
-    let reach = Reach::measure(engine, &observed.networks, own.as_ref()).await;
-    let lessons = Lessons::default().and(&reach);
+    let reach = Reach::measure(runtime, engine, &observed.networks, own.as_ref()).await;
+    let constraints = RetryConstraints::default().and(&reach);
     let place = surroundings(
         spec,
         images,
@@ -93,7 +93,7 @@ async fn laid_out<R: Runtime>(
         engine,
         observed,
         network.as_ref(),
-        &lessons,
+        &constraints,
     )?;
     Topology::new(spec, &place)
 }

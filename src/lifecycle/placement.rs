@@ -1,4 +1,4 @@
-//! Where a new cluster goes: what the engine and this machine leave free.
+//! Placement of a new cluster: free subnet, ports and addresses on the container engine and on this host.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -18,31 +18,31 @@ use crate::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subn
 use crate::topology::hardware::Machine;
 use crate::topology::layout::{Announce, Image, Surroundings, Topology};
 
-/// The port at which a bridge is knocked at. That nobody listens there is as good an answer as any.
+/// The port of the reachability test. A refused connection also shows that there is a route.
 const KNOCK: u16 = 9;
 
-/// How long a bridge may take to answer that is a hop away at most.
+/// Timeout of the reachability test: the bridge is one hop away at most.
 const PATIENCE: Duration = Duration::from_millis(200);
 
-/// What an earlier attempt of the same start has learnt the hard way.
+/// What failed in an earlier attempt of the same start and is avoided in the next one.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Lessons {
-    /// Subnets that the engine refused.
+pub(crate) struct RetryConstraints {
+    /// Subnets that the container engine refused.
     pub(crate) subnets: Vec<TakenSubnet>,
-    /// Ports that the engine could not publish.
+    /// Ports that the container engine could not publish.
     pub(crate) ports: Vec<TakenPort>,
-    /// Addresses on the user's network that the engine did not grant.
+    /// Addresses on the user's network that the container engine did not assign.
     pub(crate) addresses: Vec<Ipv4Addr>,
     /// The bridge cannot be reached.
     pub(crate) bridge_unreachable: bool,
-    /// The engine could not grant the limit of open files.
+    /// The container engine could not set the limit of open files.
     pub(crate) open_files_refused: bool,
-    /// The engine could not grant kernel settings of a node's own.
+    /// The container engine could not set a node's sysctls.
     pub(crate) sysctls_refused: bool,
 }
 
-impl Lessons {
-    /// With what was measured beside what was learnt.
+impl RetryConstraints {
+    /// Adds the measured reachability.
     pub(crate) fn and(&self, reach: &Reach) -> Self {
         Self {
             bridge_unreachable: self.bridge_unreachable || !reach.reachable,
@@ -51,7 +51,7 @@ impl Lessons {
     }
 }
 
-/// Chooses.
+/// Chooses the placement.
 pub(crate) fn surroundings(
     spec: &ClusterSpec,
     (image, images): (Image, BTreeMap<usize, Image>),
@@ -59,11 +59,11 @@ pub(crate) fn surroundings(
     engine: &EngineInfo,
     observed: &Observed,
     network: Option<&NetworkDetails>,
-    lessons: &Lessons,
+    constraints: &RetryConstraints,
 ) -> Result<Surroundings> {
     let (mut subnets, mut ports) = taken(engine, observed);
-    subnets.extend(lessons.subnets.iter().cloned());
-    ports.extend(lessons.ports.iter().cloned());
+    subnets.extend(constraints.subnets.iter().cloned());
+    ports.extend(constraints.ports.iter().cloned());
     let mut probe = |port: u16| gather::this_machine::port_holder(spec.published(), port);
     let mut elsewhere = |_: u16| None;
     published(spec, engine)?;
@@ -74,7 +74,7 @@ pub(crate) fn surroundings(
     let (subnet, shared) = match spec.network() {
         None => (choose_subnet(spec, &subnets)?, None),
         Some(name) => {
-            let (subnet, shared) = on_network(spec, name, network, observed, &lessons.addresses)?;
+            let (subnet, shared) = on_network(spec, name, network, observed, &constraints.addresses)?;
             (subnet, Some(shared))
         }
     };
@@ -84,9 +84,11 @@ pub(crate) fn surroundings(
         subnet,
         shared,
         first_port: choose_ports(spec, &ports, probe)?,
-        bridge_reachable: !lessons.bridge_unreachable,
-        open_files: gather::this_machine::open_files(engine.local).filter(|_| !lessons.open_files_refused),
-        own_sysctls: !lessons.sysctls_refused,
+        bridge_reachable: !constraints.bridge_unreachable,
+        open_files: gather::this_machine::open_files(engine.local)
+            .filter(|_| !constraints.open_files_refused),
+        own_sysctls: !constraints.sysctls_refused,
+        volumes_at_home: true,
         machine,
         seed: rand::random(),
     };
@@ -94,41 +96,40 @@ pub(crate) fn surroundings(
     Ok(surroundings)
 }
 
-/// Whether what is published can be reached from here.
+/// Checks that published ports are reachable from this host.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when it lies on another machine's loopback address, or on an address that is not this
-/// machine's.
+/// [`ErrorKind::Usage`] for another host's loopback address, or an address that this host does not have.
 fn published(spec: &ClusterSpec, engine: &EngineInfo) -> Result<()> {
     let cannot = |message: String, hint: String| Err(Error::new(ErrorKind::Usage, message).hint(hint));
     match (spec.publish(), engine.host()) {
         (None, Some(host)) => cannot(
             format!(
-                "the engine at {} is on another machine, and nodes published on its 127.0.0.1 are not reached from here",
+                "the container engine at {} is on another machine: ports published on its 127.0.0.1 are unreachable from here",
                 engine.endpoint
             ),
             format!(
-                "Name the address of that machine at which clients reach it, such as `--publish {}`, best with --password \
-                 and --tls: Docker's published ports bypass a host's firewall.",
+                "Pass that machine's address with `--publish {}`, preferably with --password and --tls: Docker's published \
+                 ports bypass the host's firewall.",
                 host.parse().unwrap_or(Ipv4Addr::new(192, 168, 1, 10))
             ),
         ),
-        // What a virtual machine has is not this machine's, so only Linux can tell.
+        // Elsewhere the container engine runs in a virtual machine with addresses of its own.
         (Some(address), None)
             if engine.local
                 && cfg!(target_os = "linux")
                 && !gather::this_machine::is_own_address(address) =>
         {
             cannot(
-                format!("{address} is not an address of this machine"),
-                "`ip -4 address` lists those that are; leave --publish out for 127.0.0.1.".to_owned(),
+                format!("{address} is not an address of this host"),
+                "`ip -4 address` lists its addresses; omit --publish for 127.0.0.1.".to_owned(),
             )
         }
         _ => Ok(()),
     }
 }
 
-/// The network that the user named, as it is.
+/// Details of the network that the user named.
 pub(crate) async fn network<R: Runtime>(runtime: &R, spec: &ClusterSpec) -> Result<Option<NetworkDetails>> {
     match spec.network() {
         Some(name) => runtime.network(name).await,
@@ -136,8 +137,8 @@ pub(crate) async fn network<R: Runtime>(runtime: &R, spec: &ClusterSpec) -> Resu
     }
 }
 
-/// The machine on which the containers run. Where the bridges are this one's, it is this one; else the
-/// engine is asked, which takes longer.
+/// The Docker host. If its bridges are on this host, it is this host; otherwise the container engine is queried, which
+/// takes longer.
 pub(crate) async fn machine<R: Runtime>(
     runtime: &R,
     engine: &EngineInfo,
@@ -156,7 +157,7 @@ pub(crate) async fn machine<R: Runtime>(
     })
 }
 
-/// Whether this machine has room for the cluster beside those that run.
+/// Checks that the neighbour table has room for another cluster.
 fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     let Some(limit) = gather::this_machine::neighbour_limit() else {
         return Ok(());
@@ -164,8 +165,8 @@ fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     neighbours(spec.nodes(), &neighbourhood(spec, observed), limit)
 }
 
-/// Whether the engine's bridges are this machine's: the default bridge's own address is then one of its addresses.
-/// Without a default bridge, Linux is taken at its word.
+/// Whether the container engine's bridges are on this host: the default bridge's address is then one of its addresses.
+/// Without a default bridge, a local container engine on Linux is taken to be on this host.
 pub(crate) fn is_this_machine(networks: &[NetworkSeen]) -> bool {
     match default_bridge(networks) {
         Some(gateway) => gather::this_machine::is_own_address(gateway),
@@ -173,6 +174,7 @@ pub(crate) fn is_this_machine(networks: &[NetworkSeen]) -> bool {
     }
 }
 
+/// The address of the default bridge.
 fn default_bridge(networks: &[NetworkSeen]) -> Option<Ipv4Addr> {
     let default = networks
         .iter()
@@ -180,12 +182,12 @@ fn default_bridge(networks: &[NetworkSeen]) -> Option<Ipv4Addr> {
     Some(gateway(*default?.subnets.first()?))
 }
 
-/// Whether this machine has a way to containers' own addresses, as far as it can be measured before there are any.
-/// The nodes themselves have the last word.
+/// Whether this host can reach the containers' own addresses, as far as this is known before there are any. The nodes'
+/// answers decide in the end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) reachable: bool,
-    /// By what this is known.
+    /// The reason.
     why: String,
 }
 
@@ -197,48 +199,57 @@ impl Reach {
         }
     }
 
-    /// Measures. A bridge that is this machine's costs nothing to look at; another is knocked at: whether somebody
-    /// answers or refuses, the way there is open.
-    pub(crate) async fn measure(
+    /// Determines it. A socket of an ordinary user may belong to a rootless container engine, whose bridges are in a
+    /// network namespace of its own; an address of this host may equal that of such a bridge. Otherwise, if the default
+    /// bridge is not on this host, a connection attempt shows whether there is a route: a refusal does as well.
+    pub(crate) async fn measure<R: Runtime>(
+        runtime: &R,
         engine: &EngineInfo,
         networks: &[NetworkSeen],
         own: Option<&OwnContainer>,
     ) -> Self {
         if let Some(own) = own {
-            return Self::new(
-                true,
-                format!("the container {} is on the nodes' network", own.name),
-            );
+            return Self::new(true, format!("container {} is on the nodes' network", own.name));
         }
         if !engine.local {
-            return Self::new(false, "the engine is on another machine");
+            return Self::new(false, "the container engine is on another machine");
+        }
+        if engine.user_socket && runtime.details().await.is_ok_and(|details| details.rootless) {
+            return Self::new(
+                false,
+                "a rootless container engine has its bridges in a network namespace of its own",
+            );
+        }
+        // Podman creates its default bridge only while a container uses it.
+        if engine.podman && cfg!(target_os = "linux") {
+            return Self::new(true, "Podman's bridges are on this host");
         }
         let Some(gateway) = default_bridge(networks) else {
-            return Self::new(true, "the engine has no default bridge to measure by");
+            return Self::new(true, "there is no default bridge to test");
         };
         if gather::this_machine::is_own_address(gateway) {
-            return Self::new(true, format!("the engine's bridge {gateway} is this host's"));
+            return Self::new(true, format!("the default bridge {gateway} is on this host"));
         }
         match tokio::task::spawn_blocking(move || knock(gateway)).await {
-            Ok(Ok(())) => Self::new(true, format!("the engine's bridge {gateway} answers")),
+            Ok(Ok(())) => Self::new(true, format!("the default bridge {gateway} answers")),
             Ok(Err(error)) => Self::new(
                 false,
-                format!("the engine's bridge {gateway} does not answer: {error}"),
+                format!("the default bridge {gateway} does not answer: {error}"),
             ),
             Err(error) => Self::new(false, error.to_string()),
         }
     }
 
-    /// What was decided, and why, in one line, and whom that leaves out, in another; after the nodes have answered.
-    pub(crate) fn decided(&self, topology: &Topology, lessons: &Lessons) -> Vec<String> {
+    /// The chosen address and the reason, in one line, and the clients for which it does not work, in another.
+    pub(crate) fn decided(&self, topology: &Topology, constraints: &RetryConstraints) -> Vec<String> {
         let reachable = topology.surroundings.bridge_reachable;
         let left_out = left_out(topology.announce, reachable, topology.name().as_str());
-        std::iter::once(self.decision(topology, lessons))
+        std::iter::once(self.decision(topology, constraints))
             .chain(left_out)
             .collect()
     }
 
-    fn decision(&self, topology: &Topology, lessons: &Lessons) -> String {
+    fn decision(&self, topology: &Topology, constraints: &RetryConstraints) -> String {
         let subnet = topology.surroundings.subnet;
         let published = || {
             let first = topology.nodes.first();
@@ -249,24 +260,24 @@ impl Reach {
         let insisted = topology.spec.announce() != AnnounceChoice::Auto;
         match topology.announce {
             Announce::Ip if insisted => {
-                format!("nodes announce their own addresses in {subnet}, as --announce has it")
+                format!("nodes advertise their own addresses in {subnet}, set by --announce")
             }
             Announce::Hostname | Announce::ClientIpv4 if insisted => format!(
-                "nodes announce {} by {}, as --announce has it",
+                "nodes advertise {} by {}, set by --announce",
                 published(),
                 topology.announce.as_str()
             ),
             Announce::Ip => format!(
-                "nodes announce their own addresses, because this host reaches them in {subnet}, as containers do"
+                "nodes advertise their own addresses, because this host reaches them in {subnet}, as containers do"
             ),
             Announce::Hostname | Announce::ClientIpv4 => {
-                let why = if lessons.bridge_unreachable {
-                    format!("the nodes answered this host on their published ports, and not in {subnet}")
+                let why = if constraints.bridge_unreachable {
+                    format!("the nodes answered on their published ports but not in {subnet}")
                 } else {
                     self.why.clone()
                 };
                 format!(
-                    "nodes announce {} by {}, because this host does not reach their own addresses: {why}",
+                    "nodes advertise {} by {}, because this host does not reach their own addresses: {why}",
                     published(),
                     topology.announce.as_str()
                 )
@@ -275,8 +286,8 @@ impl Reach {
     }
 }
 
-/// Whether there is a way to an address: somebody answers there, or refuses. Blocks for so long, and not by the
-/// executor's clock: the answer is the kernel's.
+/// Checks that there is a route to an address: a connection is accepted or refused. Blocks for up to [`PATIENCE`] of real
+/// time, also where the executor's clock is paused: the kernel answers.
 fn knock(address: Ipv4Addr) -> std::io::Result<()> {
     match TcpStream::connect_timeout(&SocketAddr::from((address, KNOCK)), PATIENCE) {
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),
@@ -287,6 +298,8 @@ fn knock(address: Ipv4Addr) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::runtime::fake::Fake;
+    use crate::runtime::interface::EngineDetails;
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::surroundings as place;
 
@@ -297,76 +310,108 @@ mod tests {
             version: String::new(),
             api: String::new(),
             local,
+            user_socket: false,
+            podman: false,
         }
     }
 
-    fn bridge(subnet: &str) -> Vec<NetworkSeen> {
+    fn network(name: &str, subnet: &str) -> Vec<NetworkSeen> {
         vec![NetworkSeen {
-            name: "bridge".to_owned(),
+            name: name.to_owned(),
             subnets: vec![subnet.parse().unwrap()],
             ..NetworkSeen::default()
         }]
     }
 
     #[tokio::test]
-    async fn the_way_to_the_bridge_is_measured() {
-        let reach = |local, networks: Vec<NetworkSeen>| async move {
-            Reach::measure(&engine(local), &networks, None).await.reachable
+    async fn reachability_of_the_bridge_is_determined() {
+        let fake = Fake::new();
+        let reach = async |info: &EngineInfo, networks: Vec<NetworkSeen>| {
+            Reach::measure(&fake, info, &networks, None).await.reachable
         };
-        assert!(
-            reach(true, bridge("127.0.0.0/8")).await,
-            "an address of this host"
+        let (here, remote) = (engine(true), engine(false));
+        let loopback = network("bridge", "127.0.0.0/8");
+        assert!(reach(&here, loopback.clone()).await, "an address of this host");
+        assert!(!reach(&remote, loopback.clone()).await, "remote");
+        assert!(reach(&here, Vec::new()).await, "the nodes decide");
+        let podman = EngineInfo {
+            podman: true,
+            ..engine(true)
+        };
+        let by_name = Reach::measure(&fake, &podman, &network("bridge", "10.88.0.0/16"), None).await;
+        assert_eq!(
+            by_name.why.contains("Podman"),
+            cfg!(target_os = "linux"),
+            "{by_name:?}"
         );
-        assert!(
-            !reach(false, bridge("127.0.0.0/8")).await,
-            "another machine's engine"
-        );
-        assert!(reach(true, Vec::new()).await, "the nodes will tell");
-        assert!(knock(Ipv4Addr::LOCALHOST).is_ok(), "a refusal is an answer");
+        assert!(knock(Ipv4Addr::LOCALHOST).is_ok(), "a refusal shows a route");
         assert!(
             knock(Ipv4Addr::new(224, 0, 0, 1)).is_err(),
-            "no way leads to a group"
+            "a group has no route"
+        );
+    }
+
+    #[tokio::test]
+    async fn bridge_of_a_rootless_engine_is_unreachable() {
+        let fake = Fake::new();
+        let user = EngineInfo {
+            user_socket: true,
+            ..engine(true)
+        };
+        let loopback = network("bridge", "127.0.0.0/8");
+        // A virtual machine's socket belongs to the user too.
+        assert!(Reach::measure(&fake, &user, &loopback, None).await.reachable);
+        fake.set_details(EngineDetails {
+            rootless: true,
+            ..EngineDetails::default()
+        });
+        let reach = Reach::measure(&fake, &user, &loopback, None).await;
+        assert!(!reach.reachable && reach.why.contains("rootless"), "{reach:?}");
+        assert!(
+            Reach::measure(&fake, &engine(true), &loopback, None)
+                .await
+                .reachable
         );
     }
 
     #[test]
     fn the_decision_is_told_with_its_reason_and_with_whom_it_leaves_out() {
-        let told = |choice, reachable, lessons: &Lessons| {
+        let told = |choice, reachable, constraints: &RetryConstraints| {
             let spec = ClusterSpec::builder().announce(choice).build().unwrap();
             let mut surroundings = place(Engine::Redis, "8.0.2");
             surroundings.bridge_reachable = reachable;
             let topology = Topology::new(&spec, &surroundings).unwrap();
-            Reach::new(reachable, "it was measured").decided(&topology, lessons)
+            Reach::new(reachable, "it was measured").decided(&topology, constraints)
         };
-        let none = Lessons::default();
+        let none = RetryConstraints::default();
         assert_eq!(
             told(AnnounceChoice::Auto, true, &none),
             [
-                "nodes announce their own addresses, because this host reaches them in 10.213.0.0/26, as containers do"
+                "nodes advertise their own addresses, because this host reaches them in 10.213.0.0/26, as containers do"
             ]
         );
         let hostname = told(AnnounceChoice::Auto, false, &none);
         assert_eq!(hostname.len(), 2, "{hostname:?}");
         assert_eq!(
             hostname[0],
-            "nodes announce 127.0.0.1 by hostname, because this host does not reach their own addresses: it was measured"
+            "nodes advertise 127.0.0.1 by hostname, because this host does not reach their own addresses: it was measured"
         );
         assert!(hostname[1].contains("--from network") && hostname[1].contains("CLUSTER NODES"));
-        let learnt = Lessons {
+        let constrained = RetryConstraints {
             bridge_unreachable: true,
-            ..Lessons::default()
+            ..RetryConstraints::default()
         };
-        assert!(told(AnnounceChoice::Auto, false, &learnt)[0].contains("published ports"));
+        assert!(told(AnnounceChoice::Auto, false, &constrained)[0].contains("published ports"));
         let chosen = told(AnnounceChoice::Hostname, true, &none);
         assert_eq!(chosen.len(), 2, "{chosen:?}");
         assert_eq!(
             chosen[0],
-            "nodes announce 127.0.0.1 by hostname, as --announce has it"
+            "nodes advertise 127.0.0.1 by hostname, set by --announce"
         );
         assert!(chosen[1].contains("--announce ip"), "{chosen:?}");
         assert_eq!(
             told(AnnounceChoice::Ip, true, &none),
-            ["nodes announce their own addresses in 10.213.0.0/26, as --announce has it"]
+            ["nodes advertise their own addresses in 10.213.0.0/26, set by --announce"]
         );
     }
 }

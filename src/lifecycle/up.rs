@@ -15,7 +15,7 @@ use crate::image::select::{Images, resolve};
 use crate::lifecycle::dry_run::INTERRUPTED;
 use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
-use crate::lifecycle::placement::{Lessons, Reach, is_this_machine, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, RetryConstraints, is_this_machine, machine, network, surroundings};
 use crate::lifecycle::prepare::{Prepared, prepare};
 use crate::lifecycle::prune::beside;
 use crate::lifecycle::reset::initial_settings;
@@ -300,29 +300,35 @@ impl<R: Runtime> Start<'_, R> {
             .observe(&Event::finished(Phase::Image, image_took));
         warn(self.spec, &images, self.observer());
         debug_assert!(self.spec.nodes() <= MOST_NODES);
-        let mut lessons = Lessons::default();
+        let mut constraints = RetryConstraints::default();
         let mut guard = Guard::new(self.runtime.clone());
         for attempt in 1.. {
-            match self.attempt(engine, &images, &lessons, &mut guard).boxed().await {
+            match self
+                .attempt(engine, &images, &constraints, &mut guard)
+                .boxed()
+                .await
+            {
                 Ok((topology, secrets, mut outcome)) => {
                     outcome.timings.insert(Phase::Image, image_took);
                     outcome.settings = self.settings(&topology, &outcome).boxed().await;
                     return Ok(self.finish(topology, secrets, outcome, guard, false));
                 }
                 Err(Failed { topology, error }) => {
-                    let lesson = topology
+                    let constraint = topology
                         .as_ref()
-                        .and_then(|topology| self.lesson(topology, &error));
-                    let Some(lesson) = lesson.filter(|_| attempt < ATTEMPTS) else {
+                        .and_then(|topology| self.constraint(topology, &error));
+                    let Some(constraint) = constraint.filter(|_| attempt < ATTEMPTS) else {
                         return Err(self.give_up(guard, error).boxed().await);
                     };
-                    self.observer()
-                        .observe(&Event::note(format!("trying again elsewhere: {error}")));
+                    self.observer().observe(&Event::note(format!(
+                        "trying again with {}: {error}",
+                        another(error.kind())
+                    )));
                     guard.try_undo(self.observer()).boxed().await;
                     if guard.is_armed() {
                         return Err(error);
                     }
-                    lesson(&mut lessons);
+                    constraint(&mut constraints);
                 }
             }
         }
@@ -350,7 +356,7 @@ impl<R: Runtime> Start<'_, R> {
         &self,
         engine: &EngineInfo,
         images: &Images,
-        lessons: &Lessons,
+        constraints: &RetryConstraints,
         guard: &mut Guard<R>,
     ) -> Result<(Topology, Secrets, Outcome), Failed> {
         let nowhere = |error| Failed {
@@ -376,10 +382,18 @@ impl<R: Runtime> Start<'_, R> {
             .in_time(self.runtime.own_container().boxed())
             .await
             .map_err(nowhere)?;
-        let reach = Reach::measure(engine, &observed.networks, own.as_ref());
+        let reach = Reach::measure(&self.runtime, engine, &observed.networks, own.as_ref());
         let reach = reach.boxed().await;
-        let learnt = lessons.and(&reach);
-        let place = surroundings(self.spec, images, machine, engine, &observed, network, &learnt);
+        let constrained = constraints.and(&reach);
+        let place = surroundings(
+            self.spec,
+            images,
+            machine,
+            engine,
+            &observed,
+            network,
+            &constrained,
+        );
         let place = place.map_err(nowhere)?;
         let topology = Topology::new(self.spec, &place)
             .map_err(nowhere)?
@@ -394,7 +408,7 @@ impl<R: Runtime> Start<'_, R> {
         };
         match executor.bring_up(&plan, &topology).boxed().await {
             Ok(outcome) => {
-                for decided in reach.decided(&topology, lessons) {
+                for decided in reach.decided(&topology, constraints) {
                     self.observer().observe(&Event::note(decided));
                 }
                 Ok((topology, secrets, outcome))
@@ -417,16 +431,20 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
-    /// What an attempt's failure teaches, where the user has left the choice to rcup.
-    fn lesson(&self, topology: &Topology, error: &Error) -> Option<impl FnOnce(&mut Lessons) + use<R>> {
+    /// What the next attempt does differently after this error, if the user left the choice to rcup.
+    fn constraint(
+        &self,
+        topology: &Topology,
+        error: &Error,
+    ) -> Option<impl FnOnce(&mut RetryConstraints) + use<R>> {
         let place = &topology.surroundings;
-        let by = "something that the engine sees".to_owned();
+        let by = "an object that only the container engine sees".to_owned();
         let kind = error.kind();
         let open = match kind {
             ErrorKind::Subnet => self.spec.subnet().is_none(),
             ErrorKind::Port => self.spec.port().is_none(),
             ErrorKind::Limit | ErrorKind::Sysctl => true,
-            // Whoever insists on the bridge's addresses wants to be told.
+            // A requested `--announce ip` that does not work is an error.
             ErrorKind::Address => self.spec.announce() != crate::spec::modes::AnnounceChoice::Ip,
             _ => false,
         };
@@ -443,15 +461,15 @@ impl<R: Runtime> Start<'_, R> {
                 by: by.clone(),
             })
             .collect();
-        open.then_some(move |lessons: &mut Lessons| match kind {
+        open.then_some(move |constraints: &mut RetryConstraints| match kind {
             ErrorKind::Subnet => match addresses {
-                Some(addresses) => lessons.addresses.extend(addresses),
-                None => lessons.subnets.push(subnet),
+                Some(addresses) => constraints.addresses.extend(addresses),
+                None => constraints.subnets.push(subnet),
             },
-            ErrorKind::Port => lessons.ports.extend(ports),
-            ErrorKind::Limit => lessons.open_files_refused = true,
-            ErrorKind::Sysctl => lessons.sysctls_refused = true,
-            _ => lessons.bridge_unreachable = true,
+            ErrorKind::Port => constraints.ports.extend(ports),
+            ErrorKind::Limit => constraints.open_files_refused = true,
+            ErrorKind::Sysctl => constraints.sysctls_refused = true,
+            _ => constraints.bridge_unreachable = true,
         })
     }
 
@@ -461,7 +479,7 @@ impl<R: Runtime> Start<'_, R> {
                 guard.disarm();
                 let name = self.spec.name();
                 self.observer().observe(&Event::note(format!(
-                    "what was made is kept: see `rcup logs {name}`, remove it with `rcup down {name}`"
+                    "the containers are kept: see `rcup logs {name}`, remove them with `rcup down {name}`"
                 )));
             }
             return error;
@@ -492,7 +510,18 @@ impl<R: Runtime> Start<'_, R> {
     }
 }
 
-/// An attempt that failed, and where it was, if it got so far.
+/// What the next attempt uses after an error of this kind.
+fn another(kind: ErrorKind) -> &'static str {
+    match kind {
+        ErrorKind::Subnet => "other addresses",
+        ErrorKind::Port => "other ports",
+        ErrorKind::Limit => "the default limit of open files",
+        ErrorKind::Sysctl => "the default sysctls",
+        _ => "published addresses",
+    }
+}
+
+/// An attempt that failed, and its topology, if it got that far.
 struct Failed {
     topology: Option<Box<Topology>>,
     error: Error,

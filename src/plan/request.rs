@@ -1,7 +1,9 @@
 //! Requests for the network, the volumes and the containers of a topology.
 
 use crate::runtime::labels;
-use crate::runtime::request::{ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeRequest};
+use crate::runtime::request::{
+    ContainerRequest, File, FilesRequest, NetworkRequest, USER, VolumeFiles, VolumeRequest,
+};
 use crate::server::conf::nodes_conf::nodes_conf;
 use crate::server::conf::paths::{HOME, conf_path, directory};
 use crate::server::conf::redis_conf::redis_conf;
@@ -30,11 +32,17 @@ pub fn network(topology: &Topology) -> NetworkRequest {
 }
 
 /// A node's volume and its mount point. With persistence, every node has its own volume,
-/// named like its container; otherwise all nodes share one.
+/// named like its container; otherwise all nodes share one. Either way the node's files are in a directory below
+/// the volume's root, see [`Surroundings::volumes_at_home`](crate::topology::layout::Surroundings).
 fn volume_of(topology: &Topology, node: &Node) -> (VolumeRequest, String) {
     if topology.spec.persist() {
         let (name, labels) = (node.name.clone(), labels::of_data(topology, node));
-        (VolumeRequest { name, labels }, directory(node))
+        let mount = if topology.surroundings.volumes_at_home {
+            HOME.to_owned()
+        } else {
+            directory(node)
+        };
+        (VolumeRequest { name, labels }, mount)
     } else {
         let (name, labels) = (topology.name().volume(), labels::of_cluster(topology));
         (VolumeRequest { name, labels }, HOME.to_owned())
@@ -56,8 +64,7 @@ pub fn delivery(topology: &Topology, secrets: &Secrets) -> FilesRequest {
     FilesRequest {
         name: topology.name().carrier(),
         image: topology.surroundings.image.reference.clone(),
-        volumes: volumes(topology),
-        files: files(topology, secrets),
+        volumes: deliveries(topology, secrets),
         labels: labels::of_cluster(topology),
     }
 }
@@ -92,10 +99,26 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
     }
 }
 
-/// The files of all nodes.
-fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
+/// The volumes of a topology, each with the files of its nodes.
+fn deliveries(topology: &Topology, secrets: &Secrets) -> Vec<VolumeFiles> {
+    let nodes: Vec<&[Node]> = if topology.spec.persist() {
+        topology.nodes.chunks(1).collect()
+    } else {
+        vec![&topology.nodes]
+    };
+    let volumes = volumes(topology).into_iter().zip(nodes);
+    volumes
+        .map(|((volume, _), nodes)| VolumeFiles {
+            volume,
+            files: files(topology, nodes, secrets),
+        })
+        .collect()
+}
+
+/// The files of these nodes, with paths below [`HOME`].
+fn files(topology: &Topology, nodes: &[Node], secrets: &Secrets) -> Vec<File> {
     let file = |path: String, contents| File {
-        path,
+        path: below_home(&path),
         mode: 0o600,
         contents: Some(contents),
     };
@@ -121,21 +144,26 @@ fn files(topology: &Topology, secrets: &Secrets) -> Vec<File> {
         files.insert(
             0,
             File {
-                path: home,
+                path: below_home(&home),
                 mode: 0o700,
                 contents: None,
             },
         );
         files
     };
-    topology.nodes.iter().flat_map(of_node).collect()
+    nodes.iter().flat_map(of_node).collect()
+}
+
+fn below_home(path: &str) -> String {
+    path.strip_prefix(HOME).unwrap_or(path).to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::spec::cluster::ClusterSpec;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::{mixed, topology};
+    use crate::topology::layout::tests::{mixed, surroundings, topology};
 
     #[test]
     fn a_node_is_asked_for_with_everything_it_needs() {
@@ -173,19 +201,41 @@ mod tests {
     #[test]
     fn every_node_has_a_directory_that_nobody_else_can_read() {
         let topology = topology(1, 1, Engine::Valkey, "8.1.1");
-        let files = files(&topology, &Secrets::default());
+        let deliveries = deliveries(&topology, &Secrets::default());
+        assert_eq!(deliveries.len(), 1);
+        let files = &deliveries[0].files;
         let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
         assert_eq!(
             paths,
             [
-                "/rcup/1",
-                "/rcup/1/redis.conf",
-                "/rcup/1/nodes.conf",
-                "/rcup/2",
-                "/rcup/2/redis.conf",
-                "/rcup/2/nodes.conf"
+                "/1",
+                "/1/redis.conf",
+                "/1/nodes.conf",
+                "/2",
+                "/2/redis.conf",
+                "/2/nodes.conf"
             ]
         );
         assert!(files.iter().all(|file| file.mode % 0o100 == 0));
+    }
+
+    #[test]
+    fn data_volume_holds_a_directory_of_its_node() {
+        let spec = ClusterSpec::builder().masters(1).persist(true).build().unwrap();
+        let mut place = surroundings(Engine::Redis, "8.0.2");
+        let topology = Topology::new(&spec, &place).unwrap();
+        let deliveries = deliveries(&topology, &Secrets::default());
+        assert_eq!(deliveries.len(), topology.nodes.len());
+        assert_eq!(deliveries[0].volume.name, "rcup-default-1");
+        assert_eq!(deliveries[0].files[0].path, "/1");
+        assert!(
+            deliveries[0].files[0].contents.is_none(),
+            "the directory comes first"
+        );
+        assert_eq!(container(&topology, &topology.nodes[0]).mount, "/rcup");
+        // A volume that an older version made has the files in its root directory.
+        place.volumes_at_home = false;
+        let topology = Topology::new(&spec, &place).unwrap();
+        assert_eq!(container(&topology, &topology.nodes[0]).mount, "/rcup/1");
     }
 }

@@ -129,8 +129,8 @@ impl fmt::Display for Step {
             Self::CreateNetwork(request) => write!(f, "create network {} ({})", request.name, request.subnet),
             Self::CreateVolume(request) => write!(f, "create volume {}", request.name),
             Self::PutFiles(request) => {
-                let files = &request.files;
-                let count = files.iter().filter(|file| file.contents.is_some()).count();
+                let files = request.volumes.iter().flat_map(|one| &one.files);
+                let count = files.filter(|file| file.contents.is_some()).count();
                 write!(f, "copy {count} files to the volumes using {}", request.name)
             }
             Self::CreateNode(request) => write!(

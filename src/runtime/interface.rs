@@ -31,6 +31,12 @@ pub struct EngineInfo {
     pub api: String,
     /// Whether it listens on this host, so that it shares the host's ports and routes.
     pub local: bool,
+    /// Whether it listens on a Unix socket that belongs to an ordinary user: it may be rootless.
+    #[serde(skip)]
+    pub user_socket: bool,
+    /// Whether it is Podman.
+    #[serde(skip)]
+    pub podman: bool,
 }
 
 impl EngineInfo {

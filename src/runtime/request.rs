@@ -109,18 +109,26 @@ pub struct ProbeRequest {
     pub labels: Labels,
 }
 
-/// Files for volumes, copied through one container that mounts all volumes and never runs: one upload,
-/// while copying into every container would cost a mount and an unmount each.
+/// Files for one volume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VolumeFiles {
+    /// The volume.
+    pub volume: VolumeRequest,
+    /// The files. Their paths start at the volume's root.
+    pub files: Vec<File>,
+}
+
+/// Files for volumes, copied through one container that mounts all volumes and never runs: one upload for each volume,
+/// while copying into every container would cost a mount and an unmount each. Podman puts files into the volume of a
+/// container that does not run only if the path of the upload is the volume's mount point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRequest {
     /// The name of the container.
     pub name: String,
     /// Its image (not used).
     pub image: String,
-    /// The volumes, and where each is mounted.
-    pub volumes: Vec<(VolumeRequest, String)>,
-    /// The files.
-    pub files: Vec<File>,
+    /// The volumes and their files.
+    pub volumes: Vec<VolumeFiles>,
     /// The container's labels.
     pub labels: Labels,
 }

@@ -189,6 +189,11 @@ pub struct Surroundings {
     /// Whether the engine grants nodes kernel settings of their own.
     #[serde(default)]
     pub own_sysctls: bool,
+    /// Whether each data volume is mounted at `/rcup`, so that a node's files are in its directory `N` there. Podman
+    /// changes neither owner nor mode of a volume's root directory, so a server could not write to it. Labels of
+    /// older clusters lack the field: their volumes are mounted at `/rcup/N`.
+    #[serde(default)]
+    pub volumes_at_home: bool,
     /// The machine that the nodes share.
     #[serde(default)]
     pub machine: Machine,
@@ -443,6 +448,7 @@ pub(crate) mod tests {
             bridge_reachable: true,
             open_files: Some(65_536),
             own_sysctls: true,
+            volumes_at_home: true,
             machine: Machine::default(),
             seed: [7; 16],
         }

@@ -54,6 +54,7 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
         // limit as far as they may.
         open_files: None,
         own_sysctls: false,
+        volumes_at_home: true,
         machine: Machine::default(),
         seed,
     })

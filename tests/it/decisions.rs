@@ -33,6 +33,7 @@ fn surroundings(seed: u8) -> Surroundings {
         bridge_reachable: false,
         open_files: None,
         own_sysctls: false,
+        volumes_at_home: true,
         machine: Machine::default(),
         seed: [seed; 16],
     }

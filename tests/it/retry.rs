@@ -15,7 +15,7 @@ fn second_attempt_only(scene: &Scene) -> UpOptions {
     let keeps = scene.observer();
     let observer = move |event: &Event| {
         keeps.observe(event);
-        if matches!(event, Event::Note { message } if message.starts_with("trying again elsewhere")) {
+        if matches!(event, Event::Note { message } if message.starts_with("trying again with")) {
             engine.fail_always("start", ErrorKind::Io);
         }
     };

@@ -2,6 +2,7 @@
 //! watched;
 //! then it comes back, and the roles are handed back.
 
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -43,6 +44,8 @@ struct Scene<'a, R> {
     others: Vec<&'a Member>,
     node_timeout: u64,
     cancel: &'a CancellationToken,
+    /// Why the container engine refused to pause the master.
+    refused: OnceLock<String>,
 }
 
 /// What came after the deed.
@@ -111,6 +114,7 @@ pub(crate) async fn failover<R: Faults>(
             .collect(),
         node_timeout: timeout.ok().and_then(|text| text.parse().ok()).unwrap_or(15_000),
         cancel: &options.cancel,
+        refused: OnceLock::new(),
     };
     options.observer.observe(&Event::note(format!(
         "{}: {} is {}; node timeout {} ms",
@@ -120,6 +124,9 @@ pub(crate) async fn failover<R: Faults>(
         scene.node_timeout
     )));
     let mut measured = scene.play().await;
+    if let Some(refused) = scene.refused.get() {
+        return Err(format!("the container engine cannot pause containers: {refused}"));
+    }
     if let Err(error) = restored(&fresh, victim).await {
         let why = format!("the planned roles were not restored: {}", told(&error));
         measured.trouble.get_or_insert(why);
@@ -324,7 +331,16 @@ impl<R: Faults> Scene<'_, R> {
 
     async fn deed(&self) -> Result<()> {
         match (self.way, self.engine) {
-            (Way::Pause, Some(engine)) => engine.pause(self.victim.name).await,
+            (Way::Pause, Some(engine)) => {
+                let paused = engine.pause(self.victim.name).await;
+                // Without cgroups of its own, or with version 1, a rootless container engine refuses it.
+                if let Err(error) = &paused
+                    && error.kind() == ErrorKind::Engine
+                {
+                    let _ = self.refused.set(told(error));
+                }
+                paused
+            }
             (Way::Kill, Some(engine)) => engine.kill(self.victim.name).await,
             _ => match self.victim.replicas.first().map(|member| &member.link) {
                 Some(Ok(link)) => link.fail_over().await,

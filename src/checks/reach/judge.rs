@@ -263,7 +263,7 @@ impl Evidence {
         }
     }
 
-    /// `rcup-a-2 is told as 10.9.9.9:7002 (SLOTS, MOVED; by 5 of 6 nodes): timed out`
+    /// `rcup-a-2 is advertised as 10.9.9.9:7002 (SLOTS, MOVED; by 5 of 6 nodes): timed out`
     fn line(&self, broken: &Broken<'_>) -> String {
         let sources: BTreeSet<Source> = broken.told.iter().map(|one| one.source).collect();
         let sources: Vec<&str> = sources.into_iter().map(Source::as_str).collect();

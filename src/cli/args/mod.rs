@@ -421,7 +421,7 @@ pub struct CliArgs {
 
 #[derive(Args, Debug)]
 #[command(
-    after_help = "Exits with the command's exit code.\n\nExamples:\n  rcup exec orders -- cat /rcup/redis.conf\n  \
+    after_help = "Exits with the command's exit code.\n\nExamples:\n  rcup exec orders -- cat /rcup/1/redis.conf\n  \
                         rcup exec orders --node masters -- sh -c 'cat /proc/1/status | grep VmRSS'"
 )]
 pub struct Exec {

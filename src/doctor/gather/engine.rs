@@ -167,6 +167,8 @@ mod tests {
             version: "28.0.1".to_owned(),
             api: "1.48".to_owned(),
             local,
+            user_socket: false,
+            podman: false,
         }
     }
 

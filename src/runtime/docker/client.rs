@@ -11,7 +11,7 @@ use bollard::body_full;
 use bollard::container::LogOutput;
 use bollard::errors::Error as DockerError;
 use bollard::exec::{CreateExecOptions, ResizeExecOptions, StartExecOptions, StartExecResults};
-use bollard::models::{ContainerCreateBody, ContainerStateStatusEnum};
+use bollard::models::ContainerCreateBody;
 use bollard::query_parameters as query;
 use futures_util::{FutureExt as _, Stream, StreamExt as _, TryStreamExt as _};
 
@@ -25,7 +25,7 @@ use crate::runtime::interface::{
 };
 use crate::runtime::labels;
 use crate::runtime::network::NetworkDetails;
-use crate::runtime::observed::{Activity, ContainerSeen, Observed};
+use crate::runtime::observed::{ContainerSeen, Observed};
 use crate::runtime::request::{ContainerRequest, FilesRequest, NetworkRequest, ProbeRequest, VolumeRequest};
 use crate::spec::secret::Secret;
 
@@ -70,6 +70,16 @@ impl Docker {
     fn is_local(&self) -> bool {
         is_here(&self.place.endpoint)
     }
+}
+
+/// Whether an endpoint is a socket that belongs to an ordinary user, as that of a rootless container engine does.
+fn is_user_socket(endpoint: &str) -> bool {
+    #[cfg(unix)]
+    if let Some(path) = endpoint.strip_prefix("unix://") {
+        use std::os::unix::fs::MetadataExt as _;
+        return std::fs::metadata(path).is_ok_and(|socket| socket.uid() != 0);
+    }
+    false
 }
 
 /// Whether an endpoint is on this host: a socket or a loopback address.
@@ -120,6 +130,11 @@ impl Runtime for Docker {
             .await
             .map_err(|_| late("connect to the container engine", Duration::from_secs(10)))?
             .map_err(|source| unreachable(&self.place, source))?;
+        let podman = version
+            .components
+            .unwrap_or_default()
+            .iter()
+            .any(|component| component.name.starts_with("Podman"));
         let api = version.api_version.unwrap_or_default();
         let parsed = api
             .split_once('.')
@@ -140,6 +155,8 @@ impl Runtime for Docker {
             version: version.version.unwrap_or_default(),
             api,
             local: self.is_local(),
+            user_socket: is_user_socket(&self.place.endpoint),
+            podman,
         })
     }
 
@@ -166,16 +183,12 @@ impl Runtime for Docker {
             .build();
         let (networks, containers, volumes) = tokio::try_join!(
             call("list networks", QUICK, self.client.list_networks(Some(networks))),
-            call(
-                "list containers",
-                QUICK,
-                self.client.list_containers(Some(containers))
-            ),
+            call("list containers", QUICK, self.list(containers)),
             call("list volumes", QUICK, self.client.list_volumes(Some(volumes))),
         )?;
         let (probes, containers) = containers
             .into_iter()
-            .map(translate::container_seen)
+            .map(|(container, activity)| translate::container_seen(container, activity))
             .partition(|container: &ContainerSeen| container.labels.contains_key(labels::PROBE));
         Ok(Observed {
             networks: networks.into_iter().map(translate::network_seen).collect(),
@@ -383,7 +396,11 @@ impl Runtime for Docker {
     async fn put_files(&self, request: &FilesRequest) -> Result<()> {
         let carrier = &request.name;
         self.create(carrier, translate::carrier_request(request)).await?;
-        self.put(carrier, &request.files).await
+        for (nth, one) in request.volumes.iter().enumerate() {
+            self.put(carrier, &translate::carrier_mount(nth), &one.files)
+                .await?;
+        }
+        Ok(())
     }
 
     async fn read_file(&self, container: &str, path: &str) -> Result<Option<String>> {
@@ -460,17 +477,8 @@ impl Runtime for Docker {
 
     async fn state(&self, container: &str) -> Result<NodeState> {
         let what = format!("inspect container {container}");
-        let options = None::<query::InspectContainerOptions>;
-        let seen = call(&what, QUICK, self.client.inspect_container(container, options)).await?;
+        let (seen, activity) = call(&what, QUICK, self.inspect_in_any_state(container)).await?;
         let state = seen.state.unwrap_or_default();
-        let activity = match state.status {
-            Some(ContainerStateStatusEnum::CREATED) => Activity::Created,
-            Some(ContainerStateStatusEnum::RUNNING) => Activity::Running,
-            Some(ContainerStateStatusEnum::PAUSED) => Activity::Paused,
-            Some(ContainerStateStatusEnum::RESTARTING) => Activity::Restarting,
-            Some(ContainerStateStatusEnum::EXITED) => Activity::Exited,
-            other => Activity::Other(other.map_or_else(|| "unknown".to_owned(), |status| status.to_string())),
-        };
         Ok(NodeState {
             activity,
             exit_code: state.exit_code.unwrap_or_default(),

@@ -69,8 +69,7 @@ impl Faults for Docker {
 
     async fn inspect(&self, container: &str) -> Result<serde_json::Value> {
         let what = format!("inspect container {container}");
-        let options = None::<query::InspectContainerOptions>;
-        let seen = call(&what, QUICK, self.client().inspect_container(container, options)).await?;
+        let (seen, _) = call(&what, QUICK, self.inspect_in_any_state(container)).await?;
         serde_json::to_value(seen)
             .map_err(|error| Error::new(ErrorKind::Engine, format!("cannot {what}")).because(error))
     }

@@ -15,10 +15,10 @@ use crate::runtime::request::File;
 const MOST: usize = 16 * 1024 * 1024;
 
 impl Docker {
-    pub(crate) async fn put(&self, container: &str, files: &[File]) -> Result<()> {
+    pub(crate) async fn put(&self, container: &str, path: &str, files: &[File]) -> Result<()> {
         let what = format!("put files into container {container}");
         let options = query::UploadToContainerOptionsBuilder::default()
-            .path("/")
+            .path(path)
             .build();
         let body = body_full(translate::archive(files)?.into());
         let upload = self.client.upload_to_container(container, Some(options), body);

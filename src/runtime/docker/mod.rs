@@ -2,6 +2,7 @@
 
 pub mod client;
 pub mod connect;
+pub mod container_state;
 pub mod details;
 pub mod faults;
 pub mod files;

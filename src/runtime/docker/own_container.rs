@@ -6,7 +6,6 @@ use std::collections::HashMap;
 use std::net::Ipv4Addr;
 
 use bollard::models::{ContainerInspectResponse, EndpointSettings, NetworkConnectRequest, NetworkInspect};
-use bollard::query_parameters as query;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::docker::client::{Docker, QUICK, call, late};
@@ -57,10 +56,9 @@ impl Docker {
             return Ok(None);
         };
         let what = "inspect the container of this process";
-        let options = None::<query::InspectContainerOptions>;
-        let asked = tokio::time::timeout(QUICK, self.client.inspect_container(id, options)).await;
+        let asked = tokio::time::timeout(QUICK, self.inspect_in_any_state(id)).await;
         let seen = match asked {
-            Ok(Ok(seen)) => seen,
+            Ok(Ok((seen, _))) => seen,
             // A container of another engine, for example with Docker in Docker.
             Ok(Err(error)) if translate::is_missing(&error) => return Ok(None),
             Ok(Err(error)) => return Err(translate::error(what, error)),
@@ -74,15 +72,14 @@ impl Docker {
         match mode.as_deref().and_then(|mode| mode.strip_prefix("container:")) {
             None => Ok(own(seen)),
             Some(other) => {
-                let options = None::<query::InspectContainerOptions>;
-                let asked = self.client.inspect_container(other, options);
+                let asked = self.inspect_in_any_state(other);
                 call(
                     "inspect the container whose network this process uses",
                     QUICK,
                     asked,
                 )
                 .await
-                .map(own)
+                .map(|(seen, _)| own(seen))
             }
         }
     }
@@ -124,9 +121,8 @@ impl Docker {
         let on_it = network.containers.iter().flatten();
         let (mut guests, mut others) = (0, 0);
         for (id, _) in on_it {
-            let options = None::<query::InspectContainerOptions>;
-            let asked = self.client.inspect_container(id, options);
-            let seen = call(&format!("inspect container {id}"), QUICK, asked).await?;
+            let asked = self.inspect_in_any_state(id);
+            let (seen, _) = call(&format!("inspect container {id}"), QUICK, asked).await?;
             let networks = seen.network_settings.and_then(|settings| settings.networks);
             let options = networks
                 .and_then(|mut networks| networks.remove(name))

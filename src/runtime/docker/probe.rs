@@ -33,7 +33,7 @@ impl Docker {
             .await?
             .id;
         if !request.files.is_empty()
-            && let Err(error) = self.put(&id, &request.files).await
+            && let Err(error) = self.put(&id, "/", &request.files).await
         {
             let _ = self.remove_container(&id).await;
             return Err(error);

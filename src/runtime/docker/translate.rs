@@ -6,10 +6,10 @@ use std::path::Path;
 
 use bollard::errors::Error as DockerError;
 use bollard::models::{
-    ContainerCreateBody, ContainerSummary, ContainerSummaryStateEnum, EndpointIpamConfig, EndpointSettings,
-    HostConfig, Ipam, IpamConfig, Mount, MountType, MountVolumeOptions, Network, NetworkCreateRequest,
-    NetworkInspect, NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum,
-    Volume, VolumeCreateRequest,
+    ContainerCreateBody, ContainerSummary, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam,
+    IpamConfig, Mount, MountType, MountVolumeOptions, Network, NetworkCreateRequest, NetworkInspect,
+    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
+    VolumeCreateRequest,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -201,15 +201,7 @@ pub(crate) fn network_seen(network: Network) -> NetworkSeen {
     }
 }
 
-pub(crate) fn container_seen(container: ContainerSummary) -> ContainerSeen {
-    let activity = match container.state {
-        Some(ContainerSummaryStateEnum::CREATED) => Activity::Created,
-        Some(ContainerSummaryStateEnum::RUNNING) => Activity::Running,
-        Some(ContainerSummaryStateEnum::PAUSED) => Activity::Paused,
-        Some(ContainerSummaryStateEnum::RESTARTING) => Activity::Restarting,
-        Some(ContainerSummaryStateEnum::EXITED) => Activity::Exited,
-        other => Activity::Other(other.map_or_else(|| "unknown".to_owned(), |state| state.to_string())),
-    };
+pub(crate) fn container_seen(container: ContainerSummary, activity: Activity) -> ContainerSeen {
     let name = container
         .names
         .unwrap_or_default()
@@ -336,9 +328,14 @@ fn mount(volume: &VolumeRequest, target: &str) -> Mount {
     }
 }
 
+/// Where the container that copies the files mounts its volumes.
+pub(crate) fn carrier_mount(nth: usize) -> String {
+    format!("/volumes/{nth}")
+}
+
 /// A container that never runs and needs no network.
 pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
-    let volumes = request.volumes.iter();
+    let volumes = request.volumes.iter().enumerate();
     ContainerCreateBody {
         image: Some(request.image.clone()),
         labels: Some(request.labels.clone().into_iter().collect()),
@@ -346,7 +343,11 @@ pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
         cmd: Some(vec!["none".to_owned()]),
         host_config: Some(HostConfig {
             network_mode: Some("none".to_owned()),
-            mounts: Some(volumes.map(|(volume, target)| mount(volume, target)).collect()),
+            mounts: Some(
+                volumes
+                    .map(|(nth, one)| mount(&one.volume, &carrier_mount(nth)))
+                    .collect(),
+            ),
             ..HostConfig::default()
         }),
         ..ContainerCreateBody::default()

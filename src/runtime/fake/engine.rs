@@ -208,8 +208,8 @@ impl State {
             let message = format!("the name {} is already in use", request.name);
             return refused(ErrorKind::NameTaken, message);
         }
-        for (volume, _) in &request.volumes {
-            self.mount(volume);
+        for one in &request.volumes {
+            self.mount(&one.volume);
         }
         let id = self.id("c");
         self.containers.push(Container {
@@ -221,12 +221,17 @@ impl State {
             },
             volumes: request
                 .volumes
-                .into_iter()
-                .map(|(volume, _)| volume.name)
+                .iter()
+                .map(|one| one.volume.name.clone())
                 .collect(),
             ..Container::default()
         });
-        self.files.extend(request.files);
+        // As a node sees them.
+        let files = request.volumes.into_iter().flat_map(|one| one.files);
+        self.files.extend(files.map(|file| File {
+            path: format!("/rcup{}", file.path),
+            ..file
+        }));
         Ok(())
     }
 

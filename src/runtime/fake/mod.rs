@@ -56,6 +56,8 @@ impl Fake {
                 version: "0".to_owned(),
                 api: "0.0".to_owned(),
                 local: false,
+                user_socket: false,
+                podman: false,
             },
             details: EngineDetails::default(),
             networks: vec![bridge],
@@ -77,6 +79,11 @@ impl Fake {
         Self {
             state: Arc::new(Mutex::new(state)),
         }
+    }
+
+    /// Sets what it reports about itself and its host.
+    pub fn set_details(&self, details: EngineDetails) {
+        held(&self.state).details = details;
     }
 
     /// Its description, mutable.

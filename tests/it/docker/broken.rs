@@ -99,7 +99,7 @@ async fn what_is_wrong_with_views_is_found() {
                 ("node-count", Fail, "knows 7 nodes instead of 6"),
                 ("agreement", Fail, "disagree about"),
             ],
-            &[("handshake", ":9 was introduced and does not answer")],
+            &[("handshake", ":9 does not complete the handshake")],
             async || (),
         )
         .await;
@@ -110,7 +110,7 @@ async fn what_is_wrong_with_views_is_found() {
                 ("roles", Fail, "of shard 2, planned for shard 1"),
                 ("replica-balance", Warn, "has 0 replicas, others have 2"),
             ],
-            &[("replica-astray", "and belongs to")],
+            &[("replica-astray", "but belongs to")],
             async || patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(1)]).await,
         )
         .await;
@@ -140,7 +140,7 @@ async fn what_is_wrong_with_views_is_found() {
             ],
             &[
                 ("epochs", "share configuration epoch 77"),
-                ("bus-link", "announces another bus port or address than it has"),
+                ("bus-link", "announces a wrong bus port or address"),
             ],
             async || restart(files.iter().map(|(_, text)| text).collect()).await,
         )
@@ -231,8 +231,8 @@ async fn what_is_wrong_with_single_servers_is_found() {
     patient
         .suffers(
             async || patient.tell_all(&["CONFIG", "SET", coverage, "no"]).await,
-            &[("full-coverage", Warn, "a lost shard is not seen")],
-            &[("full-coverage", "a lost shard is not seen")],
+            &[("full-coverage", Warn, "do not notice a lost shard")],
+            &[("full-coverage", "do not notice a lost shard")],
             async || patient.tell_all(&["CONFIG", "SET", coverage, "yes"]).await,
         )
         .await;
@@ -241,12 +241,12 @@ async fn what_is_wrong_with_single_servers_is_found() {
         .suffers(
             async || set(2, "maxmemory", "1mb").await,
             &[
-                ("memory", Fail, "refuses writes (noeviction)"),
+                ("memory", Fail, "rejects writes (noeviction)"),
                 ("write-read", Fail, "OOM"),
                 ("config-drift", Fail, "maxmemory is"),
             ],
             &[
-                ("maxmemory", "is full and refuses writes"),
+                ("maxmemory", "has reached maxmemory and rejects writes"),
                 ("config-drift", "maxmemory is"),
             ],
             async || set(2, "maxmemory", &limit).await,
@@ -269,7 +269,7 @@ async fn what_is_wrong_with_single_servers_is_found() {
                 patient.tell(1, &["CLIENT", "KILL", "TYPE", "replica"]).await;
             },
             &[("replication", Fail, "master_link_status is not up")],
-            &[("auth-mismatch", "cannot log in to its master")],
+            &[("auth-mismatch", "cannot authenticate with its master")],
             async || {
                 set(4, "masteruser", "").await;
                 set(4, "masterauth", "").await;
@@ -283,9 +283,9 @@ async fn what_is_wrong_with_single_servers_is_found() {
             async || set(3, "cluster-announce-port", "1").await,
             &[
                 ("addresses", Fail, ":1: "),
-                ("redirection", Fail, "leads to nobody"),
+                ("redirection", Fail, "leads to no node"),
             ],
-            &[("wrong-announce", "announces an address that leads astray")],
+            &[("wrong-announce", "announces a wrong address")],
             async || set(3, "cluster-announce-port", "0").await,
         )
         .await;
@@ -315,7 +315,7 @@ async fn a_replica_without_its_master(patient: &Patient) {
         .suffers(
             async || patient.tell(2, &["CLIENT", "KILL", "TYPE", "replica"]).await,
             &[("replication", Fail, "master_link_status is not up")],
-            &[("replica-link", "has no link to its master")],
+            &[("replica-link", "is not connected to its master")],
             async || wall.lift(),
         )
         .await;
@@ -352,7 +352,7 @@ async fn a_disk_fills_up(patient: &Patient) {
             &[("disk-full", "No space left on device")],
             async || {
                 let found = patient
-                    .is_diagnosed("disk-full", "Make room where /rcup/3 lies")
+                    .is_diagnosed("disk-full", "Free disk space for /rcup/3")
                     .await;
                 mount("remount,size=16m");
                 let save = found.remedy[0].split_once("then: ").expect("what to do then").1;

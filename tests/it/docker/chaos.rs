@@ -190,7 +190,7 @@ async fn a_cluster_of_up_goes_with_the_owner_that_it_is_given() {
         .unwrap();
     let told = String::from_utf8_lossy(&gone.stderr).into_owned();
     assert!(
-        !gone.status.success() && told.contains("a process that lives"),
+        !gone.status.success() && told.contains("a running process"),
         "{told}"
     );
 }

@@ -542,7 +542,7 @@ async fn inside_is_warned_of(told: &Told, name: &Name, env: &Env, cluster: &Clus
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert_eq!(output.status.code(), Some(3), "{text}");
     assert!(
-        text.contains("Clients in containers need the map of addresses"),
+        text.contains("Clients in containers need the address map"),
         "{text}"
     );
     let said = Cli::on_the_network(env, cluster, image).says().await;

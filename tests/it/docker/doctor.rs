@@ -280,7 +280,7 @@ async fn a_rule_that_cuts_the_bus_is_found() {
     assert_eq!(finding["severity"], "fail", "{finding:#?}");
     let found = finding["found"].as_str().unwrap();
     assert!(
-        found.starts_with("port 17401 from node to node is cut by"),
+        found.starts_with("port 17401 between nodes is blocked by"),
         "{found}"
     );
 }
@@ -299,11 +299,11 @@ async fn a_start_warns_of_the_kernel_and_refuses_it_when_it_is_strict() {
     assert!(output.status.success(), "{}", told(&output));
     let text = String::from_utf8_lossy(&output.stderr);
     assert!(
-        text.contains("this host is not as profile dev wants it"),
+        text.contains("this host does not meet the requirements of profile dev"),
         "{text}"
     );
     assert!(
-        text.contains("thp-enabled is always, wanted is madvise or never"),
+        text.contains("thp-enabled is always, expected madvise or never"),
         "{text}"
     );
     assert!(text.contains("rcup doctor --profile dev"), "{text}");

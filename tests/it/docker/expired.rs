@@ -173,7 +173,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
         .next()
         .unwrap_or_else(|| panic!("{diagnosis:#?}"));
     assert_eq!(ends.nodes.len(), 6, "{ends:#?}");
-    assert_eq!(ends.what, "certificates of 6 nodes end within 3 days");
+    assert_eq!(ends.what, "certificates of 6 nodes expire within 3 days");
     // Who trusts the old one alone is not.
     patient
         .suffers(

@@ -194,7 +194,7 @@ async fn assert_stranded_and_reset(cluster: &Cluster, spec: &ClusterSpec, name: 
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unhealthy, "{error}");
     assert!(
-        error.to_string().contains("which cannot follow it"),
+        error.to_string().contains("cannot replicate from it"),
         "{error}: {:?}",
         error.causes()
     );

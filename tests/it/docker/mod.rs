@@ -13,6 +13,7 @@ mod configuration;
 mod diagnose;
 mod doctor;
 mod endpoint;
+mod engine_walk;
 mod examples;
 mod expired;
 mod foreign;

@@ -16,7 +16,7 @@ const WORDS: [(&str, &[&str]); 12] = [
     ("can't connect to", &["reachable"]),
     ("Unable to load info", &["reachable"]),
     ("of unknown node ID", &["roles", "agreement", "reachable"]),
-    ("has not ended", &["reachable"]),
+    ("did not finish", &["reachable"]),
 ];
 
 /// A node to which it cannot connect it leaves out, and calls its slots uncovered: where clients are sent to an address
@@ -37,7 +37,7 @@ pub fn complaints(printed: &str) -> Vec<Complaint> {
         "[WARNING]",
         "*** WARNING",
         "ould not connect",
-        "has not ended",
+        "did not finish",
     ];
     let left_out = printed.contains("ould not connect");
     printed

@@ -306,7 +306,7 @@ async fn at_a_terminal_down_asks_before_it_removes_keys() {
         let (code, told) = at_a_terminal(&["down", name.0.as_str()], no);
         assert_eq!(code, 2, "{told}");
         assert!(
-            told.contains("holds 200 keys on its volumes. Remove them too? [y/N]"),
+            told.contains("holds 200 keys on its volumes. Delete the volumes too? [y/N]"),
             "{told}"
         );
         assert!(told.contains("nothing was removed"), "{told}");

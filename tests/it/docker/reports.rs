@@ -243,7 +243,7 @@ async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
     assert!(page.contains("marked failed (FAIL)") && page.ends_with("</html>\n"));
     let summary = text(&file("markdown"));
     assert!(
-        summary.contains("| writes work again |") && summary.contains("node timeout 1.0 s"),
+        summary.contains("| writes resumed |") && summary.contains("node timeout 1.0 s"),
         "{summary}"
     );
 

@@ -69,7 +69,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
             &[("reachable", Fail, &node.name)],
             &[(
                 "port-filtered",
-                "answers inside its container and not from this host",
+                "answers inside its container but not from this host",
             )],
             async || wall.lift(),
         )
@@ -92,7 +92,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
             .suffers(
                 async || drop(on_this_machine("kill", &["-STOP", &process])),
                 &[("reachable", Fail, &node.name)],
-                &[("not-listening", "or hangs")],
+                &[("not-listening", "or is hung")],
                 async || drop(on_this_machine("kill", &["-CONT", &process])),
             )
             .await;
@@ -188,11 +188,13 @@ async fn one_after_the_other(patient: &Patient) {
                 ("reachable", Fail, &patient.node(1).name),
             ],
             &[
-                ("master-down", "have an owner that does not answer"),
+                ("master-down", "the owner of slots"),
                 ("node-stopped", "It crashed or was killed."),
             ],
             async || {
-                let found = patient.is_diagnosed("master-down", "take over now").await;
+                let found = patient
+                    .is_diagnosed("master-down", "promote its replica now")
+                    .await;
                 let takeover = found.remedy[1].split_once("now: ").expect("a command").1;
                 obey(takeover);
                 let stopped = patient.is_diagnosed("node-stopped", "rcup start").await;
@@ -210,7 +212,7 @@ async fn one_after_the_other(patient: &Patient) {
             &[("reachable", Fail, "its container does not exist")],
             &[("node-gone", "the container is gone")],
             async || {
-                let gone = patient.is_diagnosed("node-gone", "lies on its volume").await;
+                let gone = patient.is_diagnosed("node-gone", "is still on its volume").await;
                 obey(&gone.remedy[0]);
             },
         )
@@ -248,7 +250,7 @@ async fn out_of_memory(patient: &Patient) {
                     .await;
             },
             &[("reachable", Fail, &process)],
-            &[("node-stopped", "The kernel has killed it for want of memory")],
+            &[("node-stopped", "The kernel killed it because it ran out of memory")],
             async || {
                 on_this_machine(
                     "docker",

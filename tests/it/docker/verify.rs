@@ -198,7 +198,7 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
     for client in clients {
         assert_eq!(client["status"], "fail", "{client:#}");
         let detail = client["detail"][0].as_str().unwrap();
-        let whom = format!("{} is told as {wrong}:{} (", node.name, node.port);
+        let whom = format!("{} is advertised as {wrong}:{} (", node.name, node.port);
         assert!(detail.starts_with(&whom), "{client:#}");
         assert!(
             client["remedies"][0].as_str().unwrap().contains(&setting),

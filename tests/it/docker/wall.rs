@@ -189,10 +189,10 @@ async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
         let output = wall.rcup(&["up", "--image", image]);
         assert!(output.status.success(), "{}", told(&output));
         let notes = String::from_utf8_lossy(&output.stderr).into_owned();
-        let line = format!("nodes announce 127.0.0.1 by {decided}, because this host does not reach");
+        let line = format!("nodes advertise 127.0.0.1 by {decided}, because this host does not reach");
         assert!(notes.contains(&line), "{notes}");
         assert_eq!(
-            notes.contains("clients on this host that read the addresses in CLUSTER NODES"),
+            notes.contains("clients on this host that use CLUSTER NODES ("),
             decided == "hostname",
             "{notes}"
         );

@@ -50,9 +50,15 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
         return snippet(library, &wiring, args.format, terminal);
     }
     if !wiring.nat.is_empty() {
+        // `up` refuses `--announce ip` where this host cannot reach the container addresses.
+        let or = if attached.topology().surroundings.bridge_reachable {
+            ", or a cluster started with `--announce ip`"
+        } else {
+            ""
+        };
         terminal.warn(&format!(
             "the nodes advertise {}, which is unreachable from there: the client needs an address map, as in `rcup env \
-             {name} --format redis-py --from {}`, or a cluster started with `--announce ip`",
+             {name} --format redis-py --from {}`{or}",
             wiring.nat[0].0, args.standing()
         ));
     }
