@@ -2,12 +2,15 @@
 
 pub mod client;
 pub mod connect;
+pub mod context;
 pub mod details;
+pub mod endpoint;
 pub mod faults;
 pub mod files;
 pub mod find;
 pub mod own_container;
 pub mod probe;
+pub mod sockets;
 #[cfg(feature = "remote")]
 pub mod ssh;
 pub mod translate;
