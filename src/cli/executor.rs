@@ -1,6 +1,9 @@
 //! The executor and the container engine of a command.
 
+use std::sync::Once;
+
 use crate::cli::exit::{Failure, Outcome};
+use crate::cli::terminal::Terminal;
 use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::client::Docker;
 use crate::runtime::interface::Runtime as _;
@@ -17,12 +20,26 @@ pub(crate) fn wait(command: impl Future<Output = Outcome>) -> Outcome {
     outcome
 }
 
+/// The container engine. Prints a warning if Docker's configuration is invalid.
+///
+/// # Errors
+/// When no container engine is found.
+pub(crate) fn find_engine(terminal: &Terminal) -> Result<Docker, Error> {
+    let docker = Docker::find()?;
+    if let Some(warning) = docker.warning() {
+        // Some commands connect more than once.
+        static ONCE: Once = Once::new();
+        ONCE.call_once(|| terminal.warn(warning));
+    }
+    Ok(docker)
+}
+
 /// The container engine, after it has answered.
 ///
 /// # Errors
 /// When no container engine is found, or it does not answer.
-pub(crate) async fn engine() -> Result<Docker, Failure> {
-    let docker = Docker::find()?;
+pub(crate) async fn engine(terminal: &Terminal) -> Result<Docker, Failure> {
+    let docker = find_engine(terminal)?;
     docker.describe().await?;
     Ok(docker)
 }

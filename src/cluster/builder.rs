@@ -128,7 +128,8 @@ impl Builder {
     /// # Errors
     /// When the cluster does not become ready; it is rolled back first.
     pub async fn up(self) -> Result<Cluster> {
-        self.up_on(Docker::find()?).await
+        let docker = Docker::find_with(&*self.options.observer)?;
+        self.up_on(docker).await
     }
 
     /// Starts it on another container engine.
@@ -150,7 +151,7 @@ impl Builder {
     /// As [`Cluster::reuse`].
     pub async fn reuse(self) -> Result<Cluster> {
         let (spec, options) = self.parts()?;
-        Cluster::reuse(Docker::find()?, &spec, &options).await
+        Cluster::reuse(Docker::find_with(&*options.observer)?, &spec, &options).await
     }
 
     /// The specification and the options, checked.

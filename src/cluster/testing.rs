@@ -248,7 +248,7 @@ impl Run {
 
     /// Starts it or attaches to it; one process at a time.
     async fn cluster(&self) -> Result<(Attached, Settings)> {
-        let docker = Docker::find()?;
+        let docker = Docker::find_with(&*self.options.observer)?;
         if let Some(settings) = self.files.read("ready")
             && let Ok(attached) = Cluster::attach(docker.clone(), self.spec.name()).await
             && attached.containers().len() >= self.spec.nodes()

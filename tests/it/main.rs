@@ -8,6 +8,7 @@ mod architecture;
 mod cli;
 mod compose_files;
 mod config_file;
+mod container_engine;
 mod decisions;
 mod docker;
 mod documents;

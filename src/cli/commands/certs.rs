@@ -14,7 +14,7 @@ use crate::spec::security::Certificates;
 
 pub async fn run(verb: CertsVerb, terminal: &Terminal) -> Outcome {
     let CertsVerb::Export { directory, name } = verb;
-    let attached = Cluster::attach(engine().await?, &name).await?;
+    let attached = Cluster::attach(engine(terminal).await?, &name).await?;
     let Some(certificates) = attached.certificates().await? else {
         return Err(
             Error::new(ErrorKind::NotFound, format!("cluster {name} does not use TLS"))

@@ -2,6 +2,7 @@
 
 use crate::cli::executor::engine;
 use crate::cli::exit::Failure;
+use crate::cli::terminal::Terminal;
 use crate::cluster::handle::Cluster;
 use crate::connect::attached::Attached;
 use crate::error::{Error, ErrorKind};
@@ -19,8 +20,8 @@ pub struct Chosen {
 
 impl Chosen {
     /// Finds them by their current roles, which a failover changes.
-    pub async fn find(name: &ClusterName, selector: Selector) -> Result<Self, Failure> {
-        let attached = Cluster::attach(engine().await?, name).await?;
+    pub async fn find(name: &ClusterName, selector: Selector, terminal: &Terminal) -> Result<Self, Failure> {
+        let attached = Cluster::attach(engine(terminal).await?, name).await?;
         let by_role = !matches!(selector, Selector::All | Selector::Node(_));
         let roles: Vec<(usize, bool)> = if by_role {
             let report = attached.report().await;

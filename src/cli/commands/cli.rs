@@ -20,7 +20,7 @@ use crate::topology::layout::{Announce, Node, Topology};
 const MOST_REDIRECTIONS: usize = 8;
 
 pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
-    let chosen = Chosen::find(&args.name, args.node).await?;
+    let chosen = Chosen::find(&args.name, args.node, terminal).await?;
     let node = chosen.single(args.node)?;
     chosen.all_run()?;
     let topology = chosen.attached.topology();

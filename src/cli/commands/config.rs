@@ -179,7 +179,7 @@ struct Shown {
 
 fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
     let spec = args.spec.build(args.name)?;
-    let topology = topology(&spec)?;
+    let topology = topology(&spec, terminal)?;
     let all: Vec<(usize, bool)> = topology
         .nodes
         .iter()
@@ -241,7 +241,7 @@ fn word(source: Option<Source>) -> &'static str {
 }
 
 /// The planned topology. The container engine is not used if the specification names the server.
-fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
+fn topology(spec: &ClusterSpec, terminal: &Terminal) -> Result<Topology, crate::cli::exit::Failure> {
     if (spec.image().is_some() || spec.engine_version().is_some())
         && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
     {
@@ -254,7 +254,7 @@ fn topology(spec: &ClusterSpec) -> Result<Topology, crate::cli::exit::Failure> {
     }
     let mut found = None;
     wait(async {
-        found = Some(Cluster::lay_out(&engine().await?, spec, &crate::event::Silent).await?);
+        found = Some(Cluster::lay_out(&engine(terminal).await?, spec, &crate::event::Silent).await?);
         Ok(Exit::DONE)
     })?;
     found.ok_or(crate::cli::exit::Failure::ReaderGone)

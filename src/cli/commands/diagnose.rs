@@ -47,10 +47,10 @@ enum Subject {
 }
 
 impl Subject {
-    async fn find(args: &Diagnose) -> Result<Self, Failure> {
+    async fn find(args: &Diagnose, terminal: &Terminal) -> Result<Self, Failure> {
         let endpoints = &args.foreign.endpoint;
         if endpoints.is_empty() {
-            let attached = Cluster::attach(engine().await?, &args.name).await?;
+            let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
             attached.within_reach().await?;
             return Ok(Self::Own(Box::new(attached)));
         }
@@ -103,7 +103,7 @@ pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
                 .into(),
         );
     }
-    let subject = Subject::find(&args).await?;
+    let subject = Subject::find(&args, terminal).await?;
     let mut found = subject.diagnose().await;
     // Written before any change, so that it shows the fault.
     if let Some(path) = &args.bundle {

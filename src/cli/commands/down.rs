@@ -26,7 +26,7 @@ struct Gone {
 }
 
 pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
-    let engine = engine().await?;
+    let engine = engine(terminal).await?;
     let names = if args.all {
         cluster::list::list(&engine)
             .await?

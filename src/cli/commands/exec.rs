@@ -19,7 +19,7 @@ use crate::topology::layout::Node;
 const SIDE_BY_SIDE: usize = 16;
 
 pub async fn run(args: Exec, terminal: &Terminal) -> Outcome {
-    let chosen = Chosen::find(&args.name, args.node).await?;
+    let chosen = Chosen::find(&args.name, args.node, terminal).await?;
     chosen.all_run()?;
     in_nodes(&chosen, args.command.into(), terminal).await
 }

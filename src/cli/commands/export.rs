@@ -31,7 +31,7 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
         _ => None,
     };
     let so_far = machines.as_ref().and(certificates_in(export.out.as_deref()));
-    let (topology, secrets) = source(export, machines.as_ref(), so_far.as_ref())?;
+    let (topology, secrets) = source(export, machines.as_ref(), so_far.as_ref(), terminal)?;
     let authorities = [&so_far, &secrets.certificates].map(|all| all.as_ref().map(|all| &all.authority));
     if let [Some(before), Some(now)] = authorities
         && before != now
@@ -109,12 +109,13 @@ fn source(
     export: &Export,
     machines: Option<&BareMetal>,
     so_far: Option<&Certificates>,
+    terminal: &Terminal,
 ) -> Result<(Topology, Secrets), Failure> {
     match &export.name {
         Some(name) if !export.wanted.given => {
             let mut found = None;
             wait(async {
-                found = Some(running(name).await?);
+                found = Some(running(name, terminal).await?);
                 Ok(Exit::DONE)
             })?;
             let (topology, mut secrets) = found.ok_or(Failure::ReaderGone)?;
@@ -169,8 +170,9 @@ fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
     })
 }
 
-async fn running(name: &ClusterName) -> Result<(Topology, Secrets), Failure> {
-    let attached = Cluster::attach(engine().await?, name).await.map_err(|error| {
+async fn running(name: &ClusterName, terminal: &Terminal) -> Result<(Topology, Secrets), Failure> {
+    let engine = engine(terminal).await?;
+    let attached = Cluster::attach(engine, name).await.map_err(|error| {
         if error.kind() == ErrorKind::NotFound {
             error.hint(format!(
                 "Run `rcup list`, or pass flags such as `--masters 3` to export without a container engine. \

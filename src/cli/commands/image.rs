@@ -21,7 +21,7 @@ use crate::spec::server::Engine;
 
 pub async fn run(verb: ImageVerb, terminal: &Terminal) -> Outcome {
     // Fail without a container engine before any download.
-    let docker = engine().await?;
+    let docker = engine(terminal).await?;
     match verb {
         ImageVerb::Build { engine, from } => make(&docker, engine, from, terminal).await,
         ImageVerb::List => list(&docker, terminal).await,

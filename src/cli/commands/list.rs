@@ -36,7 +36,7 @@ fn is_none(number: &usize) -> bool {
 }
 
 pub async fn run(terminal: &Terminal) -> Outcome {
-    let engine = engine().await?;
+    let engine = engine(terminal).await?;
     let entries: Vec<Entry> = cluster::list::list(&engine).await?.iter().map(entry).collect();
     if terminal.is_json() {
         json::print_named(terminal, "clusters", &entries)?;

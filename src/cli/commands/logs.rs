@@ -27,7 +27,7 @@ struct Line {
 }
 
 pub async fn run(args: Logs, terminal: &Terminal) -> Outcome {
-    let mut chosen = Chosen::find(&args.name, args.node).await?;
+    let mut chosen = Chosen::find(&args.name, args.node, terminal).await?;
     // A removed container has no log; `rcup status` reports it.
     let here: Vec<bool> = chosen
         .nodes

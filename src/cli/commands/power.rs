@@ -17,11 +17,10 @@ use crate::cluster::handle::Cluster;
 use crate::error::{Error, ErrorKind};
 use crate::lifecycle::options::UpOptions;
 use crate::lifecycle::power::Data;
-use crate::runtime::docker::client::Docker;
 use crate::spec::name::ClusterName;
 
 pub async fn stop(args: Stop, terminal: &Terminal) -> Outcome {
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
     let data = attached.data().await;
     if !data.persistent && !data.is_nothing() && !args.yes {
         consent(&args.name, data, "stopping it", terminal)?;
@@ -47,8 +46,8 @@ pub async fn stop(args: Stop, terminal: &Terminal) -> Outcome {
 }
 
 pub async fn start(args: StartArgs, terminal: &Terminal) -> Outcome {
-    let docker = Docker::find()?;
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let docker = engine(terminal).await?;
+    let attached = Cluster::attach(docker.clone(), &args.name).await?;
     let spec = attached.topology().spec.clone();
     let progress = Progress::new(terminal);
     let options = UpOptions::default()
@@ -77,7 +76,7 @@ pub async fn restart(args: Restart, terminal: &Terminal) -> Outcome {
     let mut indices = BTreeSet::new();
     let mut attached = None;
     for selector in args.node {
-        let chosen = Chosen::find(&args.name, selector).await?;
+        let chosen = Chosen::find(&args.name, selector, terminal).await?;
         indices.extend(chosen.nodes.iter().map(|node| node.index));
         attached = Some(chosen.attached);
     }

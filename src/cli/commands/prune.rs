@@ -11,7 +11,7 @@ use crate::cli::terminal::progress::Progress;
 use crate::cli::terminal::{Terminal, count, json};
 
 pub async fn run(args: Prune, terminal: &Terminal) -> Outcome {
-    let engine = engine().await?;
+    let engine = engine(terminal).await?;
     if let Some(name) = &args.when_gone {
         crate::lifecycle::prune::prune_when_gone(&engine, name).await?;
         return Ok(Exit::DONE);

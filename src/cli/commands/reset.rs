@@ -24,7 +24,7 @@ struct Done {
 }
 
 pub async fn run(args: args::Reset, terminal: &Terminal) -> Outcome {
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
     // Ask only about keys on volumes; in-memory keys are test data.
     if attached.topology().spec.persist() && !args.yes {
         let data = attached.data().await;

@@ -12,7 +12,7 @@ use crate::cli::terminal::{Terminal, columns, json, nodes};
 use crate::cluster::handle::Cluster;
 
 pub async fn run(args: Named, terminal: &Terminal) -> Outcome {
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
     attached.within_reach().await?;
     let report = attached.report().await;
     if terminal.is_json() {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::checks::status::Report;
 use crate::cli::args::spec::Start;
 use crate::cli::args::{Output, Up};
-use crate::cli::executor::engine;
+use crate::cli::executor::{engine, find_engine};
 use crate::cli::exit::{Exit, Failure, Outcome};
 use crate::cli::interrupt;
 use crate::cli::terminal::progress::Progress;
@@ -16,7 +16,6 @@ use crate::cli::terminal::table::wrap;
 use crate::cli::terminal::{Terminal, checks, columns, duration, json, nodes};
 use crate::cluster::handle::Cluster;
 use crate::lifecycle::options::UpOptions;
-use crate::runtime::docker::client::Docker;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::expiry::Owner;
 
@@ -37,7 +36,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
         .observer(progress.clone());
     options.ttl = args.start.ttl;
     options.owner = args.owner.map(Owner::process).transpose()?;
-    let docker = Docker::find()?;
+    let docker = find_engine(terminal)?;
     let started = if args.reuse {
         Box::pin(Cluster::reuse(docker, &spec, &options)).await
     } else {
@@ -80,7 +79,7 @@ struct Ready<'a> {
 
 async fn dry_run(spec: &ClusterSpec, terminal: &Terminal) -> Outcome {
     let progress = Progress::without_notes(terminal);
-    let plan = Cluster::plan(&engine().await?, spec, &*progress).await?;
+    let plan = Cluster::plan(&engine(terminal).await?, spec, &*progress).await?;
     if terminal.is_json() {
         json::print(terminal, &plan)?;
     } else {

@@ -34,9 +34,9 @@ enum Subject {
 }
 
 impl Subject {
-    async fn find(args: &Validate) -> Result<Self, Failure> {
+    async fn find(args: &Validate, terminal: &Terminal) -> Result<Self, Failure> {
         if args.foreign.endpoint.is_empty() {
-            let attached = Cluster::attach(engine().await?, &args.name).await?;
+            let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
             attached.within_reach().await?;
             return Ok(Self::Own(Box::new(attached)));
         }
@@ -49,9 +49,9 @@ impl Subject {
 
     /// Reconnects for another round: a failover or a failure may have changed the connections. The nodes
     /// of an endpoint are remembered, so that unreachable ones are reported.
-    async fn again(&self, args: &Validate) -> Result<Self, Failure> {
+    async fn again(&self, args: &Validate, terminal: &Terminal) -> Result<Self, Failure> {
         match self {
-            Self::Own(_) => Self::find(args).await,
+            Self::Own(_) => Self::find(args, terminal).await,
             Self::Foreign(endpoint) => Ok(Self::Foreign(Box::new(endpoint.again().await))),
         }
     }
@@ -90,7 +90,7 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
     if let Some(interval) = args.watch {
         return watch(&args, &options, interval, &mut signals, terminal).await;
     }
-    let rounds = rounds(&args, &options);
+    let rounds = rounds(&args, &options, terminal);
     tokio::pin!(rounds);
     let outcome = tokio::select! {
         outcome = &mut rounds => outcome,
@@ -109,14 +109,14 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
 }
 
 /// Merges all rounds.
-async fn rounds(args: &Validate, options: &SuiteOptions) -> Result<Validation, Failure> {
-    let mut subject = Subject::find(args).await?;
+async fn rounds(args: &Validate, options: &SuiteOptions, terminal: &Terminal) -> Result<Validation, Failure> {
+    let mut subject = Subject::find(args, terminal).await?;
     let mut all = subject.validate(options).await;
     for round in 1..usize::try_from(args.repeat).unwrap_or(1) {
         if options.cancel.is_cancelled() {
             break;
         }
-        subject = subject.again(args).await?;
+        subject = subject.again(args, terminal).await?;
         all = all.followed_by(subject.validate(&options.clone().round(round)).await);
     }
     Ok(all)
@@ -136,8 +136,8 @@ async fn watch(
         let before = known.take();
         let turn = async {
             let subject = match &before {
-                None => Subject::find(args).await?,
-                Some(known) => known.again(args).await?,
+                None => Subject::find(args, terminal).await?,
+                Some(known) => known.again(args, terminal).await?,
             };
             let outcome = subject.validate(&options.clone().round(round)).await;
             Ok::<_, Failure>((subject, outcome))

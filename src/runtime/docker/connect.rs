@@ -5,9 +5,10 @@ use bollard::{API_DEFAULT_VERSION, Docker as Client};
 use crate::error::Result;
 #[cfg(not(feature = "remote"))]
 use crate::error::{Error, ErrorKind};
+use crate::event::{Event, Observer};
 use crate::runtime::docker::client::Docker;
+use crate::runtime::docker::endpoint::SCHEME;
 use crate::runtime::docker::find::Place;
-use crate::runtime::docker::find::SCHEME;
 #[cfg(feature = "remote")]
 use crate::runtime::docker::ssh;
 use crate::runtime::docker::unreachable::unreachable;
@@ -16,6 +17,23 @@ use crate::runtime::docker::unreachable::unreachable;
 const RESPONSE: u64 = 120;
 
 impl Docker {
+    /// A problem on the way to the container engine that the user should know.
+    pub(crate) fn warning(&self) -> Option<&str> {
+        self.place.warning.as_deref()
+    }
+
+    /// Finds the container engine. The observer gets a warning if Docker's configuration is invalid.
+    ///
+    /// # Errors
+    /// As [`Docker::find`].
+    pub(crate) fn find_with(observer: &dyn Observer) -> Result<Self> {
+        let docker = Self::find()?;
+        if let Some(warning) = docker.warning() {
+            observer.observe(&Event::warning(warning));
+        }
+        Ok(docker)
+    }
+
     /// Sends nothing yet.
     pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];

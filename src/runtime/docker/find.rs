@@ -2,11 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
-
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime::docker::context::{self, Current};
+use crate::runtime::docker::endpoint::{Setting, endpoint};
+use crate::runtime::docker::sockets::{
+    Answer, Candidate, Directories, candidates, default_socket, none_accepts, try_connect,
+};
 
-/// A candidate endpoint.
+/// A container engine's endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     /// A URL with one of the schemes unix, tcp, http, https, ssh.
@@ -15,6 +18,8 @@ pub(crate) struct Place {
     pub(crate) found_by: String,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`, if TLS is used.
     pub(crate) certificates: Option<PathBuf>,
+    /// A problem on the way that the user should know.
+    pub(crate) warning: Option<String>,
 }
 
 impl Place {
@@ -48,237 +53,204 @@ pub(crate) struct Environment {
     pub(crate) docker_config: Option<PathBuf>,
     pub(crate) tls_verify: bool,
     pub(crate) cert_path: Option<PathBuf>,
-    pub(crate) home: Option<PathBuf>,
-    pub(crate) runtime_dir: Option<PathBuf>,
+    pub(crate) directories: Directories,
 }
 
 impl Environment {
     pub(crate) fn of_this_process() -> Self {
-        let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+        // A value that is not Unicode must not look like none, which would select another container engine.
+        let text = |name: &str| value(name).map(|value| value.to_string_lossy().into_owned());
         Self {
             docker_host: text("DOCKER_HOST"),
             docker_context: text("DOCKER_CONTEXT"),
-            docker_config: text("DOCKER_CONFIG").map(PathBuf::from),
+            docker_config: value("DOCKER_CONFIG").map(PathBuf::from),
             tls_verify: text("DOCKER_TLS_VERIFY").is_some(),
-            cert_path: text("DOCKER_CERT_PATH").map(PathBuf::from),
-            home: std::env::home_dir(),
-            runtime_dir: text("XDG_RUNTIME_DIR").map(PathBuf::from),
+            cert_path: value("DOCKER_CERT_PATH").map(PathBuf::from),
+            directories: Directories::of_this_process(),
         }
     }
+
+    fn config(&self) -> Option<PathBuf> {
+        self.docker_config
+            .clone()
+            .or_else(|| self.directories.home.as_ref().map(|home| home.join(".docker")))
+    }
 }
 
-#[derive(Deserialize)]
-struct ConfigFile {
-    #[serde(rename = "currentContext")]
-    current_context: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct ContextFile {
-    #[serde(rename = "Name")]
-    name: String,
-    #[serde(rename = "Endpoints", default)]
-    endpoints: Endpoints,
-}
-
-#[derive(Default, Deserialize)]
-struct Endpoints {
-    docker: Option<ContextEndpoint>,
-}
-
-#[derive(Deserialize)]
-struct ContextEndpoint {
-    #[serde(rename = "Host")]
-    host: String,
-    #[serde(rename = "SkipTLSVerify", default)]
-    skip_verify: bool,
-}
-
-/// The endpoint to use: the user's, or the first socket that exists.
+/// The endpoint to use: the user's, or the first default socket that accepts a connection. An endpoint that
+/// the user selected is never replaced by another.
 ///
 /// # Errors
-/// [`ErrorKind::EngineUnavailable`] when nothing is named and no socket exists, or the named context does
-/// not exist.
+/// [`ErrorKind::EngineUnavailable`] or [`ErrorKind::EnginePermission`] when nothing is selected and no socket
+/// accepts a connection, or the selected endpoint or context cannot be used.
 pub(crate) fn find(environment: &Environment) -> Result<Place> {
-    let config = environment
-        .docker_config
-        .clone()
-        .or_else(|| environment.home.as_ref().map(|home| home.join(".docker")));
-    if let Some(endpoint) = &environment.docker_host {
+    find_among(environment, &candidates(&environment.directories))
+}
+
+fn find_among(environment: &Environment, candidates: &[Candidate]) -> Result<Place> {
+    match selected(environment)? {
+        Selection::Named(place) => Ok(place),
+        Selection::None { problem } => first(candidates, problem.as_deref().map(ignored)),
+    }
+}
+
+/// What the user selected.
+enum Selection {
+    Named(Place),
+    /// Nothing, perhaps because `config.json` is invalid.
+    None {
+        problem: Option<String>,
+    },
+}
+
+fn selected(environment: &Environment) -> Result<Selection> {
+    let config = environment.config();
+    let named = |endpoint: String, found_by: String, certificates: Option<PathBuf>| {
+        Selection::Named(Place {
+            endpoint,
+            found_by,
+            certificates,
+            warning: None,
+        })
+    };
+    let host = environment.docker_host.as_deref().map(str::trim);
+    if let Some(host) = host.filter(|host| !host.is_empty()) {
+        let endpoint = endpoint(host, Setting::DockerHost, Path::exists)?;
         let over_tls =
             endpoint.starts_with("https://") || (endpoint.starts_with("tcp://") && environment.tls_verify);
-        let directory = || {
-            environment
-                .cert_path
-                .clone()
-                .or_else(|| config.clone())
-                .unwrap_or_default()
+        let directory = || environment.cert_path.clone().or(config).unwrap_or_default();
+        let certificates = over_tls.then(directory);
+        return Ok(named(endpoint, "DOCKER_HOST".to_owned(), certificates));
+    }
+    let (name, by) = match &environment.docker_context {
+        Some(name) if name == "default" => {
+            let endpoint = default_socket().endpoint();
+            return Ok(named(endpoint, format!("DOCKER_CONTEXT `{name}`"), None));
+        }
+        Some(name) => (name.clone(), "DOCKER_CONTEXT"),
+        None => match config.as_deref().map(context::current).transpose()? {
+            Some(Current { name: Some(name), .. }) => (name, "the current context"),
+            Some(Current { problem, .. }) => return Ok(Selection::None { problem }),
+            None => return Ok(Selection::None { problem: None }),
+        },
+    };
+    let context = context::read(config.as_deref(), &name, by)?;
+    Ok(named(
+        context.endpoint,
+        format!("{by} `{name}`"),
+        context.certificates,
+    ))
+}
+
+fn ignored(problem: &str) -> String {
+    format!("Docker's configuration is ignored: {problem}")
+}
+
+fn first(candidates: &[Candidate], warning: Option<String>) -> Result<Place> {
+    let mut failed = Vec::new();
+    for candidate in candidates {
+        match try_connect(&candidate.path) {
+            Answer::Accepts => {
+                return Ok(Place {
+                    endpoint: candidate.endpoint(),
+                    found_by: candidate.product.clone(),
+                    certificates: None,
+                    warning,
+                });
+            }
+            Answer::Fails(error) => failed.push((candidate.clone(), error)),
+            Answer::Absent => {}
+        }
+    }
+    let error = none_accepts(failed).unwrap_or_else(|| none_exists(candidates));
+    Err(error.details(warning))
+}
+
+fn none_exists(candidates: &[Candidate]) -> Error {
+    Error::new(ErrorKind::EngineUnavailable, "no container engine found")
+        .details(
+            candidates
+                .iter()
+                .map(|candidate| format!("no socket {} ({})", candidate.path.display(), candidate.product)),
+        )
+        .hint(
+            "Install Docker and start it (`sudo systemctl start docker`), start Podman's socket \
+             (`systemctl --user start podman.socket`), or set DOCKER_HOST to a running daemon.",
+        )
+}
+
+/// All container engines that can be seen from here.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// The one to use, or why there is none.
+    pub(crate) chosen: Result<Place>,
+    /// Whether the user selected it.
+    pub(crate) is_selected: bool,
+    /// The default sockets that exist, with their product and why they accept no connection.
+    pub(crate) sockets: Vec<(Candidate, Option<String>)>,
+}
+
+/// Looks at all default sockets, also if the user selected another endpoint.
+#[cfg(feature = "cli")]
+pub(crate) fn survey(environment: &Environment) -> Survey {
+    let candidates = candidates(&environment.directories);
+    let sockets = candidates.iter().filter_map(|candidate| {
+        let failure = match try_connect(&candidate.path) {
+            Answer::Accepts => None,
+            Answer::Fails(error) => Some(error.to_string()),
+            Answer::Absent => return None,
         };
-        return Ok(Place {
-            endpoint: endpoint.clone(),
-            found_by: "DOCKER_HOST".to_owned(),
-            certificates: over_tls.then(directory),
-        });
+        Some((candidate.clone(), failure))
+    });
+    Survey {
+        is_selected: !matches!(selected(environment), Ok(Selection::None { .. })),
+        sockets: sockets.collect(),
+        chosen: find_among(environment, &candidates),
     }
-    let named = match &environment.docker_context {
-        Some(name) => Some((name.clone(), "DOCKER_CONTEXT")),
-        None => config
-            .as_deref()
-            .and_then(current_context)
-            .map(|name| (name, "the current context")),
-    };
-    if let Some((name, by)) = named.filter(|(name, _)| name != "default") {
-        return context(config.as_deref(), &name, by);
-    }
-    let candidates = sockets(environment);
-    candidates
-        .iter()
-        .find(|(path, _)| path.exists())
-        .map(|(path, what)| Place {
-            endpoint: format!("unix://{}", path.display()),
-            found_by: (*what).to_owned(),
-            certificates: None,
-        })
-        .ok_or_else(|| {
-            Error::new(ErrorKind::EngineUnavailable, "no container engine found")
-                .details(
-                    candidates
-                        .iter()
-                        .map(|(path, what)| format!("no socket {} ({what})", path.display())),
-                )
-                .hint(
-                    "Install Docker and start it (`sudo systemctl start docker`), or set DOCKER_HOST to a running \
-                     daemon.",
-                )
-        })
-}
-
-fn sockets(environment: &Environment) -> Vec<(PathBuf, &'static str)> {
-    let mut all = vec![(PathBuf::from("/var/run/docker.sock"), "the default socket")];
-    if let Some(dir) = &environment.runtime_dir {
-        all.push((dir.join("docker.sock"), "rootless Docker"));
-    }
-    if let Some(home) = &environment.home {
-        all.extend([
-            (home.join(".docker/run/docker.sock"), "Docker Desktop"),
-            (home.join(".colima/default/docker.sock"), "Colima"),
-            (home.join(".orbstack/run/docker.sock"), "OrbStack"),
-            (home.join(".rd/docker.sock"), "Rancher Desktop"),
-        ]);
-    }
-    if let Some(dir) = &environment.runtime_dir {
-        all.push((dir.join("podman/podman.sock"), "rootless Podman"));
-    }
-    all.push((PathBuf::from("/run/podman/podman.sock"), "Podman"));
-    all
-}
-
-fn current_context(config: &Path) -> Option<String> {
-    let text = std::fs::read_to_string(config.join("config.json")).ok()?;
-    serde_json::from_str::<ConfigFile>(&text)
-        .ok()?
-        .current_context
-        .filter(|name| !name.is_empty())
-}
-
-fn context(config: Option<&Path>, wanted: &str, by: &str) -> Result<Place> {
-    let metas = config
-        .map(|config| config.join("contexts/meta"))
-        .and_then(|dir| std::fs::read_dir(dir).ok());
-    let found = metas
-        .into_iter()
-        .flatten()
-        .filter_map(Result::ok)
-        .find_map(|entry| {
-            let text = std::fs::read_to_string(entry.path().join("meta.json")).ok()?;
-            let context: ContextFile = serde_json::from_str(&text).ok()?;
-            // The certificates are in a sibling directory of the same name.
-            let tls = config?
-                .join("contexts/tls")
-                .join(entry.file_name())
-                .join("docker");
-            (context.name == wanted).then_some((context.endpoints.docker?, tls))
-        });
-    let Some((endpoint, tls)) = found else {
-        return Err(Error::new(
-            ErrorKind::EngineUnavailable,
-            format!("{by} names `{wanted}`, which does not exist"),
-        )
-        .hint("Run `docker context ls`, and select one with `docker context use` or DOCKER_CONTEXT."));
-    };
-    if endpoint.skip_verify {
-        return Err(Error::new(
-            ErrorKind::EngineUnavailable,
-            format!("context `{wanted}` skips TLS verification, which rcup does not support"),
-        )
-        .hint("Add the daemon's CA to the context: `docker context update --docker host=…,ca=ca.pem,…`."));
-    }
-    let remote = ["tcp://", "https://"]
-        .iter()
-        .any(|scheme| endpoint.host.starts_with(scheme));
-    Ok(Place {
-        certificates: (remote && tls.is_dir()).then_some(tls),
-        endpoint: endpoint.host,
-        found_by: format!("{by} `{wanted}`"),
-    })
-}
-
-/// The scheme of an endpoint that is reached through `ssh`.
-pub(crate) const SCHEME: &str = "ssh://";
-
-/// Command for each connection.
-pub(crate) fn ssh_command(endpoint: &str) -> Vec<String> {
-    let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
-    // The port follows the brackets of an IPv6 address; ssh takes the address without them.
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_ok() => (host, Some(port)),
-        _ => (authority, None),
-    };
-    let mut words = vec!["ssh".to_owned()];
-    words.extend(
-        port.into_iter()
-            .flat_map(|port| ["-p".to_owned(), port.to_owned()]),
-    );
-    // A host may begin with a dash.
-    words.extend(["--".to_owned(), host.replace(['[', ']'], "")]);
-    words.extend(["docker", "system", "dial-stdio"].map(str::to_owned));
-    words
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::net::UnixListener;
+
     use super::*;
 
-    fn home_with_context(current: &str, host: &str) -> tempfile::TempDir {
+    fn home_with_context(current: &str, host: &str) -> (tempfile::TempDir, Environment) {
         let home = tempfile::tempdir().unwrap();
         let meta = home.path().join(".docker/contexts/meta/abc");
         std::fs::create_dir_all(&meta).unwrap();
-        std::fs::write(
-            home.path().join(".docker/config.json"),
-            format!(r#"{{"currentContext":"{current}"}}"#),
-        )
-        .unwrap();
+        let config = format!(r#"{{"currentContext":"{current}"}}"#);
+        std::fs::write(home.path().join(".docker/config.json"), config).unwrap();
         std::fs::write(
             meta.join("meta.json"),
             format!(r#"{{"Name":"colima","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#),
         )
         .unwrap();
-        home
+        let environment = Environment {
+            directories: Directories {
+                home: Some(home.path().to_owned()),
+                ..Directories::default()
+            },
+            ..Environment::default()
+        };
+        (home, environment)
     }
 
     #[test]
-    fn what_the_user_names_comes_first() {
-        let home = home_with_context("colima", "unix:///x.sock");
-        let mut environment = Environment {
-            home: Some(home.path().to_owned()),
-            docker_host: Some("tcp://localhost:2375".to_owned()),
-            ..Environment::default()
-        };
-        assert_eq!(find(&environment).unwrap().found_by, "DOCKER_HOST");
-        environment.docker_host = None;
+    fn the_users_selection_comes_first() {
+        let (_home, mut environment) = home_with_context("colima", "unix:///x.sock");
+        environment.docker_host = Some(" localhost:2375 ".to_owned());
         let place = find(&environment).unwrap();
-        assert_eq!(place.endpoint, "unix:///x.sock");
-        assert_eq!(place.found_by, "the current context `colima`");
+        assert_eq!(place.found_by, "DOCKER_HOST");
+        assert_eq!(place.endpoint, "tcp://localhost:2375");
+        for unset in [None, Some(String::new()), Some(" ".to_owned())] {
+            environment.docker_host = unset;
+            let place = find(&environment).unwrap();
+            assert_eq!(place.endpoint, "unix:///x.sock");
+            assert_eq!(place.found_by, "the current context `colima`");
+        }
         environment.docker_context = Some("elsewhere".to_owned());
         let error = find(&environment).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::EngineUnavailable);
@@ -286,22 +258,23 @@ mod tests {
             error.to_string(),
             "DOCKER_CONTEXT names `elsewhere`, which does not exist"
         );
+        environment.docker_context = Some("default".to_owned());
+        let place = find(&environment).unwrap();
+        assert_eq!(place.endpoint, "unix:///var/run/docker.sock");
+        assert_eq!(place.found_by, "DOCKER_CONTEXT `default`");
     }
 
     #[test]
-    fn tls_is_spoken_where_the_user_or_the_context_says_so() {
-        let home = home_with_context("colima", "tcp://build.test:2376");
+    fn tls_is_used_if_the_user_or_the_context_selects_it() {
+        let (home, mut environment) = home_with_context("colima", "tcp://build.test:2376");
         let config = home.path().join(".docker");
-        let mut environment = Environment {
-            home: Some(home.path().to_owned()),
-            ..Environment::default()
-        };
         assert_eq!(find(&environment).unwrap().certificates, None);
         let tls = config.join("contexts/tls/abc/docker");
         std::fs::create_dir_all(&tls).unwrap();
         assert_eq!(find(&environment).unwrap().certificates, Some(tls));
         for (host, verify, path, expected) in [
             ("tcp://x:2376", true, None, Some(config.clone())),
+            ("x:2376", true, None, Some(config.clone())),
             ("tcp://x:2376", true, Some("/certs"), Some("/certs".into())),
             ("tcp://x:2376", false, Some("/certs"), None),
             ("https://x:2376", false, Some("/certs"), Some("/certs".into())),
@@ -334,20 +307,68 @@ mod tests {
         );
     }
 
+    fn candidate(directory: &tempfile::TempDir, name: &str) -> Candidate {
+        Candidate {
+            path: directory.path().join(name),
+            product: name.to_owned(),
+        }
+    }
+
     #[test]
-    fn the_sockets_of_products_are_tried_in_their_order() {
+    fn a_stale_default_socket_does_not_end_the_search() {
         let home = tempfile::tempdir().unwrap();
-        let environment = Environment {
-            home: Some(home.path().to_owned()),
-            runtime_dir: Some(home.path().join("run")),
-            ..Environment::default()
-        };
-        let paths: Vec<PathBuf> = sockets(&environment).into_iter().map(|(path, _)| path).collect();
-        assert_eq!(paths[0], Path::new("/var/run/docker.sock"));
-        assert_eq!(
-            paths.last().map(PathBuf::as_path),
-            Some(Path::new("/run/podman/podman.sock"))
+        let environment = Environment::default();
+        let candidates = ["absent", "stale", "running", "second"].map(|name| candidate(&home, name));
+        let error = find_among(&environment, &candidates).unwrap_err();
+        assert_eq!(error.to_string(), "no container engine found");
+        assert_eq!(error.detail_lines().len(), 4);
+
+        drop(UnixListener::bind(&candidates[1].path).unwrap());
+        let error = find_among(&environment, &candidates).unwrap_err();
+        assert!(
+            error.to_string().contains("/stale (stale) does not respond"),
+            "{error}"
         );
-        assert_eq!(paths.len(), 8);
+
+        let _running = UnixListener::bind(&candidates[2].path).unwrap();
+        let _second = UnixListener::bind(&candidates[3].path).unwrap();
+        assert_eq!(find_among(&environment, &candidates).unwrap().found_by, "running");
+    }
+
+    #[test]
+    fn a_selected_endpoint_is_never_replaced() {
+        let (home, mut environment) = home_with_context("colima", "unix:///gone.sock");
+        let running = candidate(&home, "running");
+        let _listener = UnixListener::bind(&running.path).unwrap();
+        let candidates = [running];
+        let found = |environment: &Environment| find_among(environment, &candidates).unwrap().endpoint;
+        assert_eq!(found(&environment), "unix:///gone.sock");
+        environment.docker_host = Some("unix:///named.sock".to_owned());
+        assert_eq!(found(&environment), "unix:///named.sock");
+        environment.docker_host = Some("/named.sock".to_owned());
+        assert!(find_among(&environment, &candidates).is_err());
+        environment.docker_host = None;
+        let config = home.path().join(".docker/config.json");
+        std::fs::write(&config, r#"{"currentContext":"colima",}"#).unwrap();
+        assert!(find_among(&environment, &candidates).is_err());
+        environment.docker_context = Some("colima".to_owned());
+        assert_eq!(found(&environment), "unix:///gone.sock");
+    }
+
+    #[test]
+    fn an_invalid_configuration_is_a_warning() {
+        let (home, environment) = home_with_context("", "unix:///x.sock");
+        let config = home.path().join(".docker/config.json");
+        std::fs::write(&config, "{,}").unwrap();
+        let running = candidate(&home, "running");
+        let warning = format!(
+            "Docker's configuration is ignored: {}:1: key must be a string",
+            config.display()
+        );
+        let error = find_among(&environment, std::slice::from_ref(&running)).unwrap_err();
+        assert_eq!(error.detail_lines().last(), Some(&warning));
+        let _listener = UnixListener::bind(&running.path).unwrap();
+        let place = find_among(&environment, &[running]).unwrap();
+        assert_eq!(place.warning, Some(warning));
     }
 }

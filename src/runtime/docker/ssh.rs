@@ -14,7 +14,7 @@ use bollard::errors::Error as DockerError;
 use bollard::{API_DEFAULT_VERSION, BollardRequest, Docker as Client};
 use http::Uri;
 
-use crate::runtime::docker::find::ssh_command;
+use crate::runtime::docker::endpoint::ssh_command;
 use hyper_util::client::legacy::Client as Pool;
 use hyper_util::client::legacy::connect::{Connected, Connection};
 use hyper_util::rt::{TokioExecutor, TokioIo};

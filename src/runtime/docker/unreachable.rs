@@ -1,9 +1,10 @@
 //! Error for an unreachable container engine.
 
 use crate::error::{Error, ErrorKind};
+use crate::runtime::docker::endpoint::SCHEME;
+use crate::runtime::docker::endpoint::ssh_command;
 use crate::runtime::docker::find::Place;
-use crate::runtime::docker::find::SCHEME;
-use crate::runtime::docker::find::ssh_command;
+use crate::runtime::docker::sockets::not_permitted;
 use bollard::errors::Error as DockerError;
 
 /// The error for an unreachable container engine.
@@ -13,15 +14,7 @@ pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     let over_ssh = place.endpoint.starts_with(SCHEME);
     // With ssh, the message is about the login, not the socket.
     if !over_ssh && (text.contains("Permission denied") || text.contains("permission denied")) {
-        return Error::new(
-            ErrorKind::EnginePermission,
-            format!("permission denied for the container engine at {at}"),
-        )
-        .because(source)
-        .hint(
-            "Add yourself to the group that owns the socket (`sudo usermod -aG docker $USER`, then log in \
-                 again), or use rootless Docker.",
-        );
+        return not_permitted(&at).because(source);
     }
     Error::new(
         ErrorKind::EngineUnavailable,

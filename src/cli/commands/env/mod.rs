@@ -25,7 +25,7 @@ use crate::spec::security::Certificates;
 type Settings = Vec<(&'static str, String)>;
 
 pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
-    let attached = Cluster::attach(engine().await?, &args.name).await?;
+    let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
     let report = attached.report().await;
     let name = &args.name;
     if report.nodes.iter().all(|node| node.state != "running") {

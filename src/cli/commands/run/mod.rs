@@ -16,6 +16,7 @@ use crate::cli::args::{Output, Run};
 use crate::cli::commands::env;
 use crate::cli::commands::run::command::find;
 use crate::cli::commands::run::diagnostics::Folder;
+use crate::cli::executor::find_engine;
 use crate::cli::exit::{Exit, Outcome};
 use crate::cli::signals::Passed;
 use crate::cli::terminal::progress::Progress;
@@ -65,7 +66,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         .observer(events.clone());
     options.ttl = args.start.ttl;
     let folder = args.artifacts.map(Folder::new);
-    let (docker, reuse) = (Docker::find()?, args.reuse);
+    let (docker, reuse) = (find_engine(terminal)?, args.reuse);
     if reuse {
         // The lease belongs to this process and ends with it.
         options.owner = None;
