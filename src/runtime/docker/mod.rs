@@ -8,6 +8,8 @@ pub mod files;
 pub mod find;
 pub mod own_container;
 pub mod probe;
+pub mod pull;
+pub mod registry_login;
 #[cfg(feature = "remote")]
 pub mod ssh;
 pub mod translate;
