@@ -56,6 +56,7 @@ test: ## All tests, on a real Docker daemon; installs and starts one if needed
 	scripts/ensure-node.sh
 	scripts/ensure-shellcheck.sh
 	scripts/ensure-neighbours.sh
+	scripts/ensure-registry.sh
 	scripts/ensure-sshd.sh
 	scripts/test-all.sh
 	$(CARGO) test --locked --test it -- --ignored api::

@@ -1,7 +1,7 @@
 //! Progress events of long operations. The library itself prints nothing.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -56,7 +56,8 @@ pub enum Event {
         /// Its number of units; a unit is usually a node.
         units: usize,
     },
-    /// Another unit of the phase is done.
+    /// Another unit of the phase is done. While an image is pulled, units are bytes; their total grows until all
+    /// layers are known.
     Progress {
         /// The phase.
         phase: Phase,
@@ -130,5 +131,50 @@ impl Observer for Silent {
     fn observe(&self, _: &Event) {}
 }
 
+/// Limits how often something is reported.
+#[derive(Debug)]
+pub(crate) struct Rate {
+    every: Duration,
+    last: Instant,
+}
+
+impl Rate {
+    /// The first report is due after `every`.
+    pub(crate) fn new(every: Duration) -> Self {
+        Self {
+            every,
+            last: Instant::now(),
+        }
+    }
+
+    /// Whether to report now. If so, the next report is due after the same time again.
+    pub(crate) fn is_due(&mut self) -> bool {
+        self.is_due_at(Instant::now())
+    }
+
+    fn is_due_at(&mut self, now: Instant) -> bool {
+        let due = now.saturating_duration_since(self.last) >= self.every;
+        if due {
+            self.last = now;
+        }
+        due
+    }
+}
+
 /// Duration of each phase.
 pub type Timings = BTreeMap<Phase, Duration>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rate_allows_one_report_per_interval() {
+        let mut rate = Rate::new(Duration::from_secs(5));
+        let start = rate.last;
+        let due: Vec<u64> = (0..=20)
+            .filter(|second| rate.is_due_at(start + Duration::from_secs(*second)))
+            .collect();
+        assert_eq!(due, [5, 10, 15, 20]);
+    }
+}

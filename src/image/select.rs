@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::{Event, Observer};
+use crate::event::{Event, Observer, Phase};
 use crate::ownership::probe::run_once;
-use crate::runtime::interface::{ImageSeen, Runtime};
+use crate::runtime::interface::{ImageSeen, PullProgress, Runtime};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::modes::Pull;
 use crate::spec::server::{Engine, Server, Version};
@@ -110,8 +110,21 @@ async fn named<R: Runtime>(
         )),
         (None, _) if !may_pull => Err(absent(reference)
             .hint("A dry run pulls nothing: pull the image first, or name one that is here (`rcup image list`).")),
-        _ => pull(runtime, reference, observer).await,
+        _ => pull(runtime, reference, observer)
+            .await
+            .map_err(|error| not_pulled(error, reference)),
     }
+}
+
+/// Adds a hint, unless the container engine knows more about the failure: a refused login, a full disk.
+fn not_pulled(error: Error, reference: &str) -> Error {
+    if error.hint_text().is_some() {
+        return error;
+    }
+    error.hint(format!(
+        "Check the name and the network (`docker pull {reference}`), or make a local image with `rcup image build` \
+         and leave --image out."
+    ))
 }
 
 fn absent(reference: &str) -> Error {
@@ -121,15 +134,18 @@ fn absent(reference: &str) -> Error {
     )
 }
 
+/// Pulls an image and reports its bytes.
 async fn pull<R: Runtime>(runtime: &R, reference: &str, observer: &dyn Observer) -> Result<ImageSeen> {
     observer.observe(&Event::note(format!("pulling image {reference}")));
-    let quiet = |_: String| {};
-    runtime.pull(reference, PATIENCE, &quiet).await.map_err(|error| {
-        error.hint(format!(
-            "Check the name and the network (`docker pull {reference}`), or make a local image with `rcup \
-             image build` and leave --image out."
-        ))
-    })?;
+    let progress = |pulled: PullProgress| {
+        let bytes = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
+        observer.observe(&Event::Progress {
+            phase: Phase::Image,
+            done: bytes(pulled.downloaded),
+            units: bytes(pulled.total),
+        });
+    };
+    runtime.pull(reference, PATIENCE, &progress).await?;
     runtime.image(reference).await?.ok_or_else(|| absent(reference))
 }
 
@@ -146,32 +162,39 @@ async fn chosen<R: Runtime>(
     let refused = match (here, spec.pull()) {
         (Some(image), Pull::Missing | Pull::Never) => return Ok(image),
         (Some(image), Pull::Always) if !may_pull => return Ok(image),
-        (None, Pull::Never) => Some("--pull never forbids to get it".to_owned()),
-        (None, _) if !may_pull => Some("a dry run pulls nothing".to_owned()),
+        (None, Pull::Never) => Error::new(ErrorKind::Image, "--pull never forbids to get it"),
+        (None, _) if !may_pull => Error::new(ErrorKind::Image, "a dry run pulls nothing"),
         (Some(_) | None, _) => match pull(runtime, official, observer).await {
             Ok(image) => return Ok(image),
-            Err(error) => Some(
-                error
-                    .causes()
-                    .into_iter()
-                    .next()
-                    .unwrap_or_else(|| error.to_string()),
-            ),
+            Err(error) => error,
         },
     };
-    let why = refused.unwrap_or_default();
-    let newest = newest_local(runtime.local_images().await?, spec);
-    let Some(reference) = newest else {
-        return Err(absent(official).because(why).hint(format!(
-            "Pull it where a registry can be reached (`docker pull {official}`), or make a local image: `rcup \
-             image build --engine {}`. `rcup image list` shows those that are here.",
-            spec.engine().as_str()
-        )));
+    let Some(reference) = newest_local(runtime.local_images().await?, spec) else {
+        return Err(no_image(official, spec.engine(), &refused));
     };
     observer.observe(&Event::note(format!(
-        "taking local image {reference}, because {official}: {why}"
+        "taking local image {reference}, because {official}: {}",
+        why(&refused)
     )));
     runtime.image(&reference).await?.ok_or_else(|| absent(&reference))
+}
+
+/// The first cause, without the words that every failed pull has in common.
+fn why(error: &Error) -> String {
+    let cause = error.causes().into_iter().next();
+    cause.unwrap_or_else(|| error.to_string())
+}
+
+/// The error if the official image cannot be pulled and no local one is there.
+fn no_image(official: &str, engine: Engine, refused: &Error) -> Error {
+    let pull = match refused.hint_text() {
+        Some(hint) => hint.to_owned(),
+        None => format!("Pull it where a registry can be reached (`docker pull {official}`)."),
+    };
+    absent(official).because(why(refused)).hint(format!(
+        "{pull} Or make a local image: `rcup image build --engine {}`. `rcup image list` shows local images.",
+        engine.as_str()
+    ))
 }
 
 /// The newest of rcup's own images with the engine and the version that are wanted.
@@ -371,5 +394,20 @@ mod tests {
         );
         assert_eq!(newest_local(images, &wish(Engine::Redis, Some("7.2"))), None);
         assert_eq!(newest_local(Vec::new(), &wish(Engine::Redis, None)), None);
+    }
+    #[test]
+    fn hint_of_a_failed_pull_is_kept() {
+        let failed = || Error::new(ErrorKind::Image, "cannot pull image redis:8").because("no such host");
+        let refused = failed().hint("The pull was anonymous.");
+        let hint = |error: &Error| error.hint_text().unwrap().to_owned();
+        assert_eq!(hint(&not_pulled(refused, "redis:8")), "The pull was anonymous.");
+        assert!(hint(&not_pulled(failed(), "redis:8")).contains("`docker pull redis:8`"));
+
+        let refused = failed().hint("The pull was anonymous.");
+        let error = no_image("redis:8", Engine::Redis, &refused);
+        assert_eq!(error.causes(), ["no such host"]);
+        assert!(hint(&error).starts_with("The pull was anonymous. Or make a local image: "));
+        let error = no_image("redis:8", Engine::Redis, &failed());
+        assert!(hint(&error).contains("(`docker pull redis:8`). Or make a local image: "));
     }
 }

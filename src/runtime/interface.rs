@@ -128,6 +128,15 @@ pub struct ImageSeen {
     pub bytes: u64,
 }
 
+/// Progress of a pull.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PullProgress {
+    /// Bytes downloaded, of all layers.
+    pub downloaded: u64,
+    /// Total bytes of the layers whose size is known so far.
+    pub total: u64,
+}
+
 /// The state of a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeState {
@@ -218,12 +227,13 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// The images that rcup built.
     fn local_images(&self) -> impl Future<Output = Result<Vec<ImageSeen>>> + Send;
 
-    /// Pulls an image. Fails when the registry does not respond within `patience`.
+    /// Pulls an image, with the user's login for its registry. Fails when the registry does not respond within
+    /// `patience`.
     fn pull(
         &self,
         reference: &str,
         patience: Duration,
-        progress: &(dyn Fn(String) + Send + Sync),
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> impl Future<Output = Result<()>> + Send;
 
     /// Imports an image from the root file system in the tar file `archive`. The changes are lines of a

@@ -57,7 +57,7 @@ pub struct Spec {
         hide_env_values = true
     )]
     pub engine_version: Option<VersionWish>,
-    /// When to pull the image
+    /// When to pull the image, with the login of `docker login`
     #[arg(
         long,
         value_name = "WHEN",

@@ -9,8 +9,11 @@ use indicatif::{ProgressBar, ProgressStyle};
 use owo_colors::OwoColorize as _;
 
 use crate::cli::args::Output;
-use crate::cli::terminal::{Terminal, count, duration, json, line, paragraph};
-use crate::event::{Event, Observer, Phase};
+use crate::cli::terminal::{Terminal, count, duration, json, line, paragraph, size};
+use crate::event::{Event, Observer, Phase, Rate};
+
+/// Minimum time between two lines about a pull in a pipe.
+const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Draws events; clears the bars when stopped or dropped.
 pub struct Progress {
@@ -38,6 +41,8 @@ enum Form {
 struct Now {
     bar: Option<ProgressBar>,
     units: usize,
+    /// Limits the lines about a pull.
+    rate: Option<Rate>,
 }
 
 impl Progress {
@@ -100,6 +105,7 @@ impl Progress {
     fn started(&self, phase: Phase, units: usize) {
         let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
         now.units = units;
+        now.rate = Some(Rate::new(LINE_EVERY));
         if let Some(bar) = now.bar.take() {
             bar.finish_and_clear();
         }
@@ -114,10 +120,18 @@ impl Progress {
         }
     }
 
-    fn progressed(&self, done: usize) {
-        let now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+    fn progressed(&self, phase: Phase, done: usize, units: usize) {
+        let mut now = self.now.lock().unwrap_or_else(PoisonError::into_inner);
+        let (done, units) = (done as u64, units as u64);
+        let of_bytes = phase == Phase::Image;
         if let Some(bar) = &now.bar {
-            bar.set_position(done as u64);
+            if of_bytes && bar.length() != Some(units) {
+                bar.set_length(units);
+                bar.set_style(style(BYTES));
+            }
+            bar.set_position(done);
+        } else if of_bytes && self.form == Form::Lines && now.rate.as_mut().is_some_and(Rate::is_due) {
+            line(&format!("image: {} of {}", size(done), size(units)));
         }
     }
 
@@ -160,7 +174,7 @@ impl Observer for Progress {
             }
             _ if self.form == Form::None => {}
             Event::PhaseStarted { phase, units } => self.started(*phase, *units),
-            Event::Progress { done, .. } => self.progressed(*done),
+            Event::Progress { phase, done, units } => self.progressed(*phase, *done, *units),
             Event::PhaseFinished { phase, ms } => self.finished(*phase, *ms),
             Event::Note { message } if self.notes => {
                 self.above("·".dimmed(), message);
@@ -185,20 +199,74 @@ fn of_nodes(phase: Phase) -> bool {
     matches!(phase, Phase::Create | Phase::Start | Phase::Remove)
 }
 
+const SPINNER: &str = "{spinner} {msg}";
+
+const NODES: &str = "{spinner} {msg:<8} {bar:30} {pos}/{len}";
+
+/// The bar of a pull, which replaces the spinner once the size is known.
+const BYTES: &str = "{spinner} {msg:<8} {bar:30} {decimal_bytes} of {decimal_total_bytes}";
+
 fn spinner() -> ProgressBar {
-    moving(ProgressBar::new_spinner(), "{spinner} {msg}")
+    moving(ProgressBar::new_spinner(), SPINNER)
 }
 
 fn nodes(units: usize) -> ProgressBar {
-    moving(
-        ProgressBar::new(units as u64),
-        "{spinner} {msg:<8} {bar:30} {pos}/{len}",
-    )
+    moving(ProgressBar::new(units as u64), NODES)
 }
 
 fn moving(bar: ProgressBar, template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_spinner());
-    bar.set_style(style.progress_chars("━╸ "));
+    bar.set_style(style(template));
     bar.enable_steady_tick(Duration::from_millis(100));
     bar
+}
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_spinner())
+        .progress_chars("━╸ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn progress(form: Form, now: Now) -> Progress {
+        Progress {
+            terminal: Terminal {
+                output: Output::Human,
+                quiet: false,
+                verbose: false,
+            },
+            form,
+            notes: true,
+            now: Mutex::new(now),
+        }
+    }
+
+    #[test]
+    fn templates_are_valid() {
+        for template in [SPINNER, NODES, BYTES] {
+            assert!(ProgressStyle::with_template(template).is_ok(), "{template}");
+        }
+    }
+
+    #[test]
+    fn bar_of_a_pull_grows_with_its_layers() {
+        let bar = ProgressBar::hidden();
+        let progress = progress(
+            Form::Bars,
+            Now {
+                bar: Some(bar.clone()),
+                ..Now::default()
+            },
+        );
+        for (done, units) in [(10, 100), (110, 150), (150, 150)] {
+            progress.observe(&Event::Progress {
+                phase: Phase::Image,
+                done,
+                units,
+            });
+            assert_eq!((bar.position(), bar.length()), (done as u64, Some(units as u64)));
+        }
+    }
 }

@@ -21,7 +21,7 @@ use crate::runtime::docker::unreachable::unreachable;
 use crate::runtime::docker::{details, translate};
 use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState, Output,
-    OwnContainer, Runtime, Scope, host_of,
+    OwnContainer, PullProgress, Runtime, Scope, host_of,
 };
 use crate::runtime::labels;
 use crate::runtime::network::NetworkDetails;
@@ -274,47 +274,9 @@ impl Runtime for Docker {
         &self,
         reference: &str,
         patience: Duration,
-        progress: &(dyn Fn(String) + Send + Sync),
+        progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<()> {
-        let what = format!("pull image {reference}");
-        let failed = |source: DockerError| {
-            let translated = translate::error(&what, source);
-            let mut error = Error::new(ErrorKind::Image, translated.to_string());
-            for cause in translated.causes().into_iter().take(1) {
-                error = error.because(cause);
-            }
-            error
-        };
-        let silent = || {
-            Error::new(
-                ErrorKind::Image,
-                format!(
-                    "cannot {what}: no response from the registry within {} s",
-                    patience.as_secs()
-                ),
-            )
-        };
-        let (name, tag) = split_reference(reference);
-        let options = query::CreateImageOptionsBuilder::default()
-            .from_image(name)
-            .tag(tag)
-            .build();
-        let mut stream = std::pin::pin!(self.client.create_image(Some(options), None, None));
-        // The registry must respond soon, and must not stall for long afterwards.
-        let mut wait = patience;
-        loop {
-            match tokio::time::timeout(wait, stream.next()).await {
-                Err(_) => return Err(silent()),
-                Ok(None) => return Ok(()),
-                Ok(Some(Err(source))) => return Err(failed(source)),
-                Ok(Some(Ok(info))) => {
-                    wait = SLOW;
-                    if let Some(status) = info.status {
-                        progress(status);
-                    }
-                }
-            }
-        }
+        self.pull_image(reference, patience, progress).boxed().await
     }
 
     async fn import(&self, archive: &Path, reference: &str, changes: &[String]) -> Result<()> {
@@ -578,7 +540,7 @@ fn variable((name, value): &(String, Secret)) -> String {
 }
 
 /// Name and tag of an image reference. A digest stays with the name; no tag means `latest`, as for Docker.
-fn split_reference(reference: &str) -> (&str, &str) {
+pub(crate) fn split_reference(reference: &str) -> (&str, &str) {
     if reference.contains('@') {
         return (reference, "");
     }

@@ -11,6 +11,8 @@ pub mod files;
 pub mod find;
 pub mod own_container;
 pub mod probe;
+pub mod pull;
+pub mod registry_login;
 pub mod sockets;
 #[cfg(feature = "remote")]
 pub mod ssh;

@@ -13,7 +13,7 @@ use crate::runtime::fake::calls::held;
 use crate::runtime::fake::engine::{Container, State, refused, unknown};
 use crate::runtime::interface::{
     EngineDetails, EngineInfo, ExecRequest, ExecSession, ImageSeen, LogLine, LogRequest, NodeState,
-    OwnContainer, Runtime, Scope,
+    OwnContainer, PullProgress, Runtime, Scope,
 };
 use crate::runtime::labels;
 use crate::runtime::network::NetworkDetails;
@@ -109,7 +109,7 @@ impl Runtime for Fake {
         &self,
         reference: &str,
         _patience: Duration,
-        _progress: &(dyn Fn(String) + Send + Sync),
+        _progress: &(dyn Fn(PullProgress) + Send + Sync),
     ) -> Result<()> {
         let wanted = reference.to_owned();
         self.call("pull", reference, move |state| {

@@ -121,7 +121,6 @@ fn every_command_works() {
         let text = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
         let passed = output.status.code() == Some(code) && text.contains(expected);
         let word = if passed { "ok" } else { "FAILED" };
-        println!("{word} {took} ms: rcup {line}");
         writeln!(lines, "{word}\t{took}\t{line}").unwrap();
         if !passed {
             writeln!(failures, "rcup {line}: {}\n{text}", output.status).unwrap();

@@ -32,6 +32,7 @@ mod project;
 mod publish;
 mod python;
 mod refused;
+mod registry;
 mod remote;
 mod reports;
 mod reset;
