@@ -19,8 +19,7 @@ code=0
 program=$("${CARGO:-cargo}" test --locked --test it --no-run --message-format=json 2>/dev/null |
     grep -o '"executable":"[^"]*/it-[^"]*"' | tail -n 1 | cut -d '"' -f 4)
 
-stop() { for name in $names; do scripts/engine.sh stop "$name" || true; done; }
-trap stop EXIT
+trap 'for name in $names; do scripts/engine.sh stop "$name" || true; done' EXIT
 trap 'exit 130' HUP INT TERM
 
 for name in $names; do

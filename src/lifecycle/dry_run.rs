@@ -5,8 +5,9 @@ use futures_util::FutureExt as _;
 use crate::error::Result;
 use crate::event::Observer;
 use crate::image::select::resolve;
-use crate::lifecycle::placement::{Reach, RetryConstraints, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, machine, network, surroundings};
 use crate::lifecycle::prepare::prepare;
+use crate::lifecycle::retry::RetryConstraints;
 use crate::lifecycle::secrets::cluster;
 use crate::ownership::lock::is_abandoned;
 use crate::plan;
@@ -85,7 +86,7 @@ async fn laid_out<R: Runtime>(
     let network = network(runtime, spec).await?;
     let own = runtime.own_container().boxed().await?;
     let reach = Reach::measure(runtime, engine, &observed.networks, own.as_ref()).await;
-    let constraints = RetryConstraints::default().and(&reach);
+    let constraints = RetryConstraints::default().and(reach.reachable);
     let place = surroundings(
         spec,
         images,

@@ -12,6 +12,7 @@ pub mod prune;
 #[cfg(feature = "cli")]
 pub mod repair;
 pub mod reset;
+pub mod retry;
 pub mod secrets;
 pub mod up;
 pub mod warnings;

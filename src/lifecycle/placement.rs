@@ -9,12 +9,13 @@ use crate::doctor::gather;
 use crate::doctor::gather::this_machine::{neighbourhood, taken};
 use crate::doctor::neighbours::neighbours;
 use crate::error::{Error, ErrorKind, Result};
+use crate::lifecycle::retry::RetryConstraints;
 use crate::runtime::interface::{EngineInfo, OwnContainer, Runtime};
 use crate::runtime::network::{NetworkDetails, on_network};
 use crate::runtime::observed::{NetworkSeen, Observed};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::modes::AnnounceChoice;
-use crate::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subnet, gateway};
+use crate::topology::address::{choose_ports, choose_subnet, gateway};
 use crate::topology::hardware::Machine;
 use crate::topology::layout::{Announce, Image, Surroundings, Topology};
 
@@ -23,33 +24,6 @@ const KNOCK: u16 = 9;
 
 /// Timeout of the reachability test: the bridge is one hop away at most.
 const PATIENCE: Duration = Duration::from_millis(200);
-
-/// What failed in an earlier attempt of the same start and is avoided in the next one.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct RetryConstraints {
-    /// Subnets that the container engine refused.
-    pub(crate) subnets: Vec<TakenSubnet>,
-    /// Ports that the container engine could not publish.
-    pub(crate) ports: Vec<TakenPort>,
-    /// Addresses on the user's network that the container engine did not assign.
-    pub(crate) addresses: Vec<Ipv4Addr>,
-    /// The bridge cannot be reached.
-    pub(crate) bridge_unreachable: bool,
-    /// The container engine could not set the limit of open files.
-    pub(crate) open_files_refused: bool,
-    /// The container engine could not set a node's sysctls.
-    pub(crate) sysctls_refused: bool,
-}
-
-impl RetryConstraints {
-    /// Adds the measured reachability.
-    pub(crate) fn and(&self, reach: &Reach) -> Self {
-        Self {
-            bridge_unreachable: self.bridge_unreachable || !reach.reachable,
-            ..self.clone()
-        }
-    }
-}
 
 /// Chooses the placement.
 pub(crate) fn surroundings(

@@ -15,11 +15,12 @@ use crate::image::select::{Images, resolve};
 use crate::lifecycle::dry_run::INTERRUPTED;
 use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
-use crate::lifecycle::placement::{Reach, RetryConstraints, is_this_machine, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, is_this_machine, machine, network, surroundings};
 use crate::lifecycle::prepare::{Prepared, prepare};
 use crate::lifecycle::prune::beside;
 use crate::lifecycle::reset::initial_settings;
 use crate::lifecycle::reset::settings::Settings;
+use crate::lifecycle::retry::{RetryConstraints, another, constraint};
 use crate::lifecycle::secrets::cluster;
 use crate::lifecycle::warnings::warn;
 use crate::ownership::lock::{Lock, lock};
@@ -33,7 +34,6 @@ use crate::runtime::observed::Observed;
 use crate::spec::cluster::{ClusterSpec, MOST_NODES};
 use crate::spec::expiry::Life;
 use crate::spec::security::Secrets;
-use crate::topology::address::{TakenPort, TakenSubnet};
 use crate::topology::layout::Topology;
 
 /// What else can be done where this process runs in a container that is not on the network of the user's choice.
@@ -314,10 +314,10 @@ impl<R: Runtime> Start<'_, R> {
                     return Ok(self.finish(topology, secrets, outcome, guard, false));
                 }
                 Err(Failed { topology, error }) => {
-                    let constraint = topology
+                    let avoid = topology
                         .as_ref()
-                        .and_then(|topology| self.constraint(topology, &error));
-                    let Some(constraint) = constraint.filter(|_| attempt < ATTEMPTS) else {
+                        .and_then(|topology| constraint(self.spec, topology, &error));
+                    let Some(avoid) = avoid.filter(|_| attempt < ATTEMPTS) else {
                         return Err(self.give_up(guard, error).boxed().await);
                     };
                     self.observer().observe(&Event::note(format!(
@@ -328,7 +328,7 @@ impl<R: Runtime> Start<'_, R> {
                     if guard.is_armed() {
                         return Err(error);
                     }
-                    constraint(&mut constraints);
+                    avoid(&mut constraints);
                 }
             }
         }
@@ -384,7 +384,7 @@ impl<R: Runtime> Start<'_, R> {
             .map_err(nowhere)?;
         let reach = Reach::measure(&self.runtime, engine, &observed.networks, own.as_ref());
         let reach = reach.boxed().await;
-        let constrained = constraints.and(&reach);
+        let constrained = constraints.and(reach.reachable);
         let place = surroundings(
             self.spec,
             images,
@@ -431,48 +431,6 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
-    /// What the next attempt does differently after this error, if the user left the choice to rcup.
-    fn constraint(
-        &self,
-        topology: &Topology,
-        error: &Error,
-    ) -> Option<impl FnOnce(&mut RetryConstraints) + use<R>> {
-        let place = &topology.surroundings;
-        let by = "an object that only the container engine sees".to_owned();
-        let kind = error.kind();
-        let open = match kind {
-            ErrorKind::Subnet => self.spec.subnet().is_none(),
-            ErrorKind::Port => self.spec.port().is_none(),
-            ErrorKind::Limit | ErrorKind::Sysctl => true,
-            // A requested `--announce ip` that does not work is an error.
-            ErrorKind::Address => self.spec.announce() != crate::spec::modes::AnnounceChoice::Ip,
-            _ => false,
-        };
-        let addresses = place.shared.as_ref().map(|shared| shared.addresses.clone());
-        let subnet = TakenSubnet {
-            subnet: place.subnet,
-            by: by.clone(),
-        };
-        let ports: Vec<TakenPort> = topology
-            .nodes
-            .iter()
-            .map(|node| TakenPort {
-                port: node.port,
-                by: by.clone(),
-            })
-            .collect();
-        open.then_some(move |constraints: &mut RetryConstraints| match kind {
-            ErrorKind::Subnet => match addresses {
-                Some(addresses) => constraints.addresses.extend(addresses),
-                None => constraints.subnets.push(subnet),
-            },
-            ErrorKind::Port => constraints.ports.extend(ports),
-            ErrorKind::Limit => constraints.open_files_refused = true,
-            ErrorKind::Sysctl => constraints.sysctls_refused = true,
-            _ => constraints.bridge_unreachable = true,
-        })
-    }
-
     async fn give_up(&self, mut guard: Guard<R>, error: Error) -> Error {
         if self.options.keep_on_failure {
             if guard.is_armed() {
@@ -507,17 +465,6 @@ impl<R: Runtime> Start<'_, R> {
             adopted,
             total: Duration::ZERO,
         }
-    }
-}
-
-/// What the next attempt uses after an error of this kind.
-fn another(kind: ErrorKind) -> &'static str {
-    match kind {
-        ErrorKind::Subnet => "other addresses",
-        ErrorKind::Port => "other ports",
-        ErrorKind::Limit => "the default limit of open files",
-        ErrorKind::Sysctl => "the default sysctls",
-        _ => "published addresses",
     }
 }
 

@@ -479,7 +479,7 @@ async fn a_kept_dead_node_is_there_for_a_closer_look() {
     );
     assert!(activities.contains(&Activity::Exited), "{activities:?}");
     assert!(!scene.engine.files().is_empty());
-    let kept = |event: &Event| matches!(event, Event::Note { message } if message.contains("is kept"));
+    let kept = |event: &Event| matches!(event, Event::Note { message } if message.contains("are kept"));
     assert!(scene.events.lock().unwrap().iter().any(kept));
     let removed = scene.down().await;
     assert_eq!((removed.containers, removed.networks, removed.volumes), (6, 1, 1));
