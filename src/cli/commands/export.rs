@@ -48,8 +48,13 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     if !with_keys
         && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
     {
+        let clients = if topology.spec.password().is_some() {
+            "clients share one password"
+        } else {
+            "clients need no password"
+        };
         terminal.warn(&format!(
-            "`{format}` does not include ACL users: clients share one password and may run every command"
+            "`{format}` does not include ACL users: {clients} and may run every command"
         ));
     }
     let mut documents = match &verb {
@@ -65,10 +70,10 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     };
     match (&verb, &export.out) {
         (ExportVerb::BareMetal { .. }, Some(_)) => {
-            documents.extend(export::bare_metal::bare_metal_secrets(&secrets))
+            documents.extend(export::bare_metal::bare_metal_secrets(&secrets));
         }
         (ExportVerb::Compose(_), Some(_)) => {
-            documents.extend(export::secret_files::beside(&topology, &secrets))
+            documents.extend(export::secret_files::beside(&topology, &secrets));
         }
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
