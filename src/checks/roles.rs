@@ -190,8 +190,9 @@ pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
     )
 }
 
-/// Whether no replica shares its master's host or zone. `zones` are the nodes' `availability-zone`, where
-/// they have one.
+/// Whether no replica has its master's IP address, or is in its zone. `zones` are the nodes' `availability-zone`, where
+/// they have one. Equal addresses mean one host; different addresses do not mean different machines, for example those
+/// of pods in Kubernetes.
 pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<NodeId, String>) -> Check {
     const ID: &str = "anti-affinity";
     if one_machine {
@@ -232,7 +233,7 @@ pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<Nod
     Check::good(
         ID,
         format!(
-            "no replica shares a host with its master, on {} hosts",
+            "no replica has the IP address of its master ({} addresses)",
             hosts.len()
         ),
     )
@@ -402,7 +403,7 @@ mod tests {
             (good.status, good.summary.as_str()),
             (
                 Status::Pass,
-                "no replica shares a host with its master, on 6 hosts"
+                "no replica has the IP address of its master (6 addresses)"
             )
         );
         let mut beside = answers.clone();

@@ -16,6 +16,15 @@ const OTHERWISE: [&str; 7] = [
     "save",
 ];
 
+/// Comments that are true of rcup's own containers only, by the beginning of the line below them, and what is true here.
+const COMMENTS: [(&str, &str); 2] = [
+    (
+        "protected-mode no",
+        "# Clients and the other nodes connect from other addresses.",
+    ),
+    ("loglevel ", "# The log is the container's output."),
+];
+
 /// Refuses a cluster of which single nodes have something of their own, where all are made from one pattern.
 ///
 /// # Errors
@@ -62,9 +71,21 @@ pub fn placeless_conf(topology: &Topology, head: &str) -> String {
         let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
         if lines.iter().any(|line| !line.starts_with('#')) {
             text.push('\n');
-            text.push_str(&lines.join("\n"));
+            text.push_str(&commented(lines).join("\n"));
             text.push('\n');
         }
     }
     text
+}
+
+/// A directive with its comments, which are replaced where [`COMMENTS`] has another.
+fn commented(lines: Vec<&str>) -> Vec<&str> {
+    let other = COMMENTS
+        .iter()
+        .find(|(directive, _)| lines.iter().any(|line| line.starts_with(directive)));
+    let Some((_, comment)) = other else {
+        return lines;
+    };
+    let directives = lines.into_iter().filter(|line| !line.starts_with('#'));
+    std::iter::once(*comment).chain(directives).collect()
 }

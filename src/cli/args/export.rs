@@ -30,7 +30,8 @@ pub enum ExportVerb {
     Conf(Export),
     /// Export a kustomize directory: StatefulSets, Services, PodDisruptionBudgets and a Job that forms the cluster
     #[command(
-        after_help = "The manifests validate against the API schemas and the scripts are tested in containers; not yet tested on Kubernetes.\n\n\
+        after_help = "Needs at least 1 + replicas Kubernetes nodes, because no two pods of a shard run on one node. Tested on \
+                      Kubernetes 1.33 with three nodes on one machine.\n\n\
                       Examples:\n  \
                       rcup export kubernetes --masters 3 --image valkey/valkey:8.1 --password -o kubernetes\n  \
                       kubectl apply -k kubernetes"
@@ -38,7 +39,7 @@ pub enum ExportVerb {
     Kubernetes {
         #[command(flatten)]
         export: Export,
-        /// Add a metrics exporter to each pod and a ServiceMonitor for the Prometheus Operator
+        /// Add a metrics exporter to each pod and a ServiceMonitor; needs the Prometheus Operator
         #[arg(long, help_heading = "Export", display_order = 0)]
         service_monitor: bool,
     },

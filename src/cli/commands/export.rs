@@ -48,8 +48,13 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     if !with_keys
         && (!topology.spec.users().is_empty() || !topology.spec.profile().disabled_commands().is_empty())
     {
+        let clients = if topology.spec.password().is_some() {
+            "clients share one password"
+        } else {
+            "clients need no password"
+        };
         terminal.warn(&format!(
-            "`{format}` does not include ACL users: clients share one password and may run every command"
+            "`{format}` does not include ACL users: {clients} and may run every command"
         ));
     }
     let mut documents = match &verb {

@@ -1,11 +1,13 @@
 #!/bin/sh
-# Makes one cluster of the pods, or brings pods that are new into the one that is there. It looks first, so the job may
-# run again at any time. Slots are given out only while nobody has any: those of a cluster that stands have keys in
-# them, and to move these is redis-cli's business.
+# Forms a cluster of the pods, or adds new pods to an existing one. It changes only what is missing, so the job may run
+# again at any time. It assigns slots only while no node has any: the slots of an existing cluster contain keys, which
+# redis-cli must move.
 # SHARDS has a line for each shard: its first and last slot, and the names of its pods.
 set -eu
-REDISCLI_AUTH=$(cat /run/secrets/redis/password)
-export REDISCLI_AUTH
+if [ -e /run/secrets/redis/password ]; then
+    REDISCLI_AUTH=$(cat /run/secrets/redis/password)
+    export REDISCLI_AUTH
+fi
 
 ask() {
     host=$1
@@ -26,7 +28,7 @@ fail() {
 
 pods() { printf '%s\n' "$SHARDS" | while read -r _ _ names; do printf '%s\n' "$names" | tr ' ' '\n'; done; }
 
-# Whether the lines of CLUSTER NODES, its argument, tell of every pod's node.
+# Whether the lines of CLUSTER NODES, its argument, contain every pod's node.
 tells_all() {
     known=$(printf '%s\n' "$1" | grep -v -e handshake -e noaddr) || return 1
     for id in $IDS; do
@@ -34,8 +36,8 @@ tells_all() {
     done
 }
 
-# A line for each pod: its name, how many nodes it knows, whether it knows of slots, and what it says of itself: its
-# id, its address, its flags, and its slots, those under way among them.
+# A line for each pod: its name, the number of nodes it knows, whether it knows of slots, and its own id, address, flags
+# and slots, including migrating and importing ones.
 look() {
     pods | while read -r pod; do
         until nodes=$(ask "$pod" CLUSTER NODES 2>/dev/null) && [ "${nodes#*myself}" != "$nodes" ]; do sleep 0.5; done
@@ -50,14 +52,14 @@ look() {
     done
 }
 
-# What was seen of a pod, from the given field on.
+# The given fields of a pod's line.
 of() { printf '%s\n' "$SEEN" | grep "^$1 " | cut -d ' ' -f "$2"; }
 
 SEEN=$(look)
 IDS=$(printf '%s\n' "$SEEN" | cut -d ' ' -f 4)
 
-# A cluster in the making: every pod is alone still, and has no slots or those that are meant for it. Any other in
-# which somebody knows of slots is one that stands.
+# In an unfinished cluster, every pod knows only itself, and has no slots or those planned for it. If slots are assigned
+# in any other way, the cluster exists already.
 missing=$(
     printf '%s\n' "$SHARDS" | while read -r first last names; do
         found=
@@ -78,9 +80,9 @@ fi
 for pod in $missing; do
     if [ "$pod" = '(other)' ] || [ "$stands" = no ]; then continue; fi
     within=$(printf '%s\n' "$SEEN" | awk 'NF > 6 { print $1; exit }')
-    fail "a cluster stands already, and $pod has no slots in it." \
-        "Nothing was changed. To bring a master in, and to move slots to it, from one of the pods:" \
-        "  export REDISCLI_AUTH=\$(cat /run/secrets/redis/password)" \
+    fail "a cluster exists already, and $pod has no slots in it." \
+        "Nothing was changed. To add a master and to move slots to it, run in one of the pods:" \
+        ${REDISCLI_AUTH:+"  export REDISCLI_AUTH=\$(cat /run/secrets/redis/password)"} \
         "  $CLI --cluster add-node $pod:$PORT ${within:-$pod}:$PORT" \
         "  $CLI --cluster rebalance ${within:-$pod}:$PORT --cluster-use-empty-masters"
 done
@@ -89,7 +91,7 @@ printf '%s\n' "$SHARDS" | while read -r first last master _; do
     epoch=$((epoch + 1))
     case " $(echo "$missing" | tr '\n' ' ') " in
         *" $master "*)
-            # Refused by a node that has an epoch already, from an attempt before this one.
+            # A node that has an epoch from an earlier attempt refuses this.
             ask "$master" CLUSTER SET-CONFIG-EPOCH "$epoch" >/dev/null
             tell "$master" CLUSTER ADDSLOTSRANGE "$first" "$last"
             echo "$master has slots $first-$last"
@@ -97,7 +99,7 @@ printf '%s\n' "$SHARDS" | while read -r first last master _; do
     esac
 done
 
-# A node with slots is asked to meet the others: a pod without slots may be unknown to them.
+# A node with slots meets the others: a pod without slots may not be in their cluster.
 greeter=$(printf '%s\n' "$SEEN" | awk 'NF > 6 { print $1; exit }')
 greeter=${greeter:-$(pods | head -n 1)}
 tells_all "$(ask "$greeter" CLUSTER NODES)" || for pod in $(pods); do
@@ -123,7 +125,7 @@ printf '%s\n' "$SHARDS" | while read -r _ _ names; do
             *slave*) ;;
             *)
                 tell "$pod" CLUSTER REPLICATE "$(of "$owner" 4)"
-                echo "$pod copies $owner"
+                echo "$pod replicates $owner"
                 ;;
         esac
     done
@@ -131,4 +133,4 @@ done
 for pod in $(pods); do
     until ask "$pod" CLUSTER INFO | grep -q cluster_state:ok; do sleep 0.5; done
 done
-echo "all $(pods | grep -c .) nodes call the cluster ok"
+echo "all $(pods | grep -c .) nodes report cluster_state:ok"

@@ -1,4 +1,4 @@
-//! The objects, written by hand so that a reader finds the reasons beside them.
+//! The objects, as text, so that the comments of the files stand beside what they explain.
 
 use std::fmt::Write as _;
 
@@ -13,10 +13,10 @@ pub(crate) const PORT: u16 = 6379;
 /// The user of the official images.
 const USER: u32 = 999;
 
-/// Where the exporter gives its figures.
+/// The exporter's port.
 const METRICS: u16 = 9121;
 
-/// The exporter of metrics, and its own user.
+/// The metrics exporter and its user.
 const EXPORTER: &str = "oliver006/redis_exporter:v1.62.0";
 const EXPORTER_USER: u32 = 59000;
 
@@ -45,47 +45,103 @@ fn labels(topology: &Topology, columns: usize) -> String {
     )
 }
 
+/// Whether the pods have a password, and so a secret.
+fn has_secret(topology: &Topology) -> bool {
+    topology.spec.password().is_some()
+}
+
 pub(crate) fn kustomization(topology: &Topology, monitored: bool) -> String {
     let app = app(topology);
-    let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
-    let mut text = format!(
-        "# Redis Cluster `{}`: {masters} {} with {replicas} {} each, {}. Written by `rcup export kubernetes`, rcup {}.\n#\n\
-         #   mkdir -p secrets && openssl rand -hex 16 | tr -d '\\n' > secrets/password\n",
-        topology.name(),
-        if masters == 1 { "master" } else { "masters" },
-        if replicas == 1 { "replica" } else { "replicas" },
-        topology.servers_in_words(),
-        env!("CARGO_PKG_VERSION"),
-    );
-    if monitored {
-        text.push_str("#   openssl rand -hex 16 | tr -d '\\n' > secrets/monitor\n");
-    }
-    let _ = write!(
-        text,
-        "#   kubectl apply -k .\n\
-         #   kubectl wait --for=condition=complete job/{app}-create --timeout=5m\n#\n\
-         # The files in secrets/ are there already where the export had a password to write.\n#\n\
-         # Proven: a test holds the objects against the API's published schemas (1.37), strictly, and another runs the scripts\n\
-         # in containers with a name for each pod: forming twice, probes, an end under load, new addresses for all.\n\
-         # Not proven: nothing of it has run on a Kubernetes. Try it where a fault costs nothing.\n\
-         apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - services.yaml\n  - shards.yaml\n  \
-         - disruption.yaml\n  - create.yaml\n"
+    let mut text = kustomization_head(topology, monitored);
+    text.push_str(
+        "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources:\n  - services.yaml\n  - shards.yaml\n  \
+         - disruption.yaml\n  - create.yaml\n",
     );
     if monitored {
         text.push_str("  - monitor.yaml\n");
     }
     let _ = write!(
         text,
-        "configMapGenerator:\n  # A change of these files gives the map another name, which starts the pods again one by one.\n  \
+        "configMapGenerator:\n  # A change of these files gives the map another name, which restarts the pods one by one.\n  \
          - name: {app}\n    files:\n      - redis.conf\n      - scripts/start.sh\n      - scripts/stop.sh\n      - scripts/probe.sh\n  \
-         # A job's template cannot be changed, so what it names keeps its name.\n  \
-         - name: {app}-create\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - scripts/create.sh\n\
-         secretGenerator:\n  # The pods take another password when all of them start again.\n  \
-         - name: {app}\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - secrets/password\n"
+         # A job's template cannot be changed, so its map keeps its name.\n  \
+         - name: {app}-create\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - scripts/create.sh\n"
     );
-    if monitored {
-        text.push_str("      - secrets/monitor\n");
+    if has_secret(topology) {
+        let _ = write!(
+            text,
+            "secretGenerator:\n  # Another password takes effect when all pods have restarted.\n  \
+             - name: {app}\n    options: {{ disableNameSuffixHash: true }}\n    files:\n      - secrets/password\n"
+        );
+        if monitored {
+            text.push_str("      - secrets/monitor\n");
+        }
     }
+    text
+}
+
+/// What the directory is, how to use it, what it needs, and on what it has been run.
+fn kustomization_head(topology: &Topology, monitored: bool) -> String {
+    let app = app(topology);
+    let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
+    let count = |number: usize, one: &str| format!("{number} {one}{}", if number == 1 { "" } else { "s" });
+    let mut text = format!(
+        "# Redis Cluster `{}`: {} with {} each, {}. Written by `rcup export kubernetes`, rcup {}.\n#\n",
+        topology.name(),
+        count(masters, "master"),
+        count(replicas, "replica"),
+        topology.servers_in_words(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    let _ = write!(
+        text,
+        "#   kubectl apply -k .\n\
+         #   kubectl wait --for=condition=complete job/{app}-create --timeout=5m\n#\n\
+         # It needs:\n\
+         # - Kubernetes 1.28 or later, with a default StorageClass.\n"
+    );
+    if replicas > 0 {
+        let _ = writeln!(
+            text,
+            "# - At least {} nodes, because no two pods of a shard run on one node. With fewer nodes (kind and minikube start\n\
+             #   one), pods stay Pending and the cluster is not formed.",
+            replicas + 1
+        );
+    }
+    if monitored {
+        text.push_str(
+            "# - The Prometheus Operator. Without its ServiceMonitor resource, `kubectl apply` creates everything else and then\n\
+             #   fails; in that case remove monitor.yaml from the list below.\n",
+        );
+    }
+    text.push_str("#\n");
+    if has_secret(topology) {
+        text.push_str("# The secret is made from the files in secrets/. If they are not there:\n");
+        for file in ["password", "monitor"].iter().take(1 + usize::from(monitored)) {
+            let _ = writeln!(
+                text,
+                "#   mkdir -p secrets && openssl rand -hex 16 | tr -d '\\n' > secrets/{file}"
+            );
+        }
+    } else {
+        text.push_str(
+            "# There is no password: everyone who reaches the pods can read and write. Export with --password to have one.\n",
+        );
+    }
+    if replicas > 0 {
+        text.push_str(
+            "#\n# The first masters are spread over the nodes. Drains and failovers move roles, so later several masters may run on\n\
+         # one node. If it has most of them, its loss stops the cluster, because a failover needs the votes of most masters.\n\
+         # `CLUSTER NODES` shows the roles, `CLUSTER FAILOVER` on a replica makes it the master.\n",
+        );
+    }
+    text.push_str(
+        "#\n\
+         # Run on Kubernetes 1.33 with three nodes on one machine, Redis 7.0 and a password: formation, rolling restart, deleted\n\
+         # pods and drains under load. Tested in containers since then, with Redis and Valkey: new addresses for all pods at\n\
+         # once, and the end of all pods. Not tested: zones, several machines, Valkey on Kubernetes, network storage, the\n\
+         # exporter. The manifests are validated against the API's schemas (1.37).\n",
+    );
     text
 }
 
@@ -97,11 +153,11 @@ pub(crate) fn services(topology: &Topology, monitored: bool) -> String {
         String::new()
     };
     format!(
-        "# Names for the pods. Also of those that are not ready: they must find each other to get ready.\n\
+        "# Names for the pods, also for those that are not ready: they must find each other to become ready.\n\
          apiVersion: v1\nkind: Service\nmetadata:\n  name: {app}\n  labels:\n{labels}spec:\n  clusterIP: None\n  \
          publishNotReadyAddresses: true\n  selector:\n{selector}  ports:\n    - {{ name: redis, port: {PORT} }}\n    \
          - {{ name: bus, port: {bus} }}\n{metrics}---\n\
-         # Where a client begins; it is then told the pods' own addresses.\n\
+         # The address for a client's first connection. Redirections carry the pods' own addresses.\n\
          apiVersion: v1\nkind: Service\nmetadata:\n  name: {app}-client\n  labels:\n{labels}spec:\n  selector:\n{selector}  \
          ports:\n    - {{ name: redis, port: {PORT} }}\n",
         bus = PORT + crate::spec::cluster::BUS_OFFSET
@@ -111,7 +167,7 @@ pub(crate) fn services(topology: &Topology, monitored: bool) -> String {
 pub(crate) fn disruption(topology: &Topology) -> String {
     let budget = |shard: &Shard| {
         format!(
-            "# Of each shard at most one pod is away at a time.\n\
+            "# Evict at most one pod of each shard at a time.\n\
              apiVersion: policy/v1\nkind: PodDisruptionBudget\nmetadata:\n  name: {}\n  labels:\n{}spec:\n  maxUnavailable: 1\n  \
              selector:\n    matchLabels:\n{}      rcup/shard: '{}'\n",
             shard_name(topology, shard),
@@ -142,11 +198,27 @@ const NO_PRIVILEGE: &str = concat!(
     "            capabilities: { drop: [ALL] }\n",
 );
 
-fn volumes(conf: &str, app: &str) -> String {
+/// Where a container finds its files.
+fn mounts(topology: &Topology) -> String {
+    let secret = "            - { name: secret, mountPath: /run/secrets/redis }\n";
     format!(
-        "      volumes:\n        - name: conf\n          configMap: {{ name: {conf}, defaultMode: 0555 }}\n        - name: secret\n          \
-         secret: {{ secretName: {app}, defaultMode: 0440 }}\n"
+        "            - {{ name: conf, mountPath: /etc/redis }}\n{}",
+        if has_secret(topology) { secret } else { "" }
     )
+}
+
+fn volumes(topology: &Topology, conf: &str) -> String {
+    let mut text = format!(
+        "      volumes:\n        - name: conf\n          configMap: {{ name: {conf}, defaultMode: 0555 }}\n"
+    );
+    if has_secret(topology) {
+        let _ = write!(
+            text,
+            "        - name: secret\n          secret: {{ secretName: {}, defaultMode: 0440 }}\n",
+            app(topology)
+        );
+    }
+    text
 }
 
 fn pod_security() -> String {
@@ -184,18 +256,10 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
         labels(topology, 8),
     );
     text.push_str(&pod_security());
-    let _ = write!(
-        text,
-        "      # Time to hand the role over and to write the data.\n      terminationGracePeriodSeconds: 60\n      affinity:\n        \
-         podAntiAffinity:\n          # No two pods of a shard on one machine: a replica is never lost with its master.\n          \
-         requiredDuringSchedulingIgnoredDuringExecution:\n            - topologyKey: kubernetes.io/hostname\n              \
-         labelSelector:\n                matchLabels:\n{}                  rcup/shard: '{number}'\n      \
-         topologySpreadConstraints:\n        # And the whole cluster spread over zones, where there are any.\n        \
-         - maxSkew: 1\n          topologyKey: topology.kubernetes.io/zone\n          whenUnsatisfiable: ScheduleAnyway\n          \
-         labelSelector:\n            matchLabels:\n{}",
-        labels(topology, 18),
-        labels(topology, 14),
+    text.push_str(
+        "      # Time to hand over the role and to write the data.\n      terminationGracePeriodSeconds: 60\n",
     );
+    text.push_str(&placement(topology, number));
     let _ = write!(
         text,
         "      containers:\n        - name: redis\n          image: {}\n          command: [sh, /etc/redis/start.sh]\n          env:\n{}            \
@@ -210,7 +274,7 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
     text.push_str(&resources(topology));
     text.push_str(
         "          lifecycle:\n            preStop: { exec: { command: [sh, /etc/redis/stop.sh] } }\n          \
-         # A large data set is loaded before the first answer; nothing restarts the pod meanwhile.\n          startupProbe:\n            \
+         # A large data set takes long to load. The pod is not restarted meanwhile.\n          startupProbe:\n            \
          exec: { command: [sh, /etc/redis/probe.sh, alive] }\n            periodSeconds: 2\n            timeoutSeconds: 5\n            \
          failureThreshold: 300\n          livenessProbe:\n            exec: { command: [sh, /etc/redis/probe.sh, alive] }\n            \
          periodSeconds: 10\n            timeoutSeconds: 5\n            failureThreshold: 6\n          readinessProbe:\n            \
@@ -219,19 +283,50 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
     text.push_str(NO_PRIVILEGE);
     let _ = write!(
         text,
-        "          volumeMounts:\n            - {{ name: data, mountPath: /data }}\n            - {{ name: conf, mountPath: /etc/redis }}\n            \
-         - {{ name: secret, mountPath: /run/secrets/redis }}\n            - {{ name: tmp, mountPath: /tmp }}\n{}{}        \
-         - {{ name: tmp, emptyDir: {{}} }}\n  volumeClaimTemplates:\n    - metadata:\n        name: data\n      spec:\n        \
+        "          volumeMounts:\n            - {{ name: data, mountPath: /data }}\n{}{}{}  \
+         volumeClaimTemplates:\n    - metadata:\n        name: data\n      spec:\n        \
          accessModes: [ReadWriteOnce]\n        resources: {{ requests: {{ storage: 10Gi }} }}\n",
-        exporter(&app, monitored),
-        volumes(&app, &app)
+        mounts(topology),
+        exporter(topology, monitored),
+        volumes(topology, &app)
     );
     text
 }
 
+/// On which nodes the pods of a shard run.
+///
+/// Nodes without a zone must not lose the spread over nodes: the scheduler scores a node by its spread constraints only
+/// if it has the labels of all of them (`requireAllTopologies` in podtopologyspread/scoring.go). Therefore the zone is a
+/// preferred anti-affinity, which ignores nodes without that label.
+fn placement(topology: &Topology, shard: usize) -> String {
+    let selector = |columns: usize| {
+        format!(
+            "{}{}rcup/shard: '{shard}'\n",
+            labels(topology, columns),
+            " ".repeat(columns)
+        )
+    };
+    format!(
+        "      affinity:\n        podAntiAffinity:\n          \
+         # No two pods of a shard on one node: a replica is never lost with its master.\n          \
+         requiredDuringSchedulingIgnoredDuringExecution:\n            - topologyKey: kubernetes.io/hostname\n              \
+         labelSelector:\n                matchLabels:\n{}          \
+         # In different zones, if the nodes have zones.\n          \
+         preferredDuringSchedulingIgnoredDuringExecution:\n            - weight: 100\n              podAffinityTerm:\n                \
+         topologyKey: topology.kubernetes.io/zone\n                labelSelector:\n                  matchLabels:\n{}      \
+         topologySpreadConstraints:\n        \
+         # Pods of one index on different nodes: the pods with index 0 are the first masters.\n        \
+         - maxSkew: 1\n          topologyKey: kubernetes.io/hostname\n          whenUnsatisfiable: ScheduleAnyway\n          \
+         matchLabelKeys: [apps.kubernetes.io/pod-index]\n          labelSelector:\n            matchLabels:\n{}",
+        selector(18),
+        selector(20),
+        labels(topology, 14),
+    )
+}
+
 /// Variables by which a pod has a user for the exporter.
 fn monitor(topology: &Topology, monitored: bool) -> String {
-    if !monitored {
+    if !monitored || !has_secret(topology) {
         return String::new();
     }
     format!(
@@ -241,32 +336,40 @@ fn monitor(topology: &Topology, monitored: bool) -> String {
     )
 }
 
-/// What a pod takes, where it is known. What it asks for is its limit, so that it never takes what others were promised.
+/// A pod's memory, if it is known. Request and limit are equal, so that it never uses memory that other pods requested.
 fn resources(topology: &Topology) -> String {
     let memory = topology.surroundings.machine.memory(&topology.spec, 1);
     memory.map_or_else(String::new, |memory| {
         let bytes = memory.container.unwrap_or(Memory::contained(memory.data));
         format!(
-            "          # maxmemory, half of it more for the time of a save, and what the server has beside its data.\n          \
+            "          # maxmemory, half of it more for a save, and what the server uses beside its data.\n          \
              resources:\n            requests: {{ memory: '{bytes}' }}\n            limits: {{ memory: '{bytes}' }}\n"
         )
     })
 }
 
-/// The container beside each server that tells its figures. It logs in as a user who reads figures and nothing else.
-fn exporter(app: &str, monitored: bool) -> String {
+/// The exporter container beside each server. If there is a password, it logs in as a user who may read metrics only.
+fn exporter(topology: &Topology, monitored: bool) -> String {
     if !monitored {
         return String::new();
     }
+    let login = if has_secret(topology) {
+        format!(
+            "            - {{ name: REDIS_USER, value: {} }}\n            - name: REDIS_PASSWORD\n              \
+             valueFrom: {{ secretKeyRef: {{ name: {}, key: monitor }} }}\n",
+            OwnUser::Monitor.name(),
+            app(topology)
+        )
+    } else {
+        String::new()
+    };
     format!(
         "        - name: exporter\n          image: {EXPORTER}\n          env:\n            \
-         - {{ name: REDIS_ADDR, value: 'redis://127.0.0.1:{PORT}' }}\n            - {{ name: REDIS_USER, value: {} }}\n            \
-         - name: REDIS_PASSWORD\n              valueFrom: {{ secretKeyRef: {{ name: {app}, key: monitor }} }}\n          \
+         - {{ name: REDIS_ADDR, value: 'redis://127.0.0.1:{PORT}' }}\n{login}          \
          ports:\n            - {{ name: metrics, containerPort: {METRICS} }}\n          resources:\n            \
          requests: {{ cpu: 10m, memory: 32Mi }}\n            limits: {{ memory: 64Mi }}\n          securityContext:\n            \
          runAsUser: {EXPORTER_USER}\n            runAsGroup: {EXPORTER_USER}\n            allowPrivilegeEscalation: false\n            \
-         readOnlyRootFilesystem: true\n            capabilities: {{ drop: [ALL] }}\n",
-        OwnUser::Monitor.name()
+         readOnlyRootFilesystem: true\n            capabilities: {{ drop: [ALL] }}\n"
     )
 }
 
@@ -274,7 +377,7 @@ fn exporter(app: &str, monitored: bool) -> String {
 pub(crate) fn service_monitor(topology: &Topology) -> String {
     let app = app(topology);
     format!(
-        "# For the Prometheus operator: it has each pod's exporter asked. Give it the labels for which your Prometheus looks.\n\
+        "# Needs the Prometheus Operator, which then reads each pod's exporter. Add the labels that your Prometheus selects.\n\
          apiVersion: monitoring.coreos.com/v1\nkind: ServiceMonitor\nmetadata:\n  name: {app}\n  labels:\n{}spec:\n  selector:\n    \
          matchLabels:\n{}  endpoints:\n    - {{ port: metrics, interval: 30s }}\n",
         labels(topology, 4),
@@ -295,8 +398,10 @@ pub(crate) fn creation(topology: &Topology) -> String {
         text
     });
     let mut text = format!(
-        "# Forms the cluster, or brings new pods into it. It asks before each step, so it may run again: ten minutes after its\n\
-         # end it is gone, and the next apply makes it anew (sooner: kubectl delete job {app}-create).\n\
+        "# Forms the cluster, or adds new pods to it. It changes only what is missing, so it may run again. Ten minutes after\n\
+         # its end it is deleted, and the next apply creates it anew. A job cannot be changed: before an apply of another\n\
+         # number of masters or replicas within these ten minutes, run `kubectl delete job {app}-create`. Otherwise apply\n\
+         # reports `spec.template: field is immutable`, and new pods stay outside the cluster.\n\
          apiVersion: batch/v1\nkind: Job\nmetadata:\n  name: {app}-create\n  labels:\n{}spec:\n  backoffLimit: 10\n  activeDeadlineSeconds: 900\n  ttlSecondsAfterFinished: 600\n  template:\n    \
          metadata:\n      labels:\n        rcup/job: create\n    spec:\n      restartPolicy: OnFailure\n",
         labels(topology, 4)
@@ -312,9 +417,9 @@ pub(crate) fn creation(topology: &Topology) -> String {
     text.push_str(NO_PRIVILEGE);
     let _ = write!(
         text,
-        "          volumeMounts:\n            - {{ name: conf, mountPath: /etc/redis }}\n            \
-         - {{ name: secret, mountPath: /run/secrets/redis }}\n{}",
-        volumes(&format!("{app}-create"), &app)
+        "          volumeMounts:\n{}{}",
+        mounts(topology),
+        volumes(topology, &format!("{app}-create"))
     );
     text
 }

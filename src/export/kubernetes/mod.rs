@@ -1,8 +1,8 @@
 //! The cluster for Kubernetes, as a directory for kustomize.
 //!
-//! Every shard is a `StatefulSet` of its own, so that a rule of affinity can keep a replica off its master's
-//! machine whoever is master at the time, and a disruption budget can allow one pod of each shard to be away.
-//! The pods' addresses change, so nothing is seeded: a job forms the cluster, and may run again at any time.
+//! Every shard is a `StatefulSet` of its own, so that anti-affinity can keep replicas off the machine of their master,
+//! whichever pod that is, and a disruption budget can allow one pod of each shard to be away. The pods' addresses
+//! change, so nothing is seeded: a job forms the cluster, and may run again at any time.
 
 pub mod manifests;
 
@@ -13,7 +13,7 @@ use crate::spec::security::Secrets;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// What the pods run, in files of their own so that a shell and its checkers can read them.
+/// The scripts of the pods.
 const SCRIPTS: [(&str, &str); 4] = [
     ("start.sh", include_str!("start.sh")),
     ("stop.sh", include_str!("stop.sh")),
@@ -21,14 +21,14 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("create.sh", include_str!("create.sh")),
 ];
 
-/// Where the password of the exporter's user lies.
+/// The file with the password of the exporter's user.
 const MONITOR_FILE: &str = "secrets/monitor";
 
-/// Renders the directory. With `monitored`, each pod has an exporter of metrics beside its server, and there is an object by
-/// which a Prometheus finds them. No password is in these files.
+/// Renders the directory. With `monitored`, each pod has a metrics exporter, and there is a `ServiceMonitor` for them. These
+/// files contain no password.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a cluster whose nodes differ by more than their place.
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a cluster whose nodes differ by more than their placement.
 pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>> {
     refuse_overrides(topology, "Kubernetes manifest")?;
     let mut files = vec![
@@ -54,7 +54,7 @@ pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>>
     Ok(files)
 }
 
-/// The files of passwords that the export takes with it, as far as there are any: the clients', and the exporter's.
+/// The password files of the export: the clients' and the exporter's. None for a cluster without a password.
 pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
     let mut files: Vec<Document> = secrets.password.iter().map(Document::password).collect();
     if let Some(password) = secrets.own.get(&OwnUser::Monitor).filter(|_| monitored) {
@@ -66,10 +66,10 @@ pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
     files
 }
 
-/// What all pods have in common.
+/// The `redis.conf` of all pods.
 fn conf(topology: &Topology) -> String {
     let head = format!(
-        "# Every pod of the cluster `{}`; what is a pod's own is added by scripts/start.sh.\n\nport {}\ndir /data\n",
+        "# For every pod of the cluster `{}`. scripts/start.sh adds what differs from pod to pod.\n\nport {}\ndir /data\n",
         topology.name(),
         manifests::PORT
     );
@@ -80,12 +80,18 @@ fn conf(topology: &Topology) -> String {
 mod tests {
     use super::*;
     use crate::spec::cluster::ClusterSpec;
+    use crate::spec::security::Password;
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::{surroundings, topology};
 
+    fn with_password(engine: Engine, version: &str) -> Topology {
+        let spec = ClusterSpec::builder().password(Password::Any).build().unwrap();
+        Topology::new(&spec, &surroundings(engine, version)).unwrap()
+    }
+
     #[test]
     fn the_files_are_as_they_were_reviewed() {
-        let files = kubernetes(&topology(3, 1, Engine::Valkey, "8.1.1"), false).unwrap();
+        let files = kubernetes(&with_password(Engine::Valkey, "8.1.1"), false).unwrap();
         for name in ["kustomization", "services", "disruption", "create"] {
             let file = files
                 .iter()
@@ -106,7 +112,7 @@ mod tests {
 
     #[test]
     fn each_server_has_an_exporter_beside_it_where_that_is_wished() {
-        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), true).unwrap();
+        let files = kubernetes(&with_password(Engine::Redis, "8.0.2"), true).unwrap();
         let text = |path: &str| {
             let file = files.iter().find(|file| file.path == path);
             file.unwrap().contents.as_str()
@@ -142,7 +148,7 @@ mod tests {
     /// A job's template is immutable: what it names must not change with the contents of a file.
     #[test]
     fn nothing_that_the_job_names_has_a_name_that_changes() {
-        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false).unwrap();
+        let files = kubernetes(&with_password(Engine::Redis, "8.0.2"), false).unwrap();
         let text = |path: &str| {
             files
                 .iter()
@@ -158,7 +164,7 @@ mod tests {
         );
         for stable in [
             "  - name: rcup-default-create\n",
-            "secretGenerator:\n  # The pods take another password when all of them start again.\n  - name: rcup-default\n",
+            "secretGenerator:\n  # Another password takes effect when all pods have restarted.\n  - name: rcup-default\n",
         ] {
             let wanted = format!("{stable}    options: {{ disableNameSuffixHash: true }}\n");
             assert!(kustomization.contains(&wanted), "{kustomization}");
@@ -167,6 +173,72 @@ mod tests {
             job.contains("  ttlSecondsAfterFinished: 600\n")
                 && job.contains("  activeDeadlineSeconds: 900\n")
         );
+    }
+
+    /// `kubectl apply -k` fails on a missing secret file, before it creates anything.
+    #[test]
+    fn export_without_password_refers_to_no_secret() {
+        let topology = topology(3, 1, Engine::Redis, "8.0.2");
+        for monitored in [false, true] {
+            let files = kubernetes(&topology, monitored).unwrap();
+            for file in files.iter().filter(|file| !file.path.starts_with("scripts/")) {
+                for part in [
+                    "secrets/",
+                    "secretName",
+                    "secretKeyRef",
+                    "mountPath: /run/secrets",
+                    "MONITOR",
+                ] {
+                    assert!(!file.contents.contains(part), "{}: {part}", file.path);
+                }
+            }
+            let kustomization = &files[0].contents;
+            assert!(kustomization.contains("There is no password"), "{kustomization}");
+            assert_eq!(kustomization.contains("The Prometheus Operator"), monitored);
+        }
+    }
+
+    #[test]
+    fn header_names_the_nodes_that_the_export_needs() {
+        let head = |replicas| {
+            let files = kubernetes(&topology(3, replicas, Engine::Redis, "8.0.2"), false).unwrap();
+            files[0].contents.clone()
+        };
+        assert!(head(1).contains("At least 2 nodes"));
+        assert!(head(2).contains("At least 3 nodes"));
+        assert!(!head(0).contains("At least"));
+    }
+
+    /// A constraint by zone would disable the one by node where nodes have no zone.
+    #[test]
+    fn first_masters_are_spread_over_nodes_without_zones() {
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false).unwrap();
+        let shards = files.iter().find(|file| file.path == "shards.yaml").unwrap();
+        for shard in shards.contents.split("---\n") {
+            let (_, spread) = shard.split_once("topologySpreadConstraints:\n").unwrap();
+            let (spread, _) = spread.split_once("      containers:\n").unwrap();
+            assert_eq!(spread.matches("topologyKey:").count(), 1, "{spread}");
+            assert!(spread.contains("topologyKey: kubernetes.io/hostname\n"));
+            assert!(spread.contains("matchLabelKeys: [apps.kubernetes.io/pod-index]\n"));
+            assert!(
+                !spread.contains("rcup/shard"),
+                "the masters are in different shards"
+            );
+        }
+    }
+
+    /// `kubectl drain` refuses to evict a pod with an emptyDir.
+    #[test]
+    fn pods_have_no_local_storage() {
+        let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), true).unwrap();
+        assert!(files.iter().all(|file| !file.contents.contains("emptyDir")));
+    }
+
+    #[test]
+    fn comments_in_redis_conf_are_true_of_pods() {
+        let conf = conf(&topology(3, 1, Engine::Redis, "8.0.2"));
+        assert!(!conf.contains("127.0.0.1") && !conf.contains("`rcup "), "{conf}");
+        assert!(conf.contains("other addresses.\nprotected-mode no\n"), "{conf}");
     }
 
     #[test]

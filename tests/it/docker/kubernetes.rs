@@ -1,51 +1,70 @@
-//! The scripts of the export for Kubernetes, in containers that have the names, the mounts, the variables and the rights
-//! which the pods would have. What a Kubernetes does itself, a test here does in its place: it starts, asks the probes,
-//! and calls the hook before it ends a pod.
+//! The scripts of the export for Kubernetes, in containers with the names, mounts, variables and privileges of the pods.
+//! The tests do what Kubernetes does: they start the containers, run the probes, and call the hook before a pod ends.
 
-use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::cargo_bin;
+use rcup::spec::server::Engine;
 use tempfile::TempDir;
 
 use super::own_engine::{eventually, run};
-use super::{any_image, turn};
+use super::{any_image, image, turn};
 
 /// The pods' containers, and what they have in common.
 struct Pods {
-    /// All names on the engine begin with it.
+    /// All names on the container engine begin with it.
     prefix: String,
     image: String,
     directory: TempDir,
+    /// The first three numbers of the network's addresses.
+    subnet: String,
+    /// How many addresses were given to pods. Docker would give the free ones again.
+    given: AtomicUsize,
+}
+
+/// Creates a network that has a free subnet, by the first three numbers of its addresses.
+fn network(name: &str) -> String {
+    for third in (0..=255)
+        .cycle()
+        .skip(std::process::id() as usize % 256)
+        .take(256)
+    {
+        let subnet = format!("10.229.{third}");
+        let created = Command::new("docker")
+            .args(["network", "create", "--subnet", &format!("{subnet}.0/24"), name])
+            .output()
+            .unwrap();
+        if created.status.success() {
+            return subnet;
+        }
+        let error = String::from_utf8_lossy(&created.stderr).into_owned();
+        assert!(error.contains("overlap"), "{error}");
+    }
+    panic!("all subnets are in use");
 }
 
 impl Pods {
-    fn new(image: String) -> Self {
-        let prefix = format!("it-pods-{}", std::process::id());
+    fn new(test: &str, image: String, flags: &[&str]) -> Self {
+        let prefix = format!("it-pods-{test}-{}", std::process::id());
         let directory = tempfile::tempdir().unwrap();
         let written = Command::new(cargo_bin("rcup"))
             .current_dir(directory.path())
             .env("DOCKER_HOST", "unix:///nonexistent.sock")
-            .args([
-                "export",
-                "kubernetes",
-                "orders",
-                "-o",
-                "out",
-                "--quiet",
-                "--image",
-                &image,
-            ])
-            .args(["--password", "--service-monitor", "--node-timeout", "2s"])
+            .args(["export", "kubernetes", "orders", "-o", "out", "--quiet"])
+            .args(["--image", &image])
+            .args(flags)
             .status()
             .unwrap();
         assert!(written.success());
         let pods = Self {
+            subnet: network(&prefix),
             prefix,
             image,
             directory,
+            given: AtomicUsize::new(0),
         };
         // As the kubelet lays out the maps and the secret: readable for the pods' user.
         for (map, files) in [
@@ -61,14 +80,13 @@ impl Pods {
             ("create", &["scripts/create.sh"]),
             ("secret", &["secrets/password", "secrets/monitor"]),
         ] {
-            let place = pods.path(map);
-            std::fs::create_dir(&place).unwrap();
-            for file in files {
-                let name = Path::new(file).file_name().unwrap();
-                std::fs::copy(pods.path("out").join(file), Path::new(&place).join(name)).unwrap();
+            let files = files.iter().map(|file| pods.path("out").join(file));
+            for file in files.filter(|file| file.exists()) {
+                let place = pods.path(map);
+                std::fs::create_dir_all(&place).unwrap();
+                std::fs::copy(&file, place.join(file.file_name().unwrap())).unwrap();
             }
         }
-        run("docker", &["network", "create", &pods.prefix]);
         pods
     }
 
@@ -76,11 +94,17 @@ impl Pods {
         self.directory.path().join(below)
     }
 
-    /// What stands in a manifest after `key`, in quotes.
-    fn quoted(&self, key: &str) -> String {
+    /// The options for those of the variables that the pods have.
+    fn variables(&self, names: &[&str]) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("out/shards.yaml")).unwrap();
-        let rest = text.split_once(key).unwrap().1;
-        rest.split('\'').nth(1).unwrap().to_owned()
+        let value = |name: &str| {
+            let (_, rest) = text.split_once(&format!("name: {name}, value: "))?;
+            Some(rest.split_once(" }")?.0.trim_matches('\''))
+        };
+        let given = names.iter().filter_map(|name| Some((name, value(name)?)));
+        given
+            .flat_map(|(name, value)| ["-e".to_owned(), format!("{name}={value}")])
+            .collect()
     }
 
     /// The lines that the job gets.
@@ -107,12 +131,11 @@ impl Pods {
         ]
         .map(ToOwned::to_owned)
         .to_vec();
-        for volume in [mount(map, "/etc/redis"), mount("secret", "/run/secrets/redis")] {
-            all.extend(["-v".to_owned(), volume]);
+        all.extend(["-v".to_owned(), mount(map, "/etc/redis")]);
+        if self.path("secret").exists() {
+            all.extend(["-v".to_owned(), mount("secret", "/run/secrets/redis")]);
         }
-        for variable in ["SERVER=redis-server", "CLI=redis-cli", "PORT=6379"] {
-            all.extend(["-e".to_owned(), variable.to_owned()]);
-        }
+        all.extend(self.variables(&["SERVER", "CLI", "PORT"]));
         all
     }
 
@@ -121,14 +144,29 @@ impl Pods {
     }
 
     fn start(&self, pod: &str) {
+        self.start_apart_from(pod, None);
+    }
+
+    /// Starts a pod that does not know the name of another.
+    fn start_apart_from(&self, pod: &str, other: Option<&str>) {
         let (name, alias) = (
             self.container(pod),
             format!("rcup-orders-shard-{pod}.rcup-orders"),
         );
         let data = format!("{name}:/data");
-        let peers = format!("PEERS={}", self.quoted("name: PEERS, value: "));
-        let rules = format!("MONITOR_RULES={}", self.quoted("name: MONITOR_RULES, value: "));
-        let common = self.common("conf");
+        // Addresses below are for containers that do not ask for one.
+        let address = 50 + self.given.fetch_add(1, Ordering::Relaxed) % 200;
+        let address = format!("{}.{address}", self.subnet);
+        let mut options = [
+            self.common("conf"),
+            self.variables(&["PEERS", "MONITOR", "MONITOR_RULES"]),
+        ]
+        .concat();
+        if let Some(other) = other {
+            let peers = options.iter_mut().find(|option| option.starts_with("PEERS="));
+            let peers = peers.unwrap();
+            *peers = peers.replace(&format!("rcup-orders-shard-{other}.rcup-orders"), "");
+        }
         let mut arguments = vec![
             "run",
             "-d",
@@ -136,23 +174,32 @@ impl Pods {
             &name,
             "--network-alias",
             &alias,
-            "--tmpfs",
-            "/tmp",
-        ];
-        arguments.extend([
+            "--ip",
+            &address,
             "-v",
             &data,
-            "-e",
-            "MONITOR=rcup-monitor",
-            "-e",
-            &peers,
-            "-e",
-            &rules,
-        ]);
-        arguments.extend(common.iter().map(String::as_str));
+        ];
+        arguments.extend(options.iter().map(String::as_str));
         arguments.extend(["--entrypoint", "sh", &self.image, "-c"]);
         arguments.push("POD_IP=$(hostname -i) exec sh /etc/redis/start.sh");
         run("docker", &arguments);
+    }
+
+    /// Replaces all pods at once by others with their data and names, and with new addresses.
+    fn replace_all(&self) {
+        let before = PODS.map(|pod| self.address(pod));
+        let all = |act: &(dyn Fn(&str) + Sync)| {
+            std::thread::scope(|scope| {
+                for pod in PODS {
+                    scope.spawn(move || act(pod));
+                }
+            });
+        };
+        all(&|pod| drop(run("docker", &["rm", "-f", &self.container(pod)])));
+        all(&|pod| self.start(pod));
+        let after = PODS.map(|pod| self.address(pod));
+        let moved = before.iter().zip(&after).all(|(before, after)| before != after);
+        assert!(moved, "{before:?} {after:?}");
     }
 
     fn create(&self, shards: &str) -> Output {
@@ -179,7 +226,8 @@ impl Pods {
 
     /// A command to a pod's server; nothing where it does not answer.
     fn ask(&self, pod: &str, command: &str) -> String {
-        let shell = format!("REDISCLI_AUTH=$(cat /run/secrets/redis/password) exec redis-cli {command}");
+        let login = "if cd /run/secrets/redis 2>/dev/null; then export REDISCLI_AUTH=$(cat password); fi";
+        let shell = format!("{login}; exec \"$CLI\" {command}");
         let output = Command::new("docker")
             .args(["exec", &self.container(pod), "sh", "-c", &shell])
             .output()
@@ -193,12 +241,32 @@ impl Pods {
         told.trim().to_owned()
     }
 
+    /// Runs the probes of every pod, as the kubelets do: the readiness probe also repairs.
     fn all_ready(&self) -> bool {
-        PODS.iter().all(|pod| {
+        let ready = PODS.map(|pod| {
             self.script(pod, &["/etc/redis/probe.sh", "ready"])
                 && self.script(pod, &["/etc/redis/probe.sh", "alive"])
                 && !self.ask(pod, "cluster nodes").contains("disconnected")
-        })
+        });
+        ready.iter().all(|ready| *ready)
+    }
+}
+
+/// Waits until all pods are ready. Three minutes, because the machine may be busy.
+fn wait_until_ready(pods: &Pods, when: &str) {
+    let begun = Instant::now();
+    while !pods.all_ready() {
+        let states = || {
+            PODS.map(|pod| {
+                let commands = ["cluster info", "info replication", "cluster nodes"];
+                format!(
+                    "{pod}: {}",
+                    commands.map(|command| pods.ask(pod, command)).join("\n")
+                )
+            })
+        };
+        let in_time = begun.elapsed() < Duration::from_mins(3);
+        assert!(in_time, "not ready {when}:\n{}", states().join("\n"));
     }
 }
 
@@ -254,7 +322,7 @@ fn forms(pods: &Pods) {
         let gives_slots = told(&output).contains("has slots 0-5460");
         assert_eq!(gives_slots, time == "first", "{}", told(&output));
     }
-    eventually("all pods are ready", || pods.all_ready());
+    wait_until_ready(pods, "after the job");
     // The exporter's user reads figures, and no key.
     let seen = |command: &str| {
         let login = "REDISCLI_AUTH=$(cat /run/secrets/redis/monitor)";
@@ -295,7 +363,7 @@ async fn hands_over_under_load(pods: &Pods) -> Vec<u32> {
     run("docker", &["stop", &pods.container("1-0")]);
     assert!(pods.ask("1-1", "role").starts_with("master"));
     run("docker", &["start", &pods.container("1-0")]);
-    eventually("the pod is back", || pods.all_ready());
+    wait_until_ready(pods, "after a restart");
     done.store(true, Ordering::Relaxed);
     let written = writer.await.unwrap();
     assert!(!written.is_empty());
@@ -312,7 +380,7 @@ fn is_not_enlarged(pods: &Pods) {
     let output = pods.create(more);
     assert!(!output.status.success(), "{}", told(&output));
     for part in [
-        "a cluster stands already, and rcup-orders-shard-4-0.rcup-orders has no slots",
+        "a cluster exists already, and rcup-orders-shard-4-0.rcup-orders has no slots",
         "--cluster add-node",
     ] {
         assert!(told(&output).contains(part), "{}", told(&output));
@@ -324,34 +392,19 @@ fn is_not_enlarged(pods: &Pods) {
     run("docker", &["rm", "-f", &pods.container("4-0")]);
 }
 
-/// All come back at once, each at another address.
-fn comes_back_elsewhere(pods: &Pods) {
-    let before = PODS.map(|pod| pods.address(pod));
-    for pod in PODS {
-        run("docker", &["rm", "-f", &pods.container(pod)]);
-    }
-    for pod in PODS.iter().rev() {
-        pods.start(pod);
-    }
-    let after = PODS.map(|pod| pods.address(pod));
-    assert!(
-        before.iter().zip(&after).all(|(before, after)| before != after),
-        "{before:?} {after:?}"
-    );
-    eventually("the pods are one cluster again", || pods.all_ready());
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_scripts_form_probe_hand_over_and_find_each_other_again() {
+async fn scripts_form_probe_and_hand_over() {
     let _turn = turn().await;
-    let pods = Pods::new(any_image().await);
+    let flags = ["--password", "--service-monitor", "--node-timeout", "2s"];
+    let pods = Pods::new("scripts", any_image().await, &flags);
     for pod in PODS {
         pods.start(pod);
     }
     forms(&pods);
     let written = hands_over_under_load(&pods).await;
     is_not_enlarged(&pods);
-    comes_back_elsewhere(&pods);
+    pods.replace_all();
+    wait_until_ready(&pods, "with new addresses");
     let mut connection = client(&pods).get_async_connection().await.unwrap();
     for n in written {
         let read: Option<u32> = redis::cmd("GET")
@@ -361,4 +414,82 @@ async fn the_scripts_form_probe_hand_over_and_find_each_other_again() {
             .unwrap();
         assert_eq!(read, Some(n));
     }
+}
+
+/// No node then knows the address of another, and a replica may follow its master's old one. `RCUP_ROUNDS` repeats it.
+fn recovers_from_new_addresses(pods: &Pods) {
+    for pod in PODS {
+        pods.start(pod);
+    }
+    let output = pods.create(&pods.shards());
+    assert!(output.status.success(), "{}", told(&output));
+    wait_until_ready(pods, "after the job");
+    assert_eq!(pods.ask("1-0", "-c set a 1"), "OK");
+    let rounds = std::env::var("RCUP_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    for round in 1..=rounds {
+        pods.replace_all();
+        wait_until_ready(pods, &format!("in round {round}"));
+        assert_eq!(pods.ask("1-0", "-c get a"), "1");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_pods_with_new_addresses_recover() {
+    let _turn = turn().await;
+    let image = image(Engine::Redis, 7, 0).await;
+    recovers_from_new_addresses(&Pods::new("redis", image, &[]));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn valkey_pods_with_new_addresses_recover() {
+    let _turn = turn().await;
+    let image = image(Engine::Valkey, 8, 1).await;
+    recovers_from_new_addresses(&Pods::new("valkey", image, &["--password"]));
+}
+
+/// The replica misses its master for a node timeout, then learns its new address from others.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn replica_follows_an_address_learned_from_gossip() {
+    let _turn = turn().await;
+    let pods = Pods::new("gossip", any_image().await, &["--node-timeout", "2s"]);
+    for pod in PODS {
+        pods.start(pod);
+    }
+    assert!(pods.create(&pods.shards()).status.success());
+    wait_until_ready(&pods, "after the job");
+    for pod in PODS {
+        run("docker", &["rm", "-f", &pods.container(pod)]);
+    }
+    pods.start_apart_from("1-1", Some("1-0"));
+    let failed = || pods.ask("1-1", "cluster nodes").matches("fail?").count() == 5;
+    eventually("the replica marks the others as failed", failed);
+    pods.start_apart_from("1-0", Some("1-1"));
+    for pod in &PODS[2..] {
+        pods.start(pod);
+    }
+    wait_until_ready(&pods, "with new addresses");
+    let master = format!("master_host:{}", pods.address("1-0"));
+    assert!(pods.ask("1-1", "info replication").contains(&master));
+}
+
+/// All pods end at once, as by `kubectl delete pod`: no master waits for a replica that is gone too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pods_that_all_end_do_not_wait_for_each_other() {
+    let _turn = turn().await;
+    let pods = Pods::new("end", image(Engine::Redis, 7, 0).await, &[]);
+    for pod in PODS {
+        pods.start(pod);
+    }
+    assert!(pods.create(&pods.shards()).status.success());
+    wait_until_ready(&pods, "after the job");
+    for pod in PODS.iter().filter(|pod| !pod.starts_with("1-")) {
+        run("docker", &["kill", &pods.container(pod)]);
+    }
+    // The replica is there, but nobody votes for it.
+    let votes = || pods.ask("1-0", "cluster nodes").matches("fail").count() >= 4;
+    eventually("the other masters are marked as failed", votes);
+    let since = Instant::now();
+    assert!(pods.script("1-0", &["/etc/redis/stop.sh"]));
+    assert!(since.elapsed() < Duration::from_secs(20), "it tried failovers");
+    assert!(pods.ask("1-0", "role").starts_with("master"));
 }
