@@ -65,10 +65,10 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     };
     match (&verb, &export.out) {
         (ExportVerb::BareMetal { .. }, Some(_)) => {
-            documents.extend(export::bare_metal::bare_metal_secrets(&secrets))
+            documents.extend(export::bare_metal::bare_metal_secrets(&secrets));
         }
         (ExportVerb::Compose(_), Some(_)) => {
-            documents.extend(export::secret_files::beside(&topology, &secrets))
+            documents.extend(export::secret_files::beside(&topology, &secrets));
         }
         (ExportVerb::Kubernetes { service_monitor, .. }, Some(_)) => {
             documents.extend(export::kubernetes::kubernetes_secrets(&secrets, *service_monitor));
