@@ -206,8 +206,9 @@ fn divide(shape: &mut Shape, taken: &Candidate<'_>, counts: Counts) {
         shape.note(
             taken.look.command.line,
             format!(
-                "service `{}`: {replicas} replicas cannot be divided among {masters} masters; each gets {}, and {rest} {} left out",
+                "service `{}`: {replicas} {} cannot be divided among {masters} masters; each gets {}, and {rest} {} left out",
                 taken.look.name,
+                plural(replicas, "replica"),
                 shape.replicas,
                 if rest == 1 { "is" } else { "are" }
             ),
@@ -240,7 +241,7 @@ impl Shape {
     }
 }
 
-pub(crate) fn plural(count: usize, word: &str) -> String {
+fn plural(count: usize, word: &str) -> String {
     if count == 1 {
         word.to_owned()
     } else {
@@ -278,4 +279,89 @@ fn is_copy(host: &str, node: &Member<'_>) -> bool {
         .strip_suffix(node.name)
         .is_some_and(|project| project.is_empty() || project.ends_with(['-', '_']));
     node.copies > 1 && is_number && is_service
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::import::member::look;
+    use crate::import::resolve::Sources;
+    use crate::import::service::Contents;
+    use crate::import::tree::Tree;
+
+    const NODE: &str = "command: redis-server --cluster-enabled yes";
+
+    /// The shape of nodes `a` to the given letter, which a service `m` forms.
+    fn formed(last: char, command: &str) -> (usize, usize, usize, Vec<String>) {
+        let nodes: String = ('a'..=last).fold(String::new(), |all, name| {
+            all + &format!("{name}: {{ {NODE} }}\n")
+        });
+        let tree = Tree::read(&format!("{nodes}m: {{ command: sh -c '{command}' }}\n")).unwrap();
+        let sources = Sources {
+            file: &|_| None,
+            variable: &|_| None,
+        };
+        let contents = Contents {
+            tree: &tree,
+            sources: &sources,
+        };
+        let looks: Vec<Look<'_>> = tree
+            .entries()
+            .iter()
+            .map(|(name, service)| look(name, service, contents).unwrap())
+            .collect();
+        let nodes: Vec<Member<'_>> = looks.iter().flat_map(|look| look.nodes.clone()).collect();
+        let shape = shape(&looks, &nodes).unwrap();
+        let notes = shape.notes.into_iter().map(|note| note.text).collect();
+        (shape.masters, shape.replicas, shape.members.len(), notes)
+    }
+
+    const CREATE: &str = "redis-cli --cluster create";
+
+    #[test]
+    fn added_nodes_count_as_masters_or_replicas() {
+        let add = "redis-cli --cluster add-node";
+        let three = format!("{CREATE} a:6379 b:6379 c:6379");
+        let (masters, replicas, members, notes) = formed(
+            'h',
+            &format!(
+                "{three}; {add} d:6379 a:6379; {add} e:6379 a:6379 --cluster-slave; {add} f:6379 a:6379 --cluster-slave; \
+                 {add} g:6379 a:6379 --cluster-slave; {add} h:6379 a:6379 --cluster-slave"
+            ),
+        );
+        assert_eq!((masters, replicas, members, notes), (4, 1, 8, Vec::new()));
+        let (masters, replicas, members, notes) =
+            formed('d', &format!("{three}; {add} d:6379 a:6379 --cluster-slave"));
+        assert_eq!((masters, replicas, members), (3, 0, 4));
+        assert!(
+            notes[0].contains("1 replica cannot be divided among 3 masters"),
+            "{notes:?}"
+        );
+    }
+
+    #[test]
+    fn addresses_that_lead_nowhere_still_count() {
+        let (masters, replicas, members, notes) = formed(
+            'g',
+            &format!("{CREATE} x:1 x:2 x:3 x:4 x:5 x:6 --cluster-replicas 1"),
+        );
+        assert_eq!((masters, replicas, members), (3, 1, 7));
+        assert!(
+            notes[0].contains("a cluster of 6 nodes, but the file has 7"),
+            "{notes:?}"
+        );
+        let (masters, replicas, _, notes) =
+            formed('f', &format!("{CREATE} $(find nodes) --cluster-replicas 1"));
+        assert_eq!((masters, replicas, notes), (3, 1, Vec::new()));
+    }
+
+    #[test]
+    fn fewer_than_three_masters_are_reported() {
+        let (masters, replicas, _, notes) = formed(
+            'd',
+            &format!("{CREATE} a:6379 b:6379 c:6379 d:6379 --cluster-replicas 1"),
+        );
+        assert_eq!((masters, replicas), (2, 1));
+        assert!(notes[0].contains("refuses fewer than 3 masters"), "{notes:?}");
+    }
 }

@@ -53,7 +53,7 @@ pub fn run(verb: ImportVerb, terminal: &Terminal) -> Outcome {
     let mut imported = import::compose::compose(&text, &sources)?;
     imported.notes.extend(overridden(&args.file));
     imported.notes.extend(refused(&imported));
-    let toml = imported.toml(&args.file.display().to_string());
+    let toml = imported.toml(&shown(&args.file));
     if !terminal.is_json() {
         tell(&imported, &args, terminal);
     }
@@ -80,7 +80,7 @@ pub fn run(verb: ImportVerb, terminal: &Terminal) -> Outcome {
 
 fn read(file: &Path) -> Result<String, Error> {
     let failed = |error: std::io::Error| {
-        Error::new(ErrorKind::Io, format!("cannot read {}", file.display()))
+        Error::new(ErrorKind::Io, format!("cannot read {}", shown(file)))
             .because(error)
             .hint("Pass a Compose file, such as docker-compose.yml.")
     };
@@ -91,11 +91,10 @@ fn read(file: &Path) -> Result<String, Error> {
         // Opening a FIFO waits for a writer, and a device may have no end.
         let seen = std::fs::metadata(file).map_err(failed)?;
         if !seen.is_file() {
-            return Err(Error::new(
-                ErrorKind::Usage,
-                format!("{} is not a regular file", file.display()),
-            )
-            .hint("Pass a Compose file, or `-` to read standard input."));
+            return Err(
+                Error::new(ErrorKind::Usage, format!("{} is not a regular file", shown(file)))
+                    .hint("Pass a Compose file, or `-` to read standard input."),
+            );
         }
         let opened = std::fs::File::open(file).map_err(failed)?;
         opened.take(LARGEST + 1).read_to_end(&mut text)
@@ -104,18 +103,24 @@ fn read(file: &Path) -> Result<String, Error> {
     if text.len() as u64 > LARGEST {
         return Err(Error::new(
             ErrorKind::Usage,
-            format!("{} is larger than {LARGEST} bytes", file.display()),
+            format!("{} is larger than {LARGEST} bytes", shown(file)),
         )
         .hint("Keep only the services of the cluster."));
     }
     String::from_utf8(text).map_err(|error| {
-        Error::new(
-            ErrorKind::Usage,
-            format!("{} is not text in UTF-8", file.display()),
-        )
-        .because(error.utf8_error())
-        .hint("Pass a Compose file, such as docker-compose.yml.")
+        Error::new(ErrorKind::Usage, format!("{} is not text in UTF-8", shown(file)))
+            .because(error.utf8_error())
+            .hint("Pass a Compose file, such as docker-compose.yml.")
     })
+}
+
+/// The file's name in messages.
+fn shown(file: &Path) -> String {
+    if file == Path::new("-") {
+        "<stdin>".to_owned()
+    } else {
+        file.display().to_string()
+    }
 }
 
 /// Reads a file named in the Compose file; for standard input, relative to the current directory.
@@ -167,7 +172,7 @@ fn refused(imported: &Imported) -> Option<Note> {
 
 fn tell(imported: &Imported, args: &Import, terminal: &Terminal) {
     for note in &imported.notes {
-        let text = format!("{}:{}: {}", args.file.display(), note.line, note.text);
+        let text = format!("{}:{}: {}", shown(&args.file), note.line, note.text);
         if note.fault {
             terminal.warn(&text);
         } else if !terminal.quiet {
