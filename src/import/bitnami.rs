@@ -1,12 +1,33 @@
-//! Bitnami's images of a Redis or Valkey Cluster, which variables set up. One of the nodes makes the cluster of the
-//! others and lives on.
+//! Bitnami's images of a Redis or Valkey Cluster, which are configured by variables. One of the nodes creates the cluster.
 
+use crate::import::command::{Command, Create, options};
+use crate::import::conf::{joined, lines};
+use crate::import::guard::guard;
 use crate::import::node::{Member, Place};
-use crate::import::service::{copies, variable};
+use crate::import::service::{Contents, variable};
+use crate::import::shell::words;
 use crate::import::tree::Tree;
 
 /// The beginnings of the variables' names.
-const ENGINES: [&str; 2] = ["REDIS", "VALKEY"];
+const SERVERS: [&str; 2] = ["REDIS", "VALKEY"];
+
+/// Ends of names of variables that are read here, or for which rcup has its own.
+const KNOWN: [&str; 14] = [
+    "PASSWORD",
+    "PASSWORD_FILE",
+    "NODES",
+    "PORT_NUMBER",
+    "AOF_ENABLED",
+    "EXTRA_FLAGS",
+    "CLUSTER_CREATOR",
+    "CLUSTER_REPLICAS",
+    "CLUSTER_DYNAMIC_IPS",
+    "CLUSTER_ANNOUNCE_IP",
+    "CLUSTER_ANNOUNCE_PORT",
+    "CLUSTER_ANNOUNCE_BUS_PORT",
+    "CLUSTER_ANNOUNCE_HOSTNAME",
+    "CLUSTER_SLEEP_BEFORE_DNS_LOOKUP",
+];
 
 /// Whether the service's image is one of them.
 pub(crate) fn is_node(service: &Tree) -> bool {
@@ -19,70 +40,115 @@ fn image(service: &Tree) -> &str {
 }
 
 /// A variable by the end of its name.
-pub(crate) fn own<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
-    ENGINES
+fn own<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
+    SERVERS
         .iter()
-        .find_map(|engine| variable(service, &format!("{engine}_{name}")))
+        .find_map(|server| variable(service, &format!("{server}_{name}")))
         .filter(|(_, value)| !value.is_empty())
 }
 
 fn is_yes(service: &Tree, name: &str) -> bool {
-    own(service, name).is_some_and(|(_, value)| matches!(value, "yes" | "true" | "1"))
+    own(service, name).is_some_and(|(_, value)| {
+        ["yes", "true", "1"]
+            .iter()
+            .any(|yes| value.eq_ignore_ascii_case(yes))
+    })
+}
+
+fn kind(service: &Tree) -> &'static str {
+    if image(service).contains("valkey-cluster") {
+        "valkey"
+    } else {
+        "redis"
+    }
 }
 
 /// The node.
-pub(crate) fn member<'a>(name: &'a str, service: &'a Tree) -> Member<'a> {
+pub(crate) fn member<'a>(
+    name: &'a str,
+    service: &'a Tree,
+    command: &Command,
+    contents: Contents<'_>,
+) -> Member<'a> {
+    let kind = kind(service);
     let mut directives = Vec::new();
     if let Some((_, port)) = own(service, "PORT_NUMBER") {
         directives.push(("port".to_owned(), port.to_owned()));
     }
-    // The image has it on unless it is told otherwise.
+    // The image enables it by default.
     let keeps = own(service, "AOF_ENABLED").is_none_or(|(_, value)| value == "yes");
-    directives.push((
-        "appendonly".to_owned(),
-        if keeps { "yes" } else { "no" }.to_owned(),
-    ));
-    let engine = if image(service).contains("valkey-cluster") {
-        "valkey"
-    } else {
-        "redis"
-    };
-    Member {
-        name,
-        service,
-        directives,
-        home: format!("/bitnami/{engine}/data"),
-        copies: copies(service),
-        is_bitnami: true,
-        password: own(service, "PASSWORD").map(|(line, _)| (line, Place::Environment)),
-        tls: is_yes(service, "TLS_ENABLED"),
+    let keeps = if keeps { "yes" } else { "no" };
+    directives.push(("appendonly".to_owned(), keeps.to_owned()));
+    if let Some((_, address)) = own(service, "CLUSTER_ANNOUNCE_IP") {
+        directives.push(("cluster-announce-ip".to_owned(), address.to_owned()));
     }
+    for file in ["redis.conf", "valkey.conf", "overrides.conf"] {
+        let path = format!("/opt/bitnami/{kind}/mounted-etc/{file}");
+        directives.extend(lines(&contents.text(service, &path).unwrap_or_default()));
+    }
+    let from_file = directives.len();
+    if let Some((_, flags)) = own(service, "EXTRA_FLAGS") {
+        directives.extend(options(&words(flags)));
+    }
+    directives.extend(command.options_after("run.sh"));
+    let password = own(service, "PASSWORD").map(|(line, _)| (line, Place::Environment));
+    let in_file = own(service, "PASSWORD_FILE").map(|(line, _)| (line, Place::File));
+    let mut member = Member::new(name, service, command.line);
+    member.home = format!("/bitnami/{kind}/data");
+    member.is_bitnami = true;
+    member.tls = is_yes(service, "TLS_ENABLED");
+    guard(&mut member, &directives, from_file, contents);
+    member.password = member.password.or(password).or(in_file);
+    member.directives = joined(directives);
+    member
 }
 
-/// How many replicas each master gets, and on which line that stands, if the service is the one that makes the cluster.
-/// Without a number it is one.
-pub(crate) fn creation(service: &Tree) -> Option<(usize, usize)> {
+/// What a creating node runs. Without a number, the image gives each master one replica.
+pub(crate) fn creation(service: &Tree) -> Option<Create> {
     if !is_yes(service, "CLUSTER_CREATOR") {
         return None;
     }
-    let said = own(service, "CLUSTER_REPLICAS");
-    Some(said.map_or((service.line, 1), |(line, number)| {
-        (line, number.parse().unwrap_or(1))
-    }))
+    let nodes = own(service, "NODES").map_or("", |(_, nodes)| nodes);
+    let port = own(service, "PORT_NUMBER").map_or("6379", |(_, port)| port);
+    let replicas = own(service, "CLUSTER_REPLICAS").map_or("1", |(_, number)| number);
+    let address = |node: &str| {
+        if node.contains(':') {
+            node.to_owned()
+        } else {
+            format!("{node}:{port}")
+        }
+    };
+    Some(Create {
+        addresses: nodes
+            .split([' ', ',', '\n'])
+            .filter(|node| !node.is_empty())
+            .map(address)
+            .collect(),
+        replicas: Some(replicas.to_owned()),
+    })
 }
 
-/// The engine and the version that stand in the image's name.
+/// Variables of the image that are not carried over, and the line of the first.
+pub(crate) fn unknown(service: &Tree) -> Option<(usize, Vec<&str>)> {
+    let all = service.get("environment").map_or(&[][..], Tree::entries);
+    let unknown = all.iter().filter(|(name, _)| {
+        SERVERS.iter().any(|server| {
+            let end = name.strip_prefix(server).and_then(|rest| rest.strip_prefix('_'));
+            end.is_some_and(|end| !KNOWN.contains(&end) && !end.starts_with("TLS_"))
+        })
+    });
+    let names: Vec<(usize, &str)> = unknown.map(|(name, value)| (value.line, name.as_str())).collect();
+    let line = names.first()?.0;
+    Some((line, names.into_iter().map(|(_, name)| name).collect()))
+}
+
+/// The server and the version in the image's name.
 pub(crate) fn server(service: &Tree) -> (&'static str, Option<String>) {
     let image = image(service);
-    let engine = if image.contains("valkey-cluster") {
-        "valkey"
-    } else {
-        "redis"
-    };
     let tag = image.rsplit_once(':').map(|(_, tag)| tag).unwrap_or_default();
     let digits = tag.split('-').next().unwrap_or(tag);
     let is_version = digits.starts_with(|c: char| c.is_ascii_digit())
         && digits.chars().all(|c| c.is_ascii_digit() || c == '.');
     let version: Vec<&str> = digits.split('.').take(2).collect();
-    (engine, is_version.then(|| version.join(".")))
+    (kind(service), is_version.then(|| version.join(".")))
 }

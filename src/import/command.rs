@@ -1,110 +1,305 @@
-//! What a service's command says about a node.
+//! What a service runs: servers, and commands that create a cluster.
 
 use std::path::Path;
 
-use crate::import::tree::Tree;
+use crate::import::conf::directive;
+use crate::import::shell::{Simple, is_address, is_unknown, script, words};
+use crate::import::tree::{Tree, Value};
+use crate::import::variables::Lookup;
 
-/// What ends a command in a shell.
-const ENDS: [&str; 6] = ["&&", "||", ";", "|", "&", ">"];
+/// Programs that run a script.
+const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "zsh"];
 
-/// A service's command line.
-#[derive(Clone, Debug, Default, PartialEq)]
+/// What ends a command. Without a shell it does not, but nobody means it as an argument.
+const ENDS: [&str; 5] = ["&&", "||", ";", "|", "&"];
+
+/// Programs that only mention what follows them.
+const MENTIONS: [&str; 8] = [
+    "echo", "printf", "which", "command", "pgrep", "pkill", "killall", "grep",
+];
+
+/// The program before Redis 5.
+const TRIB: &str = "redis-trib.rb";
+
+/// Options of `redis-cli` that are followed by a value.
+const VALUED: [&str; 8] = [
+    "-a",
+    "-u",
+    "--user",
+    "--pass",
+    "--cacert",
+    "--cert",
+    "--key",
+    "--cluster-replicas",
+];
+
+/// A service's commands.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Command {
-    /// As one text, line breaks kept.
+    /// The text of `entrypoint` and `command`, line breaks kept.
     pub(crate) text: String,
-    /// The words, quotes and line breaks taken away.
-    words: Vec<String>,
+    /// The line of `command`, or of the service.
+    pub(crate) line: usize,
+    commands: Vec<Simple>,
+    /// There is no program: the image's own entry point starts the server.
+    is_entry: bool,
+}
+
+/// A server that is started.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Server {
+    /// Its configuration file.
+    pub(crate) file: Option<String>,
+    /// Its options as directives.
+    pub(crate) directives: Vec<(String, String)>,
+    /// It is started in a `for` loop, so maybe more than once.
+    pub(crate) in_for: bool,
+}
+
+/// `redis-cli --cluster create`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Create {
+    pub(crate) addresses: Vec<String>,
+    /// As it is written; nothing without the option.
+    pub(crate) replicas: Option<String>,
+}
+
+/// `redis-cli --cluster add-node`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct AddNode {
+    pub(crate) address: String,
+    /// A node of the cluster.
+    pub(crate) existing: String,
+    pub(crate) is_replica: bool,
 }
 
 impl Command {
-    /// Of `entrypoint` and `command` together.
-    pub(crate) fn of(service: &Tree) -> Self {
+    /// Of `entrypoint` and `command` together. `file` gives the text of a file in the container, which may be a script.
+    pub(crate) fn of(service: &Tree, file: &dyn Fn(&str) -> Option<String>, lookup: Lookup<'_>) -> Self {
+        let of_key = |key: &str| service.get(key).map_or_else(Vec::new, argv);
+        let (entrypoint, command) = (of_key("entrypoint"), of_key("command"));
+        let is_entry = entrypoint.is_empty()
+            && command
+                .first()
+                .is_some_and(|word| word.starts_with('-') || is_conf(word));
         let mut text = String::new();
-        let mut words = Vec::new();
         for part in ["entrypoint", "command"]
             .iter()
             .filter_map(|key| service.get(key))
         {
-            // A text, or a list of words, of which one may be a whole script.
             for item in part.items() {
                 text.push_str(item.text());
                 text.push(' ');
-                words.extend(split(item.text()));
             }
         }
-        Self { text, words }
-    }
-
-    /// What the server gets: the words after its name, as far as a shell would give them. The images' own entry point
-    /// starts the server where the first word is an option or a file of settings.
-    fn arguments(&self) -> &[String] {
-        let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
-        let from = self.words.iter().position(is_server).map_or(0, |at| at + 1);
-        let rest = &self.words[from..];
-        let end = rest.iter().position(|word| ENDS.contains(&word.as_str()));
-        &rest[..end.unwrap_or(rest.len())]
-    }
-
-    /// Whether it names a server's program.
-    pub(crate) fn is_server(&self) -> bool {
-        let is_server = |word: &String| word.ends_with("redis-server") || word.ends_with("valkey-server");
-        self.words.iter().any(is_server) || self.file().is_some()
-    }
-
-    /// The file of settings that the server is started with.
-    pub(crate) fn file(&self) -> Option<&str> {
-        self.arguments()
-            .first()
-            .filter(|word| Path::new(word).extension().is_some_and(|end| end == "conf"))
-            .map(String::as_str)
-    }
-
-    /// The directives that a server is started with: `--name value…`.
-    pub(crate) fn directives(&self) -> Vec<(String, String)> {
-        let mut directives: Vec<(String, Vec<String>)> = Vec::new();
-        for word in self.arguments() {
-            if let Some(name) = word.strip_prefix("--") {
-                directives.push((name.to_ascii_lowercase(), Vec::new()));
-            } else if let Some((_, values)) = directives.last_mut() {
-                values.push(word.clone());
+        let line = service
+            .get("command")
+            .map_or(service.line, |command| command.line);
+        // The text that follows `sh -c` is one argument for Docker only if it is quoted; a script is meant all the same.
+        let after_entrypoint = service.get("command").map(|command| &command.value);
+        let whole = match after_entrypoint {
+            Some(Value::Text(text)) if command.len() > 1 && inline(&entrypoint) == Some(entrypoint.len()) => {
+                Some(text.clone())
             }
+            _ => None,
+        };
+        let all: Vec<String> = entrypoint.into_iter().chain(command).collect();
+        let source = whole
+            .or_else(|| inline(&all).and_then(|at| all.get(at).cloned()))
+            .or_else(|| file(script_file(&all)?));
+        let commands = match source {
+            Some(source) if !is_entry => script(&source, lookup),
+            _ => all
+                .split(|word| ENDS.contains(&word.as_str()))
+                .map(|words| Simple {
+                    words: words.to_vec(),
+                    ..Simple::default()
+                })
+                .collect(),
+        };
+        Self {
+            text,
+            line,
+            commands,
+            is_entry,
         }
-        directives
-            .into_iter()
-            .map(|(name, values)| (name, values.join(" ")))
+    }
+
+    /// The servers that it starts.
+    pub(crate) fn servers(&self) -> Vec<Server> {
+        if self.is_entry {
+            let words = self.commands.first().map_or(&[][..], |command| &command.words);
+            return vec![server(words, false)];
+        }
+        self.programs(&["redis-server", "valkey-server"])
+            .map(|(command, at)| server(&command.words[at + 1..], command.in_for))
             .collect()
     }
 
-    /// Whether it makes a cluster of nodes.
-    pub(crate) fn is_creation(&self) -> bool {
-        self.words
-            .windows(2)
-            .any(|pair| pair[0] == "--cluster" && pair[1] == "create")
+    /// The directives that follow a program whose name ends so.
+    pub(crate) fn options_after(&self, program: &str) -> Vec<(String, String)> {
+        let found = self.commands.iter().find_map(|command| {
+            let at = command.words.iter().position(|word| word.ends_with(program))?;
+            Some(options(&command.words[at + 1..]))
+        });
+        found.unwrap_or_default()
     }
 
-    /// The word after `name`.
-    pub(crate) fn after(&self, name: &str) -> Option<&str> {
-        let at = self.words.iter().position(|word| word == name)?;
-        self.words.get(at + 1).map(String::as_str)
+    /// The clusters that it creates.
+    pub(crate) fn creates(&self) -> Vec<Create> {
+        self.cluster_commands("create")
+            .map(|arguments| Create {
+                addresses: addresses(arguments),
+                replicas: after(arguments, &["--cluster-replicas", "--replicas"]).map(ToOwned::to_owned),
+            })
+            .collect()
+    }
+
+    /// The nodes that it adds to a cluster.
+    pub(crate) fn added(&self) -> Vec<AddNode> {
+        self.cluster_commands("add-node")
+            .filter_map(|arguments| {
+                let mut all = addresses(arguments).into_iter();
+                let is_replica = |word: &String| {
+                    matches!(
+                        word.as_str(),
+                        "--cluster-slave" | "--cluster-replica" | "--slave" | "--cluster-master-id"
+                    )
+                };
+                Some(AddNode {
+                    address: all.next()?,
+                    existing: all.next().unwrap_or_default(),
+                    is_replica: arguments.iter().any(is_replica),
+                })
+            })
+            .collect()
+    }
+
+    /// Whether it forms a cluster by single commands.
+    pub(crate) fn meets(&self) -> bool {
+        self.commands.iter().any(|command| {
+            let is = |word: &str, wanted: &str| word.eq_ignore_ascii_case(wanted);
+            command
+                .words
+                .windows(2)
+                .any(|pair| is(&pair[0], "cluster") && is(&pair[1], "meet"))
+        })
+    }
+
+    /// Whether it sleeps for a fixed time, not between two looks at something.
+    pub(crate) fn sleeps(&self) -> bool {
+        let is_sleep = |command: &Simple| command.words.first().is_some_and(|word| word == "sleep");
+        self.commands
+            .iter()
+            .any(|command| is_sleep(command) && !command.in_loop)
+    }
+
+    /// The arguments of `redis-cli --cluster NAME`, and of the older `redis-trib.rb NAME`.
+    fn cluster_commands<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [String]> {
+        self.programs(&["redis-cli", "valkey-cli", TRIB])
+            .filter_map(move |(command, at)| {
+                let rest = &command.words[at + 1..];
+                let found = if base(&command.words[at]) == TRIB {
+                    rest.iter().position(|word| word == name)
+                } else {
+                    let is_it = |pair: &[String]| pair[0] == "--cluster" && pair[1] == name;
+                    rest.windows(2).position(is_it).map(|at| at + 1)
+                };
+                found.map(|at| &rest[at + 1..])
+            })
+    }
+
+    /// Commands that run one of the programs, and where its name is among their words.
+    fn programs<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = (&'a Simple, usize)> {
+        self.commands.iter().filter_map(|command| {
+            let first = command.words.first().map_or("", |word| base(word));
+            if MENTIONS.contains(&first) {
+                return None;
+            }
+            let at = command.words.iter().position(|word| names.contains(&base(word)));
+            at.map(|at| (command, at))
+        })
     }
 }
 
-fn split(text: &str) -> Vec<String> {
-    let mut words = Vec::new();
-    for word in text.split_whitespace() {
-        if ENDS.contains(&word) {
-            words.push(word.to_owned());
-            continue;
-        }
-        let bare = word.trim_matches(['"', '\'', ';', '&']);
-        if !bare.is_empty() {
-            words.push(bare.to_owned());
-        }
-        if word.ends_with(';') {
-            words.push(";".to_owned());
+/// The words of a key, which is a text or a list of them.
+fn argv(tree: &Tree) -> Vec<String> {
+    match &tree.value {
+        Value::Text(text) => words(text),
+        _ => tree.items().iter().map(|item| item.text().to_owned()).collect(),
+    }
+}
+
+/// The last part of a path.
+fn base(word: &str) -> &str {
+    word.rsplit('/').next().unwrap_or(word)
+}
+
+fn is_conf(word: &str) -> bool {
+    Path::new(word).extension().is_some_and(|end| end == "conf")
+}
+
+/// Where the script of `sh -c` is among the words.
+fn inline(words: &[String]) -> Option<usize> {
+    let shell = words.iter().position(|word| SHELLS.contains(&base(word)))?;
+    let options = words[shell + 1..]
+        .iter()
+        .take_while(|word| word.starts_with(['-', '+']) || *word == "pipefail");
+    let is_inline = |word: &String| word.starts_with('-') && !word.starts_with("--") && word.ends_with('c');
+    let count = options.clone().count();
+    let found = options.clone().any(is_inline);
+    found.then_some(shell + 1 + count)
+}
+
+/// The program, or the script that a shell runs, by its path.
+fn script_file(words: &[String]) -> Option<&str> {
+    let shell = words.iter().position(|word| SHELLS.contains(&base(word)));
+    let from = shell.map_or(0, |at| at + 1);
+    let path = words[from..].iter().find(|word| !word.starts_with('-'))?;
+    path.contains('/').then_some(path)
+}
+
+/// A server by its arguments.
+fn server(arguments: &[String], in_for: bool) -> Server {
+    let file = arguments.first().filter(|word| !word.starts_with('-'));
+    Server {
+        file: file.cloned(),
+        directives: options(arguments),
+        in_for,
+    }
+}
+
+/// `--name value…` as directives.
+pub(crate) fn options(arguments: &[String]) -> Vec<(String, String)> {
+    let mut all: Vec<Vec<String>> = Vec::new();
+    for word in arguments {
+        if let Some(name) = word.strip_prefix("--").filter(|name| !name.is_empty()) {
+            // `"--port 7000"` may be one argument: the server joins them anyway.
+            all.push(name.split_whitespace().map(ToOwned::to_owned).collect());
+        } else if let Some(values) = all.last_mut() {
+            values.push(word.clone());
         }
     }
-    words
+    all.iter().filter_map(|words| directive(words)).collect()
+}
+
+/// The addresses among the arguments, and what may become some.
+fn addresses(arguments: &[String]) -> Vec<String> {
+    let mut all = Vec::new();
+    let mut is_value = false;
+    for word in arguments {
+        if !is_value && (is_address(word) || is_unknown(word) && !word.starts_with('-')) {
+            all.push(word.clone());
+        }
+        is_value = VALUED.contains(&word.as_str());
+    }
+    all
+}
+
+/// The word after one of the names.
+fn after<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
+    let at = arguments.iter().position(|word| names.contains(&word.as_str()))?;
+    arguments.get(at + 1).map(String::as_str)
 }
 
 #[cfg(test)]
@@ -112,18 +307,86 @@ mod tests {
     use super::*;
 
     fn command(text: &str) -> Command {
-        Command::of(&Tree::read(text).unwrap())
+        let file = |path: &str| {
+            (path == "/create.sh").then(|| "redis-cli --cluster create $N --replicas x\n".to_owned())
+        };
+        let lookup = |name: &str| (name == "N").then(|| "a:1 b:2".to_owned());
+        Command::of(&Tree::read(text).unwrap(), &file, &lookup)
+    }
+
+    fn own(name: &str, value: &str) -> (String, String) {
+        (name.to_owned(), value.to_owned())
     }
 
     #[test]
     fn a_servers_options_end_where_its_command_does() {
-        let shell =
-            command("command: sh -c \"redis-server /c/redis.conf --port 7000 --save 60 1; echo done\"\n");
-        assert_eq!(shell.file(), Some("/c/redis.conf"));
-        let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        assert_eq!(shell.directives(), [own("port", "7000"), own("save", "60 1")]);
-        let entry = command("command: [/etc/redis.conf, --appendonly, 'yes']\n");
-        assert_eq!((entry.is_server(), entry.file()), (true, Some("/etc/redis.conf")));
-        assert!(!command("command: nginx -g x\n").is_server());
+        for text in [
+            "command: sh -c \"redis-server /c/redis.conf --port 7000 --save 60 1; echo done\"\n",
+            "entrypoint: [sh, -ec]\ncommand: exec redis-server /c/redis.conf --port 7000 --save 60 1 && x\n",
+            "command: [bash, -c, 'gosu redis redis-server /c/redis.conf --port 7000 --save 60 1 &']\n",
+            "command: redis-server /c/redis.conf --port 7000 --save 60 1\n",
+        ] {
+            let servers = command(text).servers();
+            assert_eq!(servers.len(), 1, "{text}");
+            assert_eq!(servers[0].file.as_deref(), Some("/c/redis.conf"), "{text}");
+            assert_eq!(
+                servers[0].directives,
+                [own("port", "7000"), own("save", "60 1")],
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_images_entry_point_starts_a_server_too() {
+        let servers = command("command: [/etc/redis.conf, --appendonly, 'yes']\n").servers();
+        assert_eq!(servers[0].file.as_deref(), Some("/etc/redis.conf"));
+        let servers = command("command: --requirepass \"\" --user default on >pw ~*\n").servers();
+        assert_eq!(
+            servers[0].directives,
+            [own("requirepass", ""), own("user", "default on >pw ~*")]
+        );
+        let servers = command("command: [redis-server, --port 7000]\n").servers();
+        assert_eq!(servers[0].directives, [own("port", "7000")]);
+        for text in [
+            "command: nginx -g x\n",
+            "image: redis\n",
+            "command: sh -c 'echo redis-server'\n",
+        ] {
+            assert!(command(text).servers().is_empty(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_script_may_be_in_a_file() {
+        for text in [
+            "entrypoint: /create.sh\n",
+            "command: ['sh', /create.sh]\n",
+            "command: sh -x /create.sh\n",
+        ] {
+            let creates = command(text).creates();
+            let create = creates.first().unwrap();
+            assert_eq!(create.addresses, ["a:1", "b:2"], "{text}");
+            assert_eq!(create.replicas.as_deref(), Some("x"));
+        }
+    }
+
+    #[test]
+    fn nodes_are_found_wherever_they_are_named() {
+        let all = command(
+            "command: sh -c \"yes yes | redis-cli -a pw --cluster create --cluster-replicas 1 a:1 -a pw b:2 $(x) && redis-cli \
+             --cluster add-node c:3 a:1 --cluster-slave; sleep 1\"\n",
+        );
+        let create = &all.creates()[0];
+        assert_eq!(create.addresses, ["a:1", "b:2", "$(x)"]);
+        assert_eq!(create.replicas.as_deref(), Some("1"));
+        let added = AddNode {
+            address: "c:3".to_owned(),
+            existing: "a:1".to_owned(),
+            is_replica: true,
+        };
+        assert_eq!(all.added(), [added]);
+        assert!(all.sleeps() && !all.meets());
+        assert!(!command("command: sh -c 'until x; do sleep 1; done'\n").sleeps());
     }
 }

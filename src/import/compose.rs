@@ -1,76 +1,111 @@
 //! A Compose file's cluster as settings of rcup.
 
-use std::collections::BTreeMap;
-
 use crate::error::{Error, ErrorKind, Result};
-use crate::import::bitnami;
-use crate::import::command::Command;
 use crate::import::imported::{Imported, Note, YES};
-use crate::import::member::{Found, look};
+use crate::import::member::{Look, look};
 use crate::import::node::Member;
-use crate::import::service::ports;
+use crate::import::own_export;
+use crate::import::resolve::{Finding, RESOLVED, Sources, resolve};
+use crate::import::service::Contents;
+use crate::import::shape::{Shape, shape};
 use crate::import::tree::Tree;
 
-/// Reads a Compose file. `files` gives the text of a file that it names, by the path that stands there: a node's
-/// settings may lie in one.
+/// Reads a Compose file.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when it is no YAML, or has no node of a cluster.
-pub fn compose(text: &str, files: &dyn Fn(&str) -> Option<String>) -> Result<Imported> {
-    let tree = Tree::read(text)?;
+/// [`ErrorKind::Usage`] if it is not YAML, has no node of a cluster, or has several clusters that cannot be told apart.
+pub fn compose(text: &str, sources: &Sources<'_>) -> Result<Imported> {
+    let resolved = resolve(Tree::read(text)?, sources)?;
+    let tree = &resolved.tree;
     let services = tree.get("services").map(Tree::entries).unwrap_or_default();
+    if let Some(imported) = own_export::read(services)? {
+        return Ok(imported);
+    }
+    let contents = Contents { tree, sources };
+    let looks: Vec<Look<'_>> = services
+        .iter()
+        .map(|(name, service)| look(name, service, contents))
+        .collect::<Result<_>>()?;
+    let mut notes = relevant(resolved.findings, &looks)?;
+    let nodes: Vec<Member<'_>> = looks.iter().flat_map(|look| look.nodes.iter().cloned()).collect();
+    if nodes.is_empty() {
+        return Err(without_nodes(&looks, &notes));
+    }
+    let shape = shape(&looks, &nodes)?;
+    notes.extend(shape.notes.iter().cloned());
+    let nodes = nodes
+        .into_iter()
+        .enumerate()
+        .filter(|(at, _)| shape.members.contains(at))
+        .map(|(_, node)| node)
+        .collect();
     let mut reading = Reading {
         source: text,
-        nodes: Vec::new(),
-        creation: None,
-        notes: Vec::new(),
+        nodes,
+        notes,
     };
-    let mut unread = None;
-    for (name, service) in services {
-        match look(name, service, files) {
-            Found::Node(member) => reading.nodes.push(*member),
-            Found::Creation(command) => reading.creation = Some((name, service, command)),
-            Found::Unread { line, path } => {
-                reading.note(
-                    line,
-                    true,
-                    format!(
-                        "service `{name}` is left out: its settings are in {path}, which is not mounted from a file beside \
-                         this one, so nobody can tell whether it is a node"
-                    ),
-                );
-                unread = Some(path);
-            }
-            Found::Server => reading.note(
-                service.line,
-                false,
-                format!("service `{name}` is a server without `cluster-enabled yes`, so no node of the cluster: it is left out"),
-            ),
-            Found::Other => {}
-        }
+    let counted: usize = reading.nodes.iter().map(|node| node.copies).sum();
+    let are_counted = counted == shape.masters * (shape.replicas + 1);
+    for look in &looks {
+        reading.service_notes(look, are_counted);
     }
-    if reading.nodes.is_empty() {
-        let error = Error::new(
-            ErrorKind::Usage,
-            "no service of the file starts a node with `cluster-enabled yes`",
-        );
-        return Err(match unread {
-            Some(path) => error
-                .because(format!("{path} is not mounted from a file beside the Compose file"))
-                .hint("Put it where the file says, or give its settings as flags of `rcup up`."),
-            None => error.hint(
-                "Nodes are found by their command, by a redis.conf that is mounted, and by Bitnami's images; give other \
-                 settings as flags of `rcup up`.",
-            ),
-        });
-    }
-    Ok(reading.finish(&tree))
+    Ok(reading.finish(tree, &shape))
 }
 
+/// What could not be resolved in services of the cluster, and in the rest of the file.
+fn relevant(findings: Vec<Finding>, looks: &[Look<'_>]) -> Result<Vec<Note>> {
+    let mut notes = Vec::new();
+    for finding in findings {
+        let is_other = finding.service.as_ref().is_some_and(|name| {
+            let look = looks.iter().find(|look| look.name == name);
+            look.is_some_and(|look| {
+                look.is_other() && !look.service.entries().iter().any(|(key, _)| key == "extends")
+            })
+        });
+        if is_other {
+            continue;
+        }
+        if finding.fatal {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("line {}: {}", finding.note.line, finding.note.text),
+            )
+            .hint("Set the variable in the environment or in `.env` beside the file, as for Compose."));
+        }
+        notes.push(finding.note);
+    }
+    Ok(notes)
+}
+
+fn without_nodes(looks: &[Look<'_>], notes: &[Note]) -> Error {
+    let error = Error::new(
+        ErrorKind::Usage,
+        "no service of the file starts a node with `cluster-enabled yes`",
+    );
+    let unread = looks.iter().find_map(|look| Some((look, look.unread.as_ref()?)));
+    if let Some((look, path)) = unread {
+        return error
+            .because(format!(
+                "line {}: service `{}` reads {path}, which is not mounted from a file beside the Compose file",
+                look.command.line, look.name
+            ))
+            .hint("Put the file where the Compose file expects it, or pass its settings as flags of `rcup up`.");
+    }
+    if let Some(note) = notes.iter().find(|note| note.text.contains(RESOLVED)) {
+        return error
+            .because(format!("line {}: {}", note.line, note.text))
+            .hint(format!("Run `{RESOLVED}`."));
+    }
+    error.hint(
+        "Nodes are found by their command, by a mounted redis.conf, and by Bitnami's images; pass other settings as flags of \
+         `rcup up`.",
+    )
+}
+
+/// The nodes of the cluster, and the notes so far.
 pub(crate) struct Reading<'a> {
     source: &'a str,
     pub(crate) nodes: Vec<Member<'a>>,
-    creation: Option<(&'a String, &'a Tree, Command)>,
     notes: Vec<Note>,
 }
 
@@ -83,105 +118,106 @@ impl Reading<'_> {
         });
     }
 
-    fn finish(mut self, tree: &Tree) -> Imported {
-        let (masters, replicas) = self.shape();
+    fn finish(mut self, tree: &Tree, shape: &Shape) -> Imported {
         if let Some(version) = tree.get("version") {
-            self.note(version.line, false, "`version` means nothing to Compose any more");
+            self.note(version.line, false, "Compose ignores `version`");
         }
-        self.creation_notes();
-        self.ports();
         self.missing();
         let mut settings = vec![
-            ("masters".to_owned(), masters.to_string()),
-            ("replicas".to_owned(), replicas.to_string()),
+            ("masters".to_owned(), shape.masters.to_string()),
+            ("replicas".to_owned(), shape.replicas.to_string()),
         ];
         settings.extend(self.server());
-        if let Some(subnet) = self.subnet(tree) {
-            settings.push(("subnet".to_owned(), subnet));
-        }
+        settings.extend(self.network(tree));
+        settings.extend(self.published(shape.masters * (shape.replicas + 1)));
         if self.persist() {
             settings.push(("persist".to_owned(), YES.to_owned()));
         }
         settings.extend(self.guards());
+        self.containers();
         let directives = self.directives(&mut settings);
         self.notes.sort();
         self.notes.dedup();
         Imported {
-            masters,
-            replicas,
+            masters: shape.masters,
+            replicas: shape.replicas,
             settings,
             directives,
             notes: self.notes,
         }
     }
 
-    /// Masters and replicas. Who creates the cluster says how many replicas; without it, none are assumed.
-    fn shape(&mut self) -> (usize, usize) {
-        let nodes: usize = self.nodes.iter().map(|node| node.copies).sum();
-        let by_a_node = self.nodes.iter().find_map(|node| bitnami::creation(node.service));
-        let said = by_a_node.or_else(|| {
-            let (_, service, command) = self.creation.as_ref()?;
-            let replicas = command.after("--cluster-replicas")?.parse::<usize>().ok()?;
-            Some((service.line, replicas))
-        });
-        let Some((line, replicas)) = said else {
-            if self.creation.is_none() {
-                let line = self.nodes[0].service.line;
-                self.note(
-                    line,
-                    true,
-                    "nothing in the file joins the nodes: run \
-                     `redis-cli --cluster create`. The number of replicas is unknown; none are assumed",
-                );
-            }
-            return (nodes, 0);
-        };
-        if !nodes.is_multiple_of(replicas + 1) {
+    fn service_notes(&mut self, look: &Look<'_>, are_counted: bool) {
+        let (name, line) = (look.name, look.command.line);
+        let does_nothing = look.creates.is_empty() && look.added.is_empty();
+        if let Some(path) = &look.unread {
             self.note(
                 line,
                 true,
                 format!(
-                    "{nodes} nodes cannot be masters with {replicas} replicas each; the rest is left out"
+                    "service `{name}` is left out: its settings are in {path}, which is not mounted from a file beside the Compose \
+                     file, so it is unknown whether it is a node"
                 ),
             );
+        } else if look.is_server && look.nodes.is_empty() && does_nothing && !look.command.meets() {
+            self.note(
+                look.service.line,
+                false,
+                format!("service `{name}` is a server without `cluster-enabled yes`, so it is not a node of the cluster, and is left out"),
+            );
         }
-        ((nodes / (replicas + 1)).max(1), replicas)
-    }
-
-    fn creation_notes(&mut self) {
-        let Some((name, service, command)) = self.creation.clone() else {
-            return;
-        };
-        let at = service
-            .get("command")
-            .map_or(service.line, |command| command.line);
-        self.note(
-            service.line,
-            true,
-            format!(
-                "service `{name}` ends when it is done, so `docker compose up --wait` fails although all went well \
-                 (docker/compose#10596)"
-            ),
-        );
-        if let Some(line) = self.line_after(at, "sleep ") {
+        if look.in_for && are_counted {
             self.note(
                 line,
                 true,
-                "a sleep is too long on a quick machine and too short on a busy one; rcup waits until every node \
-                 calls the cluster ok",
+                format!("service `{name}` starts servers in a loop, which are counted as one: set `masters` and `replicas` yourself"),
             );
         }
-        if command.text.trim_end().contains('\n')
-            && let Some(line) = self.further_in(at)
+        if !does_nothing {
+            self.creation_notes(look);
+        }
+    }
+
+    fn creation_notes(&mut self, look: &Look<'_>) {
+        let (name, line) = (look.name, look.command.line);
+        if look.nodes.is_empty() {
+            self.note(
+                look.service.line,
+                true,
+                format!(
+                    "service `{name}` exits when it is done, so `docker compose up --wait` fails although the cluster was created \
+                     (docker/compose#10596)"
+                ),
+            );
+        }
+        if look.command.sleeps() {
+            let line = self.line_after(line, "sleep ").unwrap_or(line);
+            self.note(
+                line,
+                true,
+                "a fixed sleep is too long on a fast machine and too short on a busy one; rcup waits until every node reports \
+                 `cluster_state:ok`",
+            );
+        }
+        if look.command.text.trim_end().contains('\n')
+            && !look.creates.is_empty()
+            && self.is_folded(line)
+            && let Some(line) = self.further_in(line)
         {
             self.note(
                 line,
                 true,
-                "this line stands further in than the first one of its `>` block, so YAML keeps the line breaks \
-                 around it: the shell takes each of these lines for a command of its own, \
-                 `redis-cli --cluster create` gets no addresses, and the cluster is never made",
+                "this line is indented more than the first one of its `>` block, so YAML keeps the line breaks around it: the \
+                 shell runs each of these lines as a command of its own, `redis-cli --cluster create` gets no addresses, and no \
+                 cluster is created",
             );
         }
+    }
+
+    /// Whether a key on the line has a folded block.
+    fn is_folded(&self, line: usize) -> bool {
+        let text = self.source.lines().nth(line - 1).unwrap_or_default();
+        text.trim_end().trim_end_matches(['-', '+']).ends_with('>')
     }
 
     /// The first line of a block that is indented more than the block's first line.
@@ -204,73 +240,28 @@ impl Reading<'_> {
             .map(|(number, _)| number)
     }
 
-    /// One note for each kind of fault, at the first line that has it.
-    fn ports(&mut self) {
-        let mut first: BTreeMap<&str, (usize, String)> = BTreeMap::new();
-        for node in &self.nodes {
-            let bus = node.value("cluster-port").and_then(|port| port.parse().ok());
-            let bus = bus.unwrap_or(node.port().saturating_add(10_000));
-            for port in ports(node.service) {
-                let mut say = |kind, text: String| {
-                    first.entry(kind).or_insert((port.line, text));
-                };
-                let inside = port.inside;
-                if inside == bus {
-                    say(
-                        "bus",
-                        format!(
-                            "{inside} is the cluster bus, which no client needs: it is better not published"
-                        ),
-                    );
-                } else if port.published != Some(inside) && node.value("cluster-announce-port").is_none() {
-                    let published = port
-                        .published
-                        .map_or_else(|| "any free port".to_owned(), |port| port.to_string());
-                    say(
-                        "number",
-                        format!(
-                            "port {inside} is published as {published}, but the node announces {inside}: a client that \
-                             is redirected from this host ends at another node or nowhere. rcup uses one number \
-                             everywhere"
-                        ),
-                    );
-                }
-                if port.host.is_none() {
-                    say(
-                        "everywhere",
-                        "without an address before it, the port is open to the whole network, past the host's \
-                         firewall; rcup publishes on 127.0.0.1"
-                            .to_owned(),
-                    );
-                }
-            }
-        }
-        for (line, text) in first.into_values() {
-            self.note(line, true, text);
-        }
-    }
-
     fn missing(&mut self) {
         let first = &self.nodes[0];
         let (line, is_bitnami) = (first.service.line, first.is_bitnami);
-        let without = |key: &str| first.service.get(key).is_none();
-        let (no_check, no_restart) = (without("healthcheck"), without("restart"));
+        let nobody_has = |key: &str| self.nodes.iter().all(|node| node.service.get(key).is_none());
+        let (no_check, no_restart) = (nobody_has("healthcheck"), nobody_has("restart"));
         let is_open = is_bitnami || first.value("protected-mode") == Some("no");
         if no_check {
             self.note(
                 line,
                 true,
-                "no node has a health check, so nobody can wait until the cluster serves",
+                "no node has a health check, so nothing can wait until the cluster is ready",
             );
         }
         if no_restart {
             self.note(
                 line,
                 true,
-                "no node is restarted when it fails or the machine starts again",
+                "no node has a restart policy, so none starts again after a failure or a reboot",
             );
         }
-        if self.nodes.iter().all(|node| node.password.is_none()) {
+        let is_guarded = |node: &Member<'_>| node.password.is_some() || node.unread_users;
+        if !self.nodes.iter().any(is_guarded) {
             let text = if is_open {
                 "there is no password, and protected mode is off: anyone who reaches a node controls it"
             } else {
@@ -289,7 +280,15 @@ mod tests {
 
     /// Nothing lies beside the file.
     fn alone(text: &str) -> Result<Imported> {
-        compose(text, &|_| None)
+        with_files(text, &|_| None)
+    }
+
+    fn with_files(text: &str, file: &dyn Fn(&str) -> Option<String>) -> Result<Imported> {
+        let sources = Sources {
+            file,
+            variable: &|_| None,
+        };
+        compose(text, &sources)
     }
 
     fn notes(imported: &Imported) -> String {
@@ -327,7 +326,7 @@ mod tests {
         let imported = alone(text).unwrap();
         assert_eq!((imported.masters, imported.replicas), (3, 0));
         assert_eq!(imported.directives, [("maxmemory".to_owned(), "64mb".to_owned())]);
-        assert!(notes(&imported).contains("nothing in the file joins the nodes"));
+        assert!(notes(&imported).contains("no service creates the cluster"));
         assert!(
             imported
                 .command()
@@ -347,7 +346,7 @@ mod tests {
                 "cluster-enabled yes\nsave 900 1\nappendonly yes\nrequirepass file-s3cret\n".to_owned()
             })
         };
-        let imported = compose(text, &files).unwrap();
+        let imported = with_files(text, &files).unwrap();
         assert_eq!(imported.masters, 2);
         let own = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         assert_eq!(
@@ -362,7 +361,10 @@ mod tests {
         assert!(!notes.contains("web") && !notes.contains("s3cret"), "{notes}");
         let error = alone(text).unwrap_err();
         assert!(
-            error.hint_text().unwrap().contains("where the file says"),
+            error
+                .hint_text()
+                .unwrap()
+                .contains("where the Compose file expects it"),
             "{error}"
         );
     }
@@ -391,7 +393,7 @@ mod tests {
         );
         let (persist, notes) = read(&["a:/data", "b:/data", "c:/elsewhere"]);
         assert!(
-            persist && notes.contains("service `c` keeps its data on no volume"),
+            persist && notes.contains("service `c` has no volume for its data"),
             "{notes}"
         );
         let (_, notes) = read(&["a:/data", "a:/data", "c:/data"]);
@@ -425,7 +427,7 @@ mod tests {
             "{notes}"
         );
         assert!(
-            setting(&imported, "image").is_none() && notes.contains("holds a variable"),
+            setting(&imported, "image").is_none() && notes.contains("`redis:` is not an image"),
             "{notes}"
         );
     }

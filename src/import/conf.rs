@@ -1,30 +1,77 @@
-//! The lines of a `redis.conf`, whether they stand in a file or in a command.
+//! The lines of a `redis.conf`, in a file or in a command.
 
 /// Directives that a server reads from several lines, each of which adds to those before it.
 const ADDED_UP: [&str; 2] = ["save", "client-output-buffer-limit"];
+
+/// Directives of which each line is one of its own.
+const REPEATED: [&str; 4] = ["user", "include", "loadmodule", "rename-command"];
 
 /// The directives of a file, in its order.
 pub(crate) fn lines(text: &str) -> Vec<(String, String)> {
     text.lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
-        .map(|line| {
-            let (name, value) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
-            (name.to_ascii_lowercase(), value.trim().to_owned())
-        })
+        .filter_map(|line| directive(&arguments(line)))
         .collect()
+}
+
+/// A directive by its words. Those with blanks are quoted, as `redis.conf` has them.
+pub(crate) fn directive(words: &[String]) -> Option<(String, String)> {
+    let (name, values) = words.split_first()?;
+    let value = match values {
+        [one] if one.is_empty() => String::new(),
+        _ => values
+            .iter()
+            .map(|value| quoted(value))
+            .collect::<Vec<_>>()
+            .join(" "),
+    };
+    Some((name.to_ascii_lowercase(), value))
+}
+
+fn quoted(word: &str) -> String {
+    if !word.is_empty() && !word.contains(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
+        return word.to_owned();
+    }
+    format!("\"{}\"", word.replace('\\', r"\\").replace('"', "\\\""))
+}
+
+/// The words of a line, as the server splits it.
+fn arguments(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut chars = line.chars().peekable();
+    while chars.peek().is_some() {
+        if chars.next_if(|c| c.is_whitespace()).is_some() {
+            continue;
+        }
+        let mut word = String::new();
+        while let Some(c) = chars.next_if(|c| !c.is_whitespace()) {
+            if !matches!(c, '"' | '\'') {
+                word.push(c);
+                continue;
+            }
+            while let Some(inner) = chars.next_if(|inner| *inner != c) {
+                match (inner, chars.peek()) {
+                    ('\\', Some(next)) if c == '"' || *next == '\'' => {
+                        word.push(*next);
+                        chars.next();
+                    }
+                    _ => word.push(inner),
+                }
+            }
+            chars.next();
+        }
+        words.push(word);
+    }
+    words
 }
 
 /// Each directive once, with what the server makes of all its lines: a later one wins, or is added.
 pub(crate) fn joined(all: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let mut once: Vec<(String, String)> = Vec::new();
     for (name, value) in all {
-        let value = if value == "\"\"" || value == "''" {
-            String::new()
-        } else {
-            value
-        };
-        match once.iter_mut().find(|(known, _)| *known == name) {
+        let known = once.iter_mut().find(|(known, _)| *known == name);
+        match known.filter(|_| !REPEATED.contains(&name.as_str())) {
             // An empty `save` takes back those before it.
             Some((_, known)) if ADDED_UP.contains(&name.as_str()) && !value.is_empty() => {
                 if !known.is_empty() {
@@ -56,5 +103,18 @@ mod tests {
         );
         assert_eq!(read("save 900 1\nsave \"\"\n"), ["save="]);
         assert_eq!(read("save \"\"\nsave 60 1\n"), ["save=60 1"]);
+        assert_eq!(read("user a on\nuser b on\n"), ["user=a on", "user=b on"]);
+    }
+
+    #[test]
+    fn quotes_are_kept_only_where_they_are_needed() {
+        assert_eq!(
+            read("loglevel 'notice'\nmaxmemory-policy \"allkeys-lru\"\nproc-title-template \"a \\\" b\"\n"),
+            [
+                "loglevel=notice",
+                "maxmemory-policy=allkeys-lru",
+                "proc-title-template=\"a \\\" b\""
+            ]
+        );
     }
 }

@@ -16,7 +16,7 @@ pub struct Imported {
     pub settings: Vec<(String, String)>,
     /// Directives for every node.
     pub directives: Vec<(String, String)>,
-    /// What is wrong, or is otherwise with rcup, in the order of the lines.
+    /// Problems of the file, and differences to rcup, in the order of the lines.
     pub notes: Vec<Note>,
 }
 
@@ -25,14 +25,17 @@ pub struct Imported {
 pub struct Note {
     /// The line, from 1.
     pub line: usize,
-    /// Whether it is a fault, or only something that is otherwise with rcup.
+    /// Whether it is a problem, or only a difference to rcup.
     pub fault: bool,
-    /// What it is and what it does.
+    /// The problem and its effect.
     pub text: String,
 }
 
-/// What a setting without a value of its own has.
+/// The value of a flag that takes none.
 pub(crate) const YES: &str = "true";
+
+/// The value that switches off a flag which takes none otherwise.
+pub(crate) const NO: &str = "false";
 
 impl Imported {
     /// The settings as `rcup.toml` has them: the flags of `rcup up` by their names.
@@ -42,7 +45,7 @@ impl Imported {
             self.command()
         );
         for (name, value) in &self.settings {
-            let is_bare = value == YES || value.parse::<u64>().is_ok();
+            let is_bare = value == YES || value == NO || value.parse::<u64>().is_ok();
             let _ = if is_bare {
                 writeln!(text, "{name} = {value}")
             } else {
@@ -60,18 +63,24 @@ impl Imported {
 
     /// The command line that starts the same cluster.
     pub fn command(&self) -> String {
-        let mut text = "rcup up".to_owned();
+        let words: Vec<String> = self.arguments().iter().map(|argument| word(argument)).collect();
+        words.join(" ")
+    }
+
+    /// The words of the command line.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut words = vec!["rcup".to_owned(), "up".to_owned()];
         for (name, value) in &self.settings {
-            let _ = if value == YES {
-                write!(text, " --{name}")
-            } else {
-                write!(text, " --{name} {}", word(value))
-            };
+            match value.as_str() {
+                YES => words.push(format!("--{name}")),
+                NO => words.push(format!("--{name}=no")),
+                _ => words.extend([format!("--{name}"), value.clone()]),
+            }
         }
         for (name, value) in &self.directives {
-            let _ = write!(text, " --set {}", word(&format!("{name}={value}")));
+            words.extend(["--set".to_owned(), format!("{name}={value}")]);
         }
-        text
+        words
     }
 }
 

@@ -1,105 +1,153 @@
-//! A service that runs a node of a cluster, however it says so.
+//! What a service of a Compose file is: a node of a cluster, a command that creates one, or both.
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::import::bitnami;
-use crate::import::command::Command;
+use crate::import::command::{AddNode, Command, Create, Server};
 use crate::import::conf::{joined, lines};
-use crate::import::node::{Member, Place};
-use crate::import::service::{copies, mounts};
+use crate::import::guard::guard;
+use crate::import::node::Member;
+use crate::import::service::{Contents, copies, variable};
 use crate::import::tree::Tree;
 
-/// Gives the text of a file that a Compose file names, by the path that stands there.
-pub(crate) type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
+/// How many files may include each other.
+const MOST_INCLUDES: usize = 8;
 
-/// What a service is.
-pub(crate) enum Found<'a> {
-    Node(Box<Member<'a>>),
-    /// It makes a cluster of the nodes and ends.
-    Creation(Command),
-    /// A server with a file of settings that is not at hand.
-    Unread {
-        line: usize,
-        path: String,
-    },
-    /// A server that is no node.
-    Server,
-    Other,
+/// What a service does.
+#[derive(Debug)]
+pub(crate) struct Look<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) service: &'a Tree,
+    pub(crate) command: Command,
+    /// The nodes that it runs, mostly one.
+    pub(crate) nodes: Vec<Member<'a>>,
+    /// The clusters that it creates.
+    pub(crate) creates: Vec<Create>,
+    /// The nodes that it adds to a cluster.
+    pub(crate) added: Vec<AddNode>,
+    /// The configuration file of a server that cannot be read, so it is unknown whether it is a node.
+    pub(crate) unread: Option<String>,
+    /// It runs a server that is no node.
+    pub(crate) is_server: bool,
+    /// It starts a node in a `for` loop.
+    pub(crate) in_for: bool,
 }
 
-/// What the service is.
-pub(crate) fn look<'a>(name: &'a str, service: &'a Tree, files: Files<'_>) -> Found<'a> {
-    let command = Command::of(service);
-    if command.is_creation() {
-        return Found::Creation(command);
+impl Look<'_> {
+    /// Whether it has nothing to do with a cluster.
+    pub(crate) fn is_other(&self) -> bool {
+        self.nodes.is_empty()
+            && self.creates.is_empty()
+            && self.added.is_empty()
+            && self.unread.is_none()
+            && !self.is_server
+            && !self.command.meets()
     }
-    if bitnami::is_node(service) {
-        return Found::Node(Box::new(bitnami::member(name, service)));
-    }
-    let mut directives = Vec::new();
-    let mut from_file = 0;
-    if let Some(path) = command.file() {
-        let Some(text) = mounted(service, path, files) else {
-            let line = service
-                .get("command")
-                .map_or(service.line, |command| command.line);
-            return Found::Unread {
-                line,
-                path: path.to_owned(),
-            };
-        };
-        directives.extend(lines(&text));
-        from_file = directives.len();
-    }
-    directives.extend(command.directives());
-    let secret = |(name, _): &(String, String)| name == "requirepass";
-    let password = directives.iter().rposition(secret).map(|at| {
-        if at < from_file {
-            (service.line, Place::File)
-        } else {
-            let command = service.get("command");
-            let line = command.map_or(service.line, |command| command.line);
-            (line, Place::Command)
-        }
+}
+
+/// What the service does.
+///
+/// # Errors
+/// [`ErrorKind::Usage`] if the number of its containers is not a number.
+pub(crate) fn look<'a>(name: &'a str, service: &'a Tree, contents: Contents<'_>) -> Result<Look<'a>> {
+    let command = Command::of(service, &|path| contents.text(service, path), &|name| {
+        variable(service, name).map(|(_, value)| value.to_owned())
     });
-    let directives = joined(directives);
-    let value = |name: &str| {
-        let found = directives.iter().find(|(own, _)| own == name);
-        found.map(|(_, value)| value.as_str())
-    };
-    if value("cluster-enabled") != Some("yes") {
-        return if command.is_server() || has_servers_image(service) {
-            Found::Server
-        } else {
-            Found::Other
-        };
-    }
-    let home = value("dir").unwrap_or("/data");
-    let home = if home.starts_with('/') { home } else { "/data" };
-    Found::Node(Box::new(Member {
+    let mut look = Look {
         name,
         service,
-        home: home.to_owned(),
-        copies: copies(service),
-        is_bitnami: false,
-        password,
-        tls: value("tls-port").is_some_and(|port| port != "0"),
-        directives,
-    }))
+        nodes: Vec::new(),
+        creates: command.creates(),
+        added: command.added(),
+        unread: None,
+        is_server: has_servers_image(service),
+        in_for: false,
+        command,
+    };
+    let servers = look.command.servers();
+    look.is_server |= !servers.is_empty();
+    if bitnami::is_node(service) {
+        look.nodes
+            .push(bitnami::member(name, service, &look.command, contents));
+        look.creates.extend(bitnami::creation(service));
+    }
+    for server in servers {
+        look.in_for |= server.in_for;
+        match member(name, service, &look.command, server, contents) {
+            Ok(node) => look.nodes.extend(node),
+            Err(path) => look.unread = Some(path),
+        }
+    }
+    if !look.nodes.is_empty() {
+        let copies = copies(service).map_err(|(line, text)| {
+            Error::new(
+                ErrorKind::Usage,
+                format!("line {line}: service `{name}` has `{text}` containers, which is not a number"),
+            )
+            .hint("Set the variable in it, or write the number of nodes.")
+        })?;
+        look.nodes.retain(|_| copies > 0);
+        look.is_server &= copies > 0;
+        for node in &mut look.nodes {
+            node.copies = copies;
+        }
+    }
+    Ok(look)
 }
 
-/// The text of a file in the container that is mounted from beside the Compose file, by itself or in a directory.
-fn mounted(service: &Tree, path: &str, files: Files<'_>) -> Option<String> {
-    let all = mounts(service);
-    let mount = all
-        .iter()
-        .filter(|mount| mount.is_path() && mount.holds(path))
-        .max_by_key(|mount| mount.target.len())?;
-    let source = mount.source.as_deref()?.trim_end_matches('/');
-    files(&format!("{source}{}", mount.below(path)?))
+/// The node that a server is, if it is one. The error is a configuration file that cannot be read.
+fn member<'a>(
+    name: &'a str,
+    service: &'a Tree,
+    command: &Command,
+    server: Server,
+    contents: Contents<'_>,
+) -> Result<Option<Member<'a>>, String> {
+    let mut directives = Vec::new();
+    let mut unread = None;
+    if let Some(path) = server.file {
+        match contents.text(service, &path) {
+            Some(text) => directives.extend(included(lines(&text), service, contents, MOST_INCLUDES)),
+            None => unread = Some(path),
+        }
+    }
+    let from_file = directives.len();
+    directives.extend(server.directives);
+    let mut member = Member::new(name, service, command.line);
+    guard(&mut member, &directives, from_file, contents);
+    member.directives = joined(directives);
+    let is_node = member
+        .value("cluster-enabled")
+        .is_some_and(|value| value.eq_ignore_ascii_case("yes"));
+    if !is_node {
+        return unread.map_or(Ok(None), Err);
+    }
+    member.tls = member.value("tls-port").is_some_and(|port| port != "0");
+    let home = member.value("dir").filter(|home| home.starts_with('/'));
+    member.home = home.unwrap_or("/data").to_owned();
+    Ok(Some(member))
+}
+
+/// The directives with those of the files that they include.
+fn included(
+    directives: Vec<(String, String)>,
+    service: &Tree,
+    contents: Contents<'_>,
+    most: usize,
+) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (name, value) in directives {
+        let text = (name == "include" && most > 0).then(|| contents.text(service, &value));
+        match text.flatten() {
+            Some(text) => all.extend(included(lines(&text), service, contents, most - 1)),
+            None => all.push((name, value)),
+        }
+    }
+    all
 }
 
 fn has_servers_image(service: &Tree) -> bool {
     let image = service.get("image").map(Tree::text).unwrap_or_default();
     let name = image.rsplit('/').next().unwrap_or(image);
     let name = name.split([':', '@']).next().unwrap_or(name);
-    matches!(name, "redis" | "valkey" | "redis-stack-server")
+    matches!(name, "redis" | "valkey" | "redis-stack-server" | "redis-stack")
 }

@@ -1,24 +1,70 @@
 //! What a service of a Compose file says besides its command: its variables, its mounts, its ports.
 
+use crate::import::resolve::Sources;
 use crate::import::tree::{Tree, Value};
 
 /// A variable of the container's, and the line on which it stands.
 pub(crate) fn variable<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
-    let all = service.get("environment")?;
-    match &all.value {
-        Value::Map(_) => all.get(name).map(|value| (value.line, value.text())),
-        _ => all.items().iter().find_map(|item| {
-            let (key, value) = item.text().split_once('=')?;
-            (key == name).then_some((item.line, value))
-        }),
+    let value = service.get("environment")?.get(name)?;
+    Some((value.line, value.text()))
+}
+
+/// How many containers the service has. The error is the line and what stands there.
+pub(crate) fn copies(service: &Tree) -> Result<usize, (usize, String)> {
+    let of_deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
+    match service.get("scale").or(of_deploy) {
+        None => Ok(1),
+        Some(number) => number
+            .text()
+            .parse()
+            .map_err(|_| (number.line, number.text().to_owned())),
     }
 }
 
-/// How many containers the service has.
-pub(crate) fn copies(service: &Tree) -> usize {
-    let of_deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
-    let said = of_deploy.or_else(|| service.get("scale"));
-    said.and_then(|number| number.text().parse().ok()).unwrap_or(1)
+/// Gives the text of files in a service's container.
+#[derive(Clone, Copy)]
+pub(crate) struct Contents<'a> {
+    /// The file, whose `configs` and `secrets` define what services name.
+    pub(crate) tree: &'a Tree,
+    pub(crate) sources: &'a Sources<'a>,
+}
+
+impl Contents<'_> {
+    /// The text of a file that is mounted from beside the Compose file, by itself or in a directory, or that is a
+    /// `config` or a `secret`.
+    pub(crate) fn text(&self, service: &Tree, path: &str) -> Option<String> {
+        let all = mounts(service);
+        let mount = all
+            .iter()
+            .filter(|mount| mount.is_path() && mount.holds(path))
+            .max_by_key(|mount| mount.target.len());
+        if let Some(mount) = mount {
+            let source = mount.source.as_deref()?.trim_end_matches('/');
+            return (self.sources.file)(&format!("{source}{}", mount.below(path)?));
+        }
+        [("configs", "/"), ("secrets", "/run/secrets/")]
+            .iter()
+            .find_map(|(kind, base)| {
+                let given = service.get(kind).map(Tree::items).unwrap_or_default();
+                let item = given.iter().find(|item| {
+                    let source = item.get("source").unwrap_or(item).text();
+                    let target = item.get("target").map_or(source, Tree::text);
+                    target == path || format!("{base}{target}") == path
+                })?;
+                let source = item.get("source").unwrap_or(item).text();
+                self.defined(self.tree.get(kind)?.get(source)?)
+            })
+    }
+
+    fn defined(&self, definition: &Tree) -> Option<String> {
+        let text = |key: &str| definition.get(key).map(Tree::text);
+        if let Some(path) = text("file") {
+            return (self.sources.file)(path);
+        }
+        text("content")
+            .map(ToOwned::to_owned)
+            .or_else(|| (self.sources.variable)(text("environment")?))
+    }
 }
 
 /// Something that is mounted.
@@ -80,7 +126,7 @@ pub(crate) fn mounts(service: &Tree) -> Vec<Mount> {
                     is_fleeting: false,
                 })
             }
-            Value::List(_) => None,
+            Value::List(_) | Value::Null => None,
         })
         .collect()
 }
@@ -97,37 +143,56 @@ pub(crate) struct Port {
     pub(crate) inside: u16,
 }
 
-/// All ports, in the short form and in the long one. Ranges are left out.
+/// All ports, in the short form and in the long one. A range is its ports.
 pub(crate) fn ports(service: &Tree) -> Vec<Port> {
     let all = service.get("ports").map(Tree::items).unwrap_or_default();
-    all.iter().filter_map(port).collect()
+    all.iter()
+        .flat_map(|item| port(item).unwrap_or_default())
+        .collect()
 }
 
-fn port(item: &Tree) -> Option<Port> {
+fn port(item: &Tree) -> Option<Vec<Port>> {
+    let (host, published, inside);
     if let Value::Map(_) = item.value {
         let text = |key: &str| item.get(key).map(Tree::text).filter(|text| !text.is_empty());
-        return Some(Port {
-            line: item.line,
-            host: text("host_ip").map(ToOwned::to_owned),
-            published: text("published").and_then(|port| port.parse().ok()),
-            inside: text("target")?.parse().ok()?,
-        });
+        host = text("host_ip").map(ToOwned::to_owned);
+        published = text("published");
+        inside = text("target")?;
+    } else {
+        let text = item.text().split('/').next()?;
+        // From the end, because an IPv6 address has colons of its own.
+        let mut parts = text.rsplitn(3, ':');
+        inside = parts.next()?;
+        published = parts.next().filter(|port| !port.is_empty());
+        host = parts.next().map(ToOwned::to_owned);
     }
-    let text = item.text();
-    let text = text.split('/').next().unwrap_or(text);
-    // From the end, because an IPv6 address has colons of its own.
-    let mut parts = text.rsplitn(3, ':');
-    let inside = parts.next()?.parse().ok()?;
-    let published = match parts.next() {
-        None | Some("") => None,
-        Some(port) => Some(port.parse().ok()?),
+    let (first, last) = range(inside)?;
+    let published = match published {
+        Some(published) => Some(range(published)?),
+        None => None,
     };
-    Some(Port {
+    // A range on the host alone is one from which Docker takes a port for each container.
+    let one_inside = first == last;
+    let count = match published {
+        Some((low, high)) if one_inside => high.checked_sub(low)?,
+        _ => last.checked_sub(first)?,
+    };
+    let own = (0..=count).map(|nth| Port {
         line: item.line,
-        host: parts.next().map(ToOwned::to_owned),
-        published,
-        inside,
-    })
+        host: host.clone(),
+        published: published.map(|(low, _)| low.saturating_add(nth)),
+        inside: if one_inside {
+            first
+        } else {
+            first.saturating_add(nth)
+        },
+    });
+    Some(own.collect())
+}
+
+fn range(text: &str) -> Option<(u16, u16)> {
+    let (low, high) = text.split_once('-').unwrap_or((text, text));
+    Some((low.parse().ok()?, high.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -135,15 +200,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn variables_are_read_in_both_forms() {
-        for text in [
-            "environment:\n  A: 1\n  B: two words\n",
-            "environment:\n  - A=1\n  - B=two words\n",
-        ] {
-            let service = Tree::read(text).unwrap();
-            assert_eq!(variable(&service, "B"), Some((3, "two words")), "{text}");
-            assert_eq!(variable(&service, "C"), None);
-        }
+    fn the_number_of_containers_is_no_guess() {
+        let read = |text: &str| copies(&Tree::read(text).unwrap());
+        assert_eq!(read("image: x\n"), Ok(1));
+        assert_eq!(read("scale: 2\n"), Ok(2));
+        assert_eq!(read("deploy: { replicas: 6 }\n"), Ok(6));
+        assert_eq!(read("image: x\nscale: six\n"), Err((2, "six".to_owned())));
+    }
+
+    #[test]
+    fn configs_and_secrets_are_files_of_the_container() {
+        let tree = Tree::read(
+            "services:\n  a:\n    configs: [plain, { source: c, target: /etc/c.conf }]\n    secrets: [s, { source: e, target: own }]\n\
+             configs: { plain: { content: one }, c: { file: ./c } }\nsecrets: { s: { external: true }, e: { environment: E } }\n",
+        )
+        .unwrap();
+        let sources = Sources {
+            file: &|path| (path == "./c").then(|| "two".to_owned()),
+            variable: &|name| (name == "E").then(|| "three".to_owned()),
+        };
+        let contents = Contents {
+            tree: &tree,
+            sources: &sources,
+        };
+        let service = tree.get("services").unwrap().get("a").unwrap();
+        let all = [
+            "/plain",
+            "/etc/c.conf",
+            "/run/secrets/own",
+            "/run/secrets/s",
+            "/x",
+        ];
+        assert_eq!(
+            all.map(|path| contents.text(service, path).unwrap_or_default()),
+            ["one", "two", "three", "", ""]
+        );
     }
 
     #[test]
@@ -176,7 +267,7 @@ mod tests {
     #[test]
     fn ports_are_read_in_both_forms() {
         let text = "ports:\n  - '7001:6379'\n  - 127.0.0.1:7001:7001/tcp\n  - '6379'\n  - '[::1]:7001:6379'\n  - target: 6379\n    \
-                    published: '7001'\n    host_ip: 127.0.0.1\n  - { target: 16379 }\n  - 7000-7005:7000-7005\n";
+                    published: '7001'\n    host_ip: 127.0.0.1\n  - { target: 16379 }\n  - 7000-7001:7000-7001\n  - '7002-7003:6379'\n";
         let told: Vec<String> = ports(&Tree::read(text).unwrap())
             .iter()
             .map(|port| {
@@ -193,7 +284,11 @@ mod tests {
                 "4 - - 6379",
                 "5 [::1] 7001 6379",
                 "6 127.0.0.1 7001 6379",
-                "9 - - 16379"
+                "9 - - 16379",
+                "10 - 7000 7000",
+                "10 - 7001 7001",
+                "11 - 7002 6379",
+                "11 - 7003 6379"
             ]
         );
     }

@@ -1,17 +1,20 @@
-//! What the nodes of a Compose file have, as flags and directives of rcup.
+//! What the nodes of a Compose file have, as settings and directives of rcup.
 
 use std::collections::BTreeMap;
+
+use ipnet::Ipv4Net;
 
 use crate::import::bitnami;
 use crate::import::compose::Reading;
 use crate::import::imported::YES;
 use crate::import::node::{Member, Place};
 use crate::import::service::{Mount, mounts};
+use crate::import::shell::is_unknown;
 use crate::import::tree::Tree;
 use crate::spec::directive::Directive;
 
-/// Directives that rcup decides itself, in the place of which it has something as good.
-const OWN: [&str; 14] = [
+/// Directives that rcup sets itself.
+const OWN: [&str; 18] = [
     "cluster-enabled",
     "cluster-config-file",
     "cluster-port",
@@ -24,12 +27,33 @@ const OWN: [&str; 14] = [
     "requirepass",
     "masterauth",
     "masteruser",
+    "primaryauth",
+    "primaryuser",
+    "user",
+    "aclfile",
     "replica-announce-ip",
     "replica-announce-port",
 ];
 
-/// Beginnings of the names of such directives.
+/// Beginnings of the names of directives that rcup sets itself.
 const OWN_PREFIXES: [&str; 2] = ["cluster-announce-", "tls-"];
+
+/// Keys of a service that rcup does not set, or sets in its own way.
+const NOT_IMPORTED: [&str; 13] = [
+    "cap_add",
+    "cpus",
+    "cpuset",
+    "dns",
+    "extra_hosts",
+    "mem_limit",
+    "network_mode",
+    "platform",
+    "privileged",
+    "profiles",
+    "shm_size",
+    "sysctls",
+    "ulimits",
+];
 
 /// The mount on which a node's files outlive its container, and where they lie on it.
 fn home(node: &Member<'_>) -> Option<(Mount, String)> {
@@ -55,7 +79,7 @@ impl Reading<'_> {
             self.note(
                 line,
                 false,
-                "the nodes' image is built, not named: rcup takes the official one unless `image` says otherwise",
+                "the nodes' image is built, not named: rcup runs the official image unless you set `image`",
             );
             return Vec::new();
         };
@@ -63,52 +87,92 @@ impl Reading<'_> {
             self.note(
                 *line,
                 true,
-                format!("the nodes run different images: {first} is taken, {other} is not"),
+                format!("the nodes run different images: {first} is imported, {other} is not"),
             );
         }
         if self.nodes[0].is_bitnami {
-            let (engine, version) = bitnami::server(self.nodes[0].service);
+            let (server, version) = bitnami::server(self.nodes[0].service);
             self.note(
                 first_line,
                 false,
-                "Bitnami's images are set up by variables that no other image knows, and many of them were withdrawn: \
+                "Bitnami's images are configured by variables that no other image knows, and many of them were withdrawn: \
                  rcup runs the official image of the same version",
             );
-            let mut settings = vec![("engine".to_owned(), engine.to_owned())];
-            settings.extend(version.map(|version| ("engine-version".to_owned(), version)));
+            let unknown = self.nodes.iter().find_map(|node| bitnami::unknown(node.service));
+            if let Some((line, names)) = unknown {
+                let names = names.join(", ");
+                self.note(
+                    line,
+                    false,
+                    format!("variables of the image that are not imported: {names}"),
+                );
+            }
+            let mut settings = vec![("server".to_owned(), server.to_owned())];
+            settings.extend(version.map(|version| ("server-version".to_owned(), version)));
             return settings;
         }
-        if first.contains('$') {
-            self.note(
-                first_line,
-                false,
-                format!("{first} holds a variable, which only Compose knows: rcup takes the official image unless `image` says otherwise"),
-            );
+        if first.is_empty() || first.ends_with([':', '@', '/']) {
+            let text =
+                format!("`{first}` is not an image: rcup runs the official one unless you set `image`");
+            self.note(first_line, true, text);
             return Vec::new();
         }
         vec![("image".to_owned(), first)]
     }
 
-    pub(crate) fn subnet(&mut self, tree: &Tree) -> Option<String> {
-        let networks = tree.get("networks")?.entries();
-        let config = networks
-            .iter()
-            .find_map(|(_, network)| network.get("ipam")?.get("config"))?;
-        let subnet = config.items().iter().find_map(|item| item.get("subnet"))?;
-        let fixed = self.nodes.iter().any(|node| {
-            node.service
-                .get("networks")
-                .is_some_and(|networks| !networks.entries().is_empty())
-        });
-        if !fixed {
+    /// The network: one that exists, or the subnet of the nodes' fixed addresses.
+    pub(crate) fn network(&mut self, tree: &Tree) -> Option<(String, String)> {
+        let first = &self.nodes[0];
+        let named = first.networks();
+        let fixed = |own: Option<&Tree>| own.is_some_and(|own| own.get("ipv4_address").is_some());
+        let is_fixed = named.iter().any(|(_, own)| fixed(*own));
+        let main = named.iter().find(|(_, own)| fixed(*own)).or(named.first());
+        let name = main.map_or("default", |(name, _)| name).to_owned();
+        if let Some((other, _)) = named.iter().find(|(other, _)| *other != name) {
+            let text =
+                format!("the nodes are on `{other}` too, which is not imported: rcup uses one network");
+            let line = first.service.get("networks").map_or(first.line, |all| all.line);
+            self.note(line, false, text);
+        }
+        let network = tree.get("networks")?.get(&name)?;
+        let own_name = network.get("name").map(|name| name.text().to_owned());
+        if let Some(external) = network
+            .get("external")
+            .filter(|external| external.text() != "false")
+        {
+            let older = external.get("name").map(|name| name.text().to_owned());
+            let network = own_name.or(older).unwrap_or(name);
+            self.note(
+                external.line,
+                false,
+                format!("network {network} must exist: rcup attaches the nodes to it and never removes it"),
+            );
+            return Some(("network".to_owned(), network));
+        }
+        if !is_fixed {
             return None;
         }
+        let config = network.get("ipam")?.get("config")?;
+        let all: Vec<&Tree> = config
+            .items()
+            .iter()
+            .filter_map(|item| item.get("subnet"))
+            .collect();
+        let valid = all.iter().find(|subnet| subnet.text().parse::<Ipv4Net>().is_ok());
+        let Some(subnet) = valid else {
+            let (line, text) = (all.first()?.line, all.first()?.text());
+            let text = format!(
+                "network `{name}`: `{text}` is not an IPv4 subnet, and is left out: rcup uses a free one"
+            );
+            self.note(line, true, text);
+            return None;
+        };
         self.note(
             subnet.line,
             false,
-            "the subnet is kept; without it, rcup takes a small one that is free, which clashes with nothing",
+            "the subnet is imported; without it, rcup uses a free one, which conflicts with no other network",
         );
-        Some(subnet.text().to_owned())
+        Some(("subnet".to_owned(), subnet.text().to_owned()))
     }
 
     /// Whether the nodes' data outlives their containers: it does where it lies on a volume or in a directory of the host.
@@ -125,12 +189,12 @@ impl Reading<'_> {
                     || node.value("save").is_some_and(|save| !save.is_empty())
             });
             if let Some(node) = writes {
-                let (line, home) = (node.command_line(), node.home.clone());
+                let (line, home) = (node.line, node.home.clone());
                 self.note(
                     line,
                     true,
                     format!(
-                        "the node writes its data to {home}, where no volume is mounted: `docker compose down` takes the \
+                        "the node writes its data to {home}, where no volume is mounted: `docker compose down` removes the \
                          data with the container; `persist = true` keeps it"
                     ),
                 );
@@ -144,7 +208,7 @@ impl Reading<'_> {
                     *line,
                     true,
                     format!(
-                        "service `{name}` keeps its data on no volume, while others do: after `docker compose down` it is \
+                        "service `{name}` has no volume for its data, while others do: after `docker compose down` it is \
                          unknown to them. With rcup all nodes keep their ids"
                     ),
                 );
@@ -154,16 +218,17 @@ impl Reading<'_> {
                 self.note(
                     home.line,
                     false,
-                    "the data in the host's directory is not taken over: with rcup it lies on volumes of the nodes' own",
+                    "the data in the host's directory is not imported: rcup creates a volume for each node",
                 );
             }
             let place = format!("{}{below}", home.source.as_deref().unwrap_or_default());
-            if let Some(other) = seen.insert(place.clone(), name.clone()) {
+            let other = seen.insert(place.clone(), name.clone());
+            if let Some(other) = other.filter(|other| other != name) {
                 self.note(
                     home.line,
                     true,
                     format!(
-                        "services `{other}` and `{name}` both keep their files on {place}: the second finds the first \
+                        "services `{other}` and `{name}` both keep their files in {place}: the second finds the first \
                          one's nodes.conf locked, and does not start"
                     ),
                 );
@@ -172,48 +237,94 @@ impl Reading<'_> {
         true
     }
 
-    /// A password and TLS, which rcup makes anew.
+    /// Passwords, users and TLS, of which no secret is imported.
     pub(crate) fn guards(&mut self) -> Vec<(String, String)> {
         let mut settings = Vec::new();
-        let password = self.nodes.iter().find_map(|node| node.password);
-        if let Some((line, place)) = password {
+        if let Some((line, place)) = self.nodes.iter().find_map(|node| node.password) {
             let (fault, text) = match place {
                 Place::Command => (
                     true,
-                    "the password stands in the command, where every process of the machine can read it",
+                    "the password is in the command, where every process of the host can read it",
                 ),
                 Place::Environment => (
                     true,
-                    "the password stands in the environment, where `docker inspect` shows it",
+                    "the password is in the environment, where `docker inspect` shows it",
                 ),
-                Place::File => (false, "the password stands in the nodes' redis.conf"),
+                Place::File => (false, "the password is in a file of the nodes"),
             };
             self.note(
                 line,
                 fault,
-                format!("{text}; it is not copied. `rcup up` generates one, which `rcup env` prints; set RCUP_PASSWORD to use your own"),
+                format!("{text}; it is not imported. `rcup up` generates one, which `rcup env` prints; set RCUP_PASSWORD to use your own"),
             );
             settings.push(("password".to_owned(), YES.to_owned()));
+        }
+        if let Some(node) = self.nodes.iter().find(|node| !node.users.is_empty()) {
+            let (line, names) = (node.line, node.users.join("`, `"));
+            self.note(
+                line,
+                true,
+                format!("users are not imported, because their rules contain secrets: add `{names}` with `--user` or `[users.NAME]`"),
+            );
+        }
+        if let Some(node) = self.nodes.iter().find(|node| node.unread_users) {
+            let text = format!(
+                "service `{}`: the ACL file cannot be read, so its users and passwords are not imported: use `--password` and `--user`",
+                node.name
+            );
+            self.note(node.line, true, text);
         }
         if let Some(node) = self.nodes.iter().find(|node| node.tls) {
             let line = node.service.line;
             self.note(
                 line,
                 false,
-                "rcup makes the certificates itself; your own are not taken over",
+                "rcup generates certificates; to use your own, set `tls-ca`, `tls-cert` and `tls-key`",
             );
             settings.push(("tls".to_owned(), YES.to_owned()));
         }
         settings
     }
 
-    /// What all nodes are started with. What only some have, or rcup does not take, is told and left out.
+    /// One note on what the containers have that rcup does not set.
+    pub(crate) fn containers(&mut self) {
+        let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
+        for node in &self.nodes {
+            for (key, value) in node.service.entries() {
+                if let Some(key) = NOT_IMPORTED.iter().find(|known| *known == key) {
+                    seen.entry(*key).or_insert(value.line);
+                }
+            }
+            let resources = node
+                .service
+                .get("deploy")
+                .and_then(|deploy| deploy.get("resources"));
+            if let Some(resources) = resources {
+                seen.entry("deploy.resources").or_insert(resources.line);
+            }
+        }
+        for (key, line) in seen {
+            let text = match key {
+                "mem_limit" | "deploy.resources" => {
+                    format!("`{key}` is not imported: `memory` sets `maxmemory`, and limits the container to match")
+                }
+                "network_mode" => {
+                    "`network_mode` is not imported: rcup creates a network and publishes the ports on 127.0.0.1".to_owned()
+                }
+                "profiles" => "`profiles` is not imported: the service is counted as if its profile were active".to_owned(),
+                _ => format!("`{key}` is not imported: rcup has no such setting for its containers"),
+            };
+            self.note(line, false, text);
+        }
+    }
+
+    /// The directives that all nodes have. Others are reported and left out.
     pub(crate) fn directives(&mut self, settings: &mut Vec<(String, String)>) -> Vec<(String, String)> {
         let mut all: Vec<(usize, String, String)> = Vec::new();
         for node in &self.nodes {
             for (name, value) in &node.directives {
                 if !all.iter().any(|(_, known, _)| known == name) {
-                    all.push((node.command_line(), name.clone(), value.clone()));
+                    all.push((node.line, name.clone(), value.clone()));
                 }
             }
         }
@@ -234,7 +345,13 @@ impl Reading<'_> {
                     false,
                     format!("`{name}` is not the same on all nodes, and is left out"),
                 );
-            } else if name == "cluster-node-timeout" {
+            } else if is_unknown(&value) {
+                self.note(
+                    line,
+                    true,
+                    format!("`{name}` is left out: its value is only known when the node starts"),
+                );
+            } else if name == "cluster-node-timeout" && value.parse::<u64>().is_ok() {
                 settings.push(("node-timeout".to_owned(), format!("{value}ms")));
             } else if let Err(error) = format!("{name}={value}").parse::<Directive>() {
                 let hint = error.hint_text().unwrap_or_default();

@@ -4,6 +4,9 @@ use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// How far a line may be indented. Every level of a block needs recursion, here and in the parser.
+const DEEPEST: usize = 400;
+
 /// A value and the line, from 1, on which it begins.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tree {
@@ -11,9 +14,10 @@ pub(crate) struct Tree {
     pub(crate) value: Value,
 }
 
-/// What a value is. Numbers and the like are read as they are written.
+/// What a value is. Numbers are text as it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
+    Null,
     Text(String),
     List(Vec<Tree>),
     Map(Vec<(String, Tree)>),
@@ -22,6 +26,17 @@ pub(crate) enum Value {
 impl Tree {
     /// Reads the first document, with its aliases and merge keys resolved.
     pub(crate) fn read(text: &str) -> Result<Self> {
+        let is_deep = |line: &str| {
+            let text = line.trim_start_matches([' ', '-', '?', '\t']);
+            line.len() - text.len() > DEEPEST && !text.is_empty()
+        };
+        if let Some(at) = text.lines().position(is_deep) {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("line {} is indented by more than {DEEPEST} characters", at + 1),
+            )
+            .hint("Compose files need a few levels only."));
+        }
         let documents = MarkedYaml::load_from_str(text).map_err(|error| {
             let line = error.marker().line();
             Error::new(
@@ -30,9 +45,10 @@ impl Tree {
             )
             .hint("`docker compose config -q` shows more.")
         })?;
+        let source: Vec<char> = text.chars().collect();
         documents
             .first()
-            .map(|document| Self::of(document, document.span.start.line()))
+            .map(|document| Self::of(document, document.span.start.line(), &source))
             .ok_or_else(|| {
                 Error::new(ErrorKind::Usage, "the file is empty")
                     .hint("Name a Compose file that has services.")
@@ -40,20 +56,20 @@ impl Tree {
     }
 
     /// `line` is that of the key: a block's own span begins where its first value does.
-    fn of(node: &MarkedYaml, line: usize) -> Self {
+    fn of(node: &MarkedYaml, line: usize, source: &[char]) -> Self {
         let value = match &node.data {
             YamlData::Sequence(items) => Value::List(
                 items
                     .iter()
-                    .map(|item| Self::of(item, item.span.start.line()))
+                    .map(|item| Self::of(item, item.span.start.line(), source))
                     .collect(),
             ),
             YamlData::Mapping(entries) => {
                 let mut map: Vec<(String, Self)> = Vec::new();
                 let mut merged: Vec<(String, Self)> = Vec::new();
                 for (key, value) in entries {
-                    let (name, line) = (scalar(key), key.span.start.line());
-                    let value = Self::of(value, line);
+                    let (name, line) = (scalar(key, source), key.span.start.line());
+                    let value = Self::of(value, line, source);
                     if name == "<<" {
                         merged.extend(value.merged());
                     } else {
@@ -64,8 +80,9 @@ impl Tree {
                 map.extend(merged);
                 Value::Map(map)
             }
-            YamlData::Tagged(_, inner) => return Self::of(inner, line),
-            _ => Value::Text(scalar(node)),
+            YamlData::Tagged(_, inner) => return Self::of(inner, line, source),
+            YamlData::Value(Scalar::Null) => Value::Null,
+            _ => Value::Text(scalar(node, source)),
         };
         Self { line, value }
     }
@@ -74,7 +91,15 @@ impl Tree {
         match self.value {
             Value::Map(map) => map,
             Value::List(list) => list.into_iter().flat_map(Self::merged).collect(),
-            Value::Text(_) => Vec::new(),
+            Value::Text(_) | Value::Null => Vec::new(),
+        }
+    }
+
+    /// A text on a line.
+    pub(crate) fn new(line: usize, text: impl Into<String>) -> Self {
+        Self {
+            line,
+            value: Value::Text(text.into()),
         }
     }
 
@@ -99,7 +124,7 @@ impl Tree {
         match &self.value {
             Value::List(list) => list,
             Value::Text(_) => std::slice::from_ref(self),
-            Value::Map(_) => &[],
+            Value::Map(_) | Value::Null => &[],
         }
     }
 
@@ -112,11 +137,18 @@ impl Tree {
     }
 }
 
-fn scalar(node: &MarkedYaml) -> String {
+fn scalar(node: &MarkedYaml, source: &[char]) -> String {
+    let span = node.span.start.index()..node.span.end.index();
+    // `7.0` is the number 7, but Compose passes it on as it is written. An alias has its own place, not its anchor's.
+    let written = || source.get(span).map(|chars| chars.iter().collect::<String>());
     match &node.data {
         YamlData::Value(Scalar::Boolean(value)) => value.to_string(),
-        YamlData::Value(Scalar::Integer(value)) => value.to_string(),
-        YamlData::Value(Scalar::FloatingPoint(value)) => value.to_string(),
+        YamlData::Value(Scalar::Integer(value)) => written()
+            .filter(|text| text.parse() == Ok(*value))
+            .unwrap_or_else(|| value.to_string()),
+        YamlData::Value(Scalar::FloatingPoint(value)) => written()
+            .filter(|text| text.parse() == Ok(value.into_inner()))
+            .unwrap_or_else(|| value.to_string()),
         YamlData::Value(Scalar::String(value)) => value.to_string(),
         YamlData::Representation(text, ..) => text.to_string(),
         _ => String::new(),
@@ -142,9 +174,23 @@ mod tests {
     }
 
     #[test]
+    fn numbers_are_text_as_written() {
+        let tree = Tree::read("a: 7.0\nb: 007\nc: '1'\nd:\ne: 10\n").unwrap();
+        let all: Vec<&str> = tree.entries().iter().map(|(_, value)| value.text()).collect();
+        assert_eq!(all, ["7.0", "007", "1", "", "10"]);
+        assert_eq!(tree.get("d").unwrap().value, Value::Null);
+    }
+
+    #[test]
     fn what_is_no_yaml_is_told_with_its_line() {
         let error = Tree::read("a: 1\nb: [\n").unwrap_err();
         assert!(error.to_string().starts_with("line "), "{error}");
         assert!(Tree::read("").is_err());
+        let levels: Vec<String> = (0..5000).map(|level| " ".repeat(level) + "a:").collect();
+        let deep = levels.join("\n");
+        for text in [deep, "- ".repeat(5000) + "a", "[".repeat(100_000)] {
+            let error = Tree::read(&text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Usage, "{error}");
+        }
     }
 }

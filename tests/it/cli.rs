@@ -750,7 +750,7 @@ fn a_compose_file_is_read_into_settings_and_its_faults_are_told_by_line() {
     import(&["usual.yml"])
         .success()
         .stdout(contains("masters = 3\nreplicas = 1\n"))
-        .stderr(contains("usual.yml:136: this line stands further in"));
+        .stderr(contains("usual.yml:136: this line is indented more"));
     import(&["usual.yml", "-o", "rcup.toml"])
         .success()
         .stdout("rcup.toml\n");

@@ -15,6 +15,7 @@ mod documents;
 mod exports;
 mod guest;
 mod guide;
+mod import;
 mod kubernetes;
 mod pins;
 mod ports;
