@@ -15,7 +15,7 @@ cd "$(dirname "$0")/.."
 
 NAMES='podman-4.3 podman-5.4 docker-26 docker-new'
 IMAGES='rcup/redis:7.0.15 rcup/redis:8.0.2 rcup/valkey:8.1.1'
-PODMAN=podman,netavark,aardvark-dns,iptables,nftables,uidmap,slirp4netns,fuse-overlayfs,runc,catatonit,iproute2
+PODMAN='podman netavark aardvark-dns iptables nftables uidmap slirp4netns fuse-overlayfs runc catatonit iproute2'
 
 usage() { fail "usage: engine.sh start|run|stop NAME" "NAME is one of: $NAMES"; }
 
@@ -24,10 +24,10 @@ describe() {
     name=$1
     case $name in
     podman-4.3) suite=bookworm packages=$PODMAN daemon='podman system service --time=0 unix:///eng/docker.sock' ;;
-    podman-5.4) suite=trixie packages=$PODMAN,passt,crun daemon='podman system service --time=0 unix:///eng/docker.sock' ;;
-    docker-26) suite=trixie packages=docker.io,docker-cli,iptables,iproute2 ;;
+    podman-5.4) suite=trixie packages="$PODMAN passt crun" daemon='podman system service --time=0 unix:///eng/docker.sock' ;;
+    docker-26) suite=trixie packages='docker.io docker-cli iptables iproute2' ;;
     # The newest Docker in Debian, set up like Docker 29: containerd image store, no userland proxy, minimum API 1.44.
-    docker-new) suite=sid packages=docker.io,docker-cli,iptables,iproute2 ;;
+    docker-new) suite=sid packages='docker.io docker-cli iptables iproute2' ;;
     *) usage ;;
     esac
     case $name in
@@ -56,9 +56,10 @@ set_up() {
     printf '#!/bin/sh\nexit 101\n' >"$root/usr/sbin/policy-rc.d"
     chmod +x "$root/usr/sbin/policy-rc.d"
     # The index of an unstable release may be older than it promises; its signature is checked in any case.
+    # shellcheck disable=SC2086
     chroot "$root" sh -euc '
         apt-get -q -o Acquire::Check-Valid-Until=false update
-        DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"' sh $(echo "$packages" | tr , ' ') >>"$place/log" 2>&1 || {
+        DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$@"' sh $packages >>"$place/log" 2>&1 || {
         tail -n 5 "$place/log" >&2
         fail "cannot install $packages"
     }
