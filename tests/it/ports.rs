@@ -20,11 +20,15 @@ const HELD: Range<u16> = 32_000..32_700;
 /// How many nodes a cluster that comes back may have.
 const NODES: u16 = 15;
 /// How many such clusters one process may have at a time.
-pub const CLUSTERS: u16 = 8;
+const CLUSTERS: u16 = 8;
 
-/// The block of the `nth` cluster that comes back.
-pub fn coming_back(nth: u16) -> Range<u16> {
-    coming_back_in(process::id(), nth)
+/// A subnet and a first port that no other test uses, for a cluster that is down for a moment and comes back.
+pub fn coming_back() -> (String, u16) {
+    static COUNT: AtomicU16 = AtomicU16::new(0);
+    let nth = COUNT.fetch_add(1, Ordering::Relaxed) % CLUSTERS;
+    let own = process::id() % 100;
+    let subnet = format!("10.230.{own}.{}/27", nth * 32);
+    (subnet, coming_back_in(process::id(), nth).start)
 }
 
 fn coming_back_in(process: u32, nth: u16) -> Range<u16> {

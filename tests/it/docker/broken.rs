@@ -56,8 +56,8 @@ async fn what_is_wrong_with_slots_is_found() {
                     .tell(1, &["CLUSTER", "SETSLOT", "200", "MIGRATING", patient.id(2)])
                     .await;
             },
-            &[("open-slots", Fail, "slots are being moved: 200 to")],
-            &[("open-slots", "slot 200 is half migrated")],
+            &[("open-slots", Fail, "slots are migrating or importing: 200 to")],
+            &[("open-slots", "slot 200 is in migrating or importing state")],
             async || {
                 patient.tell(1, &["CLUSTER", "SETSLOT", "200", "STABLE"]).await;
                 patient.tell(2, &["CLUSTER", "SETSLOT", "200", "STABLE"]).await;

@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
 
 use assert_cmd::cargo::cargo_bin;
 
@@ -91,16 +90,14 @@ fn cells() -> Vec<Cell> {
 impl Cell {
     /// Its specification, with a subnet and ports that no other test takes while the cluster is down for a moment.
     fn spec(self, name: &Name, image: &str) -> ClusterSpec {
-        static COUNT: AtomicU16 = AtomicU16::new(0);
-        let nth = COUNT.fetch_add(1, Ordering::Relaxed);
-        let own = std::process::id() % 100;
+        let (subnet, port) = ports::coming_back();
         let spec = ClusterSpec::builder()
             .name(name.0.clone())
             .image(image)
             .masters(self.shape.0)
             .replicas(self.shape.1)
-            .subnet(format!("10.230.{own}.{}/27", nth % ports::CLUSTERS * 32))
-            .port(ports::coming_back(nth).start)
+            .subnet(subnet)
+            .port(port)
             .memory(64 << 20);
         let user = || User::new("app", "~app:* +@all", Login::with(&Secret::new("of-the-app"))).unwrap();
         match self.mode {

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::project::{Generation, Project};
 use super::{Name, assert_ready, connect, docker, image, options, turn, up};
+use crate::ports;
 use rcup::checks::catalogue::{Selection, Suite};
 use rcup::checks::finding::Status;
 use rcup::checks::options::SuiteOptions;
@@ -296,8 +297,11 @@ async fn shards_with_a_server_each_are_seeded_each_in_its_own_format() {
 async fn the_file_of_such_a_cluster_brings_it_up_again() {
     let _turn = turn().await;
     let name = Name::new("mixed-file");
+    let (subnet, port) = ports::coming_back();
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
+        .subnet(subnet)
+        .port(port)
         .image(image(Engine::Redis, 7, 0).await)
         .node(
             Selector::Node(5),

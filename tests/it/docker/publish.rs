@@ -119,6 +119,6 @@ async fn another_address_is_another_cluster_and_a_strange_one_is_refused() {
     .await;
     let error = error.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Usage);
-    assert_eq!(error.to_string(), "192.0.2.1 is not an address of this machine");
+    assert_eq!(error.to_string(), "192.0.2.1 is not an address of this host");
     name.assert_gone().await;
 }
