@@ -368,9 +368,15 @@ fn places(topology: &Topology) -> String {
         );
     }
     let network = plan::request::network(topology);
+    let others = network.others.map_or_else(String::new, |range| {
+        format!(
+            "          # Containers without a fixed address get one from here, not that of a stopped node.\n          \
+             ip_range: {range}\n"
+        )
+    });
     format!(
         "\nnetworks:\n  cluster:\n    name: {}\n    driver: bridge\n    ipam:\n      config:\n        - subnet: {}\n          \
-         gateway: {}\n    labels: *labels\n\nvolumes:\n{}",
+         gateway: {}\n{others}    labels: *labels\n\nvolumes:\n{}",
         network.name,
         network.subnet,
         network.gateway,

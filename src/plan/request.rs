@@ -10,6 +10,7 @@ use crate::server::conf::redis_conf::redis_conf;
 use crate::server::conf::secrets::{secret_lines, secrets_path, users_acl, users_path};
 use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;
+use crate::topology::address::range_behind;
 use crate::topology::layout::{Formation, Node, Topology};
 
 /// Sysctls in a node's network namespace: the accept backlog (`somaxconn`) and the backlog of connections being
@@ -26,6 +27,10 @@ pub fn network(topology: &Topology) -> NetworkRequest {
         name: topology.network(),
         subnet: topology.surroundings.subnet,
         gateway: topology.gateway(),
+        others: range_behind(
+            topology.surroundings.subnet,
+            topology.nodes.iter().map(|node| node.ip),
+        ),
         guests: topology.guests(),
         labels: labels::of_cluster(topology),
     }

@@ -19,6 +19,8 @@ pub struct NetworkRequest {
     pub subnet: Ipv4Net,
     /// The address of the bridge itself.
     pub gateway: Ipv4Addr,
+    /// Where the container engine takes the addresses of other containers from; `None` for anywhere.
+    pub others: Option<Ipv4Net>,
     /// Addresses for the container in which rcup runs, if any.
     pub guests: Vec<Ipv4Addr>,
     /// Its labels.

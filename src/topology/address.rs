@@ -166,6 +166,17 @@ pub fn gateway(subnet: Ipv4Net) -> Ipv4Addr {
     nth(subnet, 1)
 }
 
+/// The largest block at the end of a subnet that is behind all these addresses: the container engine assigns other
+/// containers' addresses from it, so that none takes the address of a stopped node. `None` if there is no room for it.
+pub fn range_behind(subnet: Ipv4Net, addresses: impl Iterator<Item = Ipv4Addr>) -> Option<Ipv4Net> {
+    let last = addresses.max()?;
+    // A block of 4 has 3 usable addresses; the last one is the broadcast address.
+    (subnet.prefix_len() + 1..=30).find_map(|prefix| {
+        let block = Ipv4Net::new(subnet.broadcast(), prefix).ok()?.trunc();
+        (block.network() > last).then_some(block)
+    })
+}
+
 /// The address of node `index` (1-based): those that follow the gateway's.
 pub fn node_address(subnet: Ipv4Net, index: usize) -> Ipv4Addr {
     debug_assert!(index <= room(subnet));
@@ -195,6 +206,21 @@ mod tests {
             subnet: text.parse().unwrap(),
             by: by.to_owned(),
         }
+    }
+
+    #[test]
+    fn other_containers_get_the_largest_range_behind_the_nodes() {
+        let range = |subnet: &str, nodes: usize| {
+            let subnet = subnet.parse().unwrap();
+            let nodes = (1..=nodes).map(|index| node_address(subnet, index));
+            range_behind(subnet, nodes).map(|range| range.to_string())
+        };
+        assert_eq!(range("10.213.0.0/26", 6).as_deref(), Some("10.213.0.32/27"));
+        // Node 30 has 10.213.0.31, node 31 has 10.213.0.32.
+        assert_eq!(range("10.213.0.0/26", 30).as_deref(), Some("10.213.0.32/27"));
+        assert_eq!(range("10.213.0.0/26", 31).as_deref(), Some("10.213.0.48/28"));
+        assert_eq!(range("10.213.0.0/28", 6).as_deref(), Some("10.213.0.8/29"));
+        assert_eq!(range("10.213.0.0/29", 5), None);
     }
 
     #[test]

@@ -237,6 +237,7 @@ pub(crate) fn network_request(request: &NetworkRequest) -> NetworkCreateRequest 
             config: Some(vec![IpamConfig {
                 subnet: Some(request.subnet.to_string()),
                 gateway: Some(request.gateway.to_string()),
+                ip_range: request.others.map(|range| range.to_string()),
                 ..IpamConfig::default()
             }]),
             ..Ipam::default()

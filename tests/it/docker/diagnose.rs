@@ -65,7 +65,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
         finding
             .evidence
             .iter()
-            .any(|line| line.ends_with("importing, 1 keys of it")),
+            .any(|line| line.ends_with("importing, has 1 of its keys")),
         "{finding:#?}"
     );
     patient.is_fixed(&["open-slots"]).await;

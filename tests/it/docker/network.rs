@@ -258,3 +258,50 @@ async fn a_network_that_cannot_carry_a_cluster_is_refused_and_nothing_is_left() 
     }
     assert!(internal.inspect("{{.Name}}").status.success() && chosen.inspect("{{.Name}}").status.success());
 }
+
+/// A container of the user's, removed when it goes.
+struct App(String);
+
+impl Drop for App {
+    fn drop(&mut self) {
+        let _ = Command::new("docker").args(["rm", "-f", &self.0]).output();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn joining_container_takes_no_stopped_nodes_address() {
+    let _turn = turn().await;
+    let name = Name::new("joined");
+    let image = any_image().await;
+    let spec = ClusterSpec::builder()
+        .name(name.0.clone())
+        .image(&*image)
+        .masters(1)
+        .replicas(0)
+        .build()
+        .unwrap();
+    let mut cluster = up(&spec).await;
+    cluster.keep();
+    let first = cluster.topology().nodes[0].ip;
+    rcup(&["stop", name.0.as_str()]);
+    let app = App(format!("{}-app", name.0));
+    let network = cluster.topology().network();
+    let started = Command::new("docker")
+        .args(["run", "-d", "--name", &app.0, "--network", &network])
+        .args(["--entrypoint", "redis-server", &image])
+        .output()
+        .unwrap();
+    assert!(started.status.success(), "{}", said(&started));
+    let address = Command::new("docker")
+        .args(["inspect", "-f"])
+        .arg("{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}")
+        .arg(&app.0)
+        .output()
+        .unwrap();
+    let address: std::net::Ipv4Addr = said(&address).trim().parse().unwrap();
+    assert!(address > first, "{address}");
+    rcup(&["start", name.0.as_str()]);
+    drop(app);
+    name.down().await;
+    name.assert_gone().await;
+}

@@ -391,7 +391,7 @@ async fn a_restart_node_by_node_loses_no_key_even_in_memory() {
     let refused = rcup(&["stop", &name_text]).assert().code(2);
     let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(
-        said.contains("in memory alone") && said.contains("--yes"),
+        said.contains("in memory only") && said.contains("--yes"),
         "{said}"
     );
     rcup(&["stop", &name_text, "--yes"]).assert().success();
