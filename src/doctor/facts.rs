@@ -13,6 +13,8 @@ pub struct HostFacts {
     pub seat: Seat,
     /// The engine.
     pub engine: Result<EngineFacts, EngineTrouble>,
+    /// All engines that were found.
+    pub engines: EnginesFacts,
     /// The kernel under the containers.
     pub kernel: KernelFacts,
     /// The machine under the containers.
@@ -27,6 +29,30 @@ pub struct HostFacts {
     pub clock: ClockFacts,
     /// Nodes that run already, one of each cluster.
     pub nodes: Vec<NodeFacts>,
+}
+
+/// The container engines that were found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EnginesFacts {
+    /// The endpoint that is used, and how it was found.
+    pub chosen: Option<(String, String)>,
+    /// Whether the user selected it.
+    pub is_selected: bool,
+    /// The other sockets that exist.
+    pub others: Vec<SocketFacts>,
+    /// A problem with Docker's configuration.
+    pub warning: Option<String>,
+}
+
+/// The socket of a container engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketFacts {
+    /// Its URL.
+    pub endpoint: String,
+    /// Whose socket it is.
+    pub product: String,
+    /// Why it accepts no connection.
+    pub failure: Option<String>,
 }
 
 /// Why there is no engine to talk to.

@@ -3,7 +3,7 @@
 use crate::doctor::facts::{HostFacts, KernelFacts};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::fix::Seat;
-use crate::doctor::{clock, engine, firewall, kernel, limits, machine, placement};
+use crate::doctor::{clock, engine, engines, firewall, kernel, limits, machine, placement};
 use crate::spec::profile::Profile;
 
 /// For what the machine is judged.
@@ -20,6 +20,7 @@ pub fn judge_host(asked: Asked, facts: &HostFacts) -> Diagnosis {
     let Asked { profile, nodes } = asked;
     let mut diagnosis = Diagnosis::default();
     engine::judge(profile, &facts.engine, &mut diagnosis);
+    diagnosis.push(engines::judge(&facts.engines));
     kernel::judge(profile, &facts.kernel, &facts.seat, &mut diagnosis);
     machine::judge(profile, nodes, &facts.machine, &mut diagnosis);
     limits::judge(profile, &facts.limits, &mut diagnosis);
@@ -50,8 +51,8 @@ mod tests {
 
     use super::*;
     use crate::doctor::facts::{
-        ClockFacts, Disk, EngineFacts, EngineTrouble, Fsync, Kind, LimitFacts, MachineFacts, NodeFacts,
-        PlaceFacts,
+        ClockFacts, Disk, EngineFacts, EngineTrouble, EnginesFacts, Fsync, Kind, LimitFacts, MachineFacts,
+        NodeFacts, PlaceFacts,
     };
     use crate::doctor::firewall::FirewallFacts;
     use crate::doctor::script::script;
@@ -70,6 +71,7 @@ mod tests {
     fn server() -> HostFacts {
         HostFacts {
             seat: Seat::Here,
+            engines: EnginesFacts::default(),
             engine: Ok(EngineFacts {
                 version: "28.0.1".to_owned(),
                 api: "1.48".to_owned(),

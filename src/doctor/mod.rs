@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod engine;
+pub mod engines;
 pub mod expected;
 pub mod facts;
 pub mod finding;

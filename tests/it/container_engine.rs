@@ -87,3 +87,25 @@ fn an_invalid_docker_configuration_hides_no_context() {
         .stdout("")
         .stderr(contains("current Docker context `lab`").and(contains("config.json:1: ")));
 }
+
+#[test]
+fn doctor_says_why_a_container_engine_is_used() {
+    let home = home("{}");
+    let assert = rcup(home.path())
+        .env("DOCKER_HOST", "unix:///nonexistent.sock")
+        .args(["doctor", "--output", "json"])
+        .assert()
+        .code(4);
+    let json: serde_json::Value = serde_json::from_slice(&assert.get_output().stdout).unwrap();
+    let findings = json["findings"].as_array().unwrap();
+    let engines = findings
+        .iter()
+        .find(|finding| finding["id"] == "engines")
+        .unwrap();
+    assert_eq!(engines["severity"], "ok");
+    let found = engines["found"].as_str().unwrap();
+    assert!(
+        found.starts_with("unix:///nonexistent.sock is used, selected by DOCKER_HOST"),
+        "{found}"
+    );
+}

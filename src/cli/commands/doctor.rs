@@ -11,6 +11,7 @@ use crate::cli::signals::Signals;
 use crate::cli::terminal::{Terminal, columns, count, findings, json};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::gather::apply::{Mended, mend};
+use crate::doctor::gather::engines::engines;
 use crate::doctor::gather::examine::{Look, examine};
 use crate::doctor::script::script;
 use crate::error::{Error, ErrorKind};
@@ -78,7 +79,7 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
 /// Gathers the facts. A signal is handled only afterwards, when the probe container has been removed
 /// again.
 async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Result<Diagnosis, Error> {
-    let diagnosis = examine(Docker::find(), spec, look).await;
+    let diagnosis = examine(Docker::find(), engines(), spec, look).await;
     match signals.next().now_or_never() {
         Some(()) => Err(interrupted()),
         None => Ok(diagnosis),

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use crate::doctor::facts::{
-    ClockFacts, Disk, EngineFacts, EngineTrouble, HostFacts, KernelFacts, Kind, LimitFacts, MachineFacts,
-    PlaceFacts,
+    ClockFacts, Disk, EngineFacts, EngineTrouble, EnginesFacts, HostFacts, KernelFacts, Kind, LimitFacts,
+    MachineFacts, PlaceFacts,
 };
 use crate::doctor::finding::Diagnosis;
 use crate::doctor::finding::Fact;
@@ -96,11 +96,17 @@ struct Known<R> {
 /// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or
 /// does
 /// not answer is a finding like others.
-pub async fn examine<R: Runtime>(runtime: Result<R>, spec: &ClusterSpec, look: Look) -> Diagnosis {
-    let facts = match ask(runtime).await {
+pub async fn examine<R: Runtime>(
+    runtime: Result<R>,
+    engines: EnginesFacts,
+    spec: &ClusterSpec,
+    look: Look,
+) -> Diagnosis {
+    let mut facts = match ask(runtime).await {
         Ok(known) => gather(&known, spec, look).await,
         Err(error) => without_engine(&error),
     };
+    facts.engines = engines;
     let asked = Asked {
         profile: look.profile,
         nodes: spec.nodes(),
@@ -177,6 +183,7 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
         Err(elsewhere())
     };
     HostFacts {
+        engines: EnginesFacts::default(),
         engine: Ok(engine_facts(info, details, kind, reached)),
         kernel,
         machine: MachineFacts {
@@ -338,6 +345,7 @@ fn without_engine(error: &Error) -> HostFacts {
     HostFacts {
         seat: Seat::Here,
         engine: Err(none()),
+        engines: EnginesFacts::default(),
         kernel: if linux { kernel_here() } else { unknown(why) },
         machine: MachineFacts {
             cores: std::thread::available_parallelism()

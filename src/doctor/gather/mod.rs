@@ -5,6 +5,8 @@ pub mod apply;
 #[cfg(feature = "cli")]
 pub mod engine;
 #[cfg(feature = "cli")]
+pub mod engines;
+#[cfg(feature = "cli")]
 pub mod examine;
 #[cfg(feature = "cli")]
 pub mod firewall;

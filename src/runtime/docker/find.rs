@@ -180,6 +180,37 @@ fn none_exists(candidates: &[Candidate]) -> Error {
         )
 }
 
+/// All container engines that can be seen from here.
+#[cfg(feature = "cli")]
+#[derive(Debug)]
+pub(crate) struct Survey {
+    /// The one to use, or why there is none.
+    pub(crate) chosen: Result<Place>,
+    /// Whether the user selected it.
+    pub(crate) is_selected: bool,
+    /// The default sockets that exist, with their product and why they accept no connection.
+    pub(crate) sockets: Vec<(Candidate, Option<String>)>,
+}
+
+/// Looks at all default sockets, also if the user selected another endpoint.
+#[cfg(feature = "cli")]
+pub(crate) fn survey(environment: &Environment) -> Survey {
+    let candidates = candidates(&environment.directories);
+    let sockets = candidates.iter().filter_map(|candidate| {
+        let failure = match try_connect(&candidate.path) {
+            Answer::Accepts => None,
+            Answer::Fails(error) => Some(error.to_string()),
+            Answer::Absent => return None,
+        };
+        Some((candidate.clone(), failure))
+    });
+    Survey {
+        is_selected: !matches!(selected(environment), Ok(Selection::None { .. })),
+        sockets: sockets.collect(),
+        chosen: find_among(environment, &candidates),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::net::UnixListener;

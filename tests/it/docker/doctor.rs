@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use super::{Name, alone, any_image, docker, turn, up};
 use crate::ports;
 use rcup::ClusterSpec;
+use rcup::doctor::facts::EnginesFacts;
 use rcup::doctor::finding::{Diagnosis, Finding, Severity};
 use rcup::doctor::gather::examine::examine;
 use rcup::doctor::gather::examine::{Look, Reading};
@@ -15,7 +16,7 @@ use rcup::spec::profile::Profile;
 
 async fn look(look: Look) -> Diagnosis {
     let spec = ClusterSpec::builder().image(any_image().await).build().unwrap();
-    examine(Ok(docker()), &spec, look).await
+    Box::pin(examine(Ok(docker()), EnginesFacts::default(), &spec, look)).await
 }
 
 fn finding<'a>(diagnosis: &'a Diagnosis, id: &str) -> &'a Finding {
@@ -108,7 +109,7 @@ async fn an_image_without_a_shell_shows_the_kernel_through_its_server() {
     let image = Removed(bare_image(&any_image().await));
     let spec = ClusterSpec::builder().image(&*image.0).build().unwrap();
     let through = Look::of(Profile::Staging).reading(Reading::Container);
-    let diagnosis = examine(Ok(docker()), &spec, through).await;
+    let diagnosis = examine(Ok(docker()), EnginesFacts::default(), &spec, through).await;
     let near = look(Look::of(Profile::Staging)).await;
     for id in ["thp-enabled", "thp-defrag", "overcommit-memory"] {
         assert_eq!(finding(&near, id).found, finding(&diagnosis, id).found, "{id}");
@@ -128,7 +129,13 @@ async fn what_a_start_would_stumble_over_is_a_finding() {
         .pull(Pull::Never)
         .subnet("172.17.0.0/24");
     let spec = spec.port(port).build().unwrap();
-    let diagnosis = examine(Ok(docker()), &spec, Look::of(Profile::Dev)).await;
+    let diagnosis = examine(
+        Ok(docker()),
+        EnginesFacts::default(),
+        &spec,
+        Look::of(Profile::Dev),
+    )
+    .await;
     assert!(!diagnosis.fit);
     let image = finding(&diagnosis, "image");
     assert_eq!(image.severity, Severity::Fail, "it may not be pulled");
