@@ -32,7 +32,7 @@ pub(crate) fn judge(
     );
     diagnosis.push(Finding::new("engine", Severity::Ok, found, wanted).why(why, "rcup"));
     diagnosis.push(kind(profile, &engine.kind));
-    diagnosis.push(driver(profile, &engine.driver));
+    diagnosis.push(driver(profile, engine));
     diagnosis.push(cgroup(profile, engine));
     diagnosis.of("bridge", &engine.bridge, |(reachable, how)| {
         let severity = if *reachable {
@@ -83,24 +83,35 @@ fn kind(profile: Profile, kind: &Kind) -> Finding {
         .advise("Use Docker Engine on Linux (https://docs.docker.com/engine/install/).", None)
 }
 
-fn driver(profile: Profile, driver: &str) -> Finding {
+fn driver(profile: Profile, engine: &EngineFacts) -> Finding {
+    let driver = engine.driver.as_str();
     let severity = match driver {
         "fuse-overlayfs" | "stargz" => by(profile, Severity::Ok, Severity::Warn, Severity::Warn),
         "vfs" | "devicemapper" | "aufs" => Severity::Warn,
         _ => Severity::Ok,
     };
-    let wanted = by(profile, "not vfs", "overlay2", "overlay2");
+    let (overlay, advice) = if engine.podman {
+        (
+            "overlay",
+            "Set driver = \"overlay\" in section [storage] of /etc/containers/storage.conf, or of \
+             ~/.config/containers/storage.conf for rootless Podman, and run `podman system reset`, which removes \
+             all of Podman's containers, volumes and images.",
+        )
+    } else {
+        (
+            "overlay2",
+            "Set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json and restart Docker; images \
+             must be pulled again.",
+        )
+    };
+    let wanted = by(profile, "not vfs", overlay, overlay);
     Finding::new("storage-driver", severity, driver, wanted)
         .why(
             "it creates every container's file system, which takes most of the start time; data on volumes \
              is unaffected",
             DOCS,
         )
-        .advise(
-            "Set \"storage-driver\": \"overlay2\" in /etc/docker/daemon.json and restart Docker; images \
-             must be pulled again.",
-            None,
-        )
+        .advise(advice, None)
 }
 
 fn cgroup(profile: Profile, engine: &EngineFacts) -> Finding {
@@ -135,4 +146,37 @@ fn cgroup(profile: Profile, engine: &EngineFacts) -> Finding {
                 .to_owned(),
         ),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn advice_on_the_storage_driver_is_for_the_engine() {
+        let facts = |podman| EngineFacts {
+            version: String::new(),
+            api: String::new(),
+            endpoint: String::new(),
+            kind: Kind::Rootless,
+            podman,
+            driver: "vfs".to_owned(),
+            cgroup: "2".to_owned(),
+            limits_memory: true,
+            bridge: Err(String::new()),
+        };
+        let of = |podman| {
+            let finding = driver(Profile::Staging, &facts(podman));
+            (finding.wanted, finding.fix.unwrap())
+        };
+        let (wanted, fix) = of(true);
+        assert_eq!(wanted, "overlay");
+        assert!(
+            fix.contains("containers/storage.conf") && !fix.contains("daemon.json"),
+            "{fix}"
+        );
+        let (wanted, fix) = of(false);
+        assert_eq!(wanted, "overlay2");
+        assert!(fix.contains("/etc/docker/daemon.json"), "{fix}");
+    }
 }

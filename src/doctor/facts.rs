@@ -89,6 +89,8 @@ pub struct EngineFacts {
     pub endpoint: String,
     /// What kind it is.
     pub kind: Kind,
+    /// Whether it is Podman.
+    pub podman: bool,
     /// The storage driver.
     pub driver: String,
     /// The version of control groups, `1` or `2`.

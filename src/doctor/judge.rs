@@ -77,6 +77,7 @@ mod tests {
                 api: "1.48".to_owned(),
                 endpoint: "unix:///var/run/docker.sock (the default socket)".to_owned(),
                 kind: Kind::Native,
+                podman: false,
                 driver: "overlay2".to_owned(),
                 cgroup: "2".to_owned(),
                 limits_memory: true,

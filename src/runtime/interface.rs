@@ -72,6 +72,8 @@ pub struct EngineDetails {
     pub limits_memory: bool,
     /// Whether it runs without root.
     pub rootless: bool,
+    /// Whether it is Podman.
+    pub podman: bool,
     /// The host's CPU cores.
     pub cores: u64,
     /// The host's memory in bytes.

@@ -31,6 +31,8 @@ pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Optio
         Some("Colima")
     } else if says(&details.name, "rancher-desktop") || says(&details.system, "rancher desktop") {
         Some("Rancher Desktop")
+    } else if details.name.starts_with("lima-") {
+        Some("Lima")
     } else {
         None
     };
@@ -44,6 +46,7 @@ pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Optio
                 Kind::Native
             }
         }
+        None if details.podman => Kind::Machine("Podman".to_owned()),
         None => Kind::Machine("an unknown product".to_owned()),
     }
 }
@@ -201,6 +204,17 @@ mod tests {
             (
                 details("Ubuntu 24.04", "colima", "6.8.0", false),
                 machine("Colima"),
+            ),
+            (
+                details("Ubuntu 24.04", "lima-docker", "6.8.0", false),
+                machine("Lima"),
+            ),
+            (
+                EngineDetails {
+                    podman: true,
+                    ..details("fedora", "localhost.localdomain", "6.12.7", true)
+                },
+                machine("Podman"),
             ),
             (
                 details("Ubuntu 24.04", "vm", "6.8.0", false),

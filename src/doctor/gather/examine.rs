@@ -271,6 +271,7 @@ fn engine_facts(
         api: info.api.clone(),
         endpoint: format!("{} ({})", info.endpoint, info.found_by),
         kind,
+        podman: details.podman,
         driver: details.driver.clone(),
         cgroup: details.cgroup.clone(),
         limits_memory: details.limits_memory,

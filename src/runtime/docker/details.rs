@@ -15,6 +15,8 @@ pub(crate) fn details(info: SystemInfo) -> EngineDetails {
             .and_then(|value| u64::try_from(value).ok())
             .unwrap_or_default()
     };
+    let root = info.docker_root_dir.unwrap_or_default();
+    let podman = is_podman(info.product_license.as_deref(), &root);
     EngineDetails {
         name: info.name.unwrap_or_default(),
         system: info.operating_system.unwrap_or_default(),
@@ -29,12 +31,25 @@ pub(crate) fn details(info: SystemInfo) -> EngineDetails {
             .security_options
             .unwrap_or_default()
             .iter()
-            .any(|option| option.contains("name=rootless")),
+            .any(|option| option.contains("name=rootless"))
+            || (podman && is_rootless_storage(&root)),
+        podman,
         cores: number(info.ncpu),
         memory: number(info.mem_total),
-        root: info.docker_root_dir.unwrap_or_default(),
+        root,
         time: info.system_time.as_deref().and_then(time),
     }
+}
+
+/// Podman reports its own license, and its storage library's directory.
+fn is_podman(license: Option<&str>, root: &str) -> bool {
+    license == Some("Apache-2.0") || root.ends_with("/containers/storage")
+}
+
+/// Podman 4.3 reports `"Rootless": true` beside the fields of Docker's API, which the client drops, and no
+/// `name=rootless` in `SecurityOptions`. Its directory is then below the user's home.
+fn is_rootless_storage(root: &str) -> bool {
+    root.ends_with("/.local/share/containers/storage")
 }
 
 /// Converts a network, using its first IPv4 subnet.
@@ -81,6 +96,32 @@ fn time(text: &str) -> Option<SystemTime> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rootless_podman_is_recognised_without_its_security_option() {
+        let of = |root: &str, license: &str, options: &[&str]| {
+            let details = details(SystemInfo {
+                docker_root_dir: Some(root.to_owned()),
+                product_license: Some(license.to_owned()),
+                security_options: Some(options.iter().map(|option| (*option).to_owned()).collect()),
+                ..SystemInfo::default()
+            });
+            (details.podman, details.rootless)
+        };
+        let seccomp = "name=seccomp,profile=default";
+        let home = "/home/me/.local/share/containers/storage";
+        assert_eq!(of(home, "Apache-2.0", &[seccomp]), (true, true));
+        assert_eq!(of("/srv/me", "Apache-2.0", &["name=rootless"]), (true, true));
+        assert_eq!(
+            of("/var/lib/containers/storage", "Apache-2.0", &[seccomp]),
+            (true, false)
+        );
+        assert_eq!(of("/var/lib/docker", "", &[seccomp]), (false, false));
+        assert_eq!(
+            of("/home/me/.local/share/docker", "", &[seccomp, "name=rootless"]),
+            (false, true)
+        );
+    }
 
     #[test]
     fn of_a_networks_plans_the_first_for_ipv4_counts_and_one_for_ipv6_is_none() {
