@@ -71,10 +71,10 @@ async fn a_node_sees_the_settings_that_rcup_asked_for() {
     let diagnosis = look(Look::of(Profile::Dev).deep(true)).await;
     let somaxconn = &finding(&diagnosis, "node-somaxconn");
     assert_eq!(somaxconn.severity, Severity::Ok, "{somaxconn:#?}");
-    assert!(somaxconn.found.starts_with("65535, as rcup-"), "{somaxconn:#?}");
+    assert!(somaxconn.found.starts_with("65535, seen in rcup-"), "{somaxconn:#?}");
     let backlog = &finding(&diagnosis, "node-tcp-max-syn-backlog");
     assert_eq!(backlog.severity, Severity::Ok, "{backlog:#?}");
-    assert!(backlog.found.starts_with("65535, as rcup-"), "{backlog:#?}");
+    assert!(backlog.found.starts_with("65535, seen in rcup-"), "{backlog:#?}");
     let memory = &finding(&diagnosis, "node-memory");
     assert_eq!(memory.severity, Severity::Ok, "{memory:#?}");
     assert_eq!(finding(&diagnosis, "node-nofile").severity, Severity::Ok);
