@@ -99,7 +99,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
         writeln!(out, "{}", nodes::table(report, terminal.verbose).render(width))?;
     }
     let was = if cluster.was_adopted() {
-        "was already running and is ready"
+        "already existed and is ready"
     } else {
         "is ready"
     };

@@ -14,7 +14,7 @@ const CALLS: [Call; 55] = [
     Call(0, "doctor", "engine"),
     Call(0, "up walk --image {redis} --dry-run", ""),
     Call(0, "up walk --image {redis}", "walk is ready"),
-    Call(0, "up walk --image {redis}", "was already running"),
+    Call(0, "up walk --image {redis}", "already existed"),
     Call(0, "status walk", "walk is ok"),
     Call(0, "list", "walk"),
     Call(0, "validate walk", ""),
@@ -39,7 +39,7 @@ const CALLS: [Call; 55] = [
     Call(0, "stop walk", ""),
     Call(0, "start walk", ""),
     Call(0, "stop walk", ""),
-    Call(0, "up walk --image {redis}", "cluster walk"),
+    Call(0, "up walk --image {redis}", "already existed"),
     Call(
         0,
         "up beside --image {redis} --masters 3 --replicas 0",
@@ -61,7 +61,7 @@ const CALLS: [Call; 55] = [
     Call(
         0,
         "up kept --image {redis} --tls --password --persist",
-        "kept is ready",
+        "already existed",
     ),
     Call(0, "cli kept -- GET key", "here"),
     Call(0, "down kept --volumes", ""),
