@@ -1,8 +1,8 @@
 //! The error type: what failed, why, and what to try.
 //!
 //! `Display` is a lower-case fragment that never repeats its source, so that a printer can join the chain
-//! with colons. The hint is one sentence for a person; the details are lines of evidence (a node's last
-//! log lines, for example) that are printed below the message.
+//! with colons. The hint is one or two sentences for the user. The details are lines of evidence (a node's
+//! last log lines, for example) that are printed below the message.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -26,9 +26,9 @@ pub enum ErrorKind {
     Engine,
     /// The image is missing, cannot be pulled, or contains no server.
     Image,
-    /// The subnet clashes with a network or a route, or none is free.
+    /// The subnet overlaps a network or a route, or no subnet is free.
     Subnet,
-    /// A port is taken, or no block of ports is free.
+    /// A port is in use, or no block of ports is free.
     Port,
     /// The host does not meet the requirements.
     Host,
@@ -40,7 +40,7 @@ pub enum ErrorKind {
     NameTaken,
     /// The cluster already exists with different settings.
     Different,
-    /// There is no cluster of that name.
+    /// No cluster has that name.
     NotFound,
     /// The cluster has lost a node, its network or its data.
     Damaged,
@@ -63,7 +63,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The stable name used in JSON output.
+    /// Returns the stable name used in JSON output.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Usage => "usage",
@@ -93,7 +93,7 @@ impl ErrorKind {
     }
 }
 
-/// An error of rcup. Build one with [`Error::new`] and enrich it with [`Error::hint`], [`Error::because`]
+/// An error of rcup. Create one with [`Error::new`] and extend it with [`Error::hint`], [`Error::because`]
 /// and [`Error::detail`].
 #[derive(Debug)]
 pub struct Error {
@@ -158,22 +158,22 @@ impl Error {
         self
     }
 
-    /// The kind.
+    /// Returns the kind.
     pub fn kind(&self) -> ErrorKind {
         self.inner.kind
     }
 
-    /// The hint, if any.
+    /// Returns the hint, if any.
     pub fn hint_text(&self) -> Option<&str> {
         self.inner.hint.as_deref()
     }
 
-    /// The lines of evidence.
+    /// Returns the lines of evidence.
     pub fn detail_lines(&self) -> &[String] {
         &self.inner.details
     }
 
-    /// The messages of the sources, outermost first, without this error's own.
+    /// Returns the messages of the sources, outermost first, without this error's own message.
     pub fn causes(&self) -> Vec<String> {
         let mut causes = Vec::new();
         let mut source = self.source();
@@ -184,7 +184,7 @@ impl Error {
         causes
     }
 
-    /// The causes in one line, or the message if there are none.
+    /// Returns the causes in one line, or the message if there are none.
     pub fn reason(&self) -> String {
         let causes = self.causes();
         if causes.is_empty() {

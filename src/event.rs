@@ -18,18 +18,18 @@ pub enum Phase {
     Network,
     /// Creating the containers.
     Create,
-    /// Starting them until all respond.
+    /// Starting the containers until all nodes respond.
     Start,
     /// Forming the cluster.
     Form,
     /// Verifying readiness.
     Prove,
-    /// Removing.
+    /// Removing the cluster's objects.
     Remove,
 }
 
 impl Phase {
-    /// The lower-case word.
+    /// Returns the lower-case name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Engine => "engine",
@@ -73,7 +73,7 @@ pub enum Event {
         /// Duration in milliseconds.
         ms: u64,
     },
-    /// A note: the container engine, the image and its reason, or a choice.
+    /// A note: the container engine, the image and why it was selected, or another selected setting.
     Note {
         /// One sentence fragment, lower case.
         message: String,
@@ -85,7 +85,7 @@ pub enum Event {
     },
     /// A rollback began.
     Undoing {
-        /// Why.
+        /// The reason.
         reason: String,
     },
 }
@@ -113,7 +113,7 @@ impl Event {
 
 /// Receives events. Implemented for closures.
 pub trait Observer: Send + Sync {
-    /// Called for every event, in order, on any thread. It must not block.
+    /// Handles an event. Called for every event, in order, on any thread. It must not block.
     fn observe(&self, event: &Event);
 }
 
@@ -131,7 +131,7 @@ impl Observer for Silent {
     fn observe(&self, _: &Event) {}
 }
 
-/// Limits how often something is reported.
+/// Limits the rate of reports.
 #[derive(Debug)]
 pub(crate) struct Rate {
     every: Duration,
@@ -139,7 +139,7 @@ pub(crate) struct Rate {
 }
 
 impl Rate {
-    /// The first report is due after `every`.
+    /// Creates a limit of one report per `every`. The first report is due after `every`.
     pub(crate) fn new(every: Duration) -> Self {
         Self {
             every,
@@ -147,7 +147,7 @@ impl Rate {
         }
     }
 
-    /// Whether to report now. If so, the next report is due after the same time again.
+    /// Returns whether a report is due. If so, the next one is due after another interval.
     pub(crate) fn is_due(&mut self) -> bool {
         self.is_due_at(Instant::now())
     }

@@ -1,5 +1,5 @@
 //! Waits for a condition with a deadline; a timeout error contains the last observation.
-//! The only module that sleeps.
+//! No other module sleeps.
 
 use std::time::Duration;
 
@@ -11,14 +11,14 @@ use crate::error::{Error, ErrorKind, Result};
 pub(crate) enum Seen<T> {
     /// The condition holds.
     Done(T),
-    /// It does not hold yet, with the reason.
+    /// The condition does not hold yet, for this reason.
     NotYet(String),
 }
 
 /// Repeats `attempt` every `pace` until its condition holds.
 ///
 /// # Errors
-/// The attempt's own error at once; [`ErrorKind::Timeout`] with the last observation when the deadline
+/// Any error of `attempt`, immediately; [`ErrorKind::Timeout`] with the last observation when the deadline
 /// passes. `what` completes the sentence "timed out waiting until".
 pub(crate) async fn until<T, F>(
     what: &str,
@@ -45,7 +45,8 @@ where
     }
 }
 
-/// Whether a server did not respond in time. On a busy host it may respond later; the deadline decides.
+/// Returns whether a server did not respond in time. On a busy host it may respond later, so only the
+/// deadline ends the wait.
 fn is_slow(error: &Error) -> bool {
     error.kind() == ErrorKind::Redis && error.causes().iter().any(|cause| cause == "timed out")
 }
@@ -61,8 +62,8 @@ pub(crate) async fn between_looks() {
     tokio::time::sleep(Duration::from_millis(50)).await;
 }
 
-/// Poll interval for a cluster of this size. Every poll costs each server the time to print
-/// its whole table, so large clusters are polled less often.
+/// Returns the poll interval for a cluster of `nodes` nodes. Every poll makes each server print its whole
+/// node table, so large clusters are polled less often.
 pub(crate) fn pace(nodes: usize) -> Duration {
     Duration::from_millis(u64::try_from(nodes / 2).unwrap_or(u64::MAX).clamp(4, 50))
 }

@@ -1,4 +1,4 @@
-//! The classic way: a compose file, `docker-compose up -d`, `redis-cli --cluster create`, and waiting.
+//! The setup without rcup: a compose file, `docker-compose up -d`, `redis-cli --cluster create`, and waiting.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -13,32 +13,32 @@ use rcup::plan;
 use rcup::runtime::labels;
 use rcup::topology::layout::Topology;
 
-/// How long the nodes may take to agree after redis-cli has done its work.
+/// The timeout until the nodes agree after redis-cli has finished.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often they are asked.
+/// The poll interval.
 const ASK: Duration = Duration::from_millis(20);
 
-/// The compose program of this machine.
+/// The installed Compose program.
 #[derive(Clone, Debug)]
 pub struct Compose {
     program: PathBuf,
     first: Vec<String>,
-    /// What it says of itself.
+    /// The version that it reports.
     pub version: String,
 }
 
-/// What one start took.
+/// The timings of one start.
 #[derive(Clone, Copy, Debug)]
 pub struct Classic {
     /// `docker-compose up -d`.
     pub compose: Duration,
-    /// All of it, until every node says that the cluster is well and knows all nodes.
+    /// Total time, until every node reports the state `ok` and knows all nodes.
     pub total: Duration,
 }
 
 impl Compose {
-    /// Compose v2, a plug-in of the docker program, or the older program of its own; whichever is here.
+    /// Finds Compose v2, a plugin of the docker program, or the older standalone program.
     pub async fn find() -> Option<Self> {
         for (program, first) in [
             ("docker", vec!["compose".to_owned()]),
@@ -57,7 +57,7 @@ impl Compose {
         None
     }
 
-    /// Starts and forms the cluster of `topology`.
+    /// Starts the containers and creates the cluster of `topology`.
     pub async fn up(&self, topology: &Topology) -> Outcome<Classic> {
         let directory = tempfile::tempdir()?;
         let file = directory.path().join("compose.json");
@@ -68,7 +68,7 @@ impl Compose {
         words.extend([file.display().to_string(), "up".to_owned(), "-d".to_owned()]);
         run(&self.program, &words).await?;
         let compose = begun.elapsed();
-        // Started is not yet listening, and redis-cli gives up on the first node that does not listen.
+        // A started container may not listen yet, and redis-cli fails if a node does not listen.
         try_join_all(
             topology
                 .nodes
@@ -98,7 +98,7 @@ impl Compose {
     }
 }
 
-/// Waits until a node says that the cluster is well and knows all nodes.
+/// Waits until a node reports the state `ok` and knows all nodes.
 async fn well(topology: &Topology, index: usize) -> Outcome<()> {
     let node = topology.node(index).ok_or("no such node")?;
     let known = format!("cluster_known_nodes:{}", topology.nodes.len());
@@ -119,7 +119,7 @@ async fn well(topology: &Topology, index: usize) -> Outcome<()> {
         .map_err(|_| format!("{} does not find the cluster well", node.name))?
 }
 
-/// The compose file. JSON is YAML, so that nothing needs to be quoted in a second way.
+/// Returns the compose file. JSON is valid YAML and needs no other quoting.
 fn document(topology: &Topology) -> Value {
     let mut services = Map::new();
     for node in &topology.nodes {

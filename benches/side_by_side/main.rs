@@ -1,8 +1,8 @@
-//! rcup beside what there is without it, measured in one run with the contenders taking turns, so that a
-//! busy minute of the machine hits all of them.
+//! Compares rcup with its alternatives in one run. The alternatives take turns, so that load on the machine affects all
+//! of them.
 //!
-//! `cargo bench --bench side_by_side -- --help` tells the options. Clusters named `bench-…` on the engine
-//! are this program's own: it removes all of them before and after.
+//! `cargo bench --bench side_by_side -- --help` lists the options. This program owns all clusters named `bench-…` on
+//! the container engine: it removes them before and after the run.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -37,26 +37,26 @@ use rcup::spec::profile::Profile;
 use rcup::topology::layout::Topology;
 use rcup::{Cluster, Docker};
 
-/// All clusters of this program begin so.
+/// The name prefix of all clusters of this program.
 const PREFIX: &str = "bench-";
 
-/// The largest cluster that the classic way is tried with: beyond, it takes minutes and shows nothing new.
+/// The largest cluster for the classic setup: larger ones take minutes and show nothing new.
 const CLASSIC: usize = 6;
 
-/// How many containers are removed at a time: the fastest, as `--ways` finds it.
+/// The number of containers to remove at a time. `--ways` shows that this is the fastest.
 const REMOVED_AT_ONCE: usize = 8;
 
-/// Measures rcup beside the raw API and the classic way.
+/// Compares rcup with the raw API and the classic setup.
 #[derive(Clone, Debug, Parser)]
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a flag of its own on the command line"
 )]
 struct Options {
-    /// How many rounds at each size
+    /// Rounds at each size
     #[arg(long, env = "RCUP_BENCH_ROUNDS", default_value_t = 5)]
     rounds: usize,
-    /// The sizes in nodes, with one replica for each master
+    /// Sizes in nodes, with one replica for each master
     #[arg(
         long,
         env = "RCUP_BENCH_SIZES",
@@ -64,7 +64,7 @@ struct Options {
         default_value = "6,12,30,60"
     )]
     sizes: Vec<usize>,
-    /// The image (default: the one that rcup takes by itself)
+    /// The image (default: chosen by rcup)
     #[arg(long, env = "RCUP_BENCH_IMAGE")]
     image: Option<String>,
     /// Two rounds with 6 nodes
@@ -76,7 +76,7 @@ struct Options {
     /// Find the fastest use of the raw API instead
     #[arg(long)]
     ways: bool,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -97,7 +97,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Measures, and removes what was made, whatever ends it.
+/// Runs the measurement, and always removes its objects.
 async fn guarded(options: Options) -> Outcome<()> {
     let engine = Engine::find().await?;
     engine.sweep(PREFIX).await?;
@@ -112,12 +112,12 @@ async fn guarded(options: Options) -> Outcome<()> {
     outcome.and(swept)
 }
 
-/// What every measurement needs.
+/// The data of every measurement.
 struct Bench {
     engine: Engine,
     subject: Subject,
     compose: Option<Compose>,
-    /// What rcup made of the image and of this machine.
+    /// The topology that rcup created with the image on this machine.
     like: Topology,
     image: String,
 }
@@ -158,8 +158,8 @@ async fn measure(engine: Engine, options: Options) -> Outcome<()> {
     Ok(())
 }
 
-/// One start that is not counted: it loads what is to be loaded, tells what image rcup takes and how it
-/// makes a container, and shows that the floor's containers are made alike.
+/// Runs one start that is not counted. It loads caches, shows which image rcup uses and how it creates a container, and
+/// checks that the containers of the raw API are created the same way.
 async fn warm_up(engine: &Engine, subject: &Subject, image: Option<String>) -> Outcome<Topology> {
     let wanted = Wanted {
         name: "bench-warm-up".to_owned(),
@@ -180,7 +180,7 @@ async fn warm_up(engine: &Engine, subject: &Subject, image: Option<String>) -> O
     Ok(like)
 }
 
-/// All requests at once: a limit has not made either order faster.
+/// Sends all requests at once: a limit has not made either order faster.
 fn unlimited(order: Order) -> Way {
     Way {
         at_once: usize::MAX,
@@ -188,21 +188,21 @@ fn unlimited(order: Order) -> Way {
     }
 }
 
-/// Who takes part in a round.
+/// A measured operation of a round.
 #[derive(Clone, Copy)]
 enum Contender {
-    /// The raw API, either way; the faster one is the floor.
+    /// The raw API in one of two orders; the faster one is the lower bound.
     Floor(Order),
     /// `up`, `up` again, `down`.
     Rcup,
-    /// `up`, then removed over the raw API.
+    /// `up`, then removal with the raw API.
     RemovedRaw,
     Classic,
-    /// `up` of a cluster that is more than plain, then removed over the raw API.
+    /// `up` of a cluster with additional features, then removal with the raw API.
     Dressed(Guise),
 }
 
-/// What a cluster can be beyond a plain one, and what that may cost.
+/// Additional features of a cluster, and their maximum cost.
 #[derive(Clone, Copy)]
 enum Guise {
     Tls,
@@ -216,7 +216,7 @@ impl Guise {
         Self::Of(Profile::Production),
     ];
 
-    /// The name of its samples.
+    /// Returns the name of its samples.
     fn name(self) -> String {
         match self {
             Self::Tls => "up --tls".to_owned(),
@@ -375,7 +375,7 @@ impl Bench {
     }
 }
 
-/// The order with the lower median is the floor.
+/// Uses the order with the lower median as the lower bound.
 fn lower_is_floor(samples: &mut Samples) {
     let median = |order: Order| samples.median(order.as_str()).unwrap_or(f64::INFINITY);
     let best = if median(Order::Chained) < median(Order::Staged) {
@@ -390,7 +390,7 @@ fn lower_is_floor(samples: &mut Samples) {
     );
 }
 
-/// Writes down what a start took, as seen from outside and as it says itself.
+/// Records the duration of a start, measured from outside and as reported by rcup.
 fn count(what: &str, up: &Up, samples: &mut Samples) {
     samples.time(what, up.took);
     if let Some(peak) = up.peak {
@@ -405,16 +405,16 @@ fn count(what: &str, up: &Up, samples: &mut Samples) {
             own = seconds;
         }
     }
-    // What it cannot see itself: the start and the end of the process.
+    // The time that rcup cannot measure: the start and the exit of the process.
     samples.add(&format!("{what}: outside"), up.took.as_secs_f64() - own);
 }
 
-/// How often a verb without a cluster is measured.
+/// The number of measurements of a command without a cluster.
 const CALLS: usize = 20;
 
-/// What is promised of the binary itself, and of verbs that need no cluster.
+/// Measures the targets of the binary itself, and of commands without a cluster.
 async fn of_the_binary(path: &PathBuf) -> Outcome<Vec<Target>> {
-    // A host that is not as it should be is no failure of the doctor.
+    // A host with wrong settings is not a failure of `rcup doctor`.
     let verbs = [
         ("rcup --help", "--help", 20.0, &[0][..]),
         ("rcup doctor", "doctor --output json", 500.0, &[0, 4]),

@@ -1,7 +1,8 @@
-//! The floor: what the engine's raw API takes to make and start the containers of a cluster, nothing else.
+//! The lower bound: the time in which the raw API of the container engine creates and starts the containers of a
+//! cluster.
 //!
-//! They are the very containers that rcup would make, from the same plan, except that they have no files and
-//! so no volume: the servers get their few settings as arguments, and never become a cluster.
+//! The containers equal those that rcup would create from the same plan, except that they have no files and therefore
+//! no volume: the servers get their settings as arguments, and never form a cluster.
 
 use std::collections::HashMap;
 use std::net::{SocketAddr, TcpListener};
@@ -26,23 +27,23 @@ use rcup::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subne
 use rcup::topology::hardware::Machine;
 use rcup::topology::layout::{Node, Surroundings, Topology};
 
-/// How long a server may take from its container's start to its first answer.
+/// The timeout from the start of a container to the first answer of its server.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// How often a server that does not listen yet is dialled.
+/// The poll interval for a server that does not listen yet.
 const DIAL: Duration = Duration::from_millis(2);
 
-/// In which order containers are made and started.
+/// The order in which containers are created and started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// The network, then all containers are made, then all are started.
+    /// Creates the network, then all containers, then starts all.
     Staged,
-    /// The network, then each container is started as soon as it is made.
+    /// Creates the network, then starts each container as soon as it is created.
     Chained,
 }
 
 impl Order {
-    /// The word.
+    /// Returns the name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Staged => "staged",
@@ -51,28 +52,28 @@ impl Order {
     }
 }
 
-/// How the API is used.
+/// A way to use the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Way {
-    /// How many requests are under way at a time.
+    /// The maximum number of concurrent requests.
     pub at_once: usize,
-    /// Made and started in this order.
+    /// The order of creation and start.
     pub order: Order,
 }
 
-/// What one start took.
+/// The timings of one start.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Floor {
-    /// Making the network.
+    /// Creation of the network.
     pub network: Duration,
-    /// Making the containers (0 where it cannot be told apart).
+    /// Creation of the containers (0 if it cannot be measured separately).
     pub create: Duration,
-    /// From the first request to the last answer of a server.
+    /// From the first request to the first answer of the last server.
     pub total: Duration,
 }
 
-/// The topology of a cluster like `like`, at a free place and under a name that begins with `name`: an engine may
-/// still hold the network of the one before.
+/// Returns the topology of a cluster like `like`, in a free placement and with a name that begins with `name`, because
+/// an engine may still have the network of the previous one.
 pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize) -> Outcome<Topology> {
     static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
@@ -85,7 +86,7 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
         .image(image)
         .build()?;
     let observed = Docker::find()?.observe(&Scope::Everything).await?;
-    // Where rcup itself looks first is left to it, because another start may be looking there right now.
+    // Does not use the placement that rcup tries first, because a concurrent start may use it.
     let by = || "rcup".to_owned();
     let mut ports = observed.taken_ports();
     ports.extend((7000..20_000).map(|port| TakenPort { port, by: by() }));
@@ -109,7 +110,7 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
     Ok(Topology::new(&spec, &place)?)
 }
 
-/// Makes and starts the containers, until each server has answered a PING at its address.
+/// Creates and starts the containers. Returns when each server has answered a PING at its address.
 pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor> {
     let bodies: Vec<_> = topology
         .nodes
@@ -152,7 +153,7 @@ pub async fn up(engine: &Engine, topology: &Topology, way: Way) -> Outcome<Floor
     })
 }
 
-/// Starts the nodes, so many at a time, and waits for their answers without holding up other starts.
+/// Starts a limited number of nodes at a time. Waits for their answers without blocking other starts.
 async fn run<'a, F>(topology: &'a Topology, way: Way, work: impl Fn(&'a Node) -> F) -> Outcome<()>
 where
     F: Future<Output = Outcome<()>> + 'a,
@@ -192,7 +193,7 @@ async fn start(engine: &Engine, node: &Node) -> Outcome<()> {
     Ok(())
 }
 
-/// Where this machine reaches a node.
+/// Returns the address of a node that this machine can reach.
 pub fn address(topology: &Topology, node: &Node) -> SocketAddr {
     if topology.surroundings.bridge_reachable {
         node.address().into()
@@ -218,7 +219,7 @@ pub async fn answered(address: SocketAddr) -> Outcome<()> {
         .map_err(|_| format!("no answer from {address}").into())
 }
 
-/// The settings that make a server of the kind that rcup starts, as arguments.
+/// Returns the arguments for a server of the kind that rcup starts.
 pub fn command(topology: &Topology, node: &Node) -> Vec<String> {
     let port = node.port.to_string();
     let ip = node.ip.to_string();
@@ -240,8 +241,8 @@ pub fn command(topology: &Topology, node: &Node) -> Vec<String> {
         "no",
         "--repl-diskless-sync-delay",
         "0",
-        // In the official images a volume, for which the plan puts a memory file system; in rcup's own
-        // images a directory of the nodes' user.
+        // In the official images this is a volume, which the plan replaces with a tmpfs; in rcup's own images it is a
+        // directory of the nodes' user.
         "--dir",
         "/data",
     ]
@@ -267,7 +268,7 @@ fn network(topology: &Topology) -> NetworkCreateRequest {
     }
 }
 
-/// The same words that rcup uses; [`same_make`] sees to it that they stay the same.
+/// Returns the options that rcup uses. [`same_make`] checks that they are equal.
 fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
     let request: ContainerRequest = plan::request::container(topology, node);
     let command = command(topology, node);
@@ -324,8 +325,8 @@ fn body(topology: &Topology, node: &Node) -> ContainerCreateBody {
     }
 }
 
-/// Fails unless the engine sees two containers as made alike, but for their addresses and the volume with the
-/// files: a floor of other containers would be none.
+/// Fails unless the engine reports the same options for two containers, except for their addresses and the volume with
+/// the files. Otherwise, the measurement would not be a lower bound.
 pub async fn same_make(engine: &Engine, one: &str, other: &str) -> Outcome<()> {
     let one = make_of(engine, one).await?;
     let other = make_of(engine, other).await?;
@@ -344,7 +345,7 @@ async fn make_of(engine: &Engine, name: &str) -> Outcome<Value> {
         if let Some(mounts) = fields.get_mut("Mounts").and_then(Value::as_array_mut) {
             mounts.retain(|mount| mount["Type"] != "volume");
         }
-        // None and no more than none.
+        // An empty list is equal to a missing field.
         fields.retain(|_, value| *value != json!([]) && !value.is_null());
     }
     let user = seen.config.and_then(|config| config.user);

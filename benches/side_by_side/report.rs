@@ -1,4 +1,4 @@
-//! The tables and the file.
+//! The tables and the JSON file.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use crate::subject::Outcome;
 
 /// A size and its samples.
 pub struct Size {
-    /// How many nodes.
+    /// The number of nodes.
     pub nodes: usize,
-    /// What was measured.
+    /// The samples at this size.
     pub samples: Samples,
 }
 
-/// The contenders in the order of the table, with what the reader is told of them.
+/// The operations in the order of the table, with their labels.
 const ROWS: [(&str, &str); 14] = [
     ("floor", "raw API: make, start, PONG"),
     ("floor without network", "  the same, network not counted"),
@@ -34,7 +34,7 @@ const ROWS: [(&str, &str); 14] = [
     ("classic compose", "  of the classic way: compose"),
 ];
 
-/// Everything for people, within 80 columns.
+/// Prints a report for people, within 80 columns.
 pub fn print(machine: &Machine, sizes: &[Size], targets: &[Target]) {
     println!(
         "\n{} cores, {} MiB, kernel {}, engine {}, image {}, compose {}",
@@ -69,7 +69,7 @@ pub fn print(machine: &Machine, sizes: &[Size], targets: &[Target]) {
     heading(sizes);
     let spent = sizes.iter().flat_map(|size| size.samples.names());
     let mut spent: Vec<&str> = spent.filter(|name| name.contains(": ")).collect();
-    // In the reverse order of the names, `up` comes before `again`.
+    // In the reverse order of names, `up` comes before `again`.
     spent.sort_unstable_by_key(|name| std::cmp::Reverse(*name));
     spent.dedup();
     for what in spent {
@@ -90,7 +90,7 @@ fn heading(sizes: &[Size]) {
     println!();
 }
 
-/// One line, left out where no size has a value.
+/// Prints one line, unless no size has a value.
 fn row(told: &str, sizes: &[Size], cell: impl Fn(&Samples) -> Option<String>) {
     let cells: Vec<Option<String>> = sizes.iter().map(|size| cell(&size.samples)).collect();
     if cells.iter().all(Option::is_none) {
@@ -103,7 +103,7 @@ fn row(told: &str, sizes: &[Size], cell: impl Fn(&Samples) -> Option<String>) {
     println!();
 }
 
-/// Everything for programs; returns where it is.
+/// Writes everything as JSON and returns the path.
 pub fn write(machine: &Machine, sizes: &[Size], targets: &[Target]) -> Outcome<PathBuf> {
     let sizes: Vec<Value> = sizes
         .iter()

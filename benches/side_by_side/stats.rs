@@ -1,11 +1,11 @@
-//! Samples, and what is said of them.
+//! Samples and their statistics.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-/// What was measured at one size, by what it is; times in seconds.
+/// Samples of one size by name; times in seconds.
 #[derive(Clone, Debug, Default)]
 pub struct Samples {
     all: BTreeMap<String, Vec<f64>>,
@@ -22,39 +22,39 @@ impl Samples {
         self.all.entry(what.to_owned()).or_default().push(value);
     }
 
-    /// Gives what was measured another name as well.
+    /// Copies the samples to another name.
     pub fn copy(&mut self, what: &str, to: &str) {
         if let Some(samples) = self.all.get(what).cloned() {
             self.all.insert(to.to_owned(), samples);
         }
     }
 
-    /// The median, if there is a sample.
+    /// Returns the median, if there is a sample.
     pub fn median(&self, what: &str) -> Option<f64> {
         median(self.all.get(what)?)
     }
 
-    /// The least, if there is a sample.
+    /// Returns the minimum, if there is a sample.
     pub fn least(&self, what: &str) -> Option<f64> {
         self.all.get(what)?.iter().copied().min_by(f64::total_cmp)
     }
 
-    /// The greatest, if there is a sample.
+    /// Returns the maximum, if there is a sample.
     pub fn greatest(&self, what: &str) -> Option<f64> {
         self.all.get(what)?.iter().copied().max_by(f64::total_cmp)
     }
 
-    /// The ratio of two medians.
+    /// Returns the ratio of two medians.
     pub fn ratio(&self, one: &str, other: &str) -> Option<f64> {
         Some(self.median(one)? / self.median(other)?)
     }
 
-    /// What was measured, in the order of its names.
+    /// Returns the names in order.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.all.keys().map(String::as_str)
     }
 
-    /// Everything, with the samples in the order in which they were taken.
+    /// Returns all samples as JSON, in the order in which they were taken.
     pub fn json(&self) -> Value {
         let each = self.all.iter().map(|(what, samples)| {
             let sum = json!({ "median": median(samples), "min": self.least(what), "samples": samples });
@@ -64,7 +64,7 @@ impl Samples {
     }
 }
 
-/// The middle one, or the mean of the two in the middle.
+/// Returns the middle value, or the mean of the two middle values.
 pub fn median(samples: &[f64]) -> Option<f64> {
     let mut sorted = samples.to_vec();
     sorted.sort_by(f64::total_cmp);

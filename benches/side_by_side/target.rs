@@ -1,4 +1,4 @@
-//! What is promised and what came out, and the machine without which no figure means anything.
+//! Targets with their results, and the machine that they depend on.
 
 use std::path::PathBuf;
 
@@ -6,25 +6,25 @@ use serde_json::{Value, json};
 
 use crate::subject::Outcome;
 
-/// The machine and the software, without which no figure means anything.
+/// The machine and its software, on which all results depend.
 #[derive(Clone, Debug)]
 pub struct Machine {
-    /// How many processors this process may use.
+    /// The number of processors that this process may use.
     pub cores: usize,
     /// Memory in MiB.
     pub memory: u64,
-    /// The kernel's release.
+    /// The release of the kernel.
     pub kernel: String,
-    /// The engine's version.
+    /// The version of the container engine.
     pub engine: String,
     /// The image.
     pub image: String,
-    /// Compose's version, if there is one.
+    /// The version of Compose, if it is installed.
     pub compose: Option<String>,
 }
 
 impl Machine {
-    /// Looks at this machine.
+    /// Reads the properties of this machine.
     pub fn look(engine: &str, image: &str, compose: Option<String>) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
         let memory = read("/proc/meminfo")
@@ -47,7 +47,7 @@ impl Machine {
         }
     }
 
-    /// For programs.
+    /// Returns the machine as JSON.
     pub fn json(&self) -> Value {
         json!({
             "cores": self.cores,
@@ -60,7 +60,7 @@ impl Machine {
     }
 }
 
-/// What is promised, and what came out.
+/// A target and its result.
 pub struct Target {
     what: String,
     limit: f64,
@@ -70,7 +70,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// It must not be more than `limit`.
+    /// Returns a target that must not exceed `limit`.
     pub fn at_most(what: impl Into<String>, limit: f64, unit: &'static str, found: Option<f64>) -> Self {
         Self {
             what: what.into(),
@@ -81,7 +81,7 @@ impl Target {
         }
     }
 
-    /// It must not be less than `limit`.
+    /// Returns a target that must reach at least `limit`.
     pub fn at_least(what: impl Into<String>, limit: f64, unit: &'static str, found: Option<f64>) -> Self {
         Self {
             at_least: true,
@@ -100,7 +100,7 @@ impl Target {
     }
 }
 
-/// The verdicts for people, within 80 columns.
+/// Prints the results for people, within 80 columns.
 pub fn print(targets: &[Target]) {
     println!("\ntargets");
     for target in targets {
@@ -119,7 +119,7 @@ pub fn print(targets: &[Target]) {
     }
 }
 
-/// The same for programs.
+/// Returns the results as JSON.
 pub fn json(targets: &[Target]) -> Value {
     targets
         .iter()
@@ -136,7 +136,7 @@ pub fn json(targets: &[Target]) -> Value {
         .collect()
 }
 
-/// Everything for programs; returns where it is.
+/// Writes a document as JSON and returns the path.
 pub fn write(name: &str, document: &Value) -> Outcome<PathBuf> {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("../bench");
     std::fs::create_dir_all(&directory)?;

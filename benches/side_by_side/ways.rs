@@ -1,9 +1,9 @@
-//! Which use of the raw API is the fastest: how many requests at a time, and in which order. The floor takes
-//! the best, or else it would flatter rcup.
+//! Finds the fastest use of the raw API: how many requests at a time, and in which order. The lower bound uses the best
+//! one, because a slower one would make rcup look better.
 //!
-//! On 2 cores, with a busy machine: for 6 containers both orders are near each other and a limit does not
-//! help; for 30, chained without a limit took 5.5 s, staged between 6.2 s (4 at once) and 7.4 s (16). Making the
-//! containers beside their network won nothing. Removing was fastest 8 at once.
+//! Results on a busy machine with 2 cores: for 6 containers both orders are similar and a limit does not help; for 30,
+//! chained without a limit took 5.5 s, staged between 6.2 s (4 at once) and 7.4 s (16). Creating the containers
+//! concurrently with their network was not faster. Removal was fastest with 8 at once.
 
 use super::raw::{self, Order, Way};
 use super::stats::Samples;

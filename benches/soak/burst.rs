@@ -1,4 +1,4 @@
-//! Use of a cluster in the moment that it is called ready.
+//! Uses a cluster immediately after it is reported as ready.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -11,13 +11,13 @@ use tokio::time::timeout;
 use crate::subject::{Outcome, Reply, Wire};
 use rcup::topology::slots::{SLOTS, slot_of};
 
-/// One key for each so many slots: 2048 keys in all.
+/// The distance between two keys in slots: 2048 keys in all.
 const STEP: u16 = 8;
 
-/// How many connections write and read side by side.
+/// The number of concurrent connections.
 const TASKS: usize = 8;
 
-/// How long all of it may take.
+/// The timeout of the whole burst.
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Keys in slots at equal distances.
@@ -26,7 +26,7 @@ pub struct Keys {
 }
 
 impl Keys {
-    /// One for each [`STEP`] slots.
+    /// Creates one key for each [`STEP`] slots.
     pub fn over_all_slots() -> Self {
         let mut all = vec![None; usize::from(SLOTS / STEP)];
         let mut missing = all.len();
@@ -47,12 +47,12 @@ impl Keys {
     }
 }
 
-/// Writes and reads all keys through a cluster client, while and after every node is asked for all of them
-/// over a connection of its own. Returns how many commands were answered.
+/// Writes and reads all keys through a cluster client, while and after every node is asked for all keys on a separate
+/// connection. Returns the number of answered commands.
 ///
 /// # Errors
-/// The first answer that is neither what was written nor, from a single node, `MOVED`; a node that does not
-/// call the cluster well.
+/// The first answer that is neither the written value nor, from a single node, `MOVED`; a node whose cluster state is
+/// not `ok`.
 pub async fn use_all(report: &Value, keys: &Keys) -> Outcome<usize> {
     let nodes: Vec<String> = report["nodes"]
         .as_array()
@@ -76,8 +76,8 @@ pub async fn use_all(report: &Value, keys: &Keys) -> Outcome<usize> {
         .map_err(|_| format!("not done after {} s", PATIENCE.as_secs()))?
 }
 
-/// Writes and reads every key. Nothing is tried twice: a client that is sent elsewhere has been told a wrong
-/// map, and that is an error here.
+/// Writes and reads every key without retries. A redirection means that the client got a wrong slot map, and is an
+/// error.
 async fn through_client(nodes: &[String], keys: &Keys) -> Outcome<usize> {
     let urls = nodes.iter().map(|address| format!("redis://{address}"));
     let client = &ClusterClientBuilder::new(urls).retries(0).build()?;
@@ -109,14 +109,14 @@ async fn through_client(nodes: &[String], keys: &Keys) -> Outcome<usize> {
     Ok(try_join_all(tasks).await?.into_iter().sum())
 }
 
-/// What the nodes answered.
+/// The number of answers of the nodes.
 #[derive(Default)]
 struct Answered {
     commands: usize,
     values: usize,
 }
 
-/// Asks every node for every key.
+/// Queries every key on every node.
 async fn each_node(nodes: &[String], keys: &Keys) -> Outcome<Answered> {
     let each = try_join_all(nodes.iter().map(|address| node(address, keys))).await?;
     Ok(Answered {
@@ -130,7 +130,7 @@ async fn node(address: &str, keys: &Keys) -> Outcome<Answered> {
     let mut wire = Wire::open(to)
         .await
         .map_err(|error| format!("cannot connect to {address}: {error}"))?;
-    // The very first question on this connection.
+    // The first command on this connection.
     match wire.ask(&["CLUSTER", "INFO"]).await? {
         Reply::Text(info) if info.contains("cluster_state:ok") => {}
         other => return Err(format!("CLUSTER INFO from {address} gave {other:?}").into()),

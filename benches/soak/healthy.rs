@@ -1,4 +1,4 @@
-//! A cluster in order is validated again and again: no check may fail or warn, and no key may be left.
+//! Validates a healthy cluster repeatedly: no check may fail or warn, and no key may remain.
 
 use std::time::{Duration, Instant};
 
@@ -10,14 +10,14 @@ use crate::{PREFIX, Soaked};
 use rcup::spec::profile::Profile;
 use rcup::topology::slots::slot_of;
 
-/// How many keys the client in the background writes over, of its own.
+/// The number of keys that the background client writes.
 const KEYS: usize = 64;
 
-/// Validates a cluster of each image so many times by each suite: alone, with a client that writes meanwhile, and with
-/// TLS, a third of the rounds each.
+/// Validates a cluster of each image `rounds` times with each suite: a third of the rounds each without clients, with a
+/// client that writes, and with TLS.
 ///
 /// # Errors
-/// The first alarm, or a key that is left.
+/// The first alarm, or a remaining key.
 pub async fn soak(subject: &Subject, images: &[Soaked], rounds: usize, deadline: Instant) -> Outcome<()> {
     for (nth, image) in images.iter().enumerate() {
         for (way, writes, tls) in [
@@ -89,7 +89,7 @@ fn addresses(report: &Value) -> Vec<String> {
         .collect()
 }
 
-/// Writes and deletes keys for as long as it is let; ends only with an error.
+/// Writes and deletes keys until it is dropped; returns only with an error.
 async fn write(report: &Value) -> Outcome<()> {
     let client = ClusterClientBuilder::new(addresses(report)).build()?;
     let mut connection = client.get_async_connection().await?;
@@ -107,7 +107,7 @@ async fn write(report: &Value) -> Outcome<()> {
     Ok(())
 }
 
-/// Fails when a node has a key, other than one of the client in the background that was under way.
+/// Fails if a node has a key, except one that the background client is using.
 async fn empty(report: &Value) -> Outcome<()> {
     for url in addresses(report) {
         let mut connection = redis::Client::open(url.as_str())?

@@ -1,8 +1,8 @@
-//! Start, use at once, remove, again and again: a cluster that is called ready must take every command from
-//! the first moment on, and must leave nothing behind.
+//! Starts, uses and removes clusters repeatedly: a cluster that is reported as ready must accept every command at once,
+//! and no object may remain after its removal.
 //!
-//! `make soak`, or `cargo bench --bench soak -- --help`. Clusters named `soak-…` on the engine are this
-//! program's own: it removes all of them before and after.
+//! `make soak`, or `cargo bench --bench soak -- --help`. This program owns all clusters named `soak-…` on the container
+//! engine: it removes them before and after the run.
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -30,39 +30,39 @@ use rcup::runtime::labels::CLUSTER;
 use rcup::spec::profile::Profile;
 use rcup::spec::server::Server;
 
-/// All clusters of this program begin so.
+/// The name prefix of all clusters of this program.
 const PREFIX: &str = "soak-";
 
-/// Masters and replicas: the usual shape, one without replicas, a single node, too few masters for a
-/// majority, and two replicas each.
+/// Masters and replicas: the default shape, one without replicas, a single node, too few masters for a majority, and
+/// two replicas each.
 const SHAPES: [(usize, usize); 5] = [(3, 1), (3, 0), (1, 0), (2, 1), (5, 2)];
 
-/// Both ways to become a cluster.
+/// Both formations.
 const FORMATIONS: [&str; 2] = ["seeded", "commands"];
 
-/// How many lines of each node's log are shown when a round fails.
+/// The number of log lines of each node that are shown when a round fails.
 const LOG_LINES: u32 = 10;
 
-/// Starts, uses and removes clusters until an error shows.
+/// Starts, uses and removes clusters until an error occurs.
 #[derive(Clone, Debug, Parser)]
 struct Options {
-    /// How many rounds
+    /// Number of rounds
     #[arg(long, env = "ROUNDS", default_value_t = 100)]
     rounds: usize,
-    /// The images to take turns (default: all of rcup's own on the engine, or else the one it chooses)
+    /// The images to alternate (default: all rcup images on the engine, or else the default image)
     #[arg(long, env = "RCUP_SOAK_IMAGES", value_delimiter = ',')]
     images: Vec<String>,
-    /// Instead, validate a cluster of every image so many times, by the smoke and the standard suite: no check may fail
-    /// or warn
+    /// Instead, validate a cluster of every image this many times, with the smoke and the standard suite: no check may
+    /// fail or warn
     #[arg(long, value_name = "N", env = "RCUP_SOAK_HEALTHY")]
     healthy: Option<usize>,
-    /// After so many minutes the soak ends, and has failed if rounds are left
+    /// The soak ends after this many minutes, and fails if rounds remain
     #[arg(long, env = "RCUP_SOAK_MINUTES", default_value_t = 60)]
     minutes: u64,
     /// Soak the library in this process instead of the binary
     #[arg(long, env = "RCUP_SOAK_LIBRARY")]
     library: bool,
-    /// Given by cargo
+    /// Passed by cargo
     #[arg(long, hide = true)]
     bench: bool,
 }
@@ -78,7 +78,7 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Soaks, and removes what was made, whatever ends it.
+/// Runs the soak, and always removes its objects.
 async fn guarded(options: Options) -> Outcome<()> {
     let engine = Engine::find().await?;
     engine.sweep(PREFIX).await?;
@@ -93,7 +93,7 @@ async fn guarded(options: Options) -> Outcome<()> {
     outcome.and(swept)
 }
 
-/// An image, and whether the seeded formation is for its server.
+/// An image, and whether its server supports the seeded formation.
 struct Soaked {
     reference: Option<String>,
     seeded: bool,
@@ -151,8 +151,8 @@ async fn soak(engine: &Engine, options: Options) -> Outcome<()> {
     }
 }
 
-/// The shape changes with every round, the formation too, and the image in such steps that every image
-/// meets every shape and formation.
+/// Returns the cluster of a round. Shape and formation change every round, and the images change so that every image
+/// runs with every shape and formation.
 fn wanted(round: usize, images: &[Soaked]) -> Wanted {
     let (masters, replicas) = SHAPES[round % SHAPES.len()];
     let combinations = SHAPES.len() * FORMATIONS.len();
@@ -185,14 +185,14 @@ async fn images(named: &[String]) -> Outcome<Vec<Soaked>> {
         });
         Soaked {
             reference: Some(reference.to_owned()),
-            // Of an image of others it is not known before it runs, so rcup decides.
+            // The server of a foreign image is unknown before it runs, so rcup decides.
             seeded: server.is_some_and(Server::seeding_is_proven),
         }
     };
     let mut references: Vec<&str> = named.iter().map(String::as_str).collect();
     if references.is_empty() {
         references = local.iter().map(|image| image.reference.as_str()).collect();
-        // An image that has lost its name to a newer one.
+        // An image whose tag has moved to a newer one.
         references.retain(|reference| !reference.starts_with('<'));
         references.sort_unstable();
     }
@@ -205,7 +205,7 @@ async fn images(named: &[String]) -> Outcome<Vec<Soaked>> {
     Ok(references.into_iter().map(soaked).collect())
 }
 
-/// One round: the line that is told of it, and the memory of its `rcup up`.
+/// Runs one round. Returns its line of output and the memory of its `rcup up`.
 async fn once(engine: &Engine, subject: &Subject, wanted: &Wanted, keys: &Keys) -> Outcome<(String, u64)> {
     let up = subject.up(wanted).await?;
     let used = Instant::now();
@@ -225,7 +225,7 @@ async fn once(engine: &Engine, subject: &Subject, wanted: &Wanted, keys: &Keys) 
     Ok((line, up.peak.unwrap_or_default()))
 }
 
-/// The last words of the nodes of a failed round.
+/// Prints the last log lines of the nodes of a failed round.
 async fn show_logs(wanted: &Wanted) {
     let Ok(docker) = Docker::find() else { return };
     for index in 1..=wanted.masters * (wanted.replicas + 1) {

@@ -1,4 +1,4 @@
-//! The engine, looked at without rcup.
+//! Access to the container engine without rcup.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -14,21 +14,21 @@ use rcup::Docker;
 use rcup::runtime::interface::Runtime as _;
 use rcup::runtime::labels::CLUSTER;
 
-/// How many containers are swept away at a time.
+/// The number of containers that are removed at a time.
 const SWEEP: usize = 8;
 
-/// A client of the engine that rcup uses.
+/// A client of the container engine that rcup uses.
 #[derive(Clone, Debug)]
 pub struct Engine {
     /// The raw API.
     pub client: Client,
-    /// The engine's version.
+    /// The version of the container engine.
     pub version: String,
-    /// Networks that it does not let go, by id.
+    /// The ids of networks that the container engine does not remove.
     held: Arc<Mutex<BTreeSet<String>>>,
 }
 
-/// Objects of a cluster, by the engine's ids.
+/// The objects of a cluster, by the ids of the container engine.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     /// Containers, running or not.
@@ -40,14 +40,14 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Whether there is nothing.
+    /// Returns whether there are no objects.
     pub fn is_empty(&self) -> bool {
         self.containers.is_empty() && self.networks.is_empty() && self.volumes.is_empty()
     }
 }
 
 impl Engine {
-    /// Connects to where rcup would connect.
+    /// Connects to the container engine that rcup would use.
     pub async fn find() -> Outcome<Self> {
         let found = Docker::find()?.describe().await?;
         Ok(Self {
@@ -57,7 +57,7 @@ impl Engine {
         })
     }
 
-    /// Everything that carries the label of the cluster `name`.
+    /// Returns all objects with the label of the cluster `name`.
     pub async fn objects(&self, name: &str) -> Outcome<Objects> {
         let label = format!("{CLUSTER}={name}");
         let filters = HashMap::from([("label", vec![label.as_str()])]);
@@ -88,9 +88,9 @@ impl Engine {
         })
     }
 
-    /// Removes the clusters whose names begin with `prefix`, whoever made them and however far they got.
+    /// Removes all clusters whose names begin with `prefix`, including those of other processes and incomplete ones.
     pub async fn sweep(&self, prefix: &str) -> Outcome<()> {
-        // What was being made when its maker was killed may appear after the first look.
+        // Objects that were being created when their process was killed may appear after the first listing.
         for _ in 0..20 {
             let names = self.clusters(prefix).await?;
             if names.is_empty() {
@@ -128,7 +128,7 @@ impl Engine {
         Ok(names)
     }
 
-    /// Removes them: `at_once` containers at a time, then all the rest at once.
+    /// Removes the objects: `at_once` containers at a time, then all other objects at once.
     pub async fn remove(&self, objects: &Objects, at_once: usize) -> Outcome<()> {
         let options = query::RemoveContainerOptionsBuilder::default()
             .force(true)
@@ -150,15 +150,15 @@ impl Engine {
         Ok(())
     }
 
-    /// Those that the engine lets go.
+    /// Returns the networks that are not in `held`.
     fn free(&self, networks: Vec<Network>) -> impl Iterator<Item = Network> {
         let held = self.held.lock().map(|held| held.clone()).unwrap_or_default();
         let is_held = move |one: &Network| one.id.as_ref().is_some_and(|id| held.contains(id));
         networks.into_iter().filter(move |one| !is_held(one))
     }
 
-    /// Removes a network. One that the engine holds although no container is on it any more is told and left:
-    /// Docker 20.10 was seen to lose count, until it is restarted.
+    /// Removes a network. If the engine keeps it although it has no containers, this is reported and the network stays:
+    /// Docker 20.10 sometimes has a wrong endpoint count until it is restarted.
     async fn remove_network(&self, id: &str) -> Outcome<()> {
         match self.client.remove_network(id).await {
             Err(bollard::errors::Error::DockerResponseServerError {
@@ -184,7 +184,7 @@ impl Engine {
 
 fn missing_is_fine(result: Result<(), bollard::errors::Error>) -> Outcome<()> {
     match result {
-        // 409: someone else is removing it at this moment.
+        // 409: another process is removing it.
         Err(bollard::errors::Error::DockerResponseServerError {
             status_code: 404 | 409,
             ..

@@ -1,5 +1,5 @@
-//! What is measured and soaked: the released binary, or the library in this process. The engine that it works
-//! on and the wire to its nodes are looked at from beside it, so that nothing is proven by itself.
+//! The subject of the measurements: the released binary, or the library in this process. Its container engine and its
+//! nodes are accessed without rcup, so that the results are verified independently.
 
 mod engine;
 mod wire;
@@ -24,61 +24,61 @@ pub use engine::Engine;
 
 pub use wire::{Reply, Wire};
 
-/// Any failure, in its own words.
+/// Any failure, with its own message.
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
-/// How often a running process is asked for its memory.
+/// The interval at which the memory of a running process is read.
 const GLANCE: Duration = Duration::from_millis(50);
 
-/// How long any single step may take.
+/// The timeout of any single step.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// rcup, by one of its two faces.
+/// rcup as a binary or as a library.
 #[derive(Clone, Debug)]
 pub enum Subject {
-    /// A process of its own for each verb, as users have it.
+    /// A separate process for each command, as users run it.
     Binary(PathBuf),
-    /// Calls in this process: no process to start, no terminal, no JSON.
+    /// Calls in this process: no process start, no terminal, no JSON.
     Library,
 }
 
-/// The cluster that is asked for.
+/// The requested cluster.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
     /// Its name.
     pub name: String,
-    /// The image; rcup's choice when `None`.
+    /// The image; chosen by rcup if `None`.
     pub image: Option<String>,
-    /// How many masters.
+    /// The number of masters.
     pub masters: usize,
-    /// How many replicas each.
+    /// The number of replicas of each master.
     pub replicas: usize,
-    /// `seeded` or `commands`; rcup's choice when `None`.
+    /// `seeded` or `commands`; chosen by rcup if `None`.
     pub formation: Option<&'static str>,
-    /// Whether it speaks TLS.
+    /// Whether it uses TLS.
     pub tls: bool,
     /// Its profile.
     pub profile: Profile,
 }
 
-/// A cluster that rcup says is up.
+/// A cluster that rcup reports as up.
 #[derive(Clone, Debug)]
 pub struct Up {
-    /// From the call to its return; of a process, from its start to its end.
+    /// From the call to its return; for a process, from its start to its exit.
     pub took: Duration,
-    /// What it reports.
+    /// The report of the cluster.
     pub report: Value,
-    /// The most memory that the process had, in bytes.
+    /// The peak memory of the process, in bytes.
     pub peak: Option<u64>,
 }
 
 impl Subject {
-    /// The binary of this build.
+    /// Returns the binary of this build.
     pub fn binary() -> Self {
         Self::Binary(PathBuf::from(env!("CARGO_BIN_EXE_rcup")))
     }
 
-    /// Starts a cluster, or adopts the one that is there.
+    /// Starts a cluster, or adopts an existing one.
     pub async fn up(&self, wanted: &Wanted) -> Outcome<Up> {
         match self {
             Self::Binary(path) => {
@@ -111,10 +111,10 @@ impl Subject {
         }
     }
 
-    /// Validates a cluster, and tells how long that took.
+    /// Validates a cluster and returns the duration.
     ///
     /// # Errors
-    /// Every check that failed or warned: on a cluster in order that is a false alarm.
+    /// Every check that failed or warned: on a healthy cluster that is a false alarm.
     pub async fn validate(&self, name: &str, suite: &str) -> Outcome<Duration> {
         let (took, told) = match self {
             Self::Binary(path) => {
@@ -152,7 +152,7 @@ impl Subject {
         Ok(took)
     }
 
-    /// Removes a cluster, and tells how long that took.
+    /// Removes a cluster and returns the duration.
     pub async fn down(&self, name: &str) -> Outcome<Duration> {
         match self {
             Self::Binary(path) => Ok(run(path, &["down".to_owned(), name.to_owned()]).await?.took),
@@ -166,7 +166,7 @@ impl Subject {
     }
 }
 
-/// An error with its causes and its details, as the binary would tell it.
+/// Returns an error with its causes and details, as the binary prints it.
 fn whole(error: &rcup::Error) -> String {
     let mut lines = vec![error.to_string()];
     lines.extend(error.causes());
@@ -212,32 +212,32 @@ fn spec(wanted: &Wanted) -> Outcome<ClusterSpec> {
     Ok(spec.build()?)
 }
 
-/// A process that has ended by itself.
+/// A process that has exited.
 pub struct Run {
-    /// From its start to its end.
+    /// From its start to its exit.
     pub took: Duration,
-    /// What it printed.
+    /// Its output.
     pub output: Vec<u8>,
-    /// The most memory it had, as the kernel counts it, in bytes (Linux only).
+    /// The peak memory according to the kernel, in bytes (Linux only).
     pub peak: Option<u64>,
 }
 
-/// Runs a program without input to its end.
+/// Runs a program without input until it exits.
 ///
 /// # Errors
-/// What it said on its standard error, when it fails or takes too long.
+/// Its standard error, if it fails or times out.
 pub async fn run(program: &Path, arguments: &[String]) -> Outcome<Run> {
     run_to(program, arguments, &[0]).await
 }
 
-/// The same with a program that may end with any of these codes.
+/// Runs a program that may exit with any of these codes.
 ///
 /// # Errors
 /// As [`run`].
 pub async fn run_to(program: &Path, arguments: &[String], codes: &[i32]) -> Outcome<Run> {
     let begun = Instant::now();
     let mut command = Command::new(program);
-    // What is measured shall not hang on this user's own settings.
+    // The measurements must not depend on the settings of this user.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("RCUP_") {
             command.env_remove(name);
@@ -270,7 +270,7 @@ pub async fn run_to(program: &Path, arguments: &[String], codes: &[i32]) -> Outc
         tokio::try_join!(out, err)?;
         child.wait().await
     };
-    // The high-water mark only rises, so the last glance before the end is at most one glance old.
+    // The peak value only increases, so the last reading is at most one interval old.
     let mut peak = None;
     let watch = async {
         loop {

@@ -1,4 +1,4 @@
-//! A client of one node with no opinion about clusters: what the server says is what comes back.
+//! A client of one node without support for clusters: it returns the answers of the server unchanged.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -12,7 +12,7 @@ use super::Outcome;
 const CONNECT: Duration = Duration::from_millis(250);
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// An answer that is no list; none of the commands used here gives one.
+/// An answer other than a list; none of the commands used here returns one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
     /// A status, a bulk string or a number, as text.

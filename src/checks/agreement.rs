@@ -1,4 +1,4 @@
-//! Whether the nodes tell the same story, and can hear each other.
+//! Checks whether the nodes agree on the cluster topology and whether the bus links are up.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,8 +8,8 @@ use crate::server::wire::reply::{BusLink, NodeLine, NodeView};
 use crate::topology::layout::NodeId;
 use crate::topology::slots::SlotRange;
 
-/// What all nodes must tell alike about one node. A replica's own epoch is left out: other nodes learn it
-/// late, and nothing depends on it.
+/// The fields about one node on which all nodes must agree. A replica's own epoch is excluded: other nodes
+/// receive it late, and nothing depends on it.
 #[derive(PartialEq, Eq)]
 struct Story<'a> {
     at: (&'a str, u16),
@@ -67,12 +67,13 @@ pub(crate) fn views(seen: &Seen<'_>) -> Check {
     )
 }
 
-/// Two masters with one epoch would both be believed about the same slots.
+/// Checks that all masters have different configuration epochs. Nodes cannot decide between two masters with the
+/// same epoch that claim the same slots.
 pub(crate) fn epochs(seen: &Seen<'_>) -> Check {
     let mut shared: BTreeSet<String> = BTreeSet::new();
     for (_, view) in seen {
         let mut by_epoch: BTreeMap<u64, Vec<&NodeLine>> = BTreeMap::new();
-        // A master without slots has nothing to dispute, and keeps the epoch with which it was born.
+        // A master without slots has nothing to dispute and keeps its initial epoch.
         for line in view
             .nodes
             .iter()
@@ -102,7 +103,7 @@ pub(crate) fn epochs(seen: &Seen<'_>) -> Check {
     )
 }
 
-/// Whether every node has a link to every other, as CLUSTER NODES tells it.
+/// Checks whether every node has a link to every other node, according to CLUSTER NODES.
 pub(crate) fn bus(seen: &Seen<'_>) -> Check {
     bus_check(
         "every bus link is up",
@@ -129,8 +130,8 @@ fn bus_check(good: &str, detail: Vec<String>) -> Check {
     )
 }
 
-/// Whether every node has a link to and from every other, as CLUSTER LINKS tells it. `links` stand in the
-/// order of `seen`; `None` for a server that does not know the command (before Redis 7.0).
+/// Checks whether every node has a link to and from every other node, according to CLUSTER LINKS. `links` are
+/// in the order of `seen`; `None` for a server without the command (before Redis 7.0).
 pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -> Check {
     let mut check = bus(seen);
     if links.iter().any(Option::is_none) {
@@ -160,13 +161,13 @@ pub fn bus_both_ways(seen: &[(&str, &NodeView)], links: &[Option<&[BusLink]>]) -
     )
 }
 
-/// Whether messages can pass over a link to a node, or from it.
+/// Returns whether a link in this direction to or from the node can carry messages.
 fn stands(links: &[BusLink], outgoing: bool, id: &NodeId) -> bool {
     let mut links = links.iter();
     links.any(|link| link.outgoing == outgoing && link.node == *id && link.carries)
 }
 
-/// The nodes that may not have answered the asked one, other than `ghosts`.
+/// Returns the nodes other than `ghosts` that may not have answered the queried node.
 pub(crate) fn doubtful<'a>(
     nodes: &'a [NodeLine],
     ghosts: &'a [NodeId],
@@ -177,9 +178,8 @@ pub(crate) fn doubtful<'a>(
     others.filter(|line| line.is_hearsay())
 }
 
-/// The first node that has not answered the asked one, but is known from others. `nodes` were asked for after
-/// `links`: a
-/// ping goes over each link as soon as it stands.
+/// Returns the first node that is known only through gossip and has not answered the queried node. `nodes`
+/// was read after `links`: a node sends a ping over each link as soon as the link is up.
 pub(crate) fn only_heard_of<'a>(
     nodes: &'a [NodeLine],
     links: &[BusLink],
@@ -188,8 +188,9 @@ pub(crate) fn only_heard_of<'a>(
     doubtful(nodes, ghosts).find(|line| line.ping > 0 || !stands(links, true, &line.id))
 }
 
-/// Two nodes with one identity, as after copying a `nodes.conf`: each would take the other's messages for
-/// its own. `astray` tells where the cluster says that a node is, and another one answers.
+/// Checks for two nodes with the same id, for example after copying a `nodes.conf`: each would process the
+/// other's messages as its own. `astray` lists the addresses that the cluster advertises for one node and
+/// where another node answers.
 pub fn identities(seen: &[(&str, &NodeView)], astray: &[String]) -> Check {
     let mut by_id: BTreeMap<&NodeId, Vec<&str>> = BTreeMap::new();
     for (name, view) in seen {
@@ -231,7 +232,7 @@ mod tests {
         topology(3, 1, Engine::Redis, "8.0.2")
     }
 
-    /// The links of a cluster in order: from every node to every other, and back.
+    /// Returns the links of a healthy cluster: from every node to every other node, in both directions.
     fn links(plan: &Topology) -> Vec<Vec<BusLink>> {
         let others = |at: usize| {
             plan.nodes
@@ -275,7 +276,7 @@ mod tests {
             assert_eq!(check.detail, [format!("{}: {words} {at}", plan.nodes[0].name)]);
             assert!(check.hint.is_some());
         }
-        // One that is still being made counts for none.
+        // A link that is still being established does not count.
         let mut made = links(&plan);
         let to = made[0]
             .iter_mut()
@@ -283,7 +284,7 @@ mod tests {
         to.unwrap().carries = false;
         let missing = format!("{}: no bus link to {at}", plan.nodes[0].name);
         assert_eq!(judged(&made).detail, [missing]);
-        // A server that does not know CLUSTER LINKS is judged by what CLUSTER NODES says.
+        // For a server without CLUSTER LINKS, the check uses CLUSTER NODES.
         let mut without: Vec<Option<&[BusLink]>> = vec![Some(&[]); 6];
         without[2] = None;
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The answers of the nodes that a check compares, each with the name of its node.
+//! Node answers that a check compares, each with the name of its node.
 
 use crate::server::wire::reply::{Answer, NodeView};
 
@@ -8,14 +8,14 @@ use crate::server::wire::reply::{Answer, NodeView};
 pub enum Roles {
     /// Every node has the role that was planned.
     AsPlanned,
-    /// Every shard has one master, whichever of its nodes that is: so after a failover.
+    /// Every shard has one master, which can be any of its nodes, for example after a failover.
     WithinShards,
 }
 
 /// The nodes that answered, each with its name.
 pub(crate) type Seen<'a> = [(&'a str, &'a NodeView)];
 
-/// The answers of the nodes that did answer, in order.
+/// Returns the answers of the nodes that answered, in order.
 pub(crate) fn seen<'a>(names: &[&'a str], answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
     names
         .iter()
@@ -24,7 +24,7 @@ pub(crate) fn seen<'a>(names: &[&'a str], answers: &'a [Answer]) -> Vec<(&'a str
         .collect()
 }
 
-/// One line of evidence for every node for which `wrong` says something.
+/// Returns one line of evidence for every node for which `wrong` returns a description.
 pub(crate) fn each(seen: &Seen<'_>, wrong: impl Fn(&NodeView) -> Option<String>) -> Vec<String> {
     seen.iter()
         .filter_map(|(name, view)| wrong(view).map(|what| format!("{name}: {what}")))

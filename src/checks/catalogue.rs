@@ -1,25 +1,25 @@
-//! Which checks there are, and which of them a validation makes.
+//! All checks, and the selection of checks that a validation runs.
 
 use serde::Serialize;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How much is looked at. Each holds the one before.
+/// The set of checks to run. Each suite includes the previous one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Suite {
-    /// What `up` proves before it returns: some milliseconds.
+    /// The readiness check that `up` runs before it returns: a few milliseconds.
     Smoke,
-    /// All that neither disturbs nor loads the cluster: a second.
+    /// All checks that neither disturb nor load the cluster: about a second.
     #[default]
     Standard,
-    /// Failovers, a half-migrated slot and load as well.
+    /// Also failovers, a migrating slot and load.
     Full,
 }
 
 impl Suite {
-    /// The lower-case word.
+    /// Returns the lower-case name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Smoke => "smoke",
@@ -33,22 +33,22 @@ impl Suite {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Touch {
-    /// It only reads.
+    /// Only reads.
     Reads,
-    /// It writes keys of its own, or sends messages.
+    /// Writes its own keys, or sends messages.
     Writes,
-    /// It takes a master away for a while.
+    /// Makes a master temporarily unavailable.
     Destroys,
 }
 
-/// A check there is.
+/// An entry of the check catalogue.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The stable name.
     pub id: &'static str,
-    /// The smallest suite that holds it.
+    /// The smallest suite that includes the check.
     pub suite: Suite,
-    /// What it does to the cluster.
+    /// The effect of the check on the cluster.
     pub touch: Touch,
 }
 
@@ -96,7 +96,7 @@ pub const CATALOGUE: [Entry; 32] = {
     ]
 };
 
-/// Which checks are made.
+/// The selection of checks to run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
     suite: Suite,
@@ -104,7 +104,8 @@ pub struct Selection {
     skip: Vec<String>,
 }
 
-/// Whether a word of the user's means this check: its id, or the family before a dash (`failover`).
+/// Returns whether a word from the command line selects this check: its id, or the family before a dash
+/// (`failover`).
 fn means(word: &str, id: &str) -> bool {
     id == word
         || id
@@ -113,10 +114,11 @@ fn means(word: &str, id: &str) -> bool {
 }
 
 impl Selection {
-    /// A suite; of it, or beyond it, `only` these checks; never those to `skip`.
+    /// Creates a selection from a suite. `only` restricts it to these checks, which may be outside the suite;
+    /// `skip` excludes checks.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] for a name that no check has, or when nothing is left to do.
+    /// [`ErrorKind::Usage`] for a name that matches no check, or when no check remains.
     pub fn new(suite: Suite, only: Vec<String>, skip: Vec<String>) -> Result<Self> {
         for word in only.iter().chain(&skip) {
             if !CATALOGUE.iter().any(|entry| means(word, entry.id)) {
@@ -134,7 +136,7 @@ impl Selection {
         }
     }
 
-    /// All checks of a suite.
+    /// Selects all checks of a suite.
     pub fn of(suite: Suite) -> Self {
         Self {
             suite,
@@ -142,12 +144,12 @@ impl Selection {
         }
     }
 
-    /// The suite.
+    /// Returns the suite.
     pub fn suite(&self) -> Suite {
         self.suite
     }
 
-    /// Whether the check is made.
+    /// Returns whether the check is selected.
     pub fn includes(&self, id: &str) -> bool {
         let Some(entry) = CATALOGUE.iter().find(|entry| entry.id == id) else {
             return false;
@@ -162,12 +164,12 @@ impl Selection {
         }
     }
 
-    /// Whether any of the checks is made.
+    /// Returns whether any of the checks is selected.
     pub fn any(&self, ids: &[&str]) -> bool {
         ids.iter().any(|id| self.includes(id))
     }
 
-    /// Whether a check is made that takes a master away.
+    /// Returns whether a selected check makes a master unavailable.
     pub fn destroys(&self) -> bool {
         CATALOGUE
             .iter()

@@ -1,4 +1,4 @@
-//! The running configuration: the same on all nodes, and what it means for a failure.
+//! Running configuration: differences between nodes, and the settings that apply when a node fails.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use crate::checks::finding::Check;
 use crate::checks::planned::Planned;
 use crate::server::wire::reply::{Configured, ServerFacts};
 
-/// Directives that differ between nodes by their nature.
+/// Directives that are specific to a node.
 const OWN: [&str; 25] = [
     "port",
     "tls-port",
@@ -35,7 +35,8 @@ const OWN: [&str; 25] = [
     "tls-dh-params-file",
 ];
 
-/// Beginnings of further ones, of directives that carry secrets, and of second names of other directives.
+/// Prefixes of more node-specific directives, of directives that contain secrets, and of aliases of other
+/// directives.
 const OWN_PREFIXES: [&str; 6] = [
     "cluster-announce-",
     "slave",
@@ -45,10 +46,10 @@ const OWN_PREFIXES: [&str; 6] = [
     "proc-title",
 ];
 
-/// Directives whose value is never shown.
+/// Directives whose values are never printed.
 const SECRET: [&str; 3] = ["requirepass", "masterauth", "primaryauth"];
 
-/// The most directives that are told.
+/// Maximum number of directives to report.
 const MOST: usize = 12;
 
 fn refused(nodes: &[ServerFacts]) -> Option<String> {
@@ -58,7 +59,7 @@ fn refused(nodes: &[ServerFacts]) -> Option<String> {
     })
 }
 
-/// Which nodes have which value, for a directive that differs.
+/// Groups the nodes by their value of a directive.
 fn values<'a>(nodes: &[&'a ServerFacts], name: &str) -> BTreeMap<Option<&'a str>, Vec<&'a str>> {
     let mut values: BTreeMap<Option<&str>, Vec<&str>> = BTreeMap::new();
     for node in nodes {
@@ -90,9 +91,8 @@ fn told(name: &str, values: &BTreeMap<Option<&str>, Vec<&str>>) -> String {
     format!("{name} is {}", each.join(", "))
 }
 
-/// Whether all nodes run with the same directives, those aside that belong to a single node, or that the plan
-/// wants
-/// to differ.
+/// Checks whether all nodes run with the same directives, except those that are specific to a node or that
+/// differ in the plan.
 pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "config-drift";
     if let Some(why) = refused(nodes) {
@@ -107,7 +107,7 @@ pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
         .flatten()
         .filter(|name| !OWN.contains(name) && !OWN_PREFIXES.iter().any(|own| name.starts_with(own)))
         .collect();
-    // Servers of different versions know different directives; that is told by another check.
+    // Servers of different versions have different directives; another check reports the versions.
     let versions: BTreeSet<&str> = nodes.iter().map(|node| node.field("redis_version")).collect();
     let mixed = versions.len() > 1;
     let mut apart = false;
@@ -150,8 +150,8 @@ pub fn drift(nodes: &[ServerFacts], planned: &Planned) -> Check {
     )
 }
 
-/// Whether a lost shard stops the whole cluster, and whether all nodes see that alike. `planned` is the value
-/// that was asked for.
+/// Checks whether an uncovered slot stops the whole cluster, and whether all nodes have the same setting.
+/// `planned` is the requested value.
 pub fn full_coverage(nodes: &[ServerFacts], planned: Option<&str>) -> Check {
     const ID: &str = "full-coverage";
     const NAME: &str = "cluster-require-full-coverage";
@@ -184,10 +184,11 @@ pub fn full_coverage(nodes: &[ServerFacts], planned: Option<&str>) -> Check {
     }
 }
 
-/// The directives by which data is kept.
+/// Directives that control persistence.
 const KEEP: [&str; 3] = ["appendonly", "save", "appendfsync"];
 
-/// Whether data is kept as it was asked for, and the last attempts to keep it succeeded.
+/// Checks whether persistence is configured as requested, and whether the last snapshot, append-only file write
+/// and append-only file rewrite succeeded.
 pub fn persistence(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "persistence";
     let mut detail = Vec::new();
@@ -296,7 +297,7 @@ mod tests {
             node("b", &[("hz", "10"), ("list-max", "1")]),
             node("c", &[("hz", "50"), ("list-max", "2")]),
         ];
-        // The plan gives `hz` to all; `list-max` is the servers' own, and theirs differ.
+        // The plan sets `hz` on all nodes; `list-max` is a server default, and the defaults differ.
         let plan = |image: &'static str, hz: &'static str| {
             planned(&[
                 ("a", "x:1", &[("hz", "10")]),

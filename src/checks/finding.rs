@@ -4,17 +4,17 @@ use std::fmt;
 
 use serde::Serialize;
 
-/// How a check ended.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// In order.
+    /// The check passed.
     Pass,
-    /// Worth knowing.
+    /// There is a problem that does not fail the check.
     Warn,
-    /// Not in order.
+    /// The check failed.
     Fail,
-    /// Not looked at.
+    /// The check did not run.
     Skip,
 }
 
@@ -29,23 +29,23 @@ impl fmt::Display for Status {
     }
 }
 
-/// One check of the validation, as it stands in the report.
+/// One check of the validation, as shown in the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// The stable name.
+    /// The stable id.
     pub id: &'static str,
-    /// How it ended.
+    /// The result.
     pub status: Status,
-    /// One line: what was seen.
+    /// A one-line summary of the result.
     pub summary: String,
-    /// The evidence, a line each. In JSON it is one text.
+    /// The evidence, one line each. In JSON it is a single string.
     #[serde(serialize_with = "as_text")]
     pub detail: Vec<String>,
-    /// What to try when it failed.
+    /// What to try if it failed.
     pub hint: Option<String>,
-    /// How long it took, in milliseconds.
+    /// The duration, in milliseconds.
     pub ms: u64,
-    /// In how many rounds it failed, or warned where it never failed; 0 when it did neither.
+    /// The number of rounds in which it failed, or in which it warned if it never failed; otherwise 0.
     pub rounds_bad: usize,
 }
 
@@ -54,8 +54,8 @@ fn as_text<S: serde::Serializer>(lines: &[String], serializer: S) -> Result<S::O
 }
 
 impl Check {
-    /// A check that passes with `summary` when there is no `detail`, and fails otherwise with the number
-    /// of things found.
+    /// Creates a check that passes with `summary` if `detail` is empty, and otherwise fails with the number
+    /// of problems.
     pub(crate) fn of(
         id: &'static str,
         good: impl Into<String>,
@@ -90,12 +90,12 @@ impl Check {
         }
     }
 
-    /// A check that passed.
+    /// Creates a check that passed.
     pub(crate) fn good(id: &'static str, summary: impl Into<String>) -> Self {
         Self::of(id, summary, "", Vec::new(), "")
     }
 
-    /// The same, but a warning when it passed and there is `detail`.
+    /// Changes a passed check with `detail` into a warning.
     #[must_use]
     pub(crate) fn or_warn(mut self, detail: Vec<String>, hint: &str) -> Self {
         if detail.is_empty() || self.status != Status::Pass {
@@ -112,14 +112,14 @@ impl Check {
         self
     }
 
-    /// The same, as long as it took.
+    /// Sets the duration.
     #[must_use]
     pub(crate) fn took(mut self, ms: u64) -> Self {
         self.ms = ms;
         self
     }
 
-    /// A check that could not be made.
+    /// Creates a check that could not run.
     pub(crate) fn skipped(id: &'static str, why: &str) -> Self {
         Self {
             id,
@@ -132,22 +132,22 @@ impl Check {
         }
     }
 
-    /// In how many of several rounds it failed or warned, in words.
+    /// Formats the number of rounds in which it failed or warned, if there were several rounds.
     pub fn often(&self, rounds: usize) -> Option<String> {
         (rounds > 1 && self.rounds_bad > 0).then(|| format!("in {} of {rounds} rounds", self.rounds_bad))
     }
 
-    /// Whether nothing is wrong.
+    /// Returns whether the check did not fail.
     pub fn passed(&self) -> bool {
         self.status != Status::Fail
     }
 }
 
-/// Whether all of them passed.
+/// Returns whether all checks passed.
 pub fn all_passed(checks: &[Check]) -> bool {
     checks.iter().all(Check::passed)
 }
-/// The first failed check in one line.
+/// Returns the first failed check on one line.
 pub(crate) fn complaint(checks: &[Check]) -> String {
     checks
         .iter()

@@ -1,4 +1,4 @@
-//! The masters on which something is tried, and the keys it is tried with.
+//! The masters that functional checks use, and the keys of these checks.
 
 use std::time::Instant;
 
@@ -8,40 +8,40 @@ use crate::server::wire::reply::Answer;
 use crate::topology::layout::NodeId;
 use crate::topology::slots::{SlotRange, slot_of, tag_in};
 
-/// Why something was not tried on a cluster of somebody else.
+/// Why a check did not run on a cluster that rcup did not create.
 pub(crate) const UNASKED: &str = "skipped: writing to a cluster that rcup did not create requires --write";
 
-/// The beginning of every key and channel of a validation.
+/// The prefix of every key and channel of a validation.
 const PREFIX: &str = crate::spec::service_user::VALIDATION_PREFIX;
 
-/// A key in the slot of `tag` that no other validation uses.
+/// Returns a key in the slot of `tag` that no other validation uses.
 pub(crate) fn key(tag: u64, what: &str) -> String {
     format!("{PREFIX}:{}:{{{tag}}}:{what}", std::process::id())
 }
 
-/// Milliseconds since then.
+/// Returns the milliseconds since `begun`.
 pub(crate) fn millis(begun: Instant) -> u64 {
     u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A master that serves slots and can be reached.
+/// A reachable master that serves slots.
 #[derive(Clone, Debug)]
 pub(crate) struct Master<'a> {
     pub(crate) name: &'a str,
     pub(crate) id: NodeId,
     pub(crate) link: &'a NodeConnection,
     pub(crate) slots: Vec<SlotRange>,
-    /// Its replicas that can be reached.
+    /// Its reachable replicas.
     pub(crate) replicas: Vec<&'a Member>,
 }
 
 impl Master<'_> {
-    /// A tag whose slot it serves.
+    /// Returns a tag whose slot the master serves.
     pub(crate) fn tag(&self) -> u64 {
         self.slots.first().map_or(0, |range| tag_in(*range))
     }
 
-    /// A tag of another slot, which it serves as well unless it serves only one.
+    /// Returns a tag of another slot, which the master also serves unless it serves only one.
     pub(crate) fn other_tag(&self) -> u64 {
         let slot = slot_of(self.tag().to_string().as_bytes());
         let all = [SlotRange::new(0, crate::topology::slots::SLOTS - 1)];
@@ -61,7 +61,7 @@ impl Master<'_> {
     }
 }
 
-/// The masters, as each says of itself.
+/// Returns the masters, according to each node's own line.
 pub(crate) fn masters<'a>(target: &'a Target<'_>, answers: &[Answer]) -> Vec<Master<'a>> {
     let told: Vec<_> = target
         .members

@@ -1,4 +1,5 @@
-//! Judgement without effects: facts go in, checks come out. One file for each family of checks.
+//! Checks and their evaluation, without side effects: takes facts and returns checks. One file for each group
+//! of checks.
 
 pub mod agreement;
 pub mod answers;

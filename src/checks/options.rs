@@ -8,22 +8,22 @@ use crate::checks::catalogue::Selection;
 use crate::checks::latency::judge::Threshold;
 use crate::event::{Observer, Silent};
 
-/// How a validation goes about it.
+/// The options of a validation.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct SuiteOptions {
-    /// Which checks are made.
+    /// The checks to run.
     pub selection: Selection,
-    /// How slow nodes may be; without any, only what is slow beyond doubt is told.
+    /// The maximum response times; if empty, only very slow nodes are reported.
     pub thresholds: Vec<Threshold>,
-    /// Whether keys are written and messages sent (by default yes; set it to `false` for a cluster of
-    /// somebody else).
+    /// Whether to write keys and send messages (default: `true`; set it to `false` for a cluster that rcup
+    /// did not create).
     pub write: bool,
-    /// The round, from 0: each takes another master away.
+    /// The round, from 0: each makes a different master unavailable.
     pub round: usize,
-    /// Ends a failover early; what it has taken away comes back first.
+    /// Cancels a failover early, after the affected master is restored.
     pub cancel: CancellationToken,
-    /// Is told what is going on where it takes long.
+    /// Receives progress events of steps that take long.
     pub observer: Arc<dyn Observer>,
 }
 
@@ -41,42 +41,42 @@ impl Default for SuiteOptions {
 }
 
 impl SuiteOptions {
-    /// The same with other checks.
+    /// Sets the checks to run.
     #[must_use]
     pub fn selection(mut self, selection: Selection) -> Self {
         self.selection = selection;
         self
     }
 
-    /// The same with thresholds for the latency.
+    /// Sets the thresholds for the response times.
     #[must_use]
     pub fn thresholds(mut self, thresholds: Vec<Threshold>) -> Self {
         self.thresholds = thresholds;
         self
     }
 
-    /// The same, writing or not.
+    /// Sets whether to write.
     #[must_use]
     pub fn write(mut self, write: bool) -> Self {
         self.write = write;
         self
     }
 
-    /// The same for another round.
+    /// Sets the round.
     #[must_use]
     pub fn round(mut self, round: usize) -> Self {
         self.round = round;
         self
     }
 
-    /// The same with a token that ends failovers early.
+    /// Sets a token that cancels failovers early.
     #[must_use]
     pub fn cancel(mut self, cancel: CancellationToken) -> Self {
         self.cancel = cancel;
         self
     }
 
-    /// The same with an observer.
+    /// Sets the observer.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;

@@ -1,4 +1,4 @@
-//! What the plan wants to be different from node to node, so that it is not taken for a fault.
+//! Settings that differ between nodes in the plan, so that a check does not report them as a fault.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,8 @@ use crate::server::conf::settings::effective::settings;
 use crate::spec::directives::lookup::canonical;
 use crate::topology::layout::Topology;
 
-/// The nodes by their names, with what each was given. Empty where there is no plan: then all nodes shall be alike.
+/// The nodes by name, with their planned settings. Empty without a plan: then all nodes must have the same
+/// settings.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Planned {
     nodes: BTreeMap<String, PlannedNode>,
@@ -15,14 +16,14 @@ pub struct Planned {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct PlannedNode {
     image: String,
-    /// By the names that stand for all names of a directive.
+    /// The settings by the canonical names of the directives.
     settings: BTreeMap<String, String>,
-    /// Those of them that the user asked for.
+    /// The settings that the user requested.
     asked: BTreeMap<String, String>,
 }
 
 impl Planned {
-    /// What a topology gives to its nodes.
+    /// Returns the planned settings of a topology's nodes.
     pub fn of(topology: &Topology) -> Self {
         let nodes = topology.nodes.iter().map(|node| {
             let asked = topology.spec.directives_of(node.index);
@@ -49,20 +50,20 @@ impl Planned {
         }
     }
 
-    /// What two nodes must have in common for them to be alike in a directive: the value that it was given; else
-    /// the image, because a server's own values change with its version.
+    /// Returns what two nodes must share for a directive to have the same value on both: the planned value if
+    /// there is one, else the image, because a server's defaults change with its version.
     pub(crate) fn kind(&self, node: &str, directive: &str) -> Option<&str> {
         let node = self.nodes.get(node)?;
         let given = node.settings.get(canonical(directive));
         Some(given.unwrap_or(&node.image))
     }
 
-    /// The image of a node.
+    /// Returns the image of a node.
     pub(crate) fn image(&self, node: &str) -> Option<&str> {
         self.nodes.get(node).map(|node| node.image.as_str())
     }
 
-    /// The value that the user asked for on a node.
+    /// Returns the value that the user requested for a node.
     pub(crate) fn asked(&self, node: &str, directive: &str) -> Option<&str> {
         let node = self.nodes.get(node)?;
         node.asked
@@ -75,10 +76,10 @@ impl Planned {
 pub(crate) mod tests {
     use super::*;
 
-    /// A node of a plan for tests: its name, its image, and settings that were asked for.
+    /// A planned node for tests: its name, its image, and the requested settings.
     type Node<'a> = (&'a str, &'a str, &'a [(&'a str, &'a str)]);
 
-    /// A plan for tests.
+    /// Creates a plan for tests.
     pub(crate) fn planned(nodes: &[Node<'_>]) -> Planned {
         let nodes = nodes.iter().map(|(name, image, settings)| {
             let settings: BTreeMap<String, String> = settings

@@ -1,9 +1,10 @@
-//! The readiness contract, judged from what every node says.
+//! The readiness contract, evaluated from the answers of all nodes.
 //!
-//! A cluster is ready when every node, asked by itself, calls the state `ok`, has all 16384 slots assigned
-//! and in order, knows every node and none besides, sees no node in handshake or failing, and when all
-//! nodes tell the same story: the same roles, the same slots, the same masters' epochs. `redis-cli --cluster
-//! check` compares the slots alone, which is why it says OK while clients still see CLUSTERDOWN.
+//! A cluster is ready when every node, queried separately, reports the state `ok`, has all 16384 slots
+//! assigned and none in migration, knows exactly the nodes of the cluster, sees no node in handshake or
+//! failing, and when all nodes agree on the roles, the slots and the masters' epochs.
+//! `redis-cli --cluster check` compares only the slots, so it can report OK while clients still receive
+//! CLUSTERDOWN.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use crate::connect::target::Target;
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::{NodeId, Topology};
 
-/// The checks that need an answer of at least one node.
+/// The checks that need an answer from at least one node.
 const OF_ANSWERS: [&str; 9] = [
     "cluster-state",
     "slot-coverage",
@@ -27,7 +28,7 @@ const OF_ANSWERS: [&str; 9] = [
     "roles",
 ];
 
-/// Judges the answers of a cluster that was planned. They stand in the order of the topology's nodes.
+/// Evaluates the answers of a planned cluster. The answers are in the order of the topology's nodes.
 pub fn judge(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Vec<Check> {
     let names: Vec<&str> = topology.nodes.iter().map(|node| node.name.as_str()).collect();
     contract(&names, answers, topology.nodes.len(), || {
@@ -35,8 +36,8 @@ pub fn judge(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Vec<
     })
 }
 
-/// Judges the answers of a cluster that somebody else has made: what it consists of is what its nodes know
-/// of each other. `names` and `answers` stand in the same order.
+/// Evaluates the answers of a cluster that rcup did not create: its members are the nodes that its nodes know.
+/// `names` and `answers` are in the same order.
 pub fn judge_found(names: &[&str], answers: &[Answer]) -> Vec<Check> {
     let known: BTreeSet<&NodeId> = answers
         .iter()
@@ -130,7 +131,7 @@ fn count(wanted: usize, seen: &Seen<'_>) -> Check {
 }
 
 impl Target<'_> {
-    /// The readiness contract.
+    /// Evaluates the readiness contract.
     pub(crate) fn judge(&self, answers: &[Answer]) -> Vec<Check> {
         match self.plan {
             Some(plan) => judge(plan, Roles::WithinShards, answers),
@@ -150,13 +151,13 @@ pub(crate) mod tests {
     use crate::topology::layout::tests::topology;
     use crate::topology::slots::SLOTS;
 
-    /// The views of those who answered, each with its node's name.
+    /// Returns the views of the nodes that answered, each with its node's name.
     pub(crate) fn named<'a>(plan: &'a Topology, answers: &'a [Answer]) -> Vec<(&'a str, &'a NodeView)> {
         let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
         seen(&names, answers)
     }
 
-    /// The answers of a perfect cluster.
+    /// Returns the answers of a healthy cluster.
     pub(crate) fn perfect(topology: &Topology) -> Vec<Answer> {
         let lines: Vec<NodeLine> = topology
             .nodes
@@ -304,9 +305,9 @@ pub(crate) mod tests {
         };
         let mut answers = perfect(&topology);
         assert!(failed(&names, &answers).is_empty());
-        // One that was not asked counts all the same, because the others know it.
+        // A node that was not queried still counts, because the others know it.
         assert!(failed(&names[..5], &answers[..5]).is_empty());
-        // One that nobody else knows makes one more than all of them know.
+        // A node that no other node knows increases the number of known nodes by one.
         let mut alone = answers.clone();
         let line = alone[5].as_mut().unwrap().nodes.remove(5);
         alone[5].as_mut().unwrap().nodes = vec![NodeLine {

@@ -1,14 +1,14 @@
-//! Replication: the links, how far the replicas are behind, and whether a write arrives.
+//! Replication: link status, replication lag, and whether a write reaches the replicas.
 
 use crate::checks::answers::{Seen, each};
 use crate::checks::finding::Check;
 use crate::checks::trial::{Trial, missed};
 use crate::server::wire::reply::NodeView;
 
-/// What to try.
+/// What to try if a replication check fails.
 const HINT: &str = "Check the replica's log: `rcup logs --node N`.";
 
-/// How many bytes a replica may be behind: less than a moment's writes.
+/// Maximum lag of a replica in bytes: less than a short burst of writes.
 const LAG: u64 = 1024 * 1024;
 
 pub(crate) fn links(seen: &Seen<'_>) -> Check {
@@ -33,8 +33,8 @@ fn down(seen: &Seen<'_>) -> Vec<String> {
     })
 }
 
-/// The links, the lag of every replica behind its master, and what came of a write that was waited for on
-/// each master (none where nothing may be written).
+/// Checks the replication links, the lag of every replica behind its master, and the result of a write with
+/// WAIT on each master (empty if nothing may be written).
 pub fn in_step(seen: &[(&str, &NodeView)], waits: &[Trial]) -> Check {
     let replicas = seen.iter().filter(|(_, view)| view.replication.replica).count();
     let mut detail = down(seen);
@@ -45,7 +45,7 @@ pub fn in_step(seen: &[(&str, &NodeView)], waits: &[Trial]) -> Check {
             .iter()
             .find(|(_, other)| other.myself().map(|line| &line.id) == master)
             .map(|(_, other)| other.replication.offset);
-        // The master is asked at another moment, and may have been asked first.
+        // The master's offset is read at another time than the replica's, and possibly earlier.
         let lag = ahead.map_or(0, |ahead| ahead.saturating_sub(view.replication.offset));
         most = most.max(lag);
         if lag > LAG {

@@ -1,4 +1,4 @@
-//! Who is what: the roles against the plan, or in themselves; how replicas are spread.
+//! Roles: compared with the plan, or checked for consistency without one; distribution of replicas.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::checks::finding::Check;
 use crate::server::wire::reply::{Answer, NodeLine, NodeView};
 use crate::topology::layout::{Node, NodeId, Role, Topology};
 
-/// The roles of a cluster that was planned.
+/// Checks the roles of a planned cluster.
 pub(crate) fn planned(topology: &Topology, strictness: Roles, answers: &[Answer]) -> Check {
     let seen: Vec<(&Node, &NodeView)> = topology
         .nodes
@@ -44,13 +44,13 @@ pub(crate) fn planned(topology: &Topology, strictness: Roles, answers: &[Answer]
     )
 }
 
-/// How a node differs from its place in the plan.
+/// Returns how a node differs from the plan.
 fn differs(topology: &Topology, strictness: Roles, node: &Node, view: &NodeView) -> Option<String> {
     let Some(myself) = view.myself() else {
         return Some("has no line about itself".to_owned());
     };
-    // A node is known by its port, of which each has its own: the address in a line may be the one that
-    // is announced to clients, and the id may be the server's own choice.
+    // Identify a node by its port, which is unique in the cluster: the address in a line can be the one that
+    // is announced to clients, and the server can generate its own id.
     let owner = |id: &NodeId| {
         let line = view.nodes.iter().find(|line| line.id == *id)?;
         topology.nodes.iter().find(|node| node.port == line.port)
@@ -85,7 +85,7 @@ fn differs(topology: &Topology, strictness: Roles, node: &Node, view: &NodeView)
     }
 }
 
-/// The roles of a cluster without a plan: each replica copies a master, each master serves slots.
+/// Checks the roles of a cluster without a plan: each replica replicates a master, each master serves slots.
 pub(crate) fn found(seen: &Seen<'_>) -> Check {
     let masters = seen
         .iter()
@@ -130,7 +130,7 @@ pub(crate) fn found(seen: &Seen<'_>) -> Check {
     check
 }
 
-/// The masters that serve slots, each with its replicas, as the first node tells it.
+/// Returns the masters that serve slots, each with its replicas, as the first node reports them.
 fn shards<'a>(seen: &'a [(&str, &NodeView)]) -> Vec<(&'a NodeLine, Vec<&'a NodeLine>)> {
     let Some((_, view)) = seen.first() else {
         return Vec::new();
@@ -149,7 +149,7 @@ fn shards<'a>(seen: &'a [(&str, &NodeView)]) -> Vec<(&'a NodeLine, Vec<&'a NodeL
         .collect()
 }
 
-/// Whether every master has as many replicas as the others.
+/// Checks whether all masters have the same number of replicas.
 pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
     let shards = shards(seen);
     let counts: BTreeMap<usize, usize> = shards.iter().fold(BTreeMap::new(), |mut counts, (_, replicas)| {
@@ -190,9 +190,9 @@ pub fn balance(seen: &[(&str, &NodeView)]) -> Check {
     )
 }
 
-/// Whether no replica has its master's IP address, or is in its zone. `zones` are the nodes' `availability-zone`, where
-/// they have one. Equal addresses mean one host; different addresses do not mean different machines, for example those
-/// of pods in Kubernetes.
+/// Checks that no replica has the IP address or the zone of its master. `zones` contains the nodes'
+/// `availability-zone`, if set. Equal addresses mean one host; different addresses do not mean different
+/// machines, for example those of pods in Kubernetes.
 pub fn apart(seen: &[(&str, &NodeView)], one_machine: bool, zones: &BTreeMap<NodeId, String>) -> Check {
     const ID: &str = "anti-affinity";
     if one_machine {
@@ -252,12 +252,12 @@ mod tests {
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::topology;
 
-    /// Three masters with a replica each, in order.
+    /// Returns a plan with three masters and one replica each.
     fn plan() -> Topology {
         topology(3, 1, Engine::Redis, "8.0.2")
     }
 
-    /// Changes a node's line in what every node says.
+    /// Changes a node's line in the answers of all nodes.
     fn everywhere(answers: &mut [Answer], at: usize, change: impl Fn(&mut NodeLine)) {
         for answer in answers {
             change(&mut answer.as_mut().unwrap().nodes[at]);
@@ -318,7 +318,8 @@ mod tests {
         );
         let lone = judged(Roles::AsPlanned, &|all| all[2].as_mut().unwrap().nodes.clear());
         assert!(lone.summary.ends_with("has no line about itself"), "{lone:#?}");
-        // A shard with its right slots twice: each node is what it may be, and there is one master too many.
+        // A shard with two masters that claim its planned slots: each role is valid within the shard, but
+        // there is one master too many.
         let twice = judged(Roles::WithinShards, &|all| {
             let slots = plan.shards[0].slots;
             everywhere(all, 3, |line| {
@@ -381,7 +382,7 @@ mod tests {
         let none = judged(&|all| (3..6).for_each(|at| everywhere(all, at, |line| line.master = None)));
         assert_eq!(none.status, Status::Pass);
         assert!(none.summary.starts_with("no master has a replica"), "{none:#?}");
-        // One more or less is no imbalance.
+        // A difference of one is not an imbalance.
         let odd = topology(3, 2, Engine::Redis, "8.0.2");
         let mut answers = perfect(&odd);
         everywhere(&mut answers, 3, |line| line.master = None);

@@ -6,17 +6,17 @@ use crate::checks::finding::Check;
 use crate::checks::planned::Planned;
 use crate::server::wire::reply::{ClockSeen, ServerFacts};
 
-/// From which share of its memory on a node is told, in percent.
+/// Percentage of used memory from which a node is reported.
 const FULL: u64 = 90;
 
-/// From which difference between two clocks on it is told, in milliseconds.
+/// Clock difference from which it is reported, in milliseconds.
 const SKEW: u64 = 500;
 
-/// From which difference on it is a failure: keys then live on a replica that takes over for another time
-/// than they were given.
+/// Clock difference from which it is a failure: after a failover, keys then expire earlier or later than
+/// requested.
 const SKEW_FAILS: u64 = 5000;
 
-/// Whether every node has memory left.
+/// Checks whether every node has free memory.
 pub fn memory(nodes: &[ServerFacts]) -> Check {
     const ID: &str = "memory";
     if nodes.iter().all(|node| node.number("used_memory").is_none()) {
@@ -78,7 +78,7 @@ pub fn memory(nodes: &[ServerFacts]) -> Check {
     Check::of(ID, good, "nodes are out of memory", failing, hint)
 }
 
-/// Whether the clocks agree, as far as the way to them allows to tell.
+/// Checks whether the clocks agree, within the accuracy that network latency allows.
 pub fn clock(nodes: &[ServerFacts]) -> Check {
     const ID: &str = "clock";
     let sure = |clock: ClockSeen, sign: i64| {
@@ -94,7 +94,7 @@ pub fn clock(nodes: &[ServerFacts]) -> Check {
     let (Some((first, earliest)), Some((last, latest))) = (first, last) else {
         return Check::skipped(ID, "no node reports its time");
     };
-    // By so much they differ at least, whatever the answers took.
+    // The minimum clock difference, independent of the response times.
     let skew = u64::try_from(sure(*latest, -1).saturating_sub(sure(*earliest, 1))).unwrap_or_default();
     let doubt = told
         .iter()
@@ -114,7 +114,8 @@ pub fn clock(nodes: &[ServerFacts]) -> Check {
     Check::good(ID, good).or_warn(if skew >= SKEW { detail } else { Vec::new() }, hint)
 }
 
-/// Whether all nodes run the same server, or those that the plan gives them: nodes of one image are alike.
+/// Checks whether all nodes run the same server, or the servers in the plan: nodes with the same image must
+/// run the same server.
 pub fn versions(nodes: &[ServerFacts], planned: &Planned) -> Check {
     const ID: &str = "versions";
     let mut by_server: BTreeMap<String, Vec<&str>> = BTreeMap::new();
@@ -124,7 +125,7 @@ pub fn versions(nodes: &[ServerFacts], planned: &Planned) -> Check {
     let by_image = nodes.iter().map(|node| (planned.image(&node.name), server(node)));
     let pairs: BTreeSet<(Option<&str>, String)> = by_image.collect();
     let images: BTreeSet<Option<&str>> = pairs.iter().map(|(image, _)| *image).collect();
-    // Every image holds one server, so what differs follows from the images.
+    // Every image contains one server, so the images explain all differences.
     if by_server.len() > 1 && images.len() == pairs.len() {
         let each: Vec<String> = by_server
             .iter()
@@ -159,7 +160,7 @@ fn server(node: &ServerFacts) -> String {
     }
 }
 
-/// A size for a person.
+/// Formats a size for display.
 fn size(bytes: u64) -> String {
     const UNITS: [(&str, u64); 3] = [("GB", 1 << 30), ("MB", 1 << 20), ("KB", 1 << 10)];
     UNITS.iter().find(|(_, unit)| bytes >= *unit).map_or_else(
@@ -243,7 +244,7 @@ mod tests {
         let mixed = versions(&nodes, &Planned::default());
         assert_eq!(mixed.status, Status::Warn);
         assert_eq!(mixed.detail, ["Redis 7.0.15 on a", "Valkey 8.1.1 on b"]);
-        // With the same image, they should be alike; with images of their own, they are as planned.
+        // Nodes with the same image must run the same server; different images are as planned.
         let alike = planned(&[("a", "x:1", &[]), ("b", "x:1", &[])]);
         assert_eq!(versions(&nodes, &alike).status, Status::Warn);
         let apart = planned(&[("a", "x:1", &[]), ("b", "x:2", &[])]);

@@ -1,4 +1,4 @@
-//! Slots: all of them, each with one owner, none on the move.
+//! Slots: all assigned, each with one owner, none migrating or importing.
 
 use std::collections::BTreeMap;
 
@@ -40,8 +40,8 @@ pub(crate) fn coverage(seen: &Seen<'_>) -> Check {
     )
 }
 
-/// A slot that two masters claim: each would take writes that the other does not see. What a node says of
-/// itself decides, because only that makes it serve a slot.
+/// Checks for slots that two masters claim: each would accept writes that the other does not have. A node's
+/// own line decides, because a node serves only the slots in it.
 pub(crate) fn owners(seen: &Seen<'_>) -> Check {
     let mut claims: BTreeMap<u16, Vec<&str>> = BTreeMap::new();
     for (name, view) in seen {
@@ -50,7 +50,7 @@ pub(crate) fn owners(seen: &Seen<'_>) -> Check {
             claims.entry(slot).or_default().push(name);
         }
     }
-    // Neighbouring slots with the same claimants are one finding.
+    // Adjacent slots with the same claimants are one finding.
     let mut disputed: Vec<(SlotRange, Vec<&str>)> = Vec::new();
     for (slot, names) in claims.into_iter().filter(|(_, names)| names.len() > 1) {
         match disputed.last_mut() {
@@ -89,7 +89,7 @@ pub(crate) fn open(seen: &Seen<'_>) -> Check {
     )
 }
 
-/// `[93->-ID]` as words; the ids are shortened.
+/// Describes a slot in migration such as `[93->-ID]`, with a shortened id.
 fn told(text: &str) -> String {
     let inside = text.trim_matches(['[', ']']);
     let short = |id: &str| id.chars().take(8).collect::<String>();
@@ -102,7 +102,7 @@ fn told(text: &str) -> String {
     }
 }
 
-/// The slots that none of the ranges holds.
+/// Returns the slots that are in none of the ranges.
 fn unowned(mut ranges: Vec<SlotRange>) -> Vec<SlotRange> {
     ranges.sort_unstable();
     let mut missing = Vec::new();
@@ -119,7 +119,7 @@ fn unowned(mut ranges: Vec<SlotRange>) -> Vec<SlotRange> {
     missing
 }
 
-/// Ranges in a line, the first few of them.
+/// Formats the first few ranges on one line.
 pub(crate) fn joined(ranges: &[SlotRange]) -> String {
     const MOST: usize = 8;
     let mut texts: Vec<String> = ranges.iter().take(MOST).map(ToString::to_string).collect();
@@ -165,7 +165,7 @@ mod tests {
             owners(&seen)
         };
         assert_eq!(judged(&answers).status, Status::Pass);
-        // What one node says of another is no claim.
+        // A node's report about another node is not a claim.
         answers[1].as_mut().unwrap().nodes[2]
             .slots
             .push(SlotRange::new(7, 7));

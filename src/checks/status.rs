@@ -1,4 +1,4 @@
-//! A cluster as it is, in the form that people and programs are told.
+//! The status of a cluster, for display and as JSON.
 
 use std::collections::BTreeMap;
 
@@ -18,23 +18,23 @@ use crate::spec::service_user::OwnUser;
 use crate::topology::layout::{Announce, Node, NodeId, Role, Topology};
 use crate::topology::slots::SlotRange;
 
-/// How a cluster is, in one word.
+/// The state of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum State {
-    /// Every node fulfils the readiness contract.
+    /// Every node meets the readiness contract.
     Ok,
     /// All slots are served, but something is not as planned.
     Degraded,
     /// Some slots are not served.
     Fail,
-    /// No node runs.
+    /// No node is running.
     Stopped,
 }
 
 impl State {
-    /// The lower-case word.
+    /// Returns the lower-case name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -48,47 +48,47 @@ impl State {
 /// The network of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NetworkReport {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// Its subnet.
+    /// The subnet.
     pub subnet: String,
-    /// The bridge's own address.
+    /// The address of the bridge.
     pub gateway: String,
 }
 
 /// A node of a cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeReport {
-    /// Its index, from 1.
+    /// The index, from 1.
     pub index: usize,
-    /// Its container's name.
+    /// The name of its container.
     pub name: String,
-    /// Its id, as it says; as planned while it does not answer.
+    /// The node id as the node reports it; the planned one if the node does not answer.
     pub id: NodeId,
-    /// Its role now; as planned while it does not answer.
+    /// The current role; the planned one if the node does not answer.
     pub role: Role,
-    /// Its shard, from 1.
+    /// The shard, from 1.
     pub shard: usize,
     /// The slots it owns.
     pub slots: Vec<SlotRange>,
-    /// The index of the master it copies.
+    /// The index of the master that it replicates.
     pub replica_of: Option<usize>,
-    /// Its address on the bridge network.
+    /// The address on the bridge network.
     pub address: String,
-    /// Its address on this host.
+    /// The address on this host.
     pub host_address: String,
-    /// Where clients are told to find it.
+    /// The address that is advertised to clients.
     pub advertised: String,
     /// The replication link (replicas only): `up` or `down`.
     pub link: Option<&'static str>,
-    /// What its container is doing; `silent` when it runs without answering.
+    /// The state of its container; `silent` if it runs but does not answer.
     pub state: String,
-    /// The server and the image of a node that has others than the cluster.
+    /// The server and the image of a node whose image differs from that of the cluster.
     #[serde(flatten)]
     pub own: Option<OwnServer>,
 }
 
-/// What runs on a node that has an image of its own.
+/// The server of a node with its own image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct OwnServer {
     /// `redis` or `valkey`.
@@ -102,11 +102,11 @@ pub struct OwnServer {
 /// A cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Report {
-    /// Its name.
+    /// The name.
     pub name: String,
-    /// How it is.
+    /// The state.
     pub state: State,
-    /// `redis` or `valkey`. This, the version and the image are those of all nodes that name none of their own.
+    /// `redis` or `valkey`. This, the version and the image apply to all nodes without their own image.
     pub engine: &'static str,
     /// The server's version.
     pub version: String,
@@ -116,7 +116,7 @@ pub struct Report {
     pub announce: Announce,
     /// The network.
     pub network: NetworkReport,
-    /// The nodes, in the order of their indices.
+    /// The nodes, in index order.
     pub nodes: Vec<NodeReport>,
     /// How long each phase took, in milliseconds, and `total` (only after `up`).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -124,8 +124,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// Puts together what was planned, what the engine shows and what the nodes say. `answers` stand in
-    /// the order of the nodes.
+    /// Combines the plan, the container states and the nodes' answers. `answers` are in node order.
     pub(crate) fn new(
         topology: &Topology,
         state: State,
@@ -167,7 +166,7 @@ impl Report {
         self
     }
 
-    /// The masters, in the order of their indices.
+    /// Returns the masters, in index order.
     #[doc(hidden)]
     pub fn masters(&self) -> impl Iterator<Item = &NodeReport> {
         self.nodes.iter().filter(|node| node.role == Role::Master)
@@ -238,7 +237,7 @@ fn node_report(
 }
 
 impl<R: Runtime> Attached<R> {
-    /// The URL of every node as a client on this host must use it, masters first.
+    /// Returns the URL of every node for a client on this host, masters first.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`](crate::ErrorKind::Damaged) when the cluster's credentials cannot be read back.
@@ -250,13 +249,13 @@ impl<R: Runtime> Attached<R> {
         Ok(self.planned().nodes.iter().map(of_node).collect())
     }
 
-    /// The cluster as planned, without asking anybody.
+    /// Returns the planned cluster without querying any node.
     fn planned(&self) -> Report {
         let unasked: Vec<Answer> = self.topology().nodes.iter().map(|_| Err(String::new())).collect();
         Report::new(self.topology(), State::Ok, self.containers(), &unasked)
     }
 
-    /// Asks every node that answers.
+    /// Queries all nodes and returns the current status.
     pub async fn report(&self) -> Report {
         let answers = self.answers().await;
         let checks = judge(self.topology(), Roles::WithinShards, &answers);
@@ -283,7 +282,7 @@ impl<R: Runtime> Attached<R> {
             .iter()
             .map(|node| Err(self.silence(node.index)))
             .collect();
-        // A table of the nodes needs nothing but figures.
+        // A table of the nodes needs only the monitoring user.
         let links = match self.links_as(OwnUser::Monitor).await {
             Ok(links) => links,
             Err(error) => return answers.iter().map(|_| Err(error.to_string())).collect(),
@@ -296,7 +295,7 @@ impl<R: Runtime> Attached<R> {
     }
 }
 
-/// Whether every slot has a master that answers and calls the state ok.
+/// Returns whether every slot has a master that answers and reports the state ok.
 fn serving(answers: &[Answer]) -> bool {
     let owned: usize = answers
         .iter()

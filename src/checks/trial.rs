@@ -1,33 +1,32 @@
-//! What was tried on a node, what should come of it, and what came: the evidence of the functional checks.
+//! Trials on a node with their expected and actual results: the evidence of the functional checks.
 
 use crate::checks::finding::Check;
 
-/// What should come of a trial.
+/// The expected result of a trial.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Wanted {
     /// Exactly this answer.
     Exactly(String),
-    /// An answer that begins so, such as an error's name.
+    /// An answer with this prefix, such as an error code.
     Beginning(String),
 }
 
-/// One thing that was tried on one node. Answers are told as `redis-cli` would: `OK`, `(nil)`, or an error's
-/// words.
+/// A single trial on one node. Answers are formatted as in `redis-cli`: `OK`, `(nil)`, or an error message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trial {
-    /// The node, or what else it was tried on.
+    /// The node, or another target of the trial.
     pub at: String,
-    /// What was tried, such as `MSET of two keys of one slot`.
+    /// The action, such as `MSET of two keys of one slot`.
     pub what: String,
-    /// What should come.
+    /// The expected result.
     pub wanted: Wanted,
-    /// What came.
+    /// The actual result.
     pub got: String,
 }
 
 impl Trial {
-    /// A trial that wants exactly one answer.
+    /// Creates a trial that expects exactly one answer.
     pub fn exactly(at: &str, what: &str, wanted: impl Into<String>, got: impl Into<String>) -> Self {
         Self {
             at: at.to_owned(),
@@ -37,7 +36,7 @@ impl Trial {
         }
     }
 
-    /// A trial that wants an answer that begins so.
+    /// Creates a trial that expects an answer with a prefix.
     pub fn beginning(at: &str, what: &str, wanted: impl Into<String>, got: impl Into<String>) -> Self {
         Self {
             wanted: Wanted::Beginning(wanted.into()),
@@ -45,7 +44,7 @@ impl Trial {
         }
     }
 
-    /// Whether it came as it should.
+    /// Returns whether the result is as expected.
     pub fn hit(&self) -> bool {
         match &self.wanted {
             Wanted::Exactly(wanted) => self.got == *wanted,
@@ -54,7 +53,7 @@ impl Trial {
     }
 }
 
-/// A line of evidence for each trial that did not come as it should.
+/// Returns a line of evidence for each trial with an unexpected result.
 pub(crate) fn missed(trials: &[Trial]) -> Vec<String> {
     trials
         .iter()
@@ -69,7 +68,7 @@ pub(crate) fn missed(trials: &[Trial]) -> Vec<String> {
         .collect()
 }
 
-/// Judges trials: all of them must come as they should.
+/// Evaluates trials: all of them must have the expected result.
 pub fn tried(id: &'static str, good: impl Into<String>, bad: &str, hint: &str, trials: &[Trial]) -> Check {
     if trials.is_empty() {
         return Check::skipped(id, "no master is available");

@@ -1,4 +1,4 @@
-//! The executor and the container engine of a command.
+//! The async runtime and the container engine of a command.
 
 use std::sync::Once;
 
@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::runtime::docker::client::Docker;
 use crate::runtime::interface::Runtime as _;
 
-/// Runs a command to its end. Commands that need no container engine start no executor.
+/// Runs a command to completion. Commands that need no container engine do not start the async runtime.
 pub(crate) fn wait(command: impl Future<Output = Outcome>) -> Outcome {
     let executor = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -20,7 +20,7 @@ pub(crate) fn wait(command: impl Future<Output = Outcome>) -> Outcome {
     outcome
 }
 
-/// The container engine. Prints a warning if Docker's configuration is invalid.
+/// Returns the container engine. Prints a warning if Docker's configuration is invalid.
 ///
 /// # Errors
 /// When no container engine is found.
@@ -34,10 +34,10 @@ pub(crate) fn find_engine(terminal: &Terminal) -> Result<Docker, Error> {
     Ok(docker)
 }
 
-/// The container engine, after it has answered.
+/// Returns the container engine after checking that it responds.
 ///
 /// # Errors
-/// When no container engine is found, or it does not answer.
+/// When no container engine is found, or it does not respond.
 pub(crate) async fn engine(terminal: &Terminal) -> Result<Docker, Failure> {
     let docker = find_engine(terminal)?;
     docker.describe().await?;

@@ -21,7 +21,7 @@ impl Exit {
     /// The host or the container engine is not ready.
     pub const NOT_READY: Self = Self(4);
 
-    /// The code for an error.
+    /// Returns the code for an error.
     pub fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::Usage => Self::USAGE,
@@ -34,17 +34,17 @@ impl Exit {
         }
     }
 
-    /// The code of a program that ran in a container, passed on.
+    /// Returns the code of a program that ran in a container.
     pub fn passed_on(code: i64) -> Self {
         u8::try_from(code).map_or(Self::FAILED, Self)
     }
 
-    /// Success if the host is `fit`, else not ready.
+    /// Returns success if the host is `fit`, otherwise not ready.
     pub fn ready(fit: bool) -> Self {
         if fit { Self::DONE } else { Self::NOT_READY }
     }
 
-    /// Success if `good`, else unhealthy.
+    /// Returns success if `good`, otherwise unhealthy.
     pub fn healthy(good: bool) -> Self {
         if good { Self::DONE } else { Self::UNHEALTHY }
     }

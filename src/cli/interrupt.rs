@@ -6,7 +6,7 @@ use crate::cli::signals::Signals;
 use crate::cli::terminal::Terminal;
 use crate::spec::name::ClusterName;
 
-/// A token that the first Ctrl-C or SIGTERM cancels. The second one ends the process.
+/// Returns a token that the first Ctrl-C or SIGTERM cancels. The second one ends the process.
 pub fn token(terminal: &Terminal, name: &ClusterName) -> CancellationToken {
     let token = CancellationToken::new();
     let (cancel, terminal, name) = (token.clone(), terminal.clone(), name.clone());

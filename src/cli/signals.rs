@@ -1,4 +1,4 @@
-//! Signals that ask the program to end, and those that it passes on to a child process.
+//! Signals that end the program, and signals that it forwards to a child process.
 
 #[cfg(unix)]
 pub struct Signals {
@@ -72,7 +72,7 @@ impl Passed {
             .map(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal and returns its number.
     pub async fn next(&mut self) -> i32 {
         let each = self.0.iter_mut().map(|(number, signal)| {
             Box::pin(async move {

@@ -21,7 +21,7 @@ use crate::runtime::faults::Faults;
 use crate::runtime::interface::Runtime;
 use crate::topology::layout::Topology;
 
-/// Timeout for reading a node's table.
+/// Timeout for reading the cluster table of a node.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Log lines of one node.
@@ -29,22 +29,22 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub struct NodeLog {
     /// The node's index, from 1.
     pub index: usize,
-    /// Its container's name.
+    /// Container name.
     pub name: String,
     /// The lines.
     pub lines: Vec<String>,
 }
 
 impl<R: Runtime> Cluster<R> {
-    /// All nodes, in the order of their indices.
+    /// Returns all nodes, in index order.
     pub fn nodes(&self) -> Vec<NodeHandle<R>> {
         nodes(self.runtime(), self.topology())
     }
 
-    /// The node with this index, from 1: masters first.
+    /// Returns the node with this index, from 1. Masters have the lowest indices.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when there is none.
+    /// [`ErrorKind::Usage`] when there is no such node.
     pub fn node(&self, index: usize) -> Result<NodeHandle<R>> {
         node(self.runtime(), self.topology(), index)
     }
@@ -57,17 +57,17 @@ impl<R: Runtime> Cluster<R> {
         connection(self.urls(), &self.access()).await
     }
 
-    /// The last log lines of every node.
+    /// Returns the last log lines of every node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
 }
 
 impl<R: Runtime> Cluster<R> {
-    /// `CLUSTER NODES` of every node, in index order, or the reason for its absence.
+    /// Returns `CLUSTER NODES` of every node in index order, or the error of a node that does not respond.
     pub async fn tables(&self) -> Vec<Result<String, String>> {
         let topology = self.topology();
         let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
@@ -86,15 +86,15 @@ impl<R: Runtime> Cluster<R> {
 
 impl<R: Faults> Cluster<R> {
     /// Resets the cluster to its initial state and deletes all keys: restores the planned roles, slots and
-    /// replicas, the settings, users, scripts and functions, and undoes injected faults. When this returns, all of
-    /// this has been verified on every node.
+    /// replicas, the settings, users, scripts and functions, and undoes injected faults. Verifies the result
+    /// on every node before it returns.
     ///
-    /// Nodes that were elected or have voted are restarted: for up to four node timeouts they would block another
-    /// failover of the same shard. Their clients must reconnect.
+    /// Restarts nodes that were elected or have voted: they would block another failover of the same shard
+    /// for up to four node timeouts. Their clients must reconnect.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] when a container or the network is missing, [`ErrorKind::Unhealthy`] when the
-    /// cluster does not get there within 30 seconds.
+    /// cluster does not reach this state within 30 seconds.
     pub async fn reset(&self) -> Result<Reset> {
         let span = tracing::info_span!("reset", cluster = %self.name());
         let (runtime, topology) = (self.runtime(), self.topology());
@@ -105,23 +105,23 @@ impl<R: Faults> Cluster<R> {
 }
 
 impl<R: Runtime> Attached<R> {
-    /// All nodes, in the order of their indices.
+    /// Returns all nodes, in index order.
     pub fn nodes(&self) -> Vec<NodeHandle<R>> {
         nodes(self.runtime(), self.topology())
     }
 
-    /// The node with this index, from 1: masters first.
+    /// Returns the node with this index, from 1. Masters have the lowest indices.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when there is none.
+    /// [`ErrorKind::Usage`] when there is no such node.
     pub fn node(&self, index: usize) -> Result<NodeHandle<R>> {
         node(self.runtime(), self.topology(), index)
     }
 
-    /// The last log lines of every node.
+    /// Returns the last log lines of every node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         logs(self.nodes(), tail).await
     }
@@ -134,7 +134,7 @@ impl<R: Runtime> Attached<R> {
         connection(self.urls().await?, &self.access().await?).await
     }
 
-    /// The current settings and users, for [`Attached::reset`].
+    /// Reads the current settings and users, for [`Attached::reset`].
     ///
     /// # Errors
     /// [`ErrorKind::Unhealthy`] when a node does not respond.
@@ -145,15 +145,16 @@ impl<R: Runtime> Attached<R> {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn down(self) -> Result<Removed> {
         down(self.runtime(), self.topology().name(), false, &Silent).await
     }
 }
 
 impl<R: Faults> Attached<R> {
-    /// As [`Cluster::reset`]. Restores the given settings and users; without any, those with which the cluster was
-    /// created, if this host knows them, otherwise those that rcup plans.
+    /// Resets the cluster as [`Cluster::reset`] does, to the given settings and users. Without them, restores
+    /// those with which the cluster was created if this host has a record of them, otherwise those that rcup
+    /// plans.
     ///
     /// # Errors
     /// As [`Cluster::reset`].

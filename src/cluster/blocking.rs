@@ -1,7 +1,7 @@
 //! Blocking API: `rcup::blocking::Cluster`.
 //!
-//! Each call runs on its own thread with its own executor, so it works in plain `#[test]`
-//! functions, in threads, and inside another executor.
+//! Each call runs on its own thread with its own async runtime, so it works in plain `#[test]` functions, in
+//! threads, and inside another async runtime.
 
 #[cfg(feature = "cli")]
 use crate::checks::finding::Check;
@@ -39,7 +39,7 @@ impl Builder {
     }
 }
 
-/// A running cluster, removed when this is dropped unless it is kept.
+/// A running cluster. Dropping the handle removes it unless [`Cluster::keep`] was called.
 #[derive(Debug)]
 pub struct Cluster {
     inner: Inner,
@@ -54,30 +54,30 @@ impl Cluster {
     /// Attaches to an existing cluster. Dropping the handle does not remove it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is none of that name.
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) when there is no cluster of that name.
     pub fn attach(name: &ClusterName) -> Result<Attached> {
         wait(async { Inner::attach(Docker::find()?, name).await }).map(|inner| Attached { inner })
     }
 
-    /// The cluster's name.
+    /// Returns the name of the cluster.
     pub fn name(&self) -> &ClusterName {
         self.inner.name()
     }
 
-    /// The URL of every node for clients on this host, masters first.
+    /// Returns the URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> Vec<String> {
         self.inner.urls()
     }
 
-    /// The state of the cluster when it became ready.
+    /// Returns the state of the cluster when it became ready.
     pub fn report(&self) -> Report {
         self.inner.report()
     }
 
-    /// The node with this index, from 1.
+    /// Returns the node with this index, from 1.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is none.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is no such node.
     pub fn node(&self, index: usize) -> Result<Node> {
         self.inner.node(index).map(|inner| Node { inner })
     }
@@ -90,10 +90,10 @@ impl Cluster {
         client::blocking(self.inner.urls(), &self.inner.access())
     }
 
-    /// The last log lines of every node.
+    /// Returns the last log lines of every node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
@@ -106,7 +106,7 @@ impl Cluster {
         wait(self.inner.reset())
     }
 
-    /// Keeps the cluster after this handle and this process.
+    /// Keeps the cluster when this handle is dropped and this process exits.
     pub fn keep(&mut self) {
         self.inner.keep();
     }
@@ -114,19 +114,19 @@ impl Cluster {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
 }
 
-/// An existing cluster; dropping this does not remove it.
+/// An existing cluster. Dropping the handle does not remove it.
 pub struct Attached {
     inner: AttachedInner,
 }
 
 impl Attached {
-    /// The URL of every node for clients on this host, masters first.
+    /// Returns the URL of every node for clients on this host, masters first.
     ///
     /// # Errors
     /// As [`AttachedInner::urls`].
@@ -142,23 +142,23 @@ impl Attached {
         client::blocking(self.urls()?, &wait(self.inner.access())?)
     }
 
-    /// The cluster's name.
+    /// Returns the name of the cluster.
     pub fn name(&self) -> &ClusterName {
         self.inner.topology().name()
     }
 
-    /// The node with this index, from 1.
+    /// Returns the node with this index, from 1.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is none.
+    /// [`ErrorKind::Usage`](crate::ErrorKind::Usage) when there is no such node.
     pub fn node(&self, index: usize) -> Result<Node> {
         self.inner.node(index).map(|inner| Node { inner })
     }
 
-    /// The last log lines of every node.
+    /// Returns the last log lines of every node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn logs(&self, tail: Option<u32>) -> Result<Vec<NodeLog>> {
         wait(self.inner.logs(tail))
     }
@@ -174,13 +174,13 @@ impl Attached {
     /// Repeats the readiness checks of `up`.
     ///
     /// # Errors
-    /// When no executor can be started.
+    /// When the async runtime cannot be started.
     #[cfg(feature = "cli")]
     pub fn validate(&self) -> Result<Vec<Check>> {
         wait(async { Ok(self.inner.validate().await) })
     }
 
-    /// The current status, queried from every node.
+    /// Returns the current status, queried from every node.
     pub fn report(&self) -> Result<Report> {
         wait(async { Ok(self.inner.report().await) })
     }
@@ -188,7 +188,7 @@ impl Attached {
     /// Removes the cluster.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn down(self) -> Result<Removed> {
         wait(self.inner.down())
     }
@@ -201,58 +201,58 @@ pub struct Node {
 }
 
 impl Node {
-    /// Pauses it.
+    /// Pauses the node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn pause(&self) -> Result<()> {
         wait(self.inner.pause())
     }
 
-    /// Resumes it.
+    /// Resumes the node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn resume(&self) -> Result<()> {
         wait(self.inner.resume())
     }
 
-    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
+    /// Stops the node (SIGTERM; SIGKILL after 10 seconds).
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn stop(&self) -> Result<()> {
         wait(self.inner.stop())
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills the node (SIGKILL).
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn kill(&self) -> Result<()> {
         wait(self.inner.kill())
     }
 
-    /// Starts it again.
+    /// Starts the node again.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn start(&self) -> Result<()> {
         wait(self.inner.start())
     }
 
-    /// Disconnects it from the network.
+    /// Disconnects the node from the network.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn disconnect(&self) -> Result<()> {
         wait(self.inner.disconnect())
     }
 
-    /// Reconnects it to the network.
+    /// Reconnects the node to the network.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub fn connect(&self) -> Result<()> {
         wait(self.inner.connect())
     }

@@ -16,11 +16,10 @@ use crate::spec::expiry::Owner;
 use crate::spec::name::ClusterName;
 use crate::spec::server::Engine;
 
-/// Configures and starts a cluster: [`Cluster::builder`].
+/// Configures and starts a cluster; see [`Cluster::builder`].
 ///
-/// Without a name, one is generated, so that tests can run concurrently. The cluster belongs
-/// to this process: if it is killed before the handle is dropped, the next rcup command on this host
-/// removes the cluster.
+/// Without a name, one is generated, so that tests can run concurrently. This process owns the cluster: if it
+/// is killed before the handle is dropped, the next rcup command on this host removes the cluster.
 #[derive(Clone)]
 #[must_use = "nothing happens until `up` is awaited"]
 pub struct Builder {
@@ -49,29 +48,28 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// Sets the name (default: generated). If a cluster of that name has the same settings, `up`
-    /// adopts it.
+    /// Sets the name (default: generated). If a cluster of that name has the same settings, `up` adopts it.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
     }
 
-    /// Number of masters (default 3).
+    /// Sets the number of masters (default 3).
     pub fn masters(self, masters: usize) -> Self {
         self.spec(|spec| spec.masters(masters))
     }
 
-    /// Replicas per master (default 1).
+    /// Sets the number of replicas per master (default 1).
     pub fn replicas(self, replicas: usize) -> Self {
         self.spec(|spec| spec.replicas(replicas))
     }
 
-    /// Server to run if no image is set (default Redis).
+    /// Sets the server to run if no image is set (default Redis).
     pub fn engine(self, engine: Engine) -> Self {
         self.spec(|spec| spec.engine(engine))
     }
 
-    /// The image to run (default: the official one, or a local one of `rcup image build`).
+    /// Sets the image to run (default: the official one, or a local one of `rcup image build`).
     pub fn image(self, image: impl Into<String>) -> Self {
         self.spec(|spec| spec.image(image))
     }
@@ -87,25 +85,25 @@ impl Builder {
         self
     }
 
-    /// Time limit of the start (default 2 minutes).
+    /// Sets the time limit of the start (default 2 minutes).
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.options = self.options.timeout(timeout);
         self
     }
 
-    /// TTL of the cluster (default: until its owner exits).
+    /// Sets the TTL of the cluster (default: until its owner exits).
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.options = self.options.ttl(ttl);
         self
     }
 
-    /// Whether to keep the containers of a failed start for debugging.
+    /// Sets whether to keep the containers of a failed start for debugging.
     pub fn keep_on_failure(mut self, keep: bool) -> Self {
         self.options = self.options.keep_on_failure(keep);
         self
     }
 
-    /// Interrupts and rolls back the start when the future completes.
+    /// Interrupts the start and rolls it back when the future completes.
     pub fn cancel_when(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.options = self.options.cancel_when(stop);
         self
@@ -117,7 +115,7 @@ impl Builder {
         self
     }
 
-    /// Sets another owner than this process.
+    /// Sets an owner other than this process.
     pub fn owner(mut self, owner: Owner) -> Self {
         self.options = self.options.owner(owner);
         self
@@ -126,13 +124,13 @@ impl Builder {
     /// Starts the cluster on the container engine that the Docker CLI would use.
     ///
     /// # Errors
-    /// When the cluster does not become ready; it is rolled back first.
+    /// When the cluster does not become ready; the start is rolled back first.
     pub async fn up(self) -> Result<Cluster> {
         let docker = Docker::find_with(&*self.options.observer)?;
         self.up_on(docker).await
     }
 
-    /// Starts it on another container engine.
+    /// Starts the cluster on another container engine.
     ///
     /// # Errors
     /// As [`Builder::up`].
@@ -144,8 +142,8 @@ impl Builder {
         Cluster::up(runtime, &spec, &options).await
     }
 
-    /// Reuses an idle cluster after a reset, or creates one: [`Cluster::reuse`] on the container engine
-    /// that the Docker CLI would use. It outlives this process.
+    /// Reuses an idle cluster after a reset, or creates one, with [`Cluster::reuse`] on the container engine
+    /// that the Docker CLI would use. The cluster stays after this process exits.
     ///
     /// # Errors
     /// As [`Cluster::reuse`].
@@ -154,7 +152,7 @@ impl Builder {
         Cluster::reuse(Docker::find_with(&*options.observer)?, &spec, &options).await
     }
 
-    /// The specification and the options, checked.
+    /// Returns the validated specification and the options.
     pub(crate) fn parts(self) -> Result<(ClusterSpec, UpOptions)> {
         let name: ClusterName = match &self.name {
             Some(name) => name.parse()?,
@@ -165,7 +163,7 @@ impl Builder {
 }
 
 impl Cluster {
-    /// A cluster for a test: `Cluster::builder().masters(3).replicas(1).up().await?`.
+    /// Returns a builder for a test cluster: `Cluster::builder().masters(3).replicas(1).up().await?`.
     pub fn builder() -> Builder {
         Builder::default()
     }

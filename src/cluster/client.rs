@@ -12,7 +12,7 @@ use crate::server::wire::connection::trust;
 /// Response timeout. The client's default of half a second is too short on a busy host.
 const ANSWER: Duration = Duration::from_secs(10);
 
-/// A client with these seed nodes.
+/// Builds a client with these seed nodes.
 fn client(urls: Vec<String>, access: &Access) -> Result<ClusterClient> {
     let mut builder = ClusterClient::builder(urls);
     if let Some(authority) = access.authority() {
@@ -31,7 +31,7 @@ pub(crate) async fn connection(urls: Vec<String>, access: &Access) -> Result<Clu
     client(urls, access)?.get_async_connection().await.map_err(failed)
 }
 
-/// Blocking version.
+/// Opens a blocking cluster connection.
 pub(crate) fn blocking(urls: Vec<String>, access: &Access) -> Result<BlockingConnection> {
     client(urls, access)?.get_connection().map_err(failed)
 }

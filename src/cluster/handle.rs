@@ -36,8 +36,8 @@ use crate::topology::layout::Topology;
 
 /// A running cluster.
 ///
-/// A cluster created by [`Cluster::up`] is removed when the handle is dropped, also in a panic,
-/// unless [`Cluster::keep`] was called. An adopted cluster stays, as does one of [`Cluster::reuse`].
+/// Dropping the handle removes a cluster that [`Cluster::up`] created, also in a panic, unless
+/// [`Cluster::keep`] was called. An adopted cluster and one of [`Cluster::reuse`] stay.
 pub struct Cluster<R: Runtime = Docker> {
     runtime: R,
     topology: Topology,
@@ -62,8 +62,8 @@ impl<R: Runtime> std::fmt::Debug for Cluster<R> {
 }
 
 impl<R: Runtime> Cluster<R> {
-    /// Starts the cluster, or adopts the running one when it matches. When this returns, the readiness
-    /// checks have passed on every node and every advertised address has responded.
+    /// Starts the cluster, or adopts the running one if it matches. When this returns, the readiness checks
+    /// have passed on every node and every advertised address has responded.
     ///
     /// # Errors
     /// When any step fails; the start is rolled back first, unless the options keep it.
@@ -77,7 +77,7 @@ impl<R: Runtime> Cluster<R> {
             .map(Self::new)
     }
 
-    /// What [`Cluster::up`] would do now. Changes nothing.
+    /// Returns the actions that [`Cluster::up`] would take now. Changes nothing.
     ///
     /// # Errors
     /// When `up` could not start.
@@ -86,7 +86,7 @@ impl<R: Runtime> Cluster<R> {
         plan_only(runtime, spec, observer).await
     }
 
-    /// The topology that a new cluster with these settings would have. Changes nothing.
+    /// Returns the topology that a new cluster with these settings would have. Changes nothing.
     ///
     /// # Errors
     /// When `up` could not start.
@@ -98,7 +98,7 @@ impl<R: Runtime> Cluster<R> {
     /// Attaches to an existing cluster in any state. Dropping the handle does not remove it.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) when there is none of that name.
+    /// [`ErrorKind::NotFound`](crate::error::ErrorKind::NotFound) when there is no cluster of that name.
     pub async fn attach(runtime: R, name: &ClusterName) -> Result<Attached<R>> {
         let span = tracing::info_span!("attach", cluster = %name);
         Attached::to(runtime, name).instrument(span).await
@@ -131,23 +131,23 @@ impl<R: Runtime> Cluster<R> {
         }
     }
 
-    /// It is reused after this handle is dropped.
+    /// Stores the lease of a reusable cluster, which can be reused after this handle is dropped.
     pub(crate) fn use_alone(&mut self, claim: Held) {
         self.used = Some(claim);
     }
 
-    /// The cluster's name.
+    /// Returns the name of the cluster.
     pub fn name(&self) -> &ClusterName {
         self.topology.name()
     }
 
-    /// The topology.
+    /// Returns the topology.
     #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
     }
 
-    /// Its container engine.
+    /// Returns the container engine.
     #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
@@ -157,8 +157,8 @@ impl<R: Runtime> Cluster<R> {
         credentials::access(&self.secrets)
     }
 
-    /// The settings and users that [`Cluster::reset`] restores: those of the cluster's creation. For an adopted
-    /// cluster for which this host has no record, those that rcup plans.
+    /// Returns the settings and users that [`Cluster::reset`] restores: those of the cluster's creation, or
+    /// those that rcup plans for an adopted cluster of which this host has no record.
     #[doc(hidden)]
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -173,18 +173,18 @@ impl<R: Runtime> Cluster<R> {
         Ok(())
     }
 
-    /// Whether the cluster existed before.
+    /// Returns whether the cluster existed before.
     pub fn was_adopted(&self) -> bool {
         self.adopted
     }
 
-    /// The readiness report of [`Cluster::up`].
+    /// Returns the readiness checks of [`Cluster::up`].
     #[doc(hidden)]
     pub fn checks(&self) -> &[Check] {
         &self.checks
     }
 
-    /// The state of the cluster when [`Cluster::up`] returned.
+    /// Returns the state of the cluster when [`Cluster::up`] returned.
     pub fn report(&self) -> Report {
         let containers: Vec<ContainerSeen> = self
             .topology
@@ -201,7 +201,7 @@ impl<R: Runtime> Cluster<R> {
             .with_timings(&self.timings, self.total)
     }
 
-    /// `redis[s]://[USER:PASSWORD@]HOST:PORT` of every node for clients on this host, masters first.
+    /// Returns `redis[s]://[USER:PASSWORD@]HOST:PORT` of every node for clients on this host, masters first.
     pub fn urls(&self) -> Vec<String> {
         let credentials = self.credentials();
         self.report()
@@ -211,23 +211,23 @@ impl<R: Runtime> Cluster<R> {
             .collect()
     }
 
-    /// Credentials for clients, if the nodes require a password.
+    /// Returns the credentials for clients, if the nodes require a password.
     pub fn credentials(&self) -> Option<Credentials> {
         credentials::of_clients(&self.secrets)
     }
 
-    /// Credentials of a service user, if the cluster has them.
+    /// Returns the credentials of a service user, if the cluster has them.
     #[doc(hidden)]
     pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
         credentials::of_own(&self.secrets, user)
     }
 
-    /// Client certificates, if the cluster uses TLS.
+    /// Returns the client certificates, if the cluster uses TLS.
     pub fn certificates(&self) -> Option<&Certificates> {
         self.secrets.certificates.as_ref()
     }
 
-    /// Keeps the cluster after this handle and after its owner.
+    /// Keeps the cluster when this handle is dropped and its owner exits.
     pub fn keep(&mut self) {
         self.guard.disarm();
         if self.topology.life.owner.is_some() && !self.adopted {
@@ -235,7 +235,7 @@ impl<R: Runtime> Cluster<R> {
         }
     }
 
-    /// Keeps the cluster after this handle, until its owner exits.
+    /// Keeps the cluster when this handle is dropped, until its owner exits.
     pub fn release(&mut self) {
         self.guard.disarm();
     }
@@ -243,7 +243,7 @@ impl<R: Runtime> Cluster<R> {
     /// Removes the cluster, including an adopted one.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn down(mut self) -> Result<Removed> {
         let span = tracing::info_span!("down", cluster = %self.name());
         let scope = Scope::Cluster(self.name().clone());
@@ -255,10 +255,10 @@ impl<R: Runtime> Cluster<R> {
     }
 }
 
-/// Removes what is left of a cluster, by its labels. Succeeds if there is nothing to remove.
+/// Removes the remaining objects of a cluster by their labels. Succeeds if there are none.
 ///
 /// # Errors
-/// When the container engine refuses it.
+/// When the container engine returns an error.
 pub async fn down<R: Runtime>(
     runtime: &R,
     name: &ClusterName,

@@ -7,10 +7,10 @@ use crate::runtime::observed::Activity;
 use crate::spec::name::ClusterName;
 use crate::topology::layout::Topology;
 
-/// The clusters of a container engine, sorted by name.
+/// Returns the clusters of a container engine, sorted by name.
 ///
 /// # Errors
-/// When the container engine refuses it.
+/// When the container engine returns an error.
 pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
     let observed = runtime.observe(&Scope::Clusters).await?;
     Ok(observed
@@ -40,7 +40,7 @@ pub async fn list<R: Runtime>(runtime: &R) -> Result<Vec<Listed>> {
 /// A cluster in a list.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// Its name.
+    /// Cluster name.
     pub name: ClusterName,
     /// Number of containers.
     pub containers: usize,

@@ -1,4 +1,4 @@
-//! Facade of the library: handles, builder, blocking API and test fixtures.
+//! Public API of the library: handles, builder, blocking API and test fixtures.
 
 pub mod actions;
 #[cfg(feature = "blocking")]

@@ -28,15 +28,15 @@ impl<R: Runtime> NodeHandle<R> {
         }
     }
 
-    /// Its index, name, address, port, and initial role.
+    /// Returns the node's index, name, address, port, and initial role.
     pub fn plan(&self) -> &Node {
         &self.node
     }
 
-    /// Its last log lines.
+    /// Returns the last log lines of the node.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn logs(&self, tail: Option<u32>) -> Result<Vec<String>> {
         let request = LogRequest {
             tail,
@@ -49,60 +49,60 @@ impl<R: Runtime> NodeHandle<R> {
             .await
     }
 
-    /// Starts it after [`NodeHandle::stop`] or [`NodeHandle::kill`]. A running node is not changed.
+    /// Starts the node after [`NodeHandle::stop`] or [`NodeHandle::kill`]. A running node is not changed.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn start(&self) -> Result<()> {
         self.runtime.start(&self.node.name).await
     }
 
-    /// Resumes it after [`NodeHandle::pause`].
+    /// Resumes the node after [`NodeHandle::pause`].
     ///
     /// # Errors
-    /// When the container engine refuses it, for example because it is not paused.
+    /// When the container engine returns an error, for example because the node is not paused.
     pub async fn resume(&self) -> Result<()> {
         self.runtime.resume(&self.node.name).await
     }
 }
 
 impl<R: Faults> NodeHandle<R> {
-    /// Pauses it: connections stay open, but it does not respond.
+    /// Pauses the node: connections stay open, but it does not respond.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn pause(&self) -> Result<()> {
         self.runtime.pause(&self.node.name).await
     }
 
-    /// Stops it (SIGTERM; SIGKILL after 10 seconds).
+    /// Stops the node (SIGTERM; SIGKILL after 10 seconds).
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn stop(&self) -> Result<()> {
         self.runtime.halt(&self.node.name, GRACE).await
     }
 
-    /// Kills it (SIGKILL).
+    /// Kills the node (SIGKILL).
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn kill(&self) -> Result<()> {
         self.runtime.kill(&self.node.name).await
     }
 
-    /// Disconnects it from the network: it runs, but neither this host nor other nodes can reach it.
+    /// Disconnects the node from the network: it runs, but neither this host nor other nodes can reach it.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn disconnect(&self) -> Result<()> {
         self.runtime.disconnect(&self.node.name, &self.network).await
     }
 
-    /// Reconnects it with its old address.
+    /// Reconnects the node with its previous address.
     ///
     /// # Errors
-    /// When the container engine refuses it.
+    /// When the container engine returns an error.
     pub async fn connect(&self) -> Result<()> {
         let (name, network) = (&self.node.name, &self.network);
         if self.runtime.is_connected(name, network).await? {

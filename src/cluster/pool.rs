@@ -1,8 +1,9 @@
-//! Pool of reusable clusters that outlive the test that created them.
+//! Pool of reusable clusters that are kept for later test runs.
 //!
-//! A reusable cluster has a TTL but no owner. Its name is a hash of its settings, so that different settings never match
-//! it, and one process at a time holds its lease, a locked file next to the other locks. A cluster that was used before
-//! is reset first. Expired clusters are garbage collected, but not while a lease is held.
+//! A reusable cluster has a TTL but no owner. Its name is a hash of its settings, so that different settings
+//! never match. One process at a time holds its lease, a locked file next to the other locks. A cluster that
+//! was used before is reset first. Garbage collection removes expired clusters, but not while a lease is
+//! held.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime};
@@ -36,9 +37,9 @@ const TTL: Duration = Duration::from_hours(1);
 const MOST: usize = 16;
 
 impl<R: Faults> Cluster<R> {
-    /// Reuses an idle cluster with these settings after a reset, or creates one. Its name
-    /// is derived from the settings; the name in `spec` is ignored. This handle has exclusive use of it, as does the
-    /// owner in `options` until it exits; then the cluster stays available until its TTL expires (1 hour by
+    /// Reuses an idle cluster with these settings after a reset, or creates one. Its name is derived from the
+    /// settings; the name in `spec` is ignored. This handle has exclusive use of the cluster, and so does the
+    /// owner in `options` until it exits. The cluster then stays available until its TTL expires (1 hour by
     /// default).
     ///
     /// # Errors
@@ -50,8 +51,7 @@ impl<R: Faults> Cluster<R> {
     }
 }
 
-/// Reuses an idle cluster with these settings, or creates one. It stays available when the handle
-/// is dropped.
+/// Reuses an idle cluster with these settings, or creates one. It stays available when the handle is dropped.
 async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -> Result<Cluster<R>> {
     if spec.persist() {
         return Err(
@@ -65,7 +65,7 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
             continue;
         };
         let found = match again(&runtime, &spec).await {
-            // It exists with another password.
+            // A cluster with another password exists.
             Err(error) if error.kind() == ErrorKind::Different => continue,
             Err(error) => {
                 options.observer.observe(&Event::note(format!(
@@ -81,7 +81,7 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
             cluster
         } else {
             let mut options = options.clone();
-            // It outlives its creator until its TTL expires.
+            // The cluster stays after its creator exits, until its TTL expires.
             options.owner = None;
             options.ttl.get_or_insert(TTL);
             let mut made = Cluster::up(runtime, &spec, &options).await?;
@@ -98,7 +98,8 @@ async fn reuse<R: Faults>(runtime: R, spec: &ClusterSpec, options: &UpOptions) -
     .hint("Release one, or start a separate cluster without --reuse."))
 }
 
-/// Name of a cluster with these settings; includes the rcup version, which may change the configuration.
+/// Returns the name of a cluster with these settings. It includes the rcup version, which may change the
+/// configuration.
 fn name(spec: &ClusterSpec, nth: usize) -> Result<ClusterName> {
     let nameless = spec.clone().with_name(ClusterName::default());
     let shape = serde_json::to_string(&nameless).unwrap_or_default();
@@ -110,7 +111,7 @@ fn name(spec: &ClusterSpec, nth: usize) -> Result<ClusterName> {
     format!("{text}-{nth}").parse()
 }
 
-/// The cluster of this name after a reset; none if it does not exist or has expired.
+/// Returns the cluster of this name after a reset; `None` if it does not exist or has expired.
 async fn again<R: Faults>(runtime: &R, spec: &ClusterSpec) -> Result<Option<Cluster<R>>> {
     let begun = Instant::now();
     let attached = match Cluster::attach(runtime.clone(), spec.name()).await {

@@ -1,12 +1,12 @@
 //! A shared cluster for all tests of a run: `rcup::testing`.
 //!
-//! A run is one `cargo test` or `cargo nextest run`; if neither is the parent of this process, it is
-//! this process. The first test starts the cluster, all others attach, in other threads and
-//! processes. The run owns it: when the run has ended, a background process of the first test
-//! (`rcup prune`, where the program is found by `RCUP_BIN`, beside the tests or on the `PATH`) removes it. Without the
-//! program, the next start of any cluster does.
+//! A run is one `cargo test` or `cargo nextest run`. If neither is the parent of this process, the run is
+//! this process. The first test starts the cluster; the other tests attach to it, in other threads and
+//! processes. The run owns the cluster. When the run has ended, a background process of the first test
+//! removes the cluster. That process is `rcup prune`; the program is taken from `RCUP_BIN`, the build
+//! directory of the tests, or the `PATH`. Without the program, the next start of any cluster removes it.
 //!
-//! Shared and exclusive use are controlled by two locks that the kernel releases when their holder exits.
+//! Two file locks control shared and exclusive use. The kernel releases them when the holder exits.
 
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
@@ -38,7 +38,7 @@ use crate::spec::expiry::Owner;
 use crate::spec::name::ClusterName;
 use crate::wait::{Seen, until};
 
-/// How long a test waits for exclusive users.
+/// Timeout for other tests to release the cluster.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 /// A cluster shared with other tests. Tests must use different key names.
@@ -48,8 +48,8 @@ pub struct Shared {
     _used: Held,
 }
 
-/// Exclusive use of the shared cluster, for fault injection. When this is dropped, the cluster is
-/// reset for the others.
+/// Exclusive use of the shared cluster, for fault injection. Dropping it resets the cluster for the other
+/// tests.
 pub struct Exclusive {
     attached: Attached,
     urls: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Exclusive {
     used: Option<Held>,
 }
 
-/// The cluster of this run with the default settings: 3 masters with one replica each.
+/// Returns the cluster of this run with the default settings: 3 masters with one replica each.
 ///
 /// # Errors
 /// When the cluster does not become ready.
@@ -66,14 +66,14 @@ pub async fn shared() -> Result<Shared> {
     shared_of(Cluster::builder()).await
 }
 
-/// The cluster of this run with other settings. Each combination has its own cluster.
+/// Returns the cluster of this run with other settings. Each combination has its own cluster.
 ///
 /// # Errors
 /// When the cluster does not become ready.
 pub async fn shared_of(builder: Builder) -> Result<Shared> {
     let run = Run::of(builder)?;
     let deadline = Instant::now() + PATIENCE;
-    // A test that waits for exclusive use holds the turn, so that new shared users cannot starve it.
+    // A test that waits for exclusive use holds the `turn` lock, so that new shared users cannot starve it.
     let turn = run.files.open("turn")?;
     acquire(&turn, true, deadline).await?;
     let used = run.files.open("use")?;
@@ -103,16 +103,16 @@ pub fn shared_blocking() -> Result<Shared> {
     wait(shared())
 }
 
-/// Exclusive use of the cluster of this run.
+/// Acquires exclusive use of the cluster of this run.
 ///
 /// # Errors
-/// When the cluster does not become ready; [`ErrorKind::Timeout`] when others use it for more than ten minutes, this
-/// very test included.
+/// When the cluster does not become ready; [`ErrorKind::Timeout`] when other users, including this test
+/// itself, hold the cluster for more than ten minutes.
 pub async fn exclusive() -> Result<Exclusive> {
     exclusive_of(Cluster::builder()).await
 }
 
-/// Exclusive use of the cluster of this run with other settings.
+/// Acquires exclusive use of the cluster of this run with other settings.
 ///
 /// # Errors
 /// As [`exclusive`].
@@ -146,14 +146,14 @@ pub fn exclusive_blocking() -> Result<Exclusive> {
 }
 
 impl Shared {
-    /// The URL of every node for clients on this host, masters first.
+    /// Returns the URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
 }
 
 impl Exclusive {
-    /// The URL of every node for clients on this host, masters first.
+    /// Returns the URL of every node for clients on this host, masters first.
     pub fn urls(&self) -> &[String] {
         &self.urls
     }
@@ -178,7 +178,7 @@ impl Drop for Exclusive {
                 clean(&attached, &settings, &files).await
             };
             if let Err(error) = reset.await {
-                // The mark stays, so that the next user tries again.
+                // The file `dirty` stays, so that the next user resets the cluster.
                 tracing::warn!(%name, %error, "the cluster could not be reset");
             }
             drop(used);
@@ -246,7 +246,7 @@ impl Run {
         })
     }
 
-    /// Starts it or attaches to it; one process at a time.
+    /// Starts the cluster or attaches to it, in one process at a time.
     async fn cluster(&self) -> Result<(Attached, Settings)> {
         let docker = Docker::find_with(&*self.options.observer)?;
         if let Some(settings) = self.files.read("ready")
@@ -274,7 +274,7 @@ impl Run {
     }
 }
 
-/// The files of a shared cluster, beside the locks.
+/// Files of a shared cluster, next to the locks.
 #[derive(Clone)]
 struct Files {
     directory: PathBuf,
@@ -310,7 +310,7 @@ impl Files {
         serde_json::from_slice(&std::fs::read(self.path(what)).ok()?).ok()
     }
 
-    /// Written atomically, readable only by this user.
+    /// Writes a file atomically, readable only by this user.
     fn write(&self, what: &str, bytes: &[u8]) -> Result<()> {
         use std::io::Write as _;
         let write = || {
@@ -360,7 +360,7 @@ fn keeper(name: &ClusterName) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
-        // It must outlive the Ctrl-C that ends the run.
+        // Ctrl-C, which ends the run, must not end this process.
         .process_group(0)
         .spawn();
     if let Err(error) = spawned {
@@ -368,7 +368,7 @@ fn keeper(name: &ClusterName) {
     }
 }
 
-/// The program `rcup`: from `RCUP_BIN`, the build directory of the tests, or the PATH.
+/// Finds the program `rcup`: in `RCUP_BIN`, the build directory of the tests, or the PATH.
 fn program() -> Option<PathBuf> {
     let named = std::env::var_os("RCUP_BIN").map(PathBuf::from);
     let tests = std::env::current_exe().ok();

@@ -33,7 +33,7 @@ pub struct Attached<R: Runtime = Docker> {
 }
 
 impl<R: Runtime> Attached<R> {
-    /// See [`Cluster::attach`](crate::Cluster::attach).
+    /// Attaches to a cluster: see [`Cluster::attach`](crate::Cluster::attach).
     pub(crate) async fn to(runtime: R, name: &ClusterName) -> Result<Self> {
         let observed = runtime.observe(&Scope::Cluster(name.clone())).await?;
         let Some(labels) = observed.all_labels().next() else {
@@ -48,7 +48,7 @@ impl<R: Runtime> Attached<R> {
         })
     }
 
-    /// The topology.
+    /// Returns the topology.
     #[doc(hidden)]
     pub fn topology(&self) -> &Topology {
         &self.topology
@@ -57,7 +57,7 @@ impl<R: Runtime> Attached<R> {
     /// Checks that the nodes are reachable if this process runs in a container.
     ///
     /// # Errors
-    /// [`ErrorKind::Host`] where that container is not on the cluster's network, with the command that connects it.
+    /// [`ErrorKind::Host`] when that container is not on the cluster's network, with the command that connects it.
     pub async fn within_reach(&self) -> Result<()> {
         let otherwise = match self.topology.spec.network() {
             Some(_) => "run rcup on the Docker host".to_owned(),
@@ -66,13 +66,13 @@ impl<R: Runtime> Attached<R> {
         inside(&self.runtime, &self.topology.network(), &otherwise).await
     }
 
-    /// The containers as the container engine reports them.
+    /// Returns the containers as the container engine reports them.
     #[doc(hidden)]
     pub fn containers(&self) -> &[ContainerSeen] {
         &self.containers
     }
 
-    /// Credentials for clients, if the nodes require a password.
+    /// Returns the credentials for clients, if the nodes require a password.
     ///
     /// # Errors
     /// [`ErrorKind::Damaged`] when the password is missing from the nodes' files.
@@ -80,7 +80,7 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::of_clients(self.secrets().await?))
     }
 
-    /// Credentials of a service user, if the cluster has them.
+    /// Returns the credentials of a service user, if the cluster has them.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -89,7 +89,7 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::of_own(self.secrets().await?, user))
     }
 
-    /// Client certificates, if the cluster uses TLS.
+    /// Returns the client certificates, if the cluster uses TLS.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -97,7 +97,7 @@ impl<R: Runtime> Attached<R> {
         Ok(self.secrets().await?.certificates.as_ref())
     }
 
-    /// All secrets of the cluster, for an export.
+    /// Returns all secrets of the cluster, for an export.
     ///
     /// # Errors
     /// As [`Attached::credentials`].
@@ -107,7 +107,7 @@ impl<R: Runtime> Attached<R> {
         self.secrets.get_or_try_init(read).await
     }
 
-    /// Its container engine.
+    /// Returns the container engine.
     #[doc(hidden)]
     pub fn runtime(&self) -> &R {
         &self.runtime
@@ -121,7 +121,7 @@ impl<R: Runtime> Attached<R> {
         Ok(credentials::access_as(self.secrets().await?, user))
     }
 
-    /// The nodes that respond.
+    /// Returns connections to the nodes that respond.
     ///
     /// # Errors
     /// When no credentials are found.
@@ -140,7 +140,7 @@ impl<R: Runtime> Attached<R> {
         Ok(reachable(&self.topology, &access, &running, PATIENCE).await)
     }
 
-    /// All nodes, each with its connection or the reason for its absence.
+    /// Returns all nodes, each with its connection or the reason why it is unreachable.
     pub(crate) async fn target(&self, user: OwnUser) -> Target<'_> {
         // A node that refuses the login counts as not responding.
         let links = self.links_as(user).await.unwrap_or_default();
@@ -160,7 +160,7 @@ impl<R: Runtime> Attached<R> {
         }
     }
 
-    /// Why a node does not respond.
+    /// Returns why a node does not respond.
     pub(crate) fn silence(&self, index: usize) -> String {
         let container = self
             .containers

@@ -9,8 +9,8 @@ use crate::spec::security::Secrets;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// The secrets of an existing cluster, from the files of the first node that still has them: `containers`
-/// are the cluster's, running or not.
+/// Reads the secrets of an existing cluster from the files of the first node that still has them. `containers` are
+/// the containers of the cluster, running or not.
 ///
 /// # Errors
 /// [`ErrorKind::Damaged`] when there are containers and none of them has the file.
@@ -47,12 +47,12 @@ pub(crate) async fn read_back<R: Runtime>(
     })
 }
 
-/// Credentials that rcup uses to form, verify and repair the cluster.
+/// Returns the access options that rcup uses to form, verify and repair the cluster.
 pub(crate) fn access(secrets: &Secrets) -> Access {
     access_as(secrets, OwnUser::Operator)
 }
 
-/// Credentials of a service user. An unrestricted cluster has no service users.
+/// Returns the access options of a service user. A cluster without access control has no service users.
 pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
     let access = match of_own(secrets, user).or_else(|| of_clients(secrets)) {
         None => Access::open(),
@@ -64,7 +64,7 @@ pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
     }
 }
 
-/// Credentials for clients.
+/// Returns the credentials for clients.
 pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
     secrets
         .password
@@ -72,7 +72,7 @@ pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
         .map(|password| Credentials { user: None, password })
 }
 
-/// Credentials of a service user.
+/// Returns the credentials of a service user.
 pub(crate) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
     secrets.own.get(&user).map(|password| Credentials {
         user: Some(user.name().to_owned()),

@@ -19,7 +19,7 @@ pub struct Endpoint {
     target: Target<'static>,
     at: Vec<Address>,
     access: Access,
-    /// The given addresses and the names of the members behind them.
+    /// Known addresses, each with the name of the member at that address.
     led: Vec<(Address, String)>,
 }
 
@@ -43,7 +43,7 @@ struct Seen {
 }
 
 impl Endpoint {
-    /// Connects to a cluster at `address` and discovers its other nodes. Each is dialled at its advertised
+    /// Connects to a cluster at `address` and discovers its other nodes. Connects to each of them at its advertised
     /// client address, and at its bus address if that fails.
     ///
     /// # Errors
@@ -53,7 +53,8 @@ impl Endpoint {
         Self::enter_at(std::slice::from_ref(address), access).await
     }
 
-    /// The same with several addresses, at least one of which must respond. Others are reported as unreachable nodes.
+    /// Connects to a cluster at several addresses, at least one of which must respond. Reports the others as
+    /// unreachable nodes.
     ///
     /// # Errors
     /// As [`Endpoint::enter`], of the first address.
@@ -68,15 +69,15 @@ impl Endpoint {
         }
     }
 
-    /// Discovers the nodes behind these addresses without failing: an unreachable node, or one that knows no
-    /// others, is a finding.
+    /// Discovers the nodes at these addresses without failing: an unreachable node, or one that knows no others, is
+    /// reported as a finding.
     pub async fn look_at(addresses: &[Address], access: &Access) -> Self {
         let looks = looked(addresses, access).await;
         Self::of(addresses, access, gather(looks, &[], access).await)
     }
 
-    /// Repeats the discovery, even if none of the addresses responds any more: known nodes are
-    /// remembered.
+    /// Repeats the discovery. Known nodes are remembered, so it works even if none of the given addresses responds
+    /// any more.
     #[must_use = "it is another look, and leaves this one as it is"]
     pub async fn again(&self) -> Self {
         let mut seeds = self.at.clone();
@@ -97,7 +98,7 @@ impl Endpoint {
         let looks = looked(&seeds, &self.access).await;
         let seen = gather(looks, &led, &self.access).await;
         let mut again = Self::of(&self.at, &self.access, seen);
-        // The target of an address is remembered while it is unreachable.
+        // Keep the member name of an address while it is unreachable.
         for (address, name) in led {
             if !again.led.iter().any(|(known, _)| *known == address) {
                 again.led.push((address, name));
@@ -106,12 +107,12 @@ impl Endpoint {
         again
     }
 
-    /// The nodes.
+    /// Returns the nodes.
     pub(crate) fn target(&self) -> &Target<'static> {
         &self.target
     }
 
-    /// The access options.
+    /// Returns the access options.
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
@@ -134,7 +135,7 @@ impl Endpoint {
     }
 }
 
-/// Reads the node table behind every address.
+/// Reads CLUSTER NODES from every address.
 async fn looked(addresses: &[Address], access: &Access) -> Vec<(Address, Result<Look>)> {
     join_all(addresses.iter().map(|address| async move {
         let look = async {
@@ -149,8 +150,8 @@ async fn looked(addresses: &[Address], access: &Access) -> Vec<(Address, Result<
     .await
 }
 
-/// Collects all nodes from these tables, and queries each discovered node for further ones. `led`
-/// maps addresses to nodes found earlier, which may not respond now.
+/// Collects all nodes from these tables, and queries each discovered node for further ones. `led` maps addresses to
+/// nodes found earlier, which may not respond now.
 async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)], access: &Access) -> Seen {
     let mut seen = Seen::default();
     let mut down: Vec<(Address, Error)> = Vec::new();
@@ -213,14 +214,14 @@ async fn gather(looks: Vec<(Address, Result<Look>)>, led: &[(Address, String)], 
     seen
 }
 
-/// The earlier name of the node behind an address.
+/// Returns the earlier name of the node at an address, or the address if there is none.
 fn known_as(address: &Address, led: &[(Address, String)]) -> String {
     let known = led.iter().find(|(known, _)| known == address);
     known.map_or_else(|| address.to_string(), |(_, name)| name.clone())
 }
 
 impl Seen {
-    /// Whether a node is already known at this line's address.
+    /// Returns whether a node is already known at this line's address.
     fn knows(&self, line: &NodeLine) -> bool {
         let at = Address::new(&line.ip, line.port).to_string();
         self.all.iter().any(|found| {
@@ -228,8 +229,8 @@ impl Seen {
         })
     }
 
-    /// Adds a node, and returns its connection if it was not reached before. The same node under
-    /// another address is one node; two servers with one id are two.
+    /// Adds a node, and returns its connection if it was not reached before. The same node at another address
+    /// counts as one node; two servers with the same id count as two nodes.
     async fn add(&mut self, found: Found) -> Option<NodeConnection> {
         let new = found.member.link.as_ref().ok().cloned();
         let place = self
@@ -254,8 +255,8 @@ impl Seen {
         }
     }
 
-    /// Whether an unreachable address may belong to a discovered node: it did
-    /// before, or an unreachable node has that port.
+    /// Returns whether an unreachable address may belong to a discovered node: it did before, or an unreachable
+    /// node has that port.
     fn explains(&self, address: &Address, led: &[(Address, String)]) -> bool {
         let name = known_as(address, led);
         let port = format!(":{}", address.port);
@@ -267,14 +268,15 @@ impl Seen {
     }
 }
 
-/// Whether two connections lead to one process; assumed if the server does not report its run id.
+/// Returns whether two connections reach the same process. Assumes that they do if a server does not report its run
+/// id.
 async fn same_server(one: &NodeConnection, other: &NodeConnection) -> bool {
     let run = async |link: &NodeConnection| link.info().await.ok()?.get("run_id").cloned();
     let (one, other) = tokio::join!(run(one), run(other));
     one.is_none() || other.is_none() || one == other
 }
 
-/// The client address that a node advertises for another.
+/// Returns the client address that a node advertises for each node.
 async fn told(seed: &NodeConnection) -> BTreeMap<NodeId, Address> {
     seed.cluster_slots()
         .await
@@ -303,7 +305,7 @@ fn refused(address: &Address, error: &Error) -> Error {
     .hint(hint)
 }
 
-/// The queried node.
+/// Returns the queried node.
 fn myself(seed: &NodeConnection, line: &NodeLine) -> Found {
     let at = if line.ip.is_empty() {
         seed.address().clone()
@@ -321,14 +323,14 @@ fn myself(seed: &NodeConnection, line: &NodeLine) -> Found {
     }
 }
 
-/// Dials a node at all candidate addresses, and takes the first at which the right node responds. Also returns
-/// the advertised addresses at which another node responds.
+/// Connects to a node at all candidate addresses, and keeps the first connection on which the expected node
+/// responds. Also returns the advertised addresses at which another node responds.
 async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) -> (Found, Vec<String>) {
     let bus = (!line.ip.is_empty()).then(|| Address::new(&line.ip, line.port));
     let named = line.hostname.as_ref().map(|name| Address::new(name, line.port));
     let shown = bus.clone().or_else(|| told.cloned());
     let shown = shown.map_or_else(|| line.id.to_string(), |address| address.to_string());
-    // The given host comes last: a published port there may lead to the node.
+    // The host of the queried node comes last: it may publish the port of this node.
     let beside = Address::new(&seed.address().host, line.port);
     let mut places: Vec<Address> = Vec::new();
     for place in [told.cloned(), named, bus].into_iter().flatten() {
@@ -340,7 +342,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
     if !places.contains(&beside) {
         places.push(beside);
     }
-    // Concurrent, because an unreachable address takes its whole timeout.
+    // Concurrent, because an unreachable address takes the whole connect timeout.
     let tried = join_all(places.iter().map(|address| right(seed, address, &line.id))).await;
     let mut why = "its address is unknown".to_owned();
     let (mut link, mut astray) = (None, Vec::new());
@@ -355,7 +357,7 @@ async fn member(seed: &NodeConnection, line: &NodeLine, told: Option<&Address>) 
                 {
                     astray.push(format!("{address}: expected {}, but {is} responds", line.id));
                 }
-                // The advertised address is a better explanation than a guessed one.
+                // Report the failure of an advertised address rather than that of a guessed one.
                 if nth < announced || announced == 0 {
                     why = format!("{address}: {reason}");
                 }
@@ -389,7 +391,7 @@ impl std::fmt::Display for Wrong {
     }
 }
 
-/// The connection to an address, if it leads to the right node.
+/// Connects to an address, and fails if another node responds there.
 async fn right(seed: &NodeConnection, address: &Address, id: &NodeId) -> Result<NodeConnection, Wrong> {
     let silent = |error: &Error| Wrong::Silent(error.reason());
     let link = match seed.elsewhere(address).await {

@@ -13,9 +13,9 @@ use crate::server::wire::tls_peer::served_certificate;
 /// Response timeout of a bus port.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// Why a connection failed. A server in protected mode sends an error on connect and closes, which a client that
-/// is writing sees as a broken pipe, so a second connection only reads. A TLS server closes a plaintext
-/// connection, and a plaintext server waits forever for the rest of a TLS handshake.
+/// Returns why a connection failed. A server in protected mode sends an error on connect and closes the connection.
+/// A client that is writing sees only a broken pipe, so a second connection only reads. A TLS server closes a
+/// plaintext connection. A plaintext server waits forever for the rest of a TLS handshake.
 pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -> String {
     let why = error.reason();
     let says = |words: &[&str]| words.iter().any(|word| why.to_lowercase().contains(word));
@@ -43,7 +43,7 @@ pub(crate) async fn greeted(address: &Address, access: &Access, error: &Error) -
     said.unwrap_or(why)
 }
 
-/// The first line of a server's response after this prefix.
+/// Sends `words` and returns the first line of the server's response.
 async fn first_words(address: &Address, words: &[u8]) -> Option<String> {
     let mut stream = TcpStream::connect((address.host.as_str(), address.port))
         .await

@@ -1,5 +1,5 @@
-//! Reaching the nodes from a container on the same Docker host. The futures are boxed: tests run starts on threads
-//! with 2 MB of stack, in debug builds.
+//! Network access to the nodes from a container on the same Docker host. The futures are boxed because tests start
+//! clusters in debug builds on threads with 2 MB of stack.
 
 use std::net::Ipv4Addr;
 

@@ -41,17 +41,17 @@ impl Links {
         Self { all }
     }
 
-    /// The connection to node `index` (1-based).
+    /// Returns the connection to node `index` (1-based).
     pub(crate) fn to(&self, index: usize) -> &NodeConnection {
         &self.all[index - 1]
     }
 
-    /// All connections in order.
+    /// Returns all connections in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &NodeConnection> {
         self.all.iter()
     }
 
-    /// Whether all nodes were reached at their bridge addresses.
+    /// Returns whether all nodes were reached at their bridge addresses.
     pub(crate) fn through_bridge(&self, topology: &Topology) -> bool {
         let at = |(link, node): (&NodeConnection, &Node)| link.address().host == node.ip.to_string();
         self.all.iter().zip(&topology.nodes).all(at)
@@ -79,7 +79,7 @@ impl Links {
     }
 }
 
-/// Candidate addresses of a node for this host, preferred first.
+/// Returns the candidate addresses of a node for this host, preferred first.
 pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     let bridge = Address::new(node.ip, node.port);
     let published = Address::new(node.host_address().ip(), node.port);
@@ -90,13 +90,13 @@ pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     }
 }
 
-/// Tracks which nodes have been started. A node that is dialled before its interface is up
-/// makes the kernel's ARP request fail, which is retried only a second later.
+/// Tracks which nodes have been started. If rcup connects to a node before its interface is up, the kernel's ARP
+/// request fails and is retried only a second later.
 #[derive(Debug, Default)]
 pub(crate) struct Started(BTreeMap<String, CancellationToken>);
 
 impl Started {
-    /// The named nodes are not started yet; all others run.
+    /// Creates a tracker. The named nodes are not started yet; all others run.
     pub(crate) fn pending(names: impl IntoIterator<Item = String>) -> Self {
         Self(
             names
@@ -120,8 +120,8 @@ impl Started {
     }
 }
 
-/// Silence limit per node for this cluster size. Nodes that start at the same time delay each other, and every
-/// inspection delays the container engine's next start.
+/// Returns the silence limit per node for this cluster size. Nodes that start at the same time delay each other,
+/// and every inspection delays the container engine's next start.
 fn silence(nodes: usize) -> Duration {
     SILENCE * u32::try_from(nodes / 10).unwrap_or(u32::MAX).clamp(1, 10)
 }
@@ -184,9 +184,9 @@ async fn answer<R: Runtime>(
     let (pace, silence) = (pace(topology.nodes.len()), silence(topology.nodes.len()));
     let begun = Instant::now();
     let mut asked = begun;
-    // Docker's proxy accepts on a published port before the node listens, and this host may still turn out
-    // not to reach the bridge: the preferred address is tried alone at first, and then still preferred for a
-    // while, so that a slow response is not mistaken for a firewall.
+    // Docker's proxy accepts connections on a published port before the node listens, and the bridge may be
+    // unreachable from this host. So only the preferred address is tried at first, and it stays preferred for a
+    // while. A slow response is then not mistaken for a firewall.
     let second: Mutex<Option<(Instant, NodeConnection)>> = Mutex::default();
     let what = format!("{} answers", node.name);
     until(&what, deadline, pace, || {
@@ -230,7 +230,7 @@ async fn answer<R: Runtime>(
     .await
 }
 
-/// Why an attempt to connect failed.
+/// Returns why an attempt to connect failed.
 fn cause(error: &Error) -> String {
     error
         .causes()
@@ -256,7 +256,7 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
         Activity::Created => return Ok(()),
         _ if state.out_of_memory => "was killed: out of memory".to_owned(),
         Activity::Paused => "is paused".to_owned(),
-        // It was restarted meanwhile, which resets the exit code.
+        // The container was restarted, which resets the exit code.
         _ if state.exit_code == 0 && state.restarts > 0 => "keeps exiting and restarting".to_owned(),
         _ => format!("exited with code {}", state.exit_code),
     };
@@ -286,7 +286,7 @@ async fn alive<R: Runtime>(runtime: &R, node: &Node) -> Result<()> {
         }))
 }
 
-/// The connections to those nodes of `running` (by index) that respond within `patience`.
+/// Returns the connections to those nodes of `running` (by index) that respond within `patience`.
 pub(crate) async fn reachable(
     topology: &Topology,
     access: &Access,
@@ -315,7 +315,7 @@ pub(crate) async fn reachable(
     join_all(attempts).await.into_iter().flatten().collect()
 }
 
-/// A connection to every node.
+/// Returns a connection to every node.
 ///
 /// # Errors
 /// [`ErrorKind::Unhealthy`] names the nodes that did not respond by the deadline.

@@ -32,12 +32,12 @@ pub(crate) struct Target<'a> {
 }
 
 impl Target<'_> {
-    /// The names, in order.
+    /// Returns the names, in order.
     pub(crate) fn names(&self) -> Vec<&str> {
         self.members.iter().map(|member| member.name.as_str()).collect()
     }
 
-    /// The connections to all reachable nodes.
+    /// Returns the connections to all reachable nodes.
     pub(crate) fn links(&self) -> Links {
         Links::of(
             self.members
@@ -59,7 +59,7 @@ impl Target<'_> {
     }
 }
 
-/// Formats an address as a member name.
+/// Parses the address of a member.
 pub(crate) fn address_of(member: &Member) -> Option<Address> {
     let (host, port) = member.address.rsplit_once(':')?;
     Some(Address::new(host, port.parse().ok()?))

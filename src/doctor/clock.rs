@@ -1,17 +1,17 @@
-//! Whether the clocks agree, and what keeps them right.
+//! Checks that the clocks agree and that a time sync service runs.
 
 use crate::doctor::expected::by;
 use crate::doctor::facts::ClockFacts;
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::spec::profile::Profile;
 
-/// From here on keys that a client sets to expire do so noticeably early or late.
+/// Clock difference in milliseconds from which the TTLs of keys expire noticeably early or late.
 const NOTICEABLE_MS: u64 = 1000;
 
-/// Judges.
+/// Adds the clock findings.
 pub(crate) fn judge(profile: Profile, facts: &ClockFacts, diagnosis: &mut Diagnosis) {
     diagnosis.of("clock", &facts.ahead, |(ahead, exact)| {
-        // What the measurement itself may be wrong by does not count.
+        // Ignore a difference within the measurement error.
         let off = ahead.unsigned_abs().saturating_sub(*exact);
         let severity = if off < NOTICEABLE_MS {
             Severity::Ok

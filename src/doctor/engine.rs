@@ -1,4 +1,4 @@
-//! The engine: whether there is one, of what kind, and how it keeps data and limits.
+//! Checks the container engine: reachability, kind, storage driver and resource limits.
 
 use crate::doctor::expected::by;
 use crate::doctor::facts::{EngineFacts, EngineTrouble, Kind};
@@ -7,7 +7,7 @@ use crate::spec::profile::Profile;
 
 const DOCS: &str = "Docker documentation";
 
-/// Judges.
+/// Adds the container engine findings.
 pub(crate) fn judge(
     profile: Profile,
     engine: &Result<EngineFacts, EngineTrouble>,

@@ -1,11 +1,11 @@
-//! Which container engines were found, and why one of them is used. For information only.
+//! Lists the detected container engines and the reason for the selected one. Informational only.
 
 use std::fmt::Write as _;
 
 use crate::doctor::facts::{EnginesFacts, SocketFacts};
 use crate::doctor::finding::{Finding, Severity};
 
-/// Describes them in one line.
+/// Returns the finding with the detected container engines in one line.
 pub(crate) fn judge(facts: &EnginesFacts) -> Finding {
     let mut found = match &facts.chosen {
         Some((endpoint, by)) if facts.is_selected => format!("{endpoint} is used, selected by {by}"),

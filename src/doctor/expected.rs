@@ -1,20 +1,20 @@
-//! What a profile wants of a number, and how bad it is when it is not so.
+//! Expected numbers per profile, and the severity of a deviation.
 
 use crate::doctor::finding::Severity;
 use crate::spec::profile::Profile;
 
-/// What a number must be.
+/// Condition on a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Rule {
-    /// Whatever it is.
+    /// Any value.
     Any,
-    /// This.
+    /// Exactly this value.
     Is(u64),
-    /// Anything but this.
+    /// Any other value.
     Not(u64),
-    /// This or more.
+    /// This value or more.
     Least(u64),
-    /// This or less.
+    /// This value or less.
     Most(u64),
 }
 
@@ -40,7 +40,7 @@ impl Rule {
     }
 }
 
-/// A rule for each profile, with what breaking it comes to.
+/// Rule for each profile, with the severity if the rule is broken.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Wants {
     pub(crate) dev: (Rule, Severity),
@@ -58,7 +58,7 @@ impl Wants {
     }
 }
 
-/// One of three, by profile.
+/// Returns the value for the profile.
 pub(crate) fn by<T>(profile: Profile, dev: T, staging: T, production: T) -> T {
     match profile {
         Profile::Dev => dev,

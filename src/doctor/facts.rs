@@ -1,4 +1,4 @@
-//! What is known of the machine. Whoever fills it decides nothing.
+//! Facts about the host. Other modules evaluate them.
 
 use std::time::Duration;
 
@@ -6,39 +6,39 @@ use crate::doctor::finding::Fact;
 use crate::doctor::firewall::FirewallFacts;
 use crate::doctor::fix::Seat;
 
-/// Everything that is judged.
+/// All facts that `rcup doctor` checks.
 #[derive(Clone, Debug)]
 pub struct HostFacts {
-    /// Where the containers run, as seen from here.
+    /// Where the containers run, relative to this machine.
     pub seat: Seat,
-    /// The engine.
+    /// The container engine.
     pub engine: Result<EngineFacts, EngineTrouble>,
-    /// All engines that were found.
+    /// All container engines that were found.
     pub engines: EnginesFacts,
-    /// The kernel under the containers.
+    /// Kernel settings of the Docker host.
     pub kernel: KernelFacts,
-    /// The machine under the containers.
+    /// Hardware of the Docker host.
     pub machine: MachineFacts,
     /// Limits of open files.
     pub limits: LimitFacts,
-    /// What a cluster would take.
+    /// Resources for a new cluster.
     pub place: PlaceFacts,
-    /// The rules that a packet from node to node passes.
+    /// Firewall rules that apply to packets between nodes.
     pub firewall: Fact<FirewallFacts>,
     /// The clocks.
     pub clock: ClockFacts,
-    /// Nodes that run already, one of each cluster.
+    /// Running nodes, one per cluster.
     pub nodes: Vec<NodeFacts>,
 }
 
 /// The container engines that were found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EnginesFacts {
-    /// The endpoint that is used, and how it was found.
+    /// Endpoint of the selected container engine, and how it was found.
     pub chosen: Option<(String, String)>,
     /// Whether the user selected it.
     pub is_selected: bool,
-    /// The other sockets that exist.
+    /// Other sockets that exist.
     pub others: Vec<SocketFacts>,
     /// A problem with Docker's configuration.
     pub warning: Option<String>,
@@ -49,55 +49,56 @@ pub struct EnginesFacts {
 pub struct SocketFacts {
     /// Its URL.
     pub endpoint: String,
-    /// Whose socket it is.
+    /// Product that the socket belongs to.
     pub product: String,
     /// Why it accepts no connection.
     pub failure: Option<String>,
 }
 
-/// Why there is no engine to talk to.
+/// Why no container engine is available.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineTrouble {
     /// What failed.
     pub message: String,
-    /// What to try.
+    /// Suggested fix.
     pub hint: Option<String>,
 }
 
-/// What kind of engine it is.
+/// Kind of container engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
-    /// On this kernel, as root.
+    /// On this machine's kernel, as root.
     Native,
-    /// On this kernel, without root.
+    /// On this machine's kernel, rootless.
     Rootless,
-    /// In a virtual machine on this computer; the product's name.
+    /// In a virtual machine on this machine; contains the product name.
     Machine(String),
     /// On another machine.
     Remote,
 }
 
-/// The engine.
+/// The container engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineFacts {
-    /// Its version.
+    /// Version.
     pub version: String,
-    /// The version of its API.
+    /// API version.
     pub api: String,
-    /// Where it listens.
+    /// Endpoint.
     pub endpoint: String,
-    /// What kind it is.
+    /// Kind.
     pub kind: Kind,
     /// Whether it is Podman.
     pub podman: bool,
-    /// The storage driver.
+    /// Storage driver.
     pub driver: String,
-    /// The version of control groups, `1` or `2`.
+    /// cgroup version, `1` or `2`.
     pub cgroup: String,
     /// Whether it can limit the memory of containers.
     pub limits_memory: bool,
-    /// Whether an address on its bridges answers from here, and how that was found out.
+    /// Whether this machine can reach an address on a bridge network of the container engine, with the
+    /// evidence.
     pub bridge: Fact<(bool, String)>,
 }
 
@@ -110,107 +111,109 @@ pub struct KernelFacts {
     pub thp_defrag: Fact<String>,
     /// `vm.overcommit_memory`.
     pub overcommit_memory: Fact<u64>,
-    /// `net.core.somaxconn` of the machine's own network namespace.
+    /// `net.core.somaxconn` in the host's own network namespace.
     pub somaxconn: Fact<u64>,
-    /// `net.ipv4.tcp_max_syn_backlog` of the machine's own network namespace.
+    /// `net.ipv4.tcp_max_syn_backlog` in the host's own network namespace.
     pub tcp_max_syn_backlog: Fact<u64>,
     /// `vm.swappiness`.
     pub swappiness: Fact<u64>,
-    /// Bytes of swap, and how many of them are in use.
+    /// Size of swap and used swap, in bytes.
     pub swap: Fact<(u64, u64)>,
 }
 
-/// The machine.
+/// Hardware.
 #[derive(Clone, Debug)]
 pub struct MachineFacts {
-    /// Processor cores.
+    /// CPU cores.
     pub cores: Fact<u64>,
-    /// Bytes of memory.
+    /// Memory in bytes.
     pub memory: Fact<u64>,
-    /// The disk on which volumes lie.
+    /// The disk that holds the volumes.
     pub disk: Fact<Disk>,
-    /// How long it takes until a small write is on it. Only looked at when asked for.
+    /// Duration of small synced writes; only measured on request.
     pub fsync: Option<Fact<Fsync>>,
 }
 
 /// A disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Disk {
-    /// The engine's directory on it.
+    /// The container engine's data directory on this disk.
     pub path: String,
     /// Free bytes.
     pub free: u64,
-    /// Whether it has turning plates, where the kernel tells.
+    /// Whether the disk is rotational, if the kernel reports it.
     pub rotational: Option<bool>,
 }
 
 /// Small writes, each followed by an fsync.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fsync {
-    /// How many.
+    /// Number of writes.
     pub writes: u32,
-    /// Half of them were quicker.
+    /// Median.
     pub p50: Duration,
-    /// Of a hundred, one was slower.
+    /// 99th percentile.
     pub p99: Duration,
-    /// The slowest.
+    /// Maximum.
     pub max: Duration,
 }
 
 /// Limits of open files.
 #[derive(Clone, Debug)]
 pub struct LimitFacts {
-    /// The engine's own.
+    /// Limit of the container engine's process.
     pub engine: Fact<u64>,
-    /// What rcup asks for a node; `None` leaves it to the engine, because rcup's own limit is too small.
+    /// Limit that rcup requests for a node. `None` keeps the container engine's default, because rcup's own
+    /// limit is too small.
     pub node: Option<u64>,
 }
 
-/// What a cluster would take, or why it cannot.
+/// Resources for a new cluster, or why one is not available.
 #[derive(Clone, Debug)]
 pub struct PlaceFacts {
-    /// The image, by name.
+    /// Image reference.
     pub image: Result<String, EngineTrouble>,
-    /// Whether a start may get the image from its registry.
+    /// Whether a start may pull the image.
     pub may_pull: bool,
-    /// The subnet.
+    /// Subnet.
     pub subnet: Result<String, EngineTrouble>,
-    /// The first and the last port.
+    /// First and last port.
     pub ports: Result<(u16, u16), EngineTrouble>,
-    /// How many neighbour entries the kernel keeps.
+    /// Maximum number of neighbour entries in the kernel.
     pub neighbour_limit: Fact<usize>,
-    /// How many packets the kernel queues for a processor.
+    /// Maximum number of packets that the kernel queues per processor.
     pub backlog: Fact<usize>,
-    /// How many of the nodes call one that is not there yet.
+    /// Number of nodes that try to connect to a node that has not started yet.
     pub callers: usize,
-    /// The sizes of the clusters that run already.
+    /// Sizes of the clusters that already run.
     pub others: Vec<usize>,
 }
 
 /// The clocks.
 #[derive(Clone, Debug)]
 pub struct ClockFacts {
-    /// By how many milliseconds the engine's clock is ahead of this machine's; and how exactly that was measured.
+    /// How many milliseconds the Docker host's clock is ahead of this machine's, and the error of the
+    /// measurement in milliseconds.
     pub ahead: Fact<(i64, u64)>,
-    /// What keeps the machine's clock right, if anything does.
+    /// The time sync service, if one was found.
     pub keeper: Fact<Option<String>>,
 }
 
-/// What a running node sees from inside.
+/// Settings and limits as seen inside a running node.
 #[derive(Clone, Debug)]
 pub struct NodeFacts {
-    /// Its container's name.
+    /// Container name.
     pub name: String,
-    /// Whether rcup asked for its kernel settings.
+    /// Whether rcup requested the kernel settings for the node.
     pub asked: bool,
-    /// `net.core.somaxconn` in its network namespace.
+    /// `net.core.somaxconn` in the node's network namespace.
     pub somaxconn: Fact<u64>,
-    /// `net.ipv4.tcp_max_syn_backlog` there.
+    /// `net.ipv4.tcp_max_syn_backlog` in the node's network namespace.
     pub syn_backlog: Fact<u64>,
-    /// The limit of open files of its server.
+    /// Limit of open files of the server process.
     pub open_files: Fact<u64>,
-    /// How many bytes of memory rcup asked for at most, where it did.
+    /// Memory limit that rcup requested in bytes, if any.
     pub asked_memory: Option<u64>,
-    /// How many it may have; the largest number there is for no limit.
+    /// Effective memory limit in bytes; `u64::MAX` if unlimited.
     pub memory: Fact<u64>,
 }

@@ -1,26 +1,26 @@
-//! What was found out about the machine, in the form that people and programs are told.
+//! Findings about the host, for text and JSON output.
 
 use serde::Serialize;
 
 use crate::doctor::fix::{Change, Remedy, Seat};
 
-/// A value, or why it is not known.
+/// A value, or why it is unknown.
 pub type Fact<T> = Result<T, String>;
 
-/// How bad it is, for the profile that was asked for.
+/// Severity of a finding for the requested profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// As it should be.
+    /// Meets the profile.
     Ok,
-    /// Worth mending; a cluster runs all the same.
+    /// Should be fixed; a cluster still runs.
     Warn,
-    /// Not fit for the profile.
+    /// Does not meet the profile.
     Fail,
 }
 
 impl Severity {
-    /// The lower-case word.
+    /// Returns the lower-case name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
@@ -30,28 +30,28 @@ impl Severity {
     }
 }
 
-/// One thing that was looked at.
+/// Result of one check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The stable name.
+    /// Stable id.
     pub id: &'static str,
-    /// How bad it is.
+    /// Severity.
     pub severity: Severity,
-    /// What is there.
+    /// Actual value.
     pub found: String,
-    /// What the profile wants.
+    /// Value that the profile expects.
     pub wanted: String,
-    /// The command that mends it now, or what to do where there is none.
+    /// Command that fixes the problem immediately, or advice if there is none.
     pub fix: Option<String>,
-    /// The command that mends it for good, or what to do where there is none.
+    /// Command that fixes the problem permanently, or advice if there is none.
     pub permanent: Option<String>,
     /// Why it matters.
     pub why: String,
-    /// Where the wish comes from.
+    /// Source of the expected value.
     pub source: &'static str,
-    /// Whether `rcup doctor --fix` can mend it.
+    /// Whether `rcup doctor --fix` can apply the fix.
     pub fixable: bool,
-    /// What mends it, as data.
+    /// The fix as data.
     #[serde(skip)]
     pub remedy: Option<Remedy>,
 }
@@ -83,7 +83,7 @@ impl Finding {
         self
     }
 
-    /// What mends it. Nothing is said of it when there is nothing to mend.
+    /// Adds the fix. Does nothing if the check passed.
     pub(crate) fn mend(mut self, change: Change, seat: &Seat) -> Self {
         if self.severity > Severity::Ok {
             let remedy = Remedy {
@@ -98,7 +98,7 @@ impl Finding {
         self
     }
 
-    /// What a person can do. Nothing is said of it when there is nothing to mend.
+    /// Adds advice for the user. Does nothing if the check passed.
     pub(crate) fn advise(mut self, now: impl Into<String>, for_good: Option<String>) -> Self {
         if self.severity > Severity::Ok {
             self.fix = Some(now.into());
@@ -107,29 +107,29 @@ impl Finding {
         self
     }
 
-    /// The finding in one line, for whoever does not ask for more.
+    /// Returns the finding as one line.
     pub fn line(&self) -> String {
         format!("{} is {}, expected {}", self.id, self.found, self.wanted)
     }
 }
 
-/// Something that could not be looked at.
+/// A check that could not run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Skipped {
-    /// The name of the finding that would be there.
+    /// Id of the finding that the check would have produced.
     pub id: &'static str,
-    /// Why it is not.
+    /// Why the check could not run.
     pub why: String,
 }
 
-/// The whole.
+/// Result of all checks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
-    /// Whether nothing fails.
+    /// Whether no check failed.
     pub fit: bool,
-    /// What was looked at.
+    /// Results of the checks.
     pub findings: Vec<Finding>,
-    /// What was not.
+    /// Checks that could not run.
     pub skipped: Vec<Skipped>,
 }
 
@@ -138,7 +138,7 @@ impl Diagnosis {
         self.findings.push(finding);
     }
 
-    /// Adds what `judge` makes of a fact, or why the fact is not known.
+    /// Adds the finding that `judge` returns for a known fact, or a skipped check with the reason.
     pub(crate) fn of<T>(
         &mut self,
         id: &'static str,
@@ -159,7 +159,7 @@ impl Diagnosis {
         self
     }
 
-    /// How many findings have this severity.
+    /// Returns the number of findings with this severity.
     pub fn count(&self, severity: Severity) -> usize {
         self.findings
             .iter()

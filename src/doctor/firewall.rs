@@ -1,46 +1,46 @@
-//! Whether a rule of the host's firewall cuts node from node.
+//! Checks whether a rule of the host's firewall blocks traffic between nodes.
 //!
-//! Packets between two containers of one bridge pass the host's FORWARD chain where the kernel hands bridged
-//! packets to iptables. The engine lets those of its own networks pass, but only after what stands before its
-//! rules: the chain DOCKER-USER, and whatever somebody has put in front of it. One such packet for each port
-//! is
-//! taken through these rules.
+//! Packets between two containers on one bridge pass the host's FORWARD chain if the kernel hands bridged
+//! packets to iptables. The container engine accepts packets within its own networks, but only after the
+//! rules that precede its own: the DOCKER-USER chain and any rules inserted before it. The check evaluates
+//! these rules for one packet per port.
 
 use ipnet::Ipv4Net;
 
 use crate::doctor::finding::{Finding, Severity};
 
-/// The rules, and the packets that must pass.
+/// Firewall rules and the traffic that they must accept.
 #[derive(Clone, Debug)]
 pub struct FirewallFacts {
     /// Whether bridged packets pass iptables (`net.bridge.bridge-nf-call-iptables`).
     pub bridged: bool,
-    /// What `iptables-save -t filter` prints, for each of the kernel's two sets of rules that is in use.
+    /// Output of `iptables-save -t filter`, for each of the kernel's two rule sets (`nf_tables` and legacy)
+    /// that is in use.
     pub dumps: Vec<String>,
-    /// Chains of nftables that drop forwarded packets by default, and are not iptables'.
+    /// nftables chains that drop forwarded packets by default and do not belong to iptables.
     pub strict_chains: Vec<String>,
     /// The nodes' subnet.
     pub subnet: Ipv4Net,
-    /// The client ports and the bus ports.
+    /// Client ports and bus ports.
     pub ports: Vec<u16>,
 }
 
-/// What becomes of a packet.
+/// Result of evaluating the rules for a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Verdict {
-    /// It passes.
+    /// The packet is accepted.
     Passes,
-    /// This rule of this chain drops it.
+    /// This rule drops the packet.
     Cut(String),
-    /// This rule may drop it, by a condition that is not understood here.
+    /// This rule may drop the packet; it has a condition that rcup does not interpret.
     Perhaps(String),
-    /// No rule decides.
+    /// No rule matches.
     Open,
 }
 
 const GUIDE: &str = "guide: network and firewall";
 
-/// Judges.
+/// Returns the firewall finding.
 pub(crate) fn judge(facts: &FirewallFacts) -> Finding {
     let wanted = "nodes can reach each other on client and bus ports";
     let why =
@@ -103,7 +103,7 @@ pub(crate) fn judge(facts: &FirewallFacts) -> Finding {
     }
 }
 
-/// What becomes of the first packet of a connection from one node to another.
+/// Evaluates the rules for the first packet of a connection between two nodes.
 fn verdict(dump: &str, subnet: Ipv4Net, port: u16) -> Verdict {
     match walk(dump, "FORWARD", subnet, port, 0) {
         Verdict::Open if policy(dump) == "DROP" => Verdict::Cut("-P FORWARD DROP".to_owned()),
@@ -140,7 +140,7 @@ fn walk(dump: &str, chain: &str, subnet: Ipv4Net, port: u16, depth: usize) -> Ve
             "DROP" | "REJECT" => Verdict::Cut(line.to_owned()),
             "ACCEPT" => Verdict::Passes,
             "RETURN" if certain => return perhaps.unwrap_or(Verdict::Open),
-            // From its own chains on, the engine lets the packets of one bridge pass.
+            // The container engine's own chains accept packets within one bridge.
             own if own.starts_with("DOCKER") && own != "DOCKER-USER" => Verdict::Passes,
             own if depth < 16 => walk(dump, own, subnet, port, depth + 1),
             _ => Verdict::Open,
@@ -160,7 +160,7 @@ fn walk(dump: &str, chain: &str, subnet: Ipv4Net, port: u16, depth: usize) -> Ve
     perhaps.unwrap_or(Verdict::Open)
 }
 
-/// The words of a rule, quoted ones as one.
+/// Splits a rule into words; a quoted string is one word.
 fn words(rule: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quoted = false;
@@ -183,7 +183,7 @@ fn after(words: &[String], flags: &[&str]) -> Option<String> {
     words.get(at + 1).cloned()
 }
 
-/// Whether the packet meets the rule's conditions; `None` when one of them is not understood.
+/// Returns whether the packet matches the rule; `None` if rcup does not interpret one of its conditions.
 fn meets(words: &[String], subnet: Ipv4Net, port: u16) -> Option<bool> {
     let mut unknown = false;
     let mut inverted = false;
@@ -211,10 +211,11 @@ fn meets(words: &[String], subnet: Ipv4Net, port: u16) -> Option<bool> {
             "-i" | "-o" => Some(is_a_bridge(value)),
             "--dport" | "--dports" => Some(has_port(value, port)),
             "--ctstate" | "--state" => Some(value.split(',').any(|state| state == "NEW")),
-            // Among these `--sport`: a client's port is any of those that the kernel hands out.
+            // This includes `--sport`: a client's port is any ephemeral port.
             _ => None,
         };
-        // A part of the subnet may be meant, or all but a part: neither decides for all nodes.
+        // The rule may match only a part of the subnet, or all but a part, so it does not decide for all
+        // nodes.
         let met = if inverted { met.map(|met| !met) } else { met };
         inverted = false;
         match met {
@@ -227,8 +228,8 @@ fn meets(words: &[String], subnet: Ipv4Net, port: u16) -> Option<bool> {
     (!unknown).then_some(true)
 }
 
-/// Whether the name is that of a bridge that the engine has still to make: such are called `br-` and a number
-/// that nobody knows yet.
+/// Returns whether the pattern matches the bridge of a network that does not exist yet. Such bridges are
+/// named `br-` and an id that is not known in advance.
 fn is_a_bridge(pattern: &str) -> bool {
     pattern
         .strip_suffix('+')

@@ -1,29 +1,29 @@
-//! What mends a finding, as data, and the commands that do it where the containers run.
+//! Fixes for findings as data, and the commands that apply them on the Docker host.
 
-/// Where the containers run, as seen from here.
+/// Where the containers run, relative to this machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Seat {
     /// On this machine's kernel.
     Here,
-    /// In a virtual machine on this computer, which forgets what is changed in it when it starts again. Its
-    /// kernel is reached through a container of `image`, where one is there.
+    /// In a virtual machine on this machine, which discards kernel settings when it restarts. Its kernel is
+    /// accessible through a container of `image`, if present.
     Machine {
-        /// The product.
+        /// Product name.
         product: String,
-        /// An image with a shell.
+        /// Image with a shell.
         image: Option<String>,
     },
-    /// On another machine, whose kernel is reached in the same way, and remembers what its own files say.
+    /// On another machine. Its kernel is accessible in the same way, and its own configuration files persist.
     Elsewhere {
-        /// The engine's endpoint.
+        /// Endpoint of the container engine.
         endpoint: String,
-        /// An image with a shell.
+        /// Image with a shell.
         image: Option<String>,
     },
 }
 
-/// What is changed.
+/// A change of kernel settings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Change {
@@ -33,20 +33,20 @@ pub enum Change {
     HugePages(Vec<(&'static str, &'static str)>),
 }
 
-/// A change, and where.
+/// A change and its location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remedy {
-    /// What is changed.
+    /// The change.
     pub change: Change,
-    /// Where.
+    /// Location of the change.
     pub seat: Seat,
 }
 
 const HUGE_PAGES: &str = "/sys/kernel/mm/transparent_hugepage";
 
 impl Change {
-    /// The file that keeps the change over a restart: one for each setting, so that writing it again changes
-    /// nothing and removing it is all it takes to undo it. With what stands in it.
+    /// Returns path and contents of the files that make the change persistent. Each setting has its own file,
+    /// so that writing it again is idempotent and deleting it reverts the change.
     pub fn files(&self) -> Vec<(String, String)> {
         match self {
             Self::Sysctls(settings) => settings
@@ -70,7 +70,7 @@ impl Change {
         }
     }
 
-    /// The kernel's files, and what is written to them.
+    /// Returns the kernel's files and the values to write to them.
     pub fn writes(&self) -> Vec<(String, String)> {
         match self {
             Self::Sysctls(settings) => settings
@@ -86,12 +86,13 @@ impl Change {
 }
 
 impl Remedy {
-    /// Whether a program can do it from here without harm.
+    /// Returns whether rcup can apply the change from this machine safely.
     pub fn is_automatic(&self) -> bool {
         self.seat == Seat::Here
     }
 
-    /// The commands for this machine, a line each: now, and for good. They need root, and contain no sudo.
+    /// Returns the commands for this machine: those that apply the change now, then those that make it
+    /// persistent. They must run as root and do not contain sudo.
     pub fn commands(&self) -> Vec<String> {
         let now = match &self.change {
             Change::Sysctls(settings) => {
@@ -116,7 +117,7 @@ impl Remedy {
         now.into_iter().chain(for_good).collect()
     }
 
-    /// The command for a person, now.
+    /// Returns the command that applies the change immediately, for the user.
     pub fn now(&self) -> String {
         match (&self.seat, &self.change) {
             (Seat::Machine { image, .. } | Seat::Elsewhere { image, .. }, change) => {
@@ -148,7 +149,7 @@ impl Remedy {
         }
     }
 
-    /// The command for a person, for good; `None` where nothing lasts.
+    /// Returns the command that makes the change permanent, for the user; `None` if no change can persist.
     pub fn for_good(&self) -> Option<String> {
         if matches!(self.seat, Seat::Machine { .. }) {
             return None;

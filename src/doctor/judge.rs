@@ -1,4 +1,4 @@
-//! The whole judgement, family by family.
+//! Runs all checks.
 
 use crate::doctor::facts::{HostFacts, KernelFacts};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
@@ -6,16 +6,16 @@ use crate::doctor::fix::Seat;
 use crate::doctor::{clock, engine, engines, firewall, kernel, limits, machine, placement};
 use crate::spec::profile::Profile;
 
-/// For what the machine is judged.
+/// Parameters of the checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asked {
     /// The profile.
     pub profile: Profile,
-    /// How many nodes share the machine.
+    /// Number of nodes that share the host.
     pub nodes: usize,
 }
 
-/// Judges everything.
+/// Runs all checks.
 pub fn judge_host(asked: Asked, facts: &HostFacts) -> Diagnosis {
     let Asked { profile, nodes } = asked;
     let mut diagnosis = Diagnosis::default();
@@ -33,7 +33,7 @@ pub fn judge_host(asked: Asked, facts: &HostFacts) -> Diagnosis {
     diagnosis.close()
 }
 
-/// Judges only what a start can read for next to nothing, and returns what is not as it should be.
+/// Checks only the facts that a start can read quickly, and returns the findings that did not pass.
 pub fn judge_kernel(profile: Profile, facts: &KernelFacts, seat: &Seat) -> Vec<Finding> {
     let mut diagnosis = Diagnosis::default();
     kernel::judge(profile, facts, seat, &mut diagnosis);
@@ -67,7 +67,7 @@ mod tests {
         }
     }
 
-    /// A server that is set up as the guide says, for six nodes of production.
+    /// A server configured according to the deployment guide, for six production nodes.
     fn server() -> HostFacts {
         HostFacts {
             seat: Seat::Here,
@@ -141,7 +141,7 @@ mod tests {
         }
     }
 
-    /// A laptop as it comes, with a virtual machine's troubles besides.
+    /// A laptop with default settings and typical problems of a virtual machine.
     fn laptop() -> HostFacts {
         HostFacts {
             kernel: KernelFacts {
@@ -226,7 +226,7 @@ mod tests {
         judge_host(Asked { profile, nodes: 6 }, facts)
     }
 
-    /// A line for each finding, with what is wrong for which profile.
+    /// Returns one line per finding with its severity for each profile.
     fn severities(facts: &HostFacts) -> String {
         let all = Profile::ALL.map(|profile| diagnose(profile, facts).findings);
         let rows = all[0].iter().enumerate().map(|(nth, finding)| {

@@ -1,4 +1,4 @@
-//! Kernel settings: huge pages, overcommit, queues of connections, swapping.
+//! Checks kernel settings: huge pages, overcommit, connection backlogs and swap.
 
 use crate::doctor::expected::{Rule, Wants, by};
 use crate::doctor::facts::KernelFacts;
@@ -7,11 +7,11 @@ use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::fix::{Change, Seat};
 use crate::spec::profile::Profile;
 
-/// A number that the kernel is asked for by name.
+/// A numeric kernel setting.
 struct Setting {
     id: &'static str,
     key: &'static str,
-    /// What the guide sets it to.
+    /// Value from the deployment guide (`docs/guide-coverage.md`).
     value: u64,
     wants: Wants,
     why: &'static str,
@@ -25,7 +25,8 @@ const OVERCOMMIT: Setting = Setting {
     key: "vm.overcommit_memory",
     value: 1,
     wants: Wants {
-        // The heuristic of 0 refuses a fork only where the data come near the size of the memory.
+        // With value 0, the kernel's heuristic refuses a fork only if the data is almost as large as the
+        // memory.
         dev: (Rule::Not(2), Severity::Warn),
         staging: (Rule::Is(1), Severity::Warn),
         production: (Rule::Is(1), Severity::Fail),
@@ -75,7 +76,7 @@ const SWAPPINESS: Setting = Setting {
     source: GUIDE,
 };
 
-/// Judges.
+/// Adds the kernel findings.
 pub(crate) fn judge(profile: Profile, facts: &KernelFacts, seat: &Seat, diagnosis: &mut Diagnosis) {
     huge_pages(profile, facts, seat, diagnosis);
     let has_swap = !matches!(facts.swap, Ok((0, _)));
@@ -83,7 +84,7 @@ pub(crate) fn judge(profile: Profile, facts: &KernelFacts, seat: &Seat, diagnosi
     setting(&SOMAXCONN, profile, &facts.somaxconn, seat, diagnosis);
     setting(&SYN_BACKLOG, profile, &facts.tcp_max_syn_backlog, seat, diagnosis);
     setting(&SWAPPINESS, profile, &facts.swappiness, seat, diagnosis);
-    // Without swap nothing is swapped out; the setting only matters to whoever adds some later.
+    // Without swap the setting has no effect until swap is added.
     if let Some(finding) = diagnosis.findings.last_mut()
         && finding.id == SWAPPINESS.id
         && !has_swap
@@ -112,7 +113,7 @@ fn setting(setting: &Setting, profile: Profile, fact: &Fact<u64>, seat: &Seat, d
     });
 }
 
-/// The chosen word of a line such as `always [madvise] never`.
+/// Returns the selected word of a line such as `always [madvise] never`.
 fn chosen(line: &str) -> &str {
     line.split_whitespace()
         .find_map(|word| word.strip_prefix('[')?.strip_suffix(']'))
@@ -122,7 +123,7 @@ fn chosen(line: &str) -> &str {
 fn huge_pages(profile: Profile, facts: &KernelFacts, seat: &Seat, diagnosis: &mut Diagnosis) {
     let off = matches!(&facts.thp_enabled, Ok(line) if chosen(line) == "never");
     diagnosis.of("thp-enabled", &facts.thp_enabled, |line| {
-        // A server asks for no huge pages by itself, so `madvise` keeps them away as `never` does.
+        // The servers do not request huge pages, so `madvise` has the same effect as `never`.
         let severity = match chosen(line) {
             "never" => Severity::Ok,
             "madvise" => by(profile, Severity::Ok, Severity::Ok, Severity::Warn),

@@ -1,4 +1,5 @@
-//! How many files the engine and the nodes may have open, and what running nodes see of their limits.
+//! Checks the limits of open files of the container engine and the nodes, and the effective limits of running
+//! nodes.
 
 use crate::doctor::expected::by;
 use crate::doctor::facts::{LimitFacts, NodeFacts};
@@ -6,19 +7,19 @@ use crate::doctor::finding::Fact;
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::spec::profile::Profile;
 
-/// The guide's number.
+/// Value from the deployment guide (`docs/guide-coverage.md`).
 const OPEN_FILES: u64 = 65_536;
 
-/// What a server with its default of 10000 clients needs, 32 for itself included.
+/// Minimum for a server with its default of 10000 clients, including 32 for internal use.
 const OPEN_FILES_NEEDED: u64 = 10_032;
 
 const GUIDE: &str = "guide: Linux system configuration";
 
-/// Sets the limit of the engine's service; it takes effect with the next start of the engine.
+/// Sets the limit of the container engine's service; takes effect when the service restarts.
 const RAISE_ENGINE: &str = "printf '[Service]\\nLimitNOFILE=1048576\\n' | sudo install -D -m 644 /dev/stdin \
                             /etc/systemd/system/docker.service.d/rcup-nofile.conf && sudo systemctl daemon-reload";
 
-/// Judges.
+/// Adds the findings about open files.
 pub(crate) fn judge(profile: Profile, facts: &LimitFacts, diagnosis: &mut Diagnosis) {
     diagnosis.of("nofile-engine", &facts.engine, |limit| {
         Finding::new(
@@ -69,7 +70,7 @@ fn of(profile: Profile, limit: u64) -> Severity {
     }
 }
 
-/// A limit that is none reads as the largest number there is.
+/// Formats a limit; `u64::MAX` is unlimited.
 fn text(limit: u64) -> String {
     match limit {
         u64::MAX => "unlimited".to_owned(),
@@ -84,7 +85,7 @@ fn wanted(profile: Profile) -> String {
     )
 }
 
-/// Judges what nodes that run see from inside: the one that has least of it speaks for all.
+/// Adds the findings about running nodes. The node with the lowest value determines the result.
 pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut Diagnosis) {
     let least = |fact: fn(&NodeFacts) -> &Fact<u64>| {
         nodes
@@ -92,7 +93,8 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
             .filter_map(|node| Some((fact(node).as_ref().ok().copied()?, node)))
             .min_by_key(|(value, _)| *value)
     };
-    // Redis's own backlog of 511 is the least that has a meaning; rcup asks for the guide's number.
+    // Redis's default backlog of 511 is the lowest useful value; rcup requests the value from the deployment
+    // guide.
     let backlog = |asked: bool| if asked { 65_535 } else { 511 };
     for (id, fact, why) in [
         (
@@ -122,13 +124,13 @@ pub(crate) fn effective(profile: Profile, nodes: &[NodeFacts], diagnosis: &mut D
                 .advise("Recreate the cluster so that rcup requests the setting.", None),
         );
     }
-    // Every node that was given a limit has it: the one that is furthest from it speaks for all.
+    // The node whose limit differs most from the requested one determines the result.
     let limited = nodes.iter().filter_map(|node| {
         let (asked, seen) = (node.asked_memory?, node.memory.as_ref().ok().copied()?);
         Some((asked.abs_diff(seen), asked, seen, node))
     });
     if let Some((off, asked, seen, node)) = limited.max_by_key(|(off, ..)| *off) {
-        // The kernel counts in pages.
+        // The kernel rounds the limit to whole pages.
         let severity = if off < 65_536 {
             Severity::Ok
         } else {

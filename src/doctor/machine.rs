@@ -1,16 +1,17 @@
-//! Cores, memory and disk against the guide's table of hardware.
+//! Checks cores, memory and disk against the hardware table of the deployment guide
+//! (`docs/guide-coverage.md`).
 
 use crate::doctor::expected::by;
 use crate::doctor::facts::{Disk, Fsync, MachineFacts};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::spec::profile::Profile;
 
-/// A line of the guide's table: what one node wants.
+/// A row of the hardware table: requirements of one node.
 struct Hardware {
     cores: u64,
     memory_gb: u64,
     disk_gb: u64,
-    /// Operations a second on the disk, where the profile persists and the guide names a number.
+    /// Disk operations per second, if the profile persists data and the guide specifies a number.
     iops: Option<u64>,
 }
 
@@ -35,16 +36,16 @@ const PRODUCTION: Hardware = Hardware {
 
 const GUIDE: &str = "guide: minimal hardware of a node";
 
-/// Less than this, and not even the containers' own files have room.
+/// Minimum free bytes for the containers' own files.
 const LEAST_DISK: u64 = 1_000_000_000;
 
-/// What an fsync may take before writes of clients are felt to wait: the server's own watchdog warns at a
-/// hundred milliseconds, the guide's `latency-monitor-threshold`.
+/// Maximum duration of an fsync before client writes are delayed noticeably. The server's latency monitor
+/// reports events from 100 ms with the guide's `latency-monitor-threshold`.
 const SLOW_FSYNC_MS: u128 = 100;
 
 const GB: u64 = 1_000_000_000;
 
-/// How much of something there is, and how much is wanted.
+/// Available and required amount of a resource.
 struct Share {
     id: &'static str,
     unit: &'static str,
@@ -53,7 +54,7 @@ struct Share {
     why: &'static str,
 }
 
-/// Judges. `nodes` share the machine.
+/// Adds the hardware findings for a host with this number of nodes.
 pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagnosis: &mut Diagnosis) {
     let row = match profile {
         Profile::Dev => &DEV,
@@ -74,7 +75,7 @@ pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagno
         let share = Share {
             id: "memory",
             unit: "GB of memory",
-            // Machines are sold by round numbers of which the kernel keeps a part to itself.
+            // Round to whole GB: the kernel reserves a part of the nominal memory.
             has: (bytes + GB / 2) / GB,
             one: row.memory_gb,
             why: "all data is in memory, and saving may need the same amount again",
@@ -93,7 +94,8 @@ pub(crate) fn judge(profile: Profile, nodes: usize, facts: &MachineFacts, diagno
 }
 
 impl Share {
-    /// Nodes for development share what the guide gives to one; nodes for production each want their own.
+    /// Compares the amounts. In `dev`, all nodes share the requirement of one node; in the other profiles,
+    /// each node needs its own.
     fn judge(&self, profile: Profile, nodes: usize) -> Finding {
         let all = self.one.saturating_mul(nodes as u64);
         let (severity, wanted) = match profile {

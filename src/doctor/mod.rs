@@ -1,5 +1,5 @@
-//! Judgement about the machine on which the containers run: facts go in, findings come out. One file for each
-//! family of findings, each with its table of what the guide wants for a profile, where that comes from, and why.
+//! Checks of the host that runs the containers: facts in, findings out. Each file has one family of findings
+//! and a table of the expected values per profile, with source and reason.
 
 pub mod clock;
 pub mod engine;

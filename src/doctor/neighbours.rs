@@ -1,18 +1,18 @@
-//! Whether the kernel can keep the neighbour entries that a cluster needs.
+//! Checks that the kernel's neighbour table is large enough for a cluster.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// What other traffic of the machine may need of the neighbour table.
+/// Neighbour entries reserved for other traffic of the host.
 const SPARE_NEIGHBOURS: usize = 64;
 
-/// Whether the kernel can keep the neighbour entries that a cluster needs.
+/// Checks that the kernel's neighbour table is large enough for a cluster.
 ///
-/// Every node talks to every other, and each has an entry for each of them, as the host has: N² in all. Linux
-/// keeps one table for all network namespaces and refuses entries beyond `gc_thresh3` ("neighbour:
-/// `arp_cache`: neighbor table overflow!"), 1024 by default: enough for one cluster of 30 nodes, not for 60.
-/// Beyond it connections time out at random, and the cluster never forms.
+/// Every node connects to every other node and needs an entry for it, and the host needs an entry for each
+/// node: N² in total. Linux has one table for all network namespaces and refuses entries above `gc_thresh3`
+/// ("neighbour: `arp_cache`: neighbor table overflow!"), 1024 by default: enough for one cluster of 30 nodes,
+/// not for 60. Above the limit, connections time out at random and the cluster does not form.
 ///
-/// `nodes` is the size of the new cluster, `others` the sizes of those that run already.
+/// `nodes` is the size of the new cluster, `others` the sizes of the running clusters.
 ///
 /// # Errors
 /// [`ErrorKind::Host`] with the command that raises the limit.
@@ -41,14 +41,14 @@ pub fn neighbours(nodes: usize, others: &[usize], limit: usize) -> Result<()> {
     )))
 }
 
-/// How many entries a cluster of so many nodes needs beside others.
+/// Returns the number of entries that a new cluster needs in addition to the running ones.
 pub(crate) fn entries(nodes: usize, others: &[usize]) -> usize {
     let square = |nodes: usize| nodes * nodes;
     let running: usize = others.iter().copied().map(square).sum();
     square(nodes) + running + SPARE_NEIGHBOURS
 }
 
-/// The limit to set where so many are needed.
+/// Returns the recommended limit for this number of entries.
 pub(crate) fn raise(needed: usize) -> usize {
     needed.next_power_of_two() * 2
 }

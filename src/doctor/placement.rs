@@ -1,11 +1,11 @@
-//! What a cluster would take: an image, a subnet, ports, entries of the neighbour table, room for packets.
+//! Checks the resources for a new cluster: image, subnet, ports, neighbour entries and packet queue.
 
 use crate::doctor::facts::PlaceFacts;
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 use crate::doctor::fix::{Change, Seat};
 use crate::doctor::neighbours::{entries, raise};
 
-/// Judges for a cluster of so many nodes.
+/// Adds the findings for a cluster of `nodes` nodes.
 pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &mut Diagnosis) {
     let advice = |hint: &Option<String>| hint.clone().unwrap_or_default();
     let wanted = "an image with Redis 7.0 or later, or Valkey";
@@ -76,7 +76,7 @@ pub(crate) fn judge(nodes: usize, facts: &PlaceFacts, seat: &Seat, diagnosis: &m
         )
     });
     diagnosis.of("packets", &facts.backlog, |backlog| {
-        // Whoever calls a node that is not there yet asks all others at once for its address.
+        // A node that connects to an absent node sends ARP requests for it to all other nodes.
         let needed = facts.callers * nodes;
         let severity = if needed <= *backlog {
             Severity::Ok

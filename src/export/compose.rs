@@ -1,14 +1,15 @@
-//! A Compose file that brings up the same cluster without rcup: the same names, addresses, ports, labels and
-//! settings, so that rcup's verbs work on it as on its own.
+//! Exports a Compose file that starts the same cluster without rcup. Names, addresses, ports, labels and settings are
+//! the same, so the commands of rcup also work on the exported cluster.
 //!
-//! It needs no init container and nobody who waits: each node writes its files by its own command, and boots
-//! from a `nodes.conf` in which the cluster is formed already. The roles stand there as they are planned,
-//! because nobody is there to promote anybody, so the masters serve two seconds after their start.
+//! The file needs no init container and no separate process that forms the cluster. Each node writes its files in its
+//! own command and boots from a `nodes.conf` that already contains the formed cluster. That file contains the planned
+//! roles, because no process could promote a replica. The masters therefore serve clients two seconds after their
+//! start.
 //!
-//! What all nodes have in common stands once, in anchors. The older docker-compose (1.29) and Compose v2 both
-//! read the file: there is no `configs:` with contents (Compose 2.23) and no `start_interval`. A node runs as
-//! an ordinary user from its first instruction, so the volume must belong to that user; it is mounted at
-//! `/data` too, because the engine gives a new volume the owner of the directory that the image has there.
+//! Settings common to all nodes appear once, in YAML anchors. Both docker-compose 1.29 and Compose v2 read the file: it
+//! uses neither `configs:` with `content` (Compose 2.23) nor `start_interval`. A node runs as an unprivileged user from
+//! its first instruction, so the volume must belong to that user. The volume is therefore also mounted at `/data`: the
+//! container engine gives a new volume the owner of the directory that the image has at the mount point.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -28,13 +29,13 @@ use crate::spec::expiry::Life;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::{Announce, Node, Role, Topology};
 
-/// The file's name, which Compose looks for.
+/// The default file name, which Compose looks for.
 pub const COMPOSE_FILE: &str = "docker-compose.yml";
 
-/// The directory that the images give to the servers' user.
+/// The directory that the server's user owns in the images.
 const OWNED: &str = "/data";
 
-/// A node's command. It is read by the small shells of the images, which know little: no arrays, no `sed`.
+/// The command of a node. The images have minimal shells, so it uses no arrays and no `sed`.
 const START: &str = r#"# The settings follow this file at every start. What the cluster has become does not: the
 # node keeps its nodes.conf from the first start on.
 umask 077
@@ -50,13 +51,14 @@ printf '%s\n' "$CONF" "$CONF_OF_NODE" > redis.conf
 fi
 "#;
 
-/// Renders the file. What is secret about the cluster is not in it: the nodes take it from files beside it, which
-/// [`beside`](crate::export::secret_files::beside) writes.
+/// Renders the file without the secrets of the cluster. The nodes read those from separate files, which
+/// [`beside`](crate::export::secret_files::beside) returns.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a server whose `nodes.conf` nobody has proven: nothing else would form the cluster.
+/// [`ErrorKind::Usage`] for a server whose `nodes.conf` format is not verified: the file has no other way to form the
+/// cluster.
 pub fn compose(topology: &Topology) -> Result<Document> {
-    // What a file brings up belongs to no process and ends at no time, wherever the file comes from.
+    // An exported cluster has no owner process and no TTL, even if the original has them.
     let topology = &topology.clone().with_life(Life::default());
     if let Some(server) = unproven(topology) {
         return Err(Error::new(
@@ -96,7 +98,7 @@ pub fn compose(topology: &Topology) -> Result<Document> {
     Ok(Document::new(COMPOSE_FILE, text))
 }
 
-/// What the file is, how it is used, and what it makes, for a reader who has no rcup.
+/// Returns the header comment, which explains the file and its use to readers without rcup.
 fn head(topology: &Topology) -> String {
     let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
     let name = topology.name();
@@ -150,9 +152,9 @@ fn slots(topology: &Topology, node: &Node) -> String {
     }
 }
 
-/// What all services share.
+/// Returns the anchors with the settings that all services share.
 fn anchors(topology: &Topology, request: &ContainerRequest, common: &Common, shared: &str) -> String {
-    // Nodes with different engines have their programs in variables.
+    // If the nodes use different servers, variables contain the program names.
     let engine = topology.nodes.first().map(|node| topology.server(node).engine);
     let engine = engine.filter(|_| common.engine);
     let (server, client) = engine.map_or(("\"$SERVER\"", "\"$CLIENT\""), |engine| {
@@ -223,7 +225,7 @@ fn anchors(topology: &Topology, request: &ContainerRequest, common: &Common, sha
     text
 }
 
-/// The image's own volumes, in memory.
+/// Returns tmpfs mounts for the other volumes of the image.
 fn scratch(request: &ContainerRequest, columns: usize) -> String {
     let indent = " ".repeat(columns);
     let paths: Vec<&String> = request.scratch.iter().filter(|path| *path != OWNED).collect();
@@ -237,7 +239,7 @@ fn scratch(request: &ContainerRequest, columns: usize) -> String {
     text
 }
 
-/// What a container may take of the memory.
+/// Returns the memory limits of a container.
 fn memory(request: &ContainerRequest, columns: usize) -> String {
     let indent = " ".repeat(columns);
     request.memory.map_or_else(String::new, |memory| {
@@ -245,7 +247,7 @@ fn memory(request: &ContainerRequest, columns: usize) -> String {
     })
 }
 
-/// What a node's command does with what is secret.
+/// Returns the commands that copy the secrets into the directory of a node.
 fn secrets(topology: &Topology) -> String {
     let mut text = String::new();
     if topology.spec.guards() {
@@ -259,8 +261,8 @@ fn secrets(topology: &Topology) -> String {
     text
 }
 
-/// What the engine shall grant. Where no engine was asked, it stands there as a proposal: one that cannot grant
-/// it would start nothing.
+/// Returns the resource limits of a service. If no container engine was queried, a higher limit is only a comment: an
+/// engine that cannot grant a limit does not start the container.
 fn limits(request: &ContainerRequest) -> String {
     let mut text = String::new();
     let _ = match request.open_files {
@@ -342,7 +344,7 @@ fn service(
     text
 }
 
-/// What a service has beyond what all have.
+/// Returns the settings of a service that differ between services.
 fn own_of_service(request: &ContainerRequest, common: &Common) -> String {
     let mut text = String::new();
     if !common.image {
@@ -357,7 +359,7 @@ fn own_of_service(request: &ContainerRequest, common: &Common) -> String {
     text
 }
 
-/// The network and the volumes.
+/// Returns the network and the volumes.
 fn places(topology: &Topology) -> String {
     if topology.surroundings.shared.is_some() {
         return format!(
@@ -384,7 +386,7 @@ fn places(topology: &Topology) -> String {
     )
 }
 
-/// One volume for all nodes' files, or one for each node's data.
+/// Returns one volume for the files of all nodes, or one volume for the data of each node.
 fn volumes(topology: &Topology) -> String {
     let all = plan::request::volumes(topology).into_iter().enumerate();
     all.map(|(nth, (volume, _))| {
@@ -409,19 +411,19 @@ fn labelled(labels: &Labels, columns: usize) -> String {
     })
 }
 
-/// Compose replaces `$NAME` everywhere; `$$` is a dollar.
+/// Escapes `$` as `$$`, because Compose replaces `$NAME` everywhere.
 fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// The lines of `redis.conf` that all nodes have, with their reasons, and for each node those that it alone has.
+/// Returns the lines of `redis.conf` that all nodes share, with their comments, and the remaining lines of each node.
 fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
     let confs: Vec<String> = topology
         .nodes
         .iter()
         .map(|node| settled_redis_conf(topology, node))
         .collect();
-    // In how many of them a line stands.
+    // The number of files that contain each line.
     let mut count: HashMap<&str, usize> = HashMap::new();
     for conf in &confs {
         let lines: HashSet<&str> = conf.lines().collect();
@@ -431,7 +433,7 @@ fn shared_lines(topology: &Topology) -> (String, Vec<String>) {
     }
     let is_shared = |line: &str| count.get(line) == Some(&confs.len());
     let is_reason = |line: &str| line.starts_with('#');
-    // The first paragraph says whose file it is, and each of the others is a reason with its lines.
+    // The first paragraph names the node. Each of the others is a comment with its directives.
     let paragraphs = confs
         .first()
         .into_iter()

@@ -1,4 +1,4 @@
-//! Pure text: what stands in a node's files, in the files that take a cluster elsewhere, and in reports.
+//! Generates the text of exports for other platforms and of client code. These functions do no I/O.
 
 pub mod bare_metal;
 pub mod clients;

@@ -1,11 +1,11 @@
-//! The `redis.conf` of nodes that somebody else places: a scheduler gives them their addresses and restarts them.
+//! The `redis.conf` of nodes under a scheduler, which assigns their addresses and restarts them.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::conf::redis_conf::settled_redis_conf;
 use crate::server::conf::tls::is_of_tls;
 use crate::topology::layout::Topology;
 
-/// Directives that differ from node to node, or are the scheduler's matter.
+/// Directives that differ between nodes or depend on the scheduler.
 const OTHERWISE: [&str; 7] = [
     "aclfile",
     "port",
@@ -16,7 +16,7 @@ const OTHERWISE: [&str; 7] = [
     "save",
 ];
 
-/// Comments that are true of rcup's own containers only, by the beginning of the line below them, and what is true here.
+/// Comments that replace those of rcup's own containers. The key is the beginning of the directive below the comment.
 const COMMENTS: [(&str, &str); 2] = [
     (
         "protected-mode no",
@@ -25,7 +25,7 @@ const COMMENTS: [(&str, &str); 2] = [
     ("loglevel ", "# The log is the container's output."),
 ];
 
-/// Refuses a cluster of which single nodes have something of their own, where all are made from one pattern.
+/// Refuses a cluster with settings for single nodes. The export generates all nodes from one template.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] names the first such node.
@@ -43,8 +43,8 @@ pub(crate) fn refuse_overrides(topology: &Topology, what: &str) -> Result<()> {
     ))
 }
 
-/// What all nodes have in common, after `head`. A node that is started anew by itself must have its data, or an
-/// empty master would empty its replicas: where nothing else is wished, there is an append-only file.
+/// Returns the directives that all nodes share, after `head`. A node that restarts must still have its data: replicas
+/// of an empty master delete theirs. Therefore the append-only file is enabled unless the user sets `appendonly`.
 pub fn placeless_conf(topology: &Topology, head: &str) -> String {
     let wishes = topology.spec.directives();
     let wished = |name: &str| wishes.iter().any(|wish| wish.name() == name);
@@ -78,7 +78,7 @@ pub fn placeless_conf(topology: &Topology, head: &str) -> String {
     text
 }
 
-/// A directive with its comments, which are replaced where [`COMMENTS`] has another.
+/// Replaces the comments of a directive if [`COMMENTS`] contains another one.
 fn commented(lines: Vec<&str>) -> Vec<&str> {
     let other = COMMENTS
         .iter()

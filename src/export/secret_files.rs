@@ -1,5 +1,6 @@
-//! What is secret about an exported cluster, in files beside the export. Nobody else can enter their directories; the
-//! files themselves are open, because Compose shows them to the nodes' user as they are.
+//! The secrets of an exported cluster, in files next to the export. Only the owner can enter their directories. The
+//! files themselves are world-readable, because Compose mounts them with their mode, and the user of the nodes reads
+//! them.
 
 use crate::server::conf::document::Document;
 use crate::server::conf::secrets::{secret_lines, users_acl};
@@ -7,8 +8,8 @@ use crate::spec::security::{Certificates, Secrets};
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// The files by which a node of the export gets what is secret: where they lie beside it, under which name the node
-/// sees them, and what it calls them itself. None where there is nothing to hide.
+/// Returns the secret files that each node of the export reads: the path next to the export, and the name of the copy
+/// in the node's directory. Empty for a cluster without secrets.
 pub(crate) fn handed(topology: &Topology) -> Vec<Handed> {
     let spec = &topology.spec;
     let mut all = Vec::new();
@@ -29,22 +30,22 @@ pub(crate) fn handed(topology: &Topology) -> Vec<Handed> {
     all
 }
 
-/// A file that a node takes over.
+/// A secret file that a node reads.
 pub(crate) struct Handed {
-    /// Where it lies beside the export.
+    /// The path relative to the export.
     pub(crate) path: &'static str,
-    /// What the node calls its copy, if it makes one.
+    /// The name of the node's copy, if the node makes one.
     pub(crate) as_file: Option<&'static str>,
 }
 
 impl Handed {
-    /// The name under which the node sees it.
+    /// Returns the name of the file below `/run/secrets`.
     pub(crate) fn name(&self) -> &'static str {
         self.path.rsplit('/').next().unwrap_or(self.path)
     }
 }
 
-/// The certificates as files, for the nodes and for a client.
+/// Returns the certificates as files for the nodes and for clients.
 pub(crate) fn certificate_documents(all: &Certificates) -> Vec<Document> {
     let nodes = [
         ("certs/ca.crt", all.authority.clone()),
@@ -67,7 +68,7 @@ pub(crate) fn certificate_documents(all: &Certificates) -> Vec<Document> {
         .collect()
 }
 
-/// The files themselves, and those that clients need.
+/// Returns the secret files, including those for clients.
 pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let secret = |path: &str, contents: String| Document {
         secret: true,

@@ -1,11 +1,11 @@
-//! What the services of an exported cluster have alike, and what each has alone.
+//! The settings that all services of an exported cluster share, and those that differ.
 
 use crate::runtime::request::ContainerRequest;
 use crate::server::conf::nodes_conf::settled_nodes_conf;
 use crate::spec::server::Server;
 use crate::topology::layout::{Node, Topology};
 
-/// The first server whose `nodes.conf` nobody has proven.
+/// Returns the first server whose `nodes.conf` format is not verified.
 pub(crate) fn unproven(topology: &Topology) -> Option<Server> {
     topology
         .servers()
@@ -13,7 +13,7 @@ pub(crate) fn unproven(topology: &Topology) -> Option<Server> {
         .find(|server| !server.seeding_is_proven())
 }
 
-/// What all services have alike, where they could differ. What differs stands with each service.
+/// Which settings all services share. Settings that differ appear in each service.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a place in the file of its own"
@@ -47,12 +47,12 @@ impl Common {
     }
 }
 
-/// The cluster as a node's server reads it, without what only this node has in it.
+/// Returns the `nodes.conf` of a node without the flag `myself`, so that all nodes can use it.
 pub(crate) fn nodes_of_all(topology: &Topology, node: &Node) -> String {
     settled_nodes_conf(topology, node).replace("myself,", "")
 }
 
-/// `image redis:8.0`, or `images redis:7.0, redis:8.0`.
+/// Returns the images as text: `image redis:8.0`, or `images redis:7.0, redis:8.0`.
 pub(crate) fn images_in_words(topology: &Topology) -> String {
     let mut all: Vec<&str> = Vec::new();
     for node in &topology.nodes {

@@ -2,7 +2,7 @@
 
 use crate::topology::layout::{Node, Role, Topology};
 
-/// On which of so many hosts, counted from 0, a node runs: masters in turn, and every replica a further host on.
+/// Returns the host of a node, from 0: masters round-robin, and the replicas of a shard on the hosts that follow.
 pub fn host_of(topology: &Topology, node: &Node, hosts: usize) -> usize {
     let home = node.shard - 1;
     let at = match node.role {

@@ -1,12 +1,13 @@
-//! A stack for `docker stack deploy`: a service for each node, on an overlay network of their own.
+//! Exports a stack for `docker stack deploy`: one service for each node, on a separate overlay network.
 //!
-//! A task gets a new address at every start, and a service has no fixed one, so nothing can be planned but names.
-//! As in the Compose file, each node boots from a `nodes.conf` in which the cluster is formed already; in place of
-//! the addresses stands one that refuses, at every start anew, and each node asks the others, by their services'
-//! names, to meet it. A `CLUSTER MEET` with a node that is known renews its address, so the same serves after every restart, of
-//! all nodes at once too. There is no health check: Swarm gives a name only to tasks that are healthy, and the nodes
-//! need the names to become it. The names lead straight to the tasks (`dnsrr`), because a virtual address between
-//! nodes would show each a wrong sender. Clients are told names as well, for the same reason.
+//! A task gets a new address at every start, and a service has no fixed address, so only names can be planned. As in
+//! the Compose file, each node boots from a `nodes.conf` that already contains the formed cluster. At every start, the
+//! command replaces the addresses of the other nodes with one that refuses connections. Each node then asks the others,
+//! by their service names, to meet it. A `CLUSTER MEET` with a known node updates its address, so the same procedure
+//! works after every restart, even if all nodes restart at once. There is no health check: Swarm resolves names to
+//! healthy tasks only, and the nodes need the names to become healthy. The names resolve directly to the tasks
+//! (`dnsrr`), because with a virtual IP each node would see a wrong source address. Nodes also advertise host names to
+//! clients, because task addresses change.
 
 use std::fmt::Write as _;
 
@@ -20,13 +21,13 @@ use crate::server::conf::document::{Document, PASSWORD_FILE};
 use crate::server::conf::nodes_conf::settled_nodes_conf;
 use crate::topology::layout::{Node, Role, Topology};
 
-/// The file's name.
+/// The file name.
 pub const STACK_FILE: &str = "stack.yml";
 
-/// A node's command.
+/// The command of a node.
 const START: &str = include_str!("swarm.sh");
 
-/// What the command does with a password.
+/// Part of the command that sets the password.
 const PASSWORD: &str = r#"  password=$(cat /run/secrets/password)
   case $password in
     '' | *[\"\\]*) echo 'the password is empty, or has a quote or a backslash' >&2; exit 1 ;;
@@ -35,16 +36,16 @@ const PASSWORD: &str = r#"  password=$(cat /run/secrets/password)
   export REDISCLI_AUTH="$password"
 "#;
 
-/// Where nobody listens: what a node is told of the others before they have met.
+/// An address without a listener: the address of each other node in `nodes.conf` before the nodes have met.
 const NOWHERE: &str = "127.0.0.1:9@19";
 
-/// Renders the stack. `machines` are the host names of the swarm's machines, on which the nodes are pinned, replicas
-/// never beside their master; without any, Swarm places the nodes as it likes. A password is not in the file: the
-/// nodes take it from [`PASSWORD_FILE`], as from the Compose file.
+/// Renders the stack. `machines` are the host names of the swarm nodes to which the cluster nodes are pinned, replicas
+/// never on the machine of their master. Without `machines`, Swarm places the tasks. The file contains no password: the
+/// nodes read it from [`PASSWORD_FILE`], as with the Compose file.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a server whose `nodes.conf` nobody has proven, for a cluster with TLS, and for a single
-/// machine where there are replicas.
+/// [`ErrorKind::Usage`] for a server whose `nodes.conf` format is not verified, for a cluster with TLS, and for a
+/// single machine if there are replicas.
 pub fn swarm(topology: &Topology, machines: &[String]) -> Result<Document> {
     check(topology, machines)?;
     let mut text = head(topology, machines);
@@ -116,7 +117,7 @@ fn head(topology: &Topology, machines: &[String]) -> String {
     text
 }
 
-/// What all services share.
+/// Returns the anchors with the settings that all services share.
 fn anchors(topology: &Topology) -> String {
     let mut text =
         String::from("\nx-environment: &environment\n  # The redis.conf of every node.\n  CONF: |\n");
@@ -170,7 +171,7 @@ fn anchors(topology: &Topology) -> String {
     text
 }
 
-/// The `nodes.conf` of all, with nobody's address.
+/// Returns the `nodes.conf` for all nodes, with a placeholder for every address.
 fn nodes(topology: &Topology) -> String {
     let Some(first) = topology.nodes.first() else {
         return String::new();
@@ -217,7 +218,7 @@ fn service(topology: &Topology, node: &Node, machines: &[String]) -> String {
     text
 }
 
-/// As Compose, the stack replaces `$NAME`; `$$` is a dollar.
+/// Escapes `$` as `$$`, because a stack file replaces `$NAME` as Compose does.
 fn escaped(text: &str) -> String {
     text.replace('$', "$$")
 }

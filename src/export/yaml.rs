@@ -1,11 +1,11 @@
-//! YAML as the exports write it: by hand, so that anchors and comments stand where a reader needs them.
+//! Helpers that write YAML as text, which gives full control over anchors and comments.
 
-/// A text as a scalar in single quotes, in which nothing but the quote itself is special.
+/// Returns the text as a single-quoted scalar, in which only the quote itself needs escaping.
 pub fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// The lines of `text`, each but the empty ones `columns` in, as they stand below a `|`.
+/// Indents the non-empty lines of `text` by `columns`, for a literal block (`|`).
 pub fn block(text: &str, columns: usize) -> String {
     let indent = " ".repeat(columns);
     text.lines().fold(String::new(), |mut block, line| {

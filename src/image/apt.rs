@@ -1,4 +1,5 @@
-//! An apt with a state of its own: it reads the machine's proxies and mirrors, and changes nothing of it.
+//! Runs apt with a separate state directory. It uses the proxies and mirrors of the machine, and changes none of its
+//! files.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -20,19 +21,19 @@ const QUERY: Duration = Duration::from_mins(1);
 const UPDATE: Duration = Duration::from_mins(2);
 const DOWNLOAD: Duration = Duration::from_mins(5);
 
-/// How deep a chain of library packages may be. Real ones end after four.
+/// The maximum depth of library dependencies. Real chains end after four.
 const DEPTH: usize = 12;
 
-/// A directory with a state of apt for one suite.
+/// A state directory of apt for one suite.
 #[derive(Debug)]
 pub(crate) struct Apt {
     workspace: TempDir,
-    /// The directory as the loader will print it: without links.
+    /// The directory as the loader prints it, with symbolic links resolved.
     top: PathBuf,
     suite: String,
 }
 
-/// Asks the machine's own apt where its packages come from.
+/// Asks the machine's apt for its package sources.
 pub(crate) async fn mirrors() -> Result<Vec<Mirror>> {
     let mut command = Command::new("apt-get");
     command.args(["update", "--print-uris"]);
@@ -40,7 +41,7 @@ pub(crate) async fn mirrors() -> Result<Vec<Mirror>> {
     Ok(mirrors::parse(&said))
 }
 
-/// The architecture whose packages run here, as the distribution calls it.
+/// Returns the distribution's name of the architecture whose packages run on this machine.
 pub(crate) async fn architecture() -> Result<String> {
     let mut command = Command::new("dpkg");
     command.arg("--print-architecture");
@@ -49,7 +50,7 @@ pub(crate) async fn architecture() -> Result<String> {
 }
 
 impl Apt {
-    /// Lays out the directory. Nothing is fetched yet.
+    /// Creates the directory. This downloads nothing.
     pub(crate) fn new(suite: &str) -> Result<Self> {
         let workspace = temporary("rcup-packages-")?;
         let top =
@@ -75,7 +76,7 @@ impl Apt {
         Ok(apt)
     }
 
-    /// Fetches the index of what `sources` names.
+    /// Downloads the indices of `sources`.
     pub(crate) async fn update(&self, sources: &str) -> Result<()> {
         self.write("sources.list", sources)?;
         let what = format!("reading the package index of {}", self.suite);
@@ -84,7 +85,7 @@ impl Apt {
         process::run(&mut command, &what, UPDATE).await.map(drop)
     }
 
-    /// Whether the suite itself, and not one beneath it, offers the package.
+    /// Checks whether the suite itself, and not its base suite, offers the package.
     pub(crate) async fn offers(&self, package: &str) -> Result<bool> {
         let mut command = self.command("apt-cache");
         command.args(["madison", package]);
@@ -92,8 +93,8 @@ impl Apt {
         Ok(packages::is_offered(&said, &self.suite))
     }
 
-    /// The packages named, and the library packages that they need. Names that nothing carries are left
-    /// out: whether something is really missing, the closure of the programs will tell.
+    /// Returns the named packages and the library packages that they depend on. Names that no source offers are
+    /// omitted: the loader later reports any library that is really missing.
     pub(crate) async fn closure(&self, names: &[&str]) -> Result<BTreeMap<String, Package>> {
         let mut known = BTreeMap::new();
         let mut wanted: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
@@ -119,7 +120,7 @@ impl Apt {
         Ok(known)
     }
 
-    /// Downloads the packages in the versions known, and unpacks them. No script of theirs runs.
+    /// Downloads the known versions of the packages and unpacks them. Maintainer scripts do not run.
     pub(crate) async fn unpack(&self, packages: &BTreeMap<String, Package>) -> Result<PathBuf> {
         let directory = self.top.join("packages");
         let mut command = self.command("apt-get");
@@ -148,14 +149,14 @@ impl Apt {
         Ok(tree)
     }
 
-    /// The directory, for whoever must keep what was unpacked.
+    /// Returns the directory, so that the caller can keep the unpacked files.
     pub(crate) fn into_workspace(self) -> TempDir {
         self.workspace
     }
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
-        // A configuration file on the command line is read after the machine's, and can clear lists.
+        // apt reads a configuration file from the command line after the machine's, so that it can clear lists.
         command.arg("-c").arg(self.top.join("apt.conf"));
         command
     }
@@ -172,7 +173,7 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
         .hint("Point TMPDIR at a directory that is writable and has 300 MB of room.")
 }
 
-/// The options of one source: nothing but packages of this architecture, signed by the archive's key.
+/// Returns the options of a source: only packages of this architecture, signed with the archive's key.
 pub(crate) fn source_options(distribution: &Distribution, architecture: &str) -> String {
     let mut options = format!("arch={architecture} target=Packages");
     if let Some(keyring) = distribution.family.keyring() {
@@ -182,11 +183,11 @@ pub(crate) fn source_options(distribution: &Distribution, architecture: &str) ->
     options
 }
 
-/// The state's configuration.
+/// Returns the configuration of apt.
 ///
-/// The hooks are cleared because they would work on the machine's own caches, and the pins because they were
-/// written for another suite. Only backports become the default release: a suite that is one takes
-/// precedence over its own security updates.
+/// It clears the hooks, because they would change the machine's own caches, and the pins, because they apply to another
+/// suite. Only a backports suite becomes the default release: a default release takes precedence over its own security
+/// updates.
 fn configuration(top: &Path, suite: &str) -> String {
     let top = top.display();
     let preferred = if mirrors::base(suite) == suite { "" } else { suite };

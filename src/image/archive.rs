@@ -1,4 +1,4 @@
-//! Writes a layout as a tar.
+//! Writes an image layout as a tar archive.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -11,10 +11,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::image::artifact::Archive;
 use crate::image::layout::{Entry, Layout};
 
-/// Writes the archive into a directory of its own, and returns it with its size.
+/// Writes the archive into a temporary directory, and returns it with its size in bytes.
 ///
-/// Owners come from the layout and not from the files, so that no root is needed, and times are zero, so
-/// that the same packages make the same image.
+/// Owners come from the layout and not from the files, so the build does not need root. Times are zero, so the same
+/// packages result in the same image.
 pub(crate) async fn write(layout: Layout) -> Result<(Archive, u64)> {
     let directory = temporary("rcup-image-")?;
     let path = directory.path().join("rootfs.tar");
@@ -38,7 +38,7 @@ pub(crate) async fn write(layout: Layout) -> Result<(Archive, u64)> {
     Ok((Archive::new(directory, path), bytes))
 }
 
-/// A temporary directory whose name starts with `prefix`.
+/// Creates a temporary directory whose name starts with `prefix`.
 pub(crate) fn temporary(prefix: &str) -> Result<TempDir> {
     tempfile::Builder::new()
         .prefix(prefix)

@@ -1,4 +1,4 @@
-//! The result of a build: an archive, and how an engine shall import it.
+//! The result of an image build: an archive and its import options.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -7,30 +7,30 @@ use tempfile::TempDir;
 
 use crate::spec::server::{Engine, Server};
 
-/// Where programs are found in the image. An engine gives an import no default.
+/// The `PATH` of the image. A container engine sets no default on import.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// An image that no engine has yet: its root file system and what belongs beside it.
+/// A built image before its import: the root file system and its metadata.
 #[derive(Debug)]
 pub struct Artifact {
-    /// The server inside, as it told itself when it was run.
+    /// The server in the image, as reported by its `--version`.
     pub server: Server,
     /// The image's name, such as `rcup/redis:7.0.15`.
     pub reference: String,
-    /// The labels by which rcup finds and understands the image.
+    /// The labels by which rcup recognizes the image.
     pub labels: BTreeMap<String, String>,
     /// The root file system.
     pub archive: Archive,
-    /// Where the server came from, in one line.
+    /// The source of the server, in one line.
     pub origin: String,
-    /// The processor architecture, as container engines call it (`amd64`, `arm64`). An engine on another
-    /// machine may have a different one, and then cannot run the image.
+    /// The processor architecture, in the notation of container engines (`amd64`, `arm64`). A container engine on a
+    /// host with another architecture cannot run the image.
     pub architecture: String,
-    /// The size of the archive.
+    /// The size of the archive in bytes.
     pub bytes: u64,
 }
 
-/// An uncompressed tar on disk, which vanishes with this value.
+/// An uncompressed tar file, which is deleted when this value is dropped.
 #[derive(Debug)]
 pub struct Archive {
     path: PathBuf,
@@ -42,7 +42,7 @@ impl Archive {
         Self { path, _guard: guard }
     }
 
-    /// Where the tar lies as long as this value lives.
+    /// Returns the path of the tar file. It is valid as long as this value exists.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -63,7 +63,7 @@ impl Artifact {
         }
     }
 
-    /// The part of the reference before the colon.
+    /// Returns the part of the reference before the colon.
     #[cfg(any(test, feature = "test-util"))]
     pub fn repository(&self) -> &str {
         self.reference
@@ -71,15 +71,15 @@ impl Artifact {
             .map_or(&*self.reference, |(repository, _)| repository)
     }
 
-    /// The part of the reference after the colon.
+    /// Returns the part of the reference after the colon.
     #[cfg(any(test, feature = "test-util"))]
     pub fn tag(&self) -> &str {
         self.reference.split_once(':').map_or("latest", |(_, tag)| tag)
     }
 
-    /// The Dockerfile lines to apply on import.
+    /// Returns the Dockerfile instructions to apply on import.
     ///
-    /// There is no entrypoint, no user and no exposed port, so that whoever runs the image decides these.
+    /// They set no entrypoint, user or exposed port. The command that runs the image sets these.
     pub fn changes(&self) -> Vec<String> {
         changes(self.server.engine, &self.labels)
     }
@@ -112,7 +112,7 @@ fn changes(engine: Engine, labels: &BTreeMap<String, String>) -> Vec<String> {
     lines
 }
 
-/// A word as a Dockerfile wants it: in double quotes, with its expansions disarmed, on one line.
+/// Quotes a word for a Dockerfile: in double quotes, without expansions, on one line.
 fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -1,4 +1,5 @@
-//! Follows a recipe: find the programs, ask them what they are, gather what they load, write it down.
+//! Builds an image from a recipe: finds the programs, reads their version, collects their libraries, writes the
+//! archive.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,13 +13,13 @@ use crate::image::suite::{Refusal, Suites, too_old};
 use crate::image::{archive, closure, host};
 use crate::spec::server::{Engine, Server};
 
-/// How long the mirror may take for what is only a comfort.
+/// The timeout of the busybox download, which is optional.
 const BUSYBOX_PATIENCE: Duration = Duration::from_mins(1);
 
-/// Makes the image that `recipe` asks for.
+/// Builds the image that `recipe` describes.
 ///
-/// `progress` hears a short line before each thing that takes time. Dropping the future ends the child
-/// processes and removes what lies on disk.
+/// `progress` receives a short line before each slow step. Dropping the future stops the child processes and deletes
+/// the temporary files.
 pub async fn build(recipe: &Recipe, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Artifact> {
     let mut programs = find(recipe, progress).await?;
     let server = programs.server().await?;
@@ -55,7 +56,7 @@ async fn find(recipe: &Recipe, progress: &(dyn Fn(&str) + Send + Sync)) -> Resul
     }
 }
 
-/// The host's server if it is new enough, else that of the first suite that offers one.
+/// Returns the host's server if it is new enough, or that of the first suite that offers one.
 async fn nearest(engine: Engine, progress: &(dyn Fn(&str) + Send + Sync)) -> Result<Programs> {
     if host::has(engine) {
         let programs = host::programs(engine)?;
@@ -97,8 +98,8 @@ fn check(wanted: Engine, server: Server, origin: &str) -> Result<()> {
     Ok(())
 }
 
-/// Adds a busybox of the machine's own suite to programs of the host. It is a comfort: without one, the
-/// image still serves every cluster that rcup starts itself.
+/// Adds a busybox from the machine's own suite to programs of the host. It is optional: an image without it still works
+/// for every cluster that rcup itself starts.
 async fn add_busybox(programs: &mut Programs, progress: &(dyn Fn(&str) + Send + Sync)) {
     let fetched = async {
         let suites = Suites::of_this_machine().await?;

@@ -1,4 +1,4 @@
-//! Finds every shared library that a program loads, by asking its own loader.
+//! Finds every shared library that a program loads, with the program's own loader.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,21 @@ use crate::image::programs::Root;
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// Libraries that older C libraries load by name when they resolve host names, so that no list shows them.
+/// Libraries that older C libraries load by name to resolve host names. The loader's list does not contain them.
 const RESOLVERS: [&str; 2] = ["libnss_files.so.2", "libnss_dns.so.2"];
 
-/// One line of the loader's list.
+/// One line of the loader's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Dependency {
     name: String,
-    /// `None` where the loader found nothing.
+    /// `None` if the loader found no file.
     path: Option<PathBuf>,
 }
 
-/// The files that `programs` need, by their path in the image.
+/// Returns the files that `programs` need, by their path in the image.
 ///
-/// All libraries go into the directory of the C library, which is one that the loader searches by itself:
-/// in the image there is no cache, and no path of the building machine.
+/// All libraries go into the directory of the C library, which the loader searches by default: the image has no loader
+/// cache and none of the build machine's library paths.
 pub(crate) async fn of(root: &Root, programs: &[&Path]) -> Result<BTreeMap<String, PathBuf>> {
     let mut files = BTreeMap::new();
     for program in programs {
@@ -51,12 +51,12 @@ pub(crate) async fn of(root: &Root, programs: &[&Path]) -> Result<BTreeMap<Strin
     Ok(files)
 }
 
-/// Reads what `ld.so --list` prints. The kernel's page and the loader itself are left out.
+/// Parses the output of `ld.so --list`. The vDSO and the loader itself are omitted.
 fn parse_list(text: &str) -> Vec<Dependency> {
     text.lines()
         .filter_map(|line| {
             let (name, target) = line.trim().split_once(" => ")?;
-            // The loader, where a library names it by its path.
+            // The loader itself, which some libraries name by its path.
             if name.starts_with('/') {
                 return None;
             }
@@ -69,8 +69,8 @@ fn parse_list(text: &str) -> Vec<Dependency> {
         .collect()
 }
 
-/// Refuses what was not found, and what was found on the host instead of among the packages: such an image
-/// would start here and nowhere else.
+/// Refuses libraries that the loader did not find, or found on the host instead of in the packages: such an image would
+/// run on this host only.
 fn resolve(root: &Root, program: &Path, dependencies: &[Dependency]) -> Result<BTreeMap<String, PathBuf>> {
     let mut found = BTreeMap::new();
     let mut missing = Vec::new();
@@ -94,7 +94,7 @@ fn resolve(root: &Root, program: &Path, dependencies: &[Dependency]) -> Result<B
     )
 }
 
-/// The directory of the C library, as the image has it.
+/// Returns the directory of the C library in the image.
 fn home(root: &Root, found: &BTreeMap<String, PathBuf>) -> Option<String> {
     let libc = found
         .iter()
@@ -103,7 +103,7 @@ fn home(root: &Root, found: &BTreeMap<String, PathBuf>) -> Option<String> {
     root.inside(libc.1.parent()?)
 }
 
-/// The file behind a library's links. They are relative wherever a distribution made them.
+/// Resolves the symbolic links of a library. Those that a distribution creates are relative.
 fn real(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }

@@ -1,23 +1,23 @@
-//! Reads the one thing in a program's header that a build must know: its dynamic loader.
+//! Reads the path of the dynamic loader from the ELF header of a program.
 //!
-//! The loader's path differs between architectures and C libraries, and only the program knows it. Asking
-//! `ldd` would run a shell script that knows the host's loaders alone.
+//! The path differs between architectures and C libraries, and only the program contains it. `ldd` is a shell script
+//! that supports only the loaders of the host.
 
-/// What kind of file a program is.
+/// The kind of a program file.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Program {
-    /// Loaded by the loader at this path.
+    /// Dynamically linked, with the loader at this path.
     Dynamic(String),
-    /// Needs no loader.
+    /// Statically linked.
     Static,
-    /// Not a binary: a script that wraps one, for example.
+    /// Not a binary, for example a wrapper script.
     Foreign,
 }
 
-/// The type of the program header that names the loader.
+/// The type of the program header that contains the loader's path (`PT_INTERP`).
 const INTERPRETER: u64 = 3;
 
-/// Reads a program's header. A truncated or odd one counts as [`Program::Foreign`].
+/// Reads the header of a program. A truncated or unsupported header results in [`Program::Foreign`].
 pub(crate) fn inspect(bytes: &[u8]) -> Program {
     if !bytes.starts_with(b"\x7fELF") {
         return Program::Foreign;
@@ -64,7 +64,7 @@ fn program_headers(bytes: &[u8]) -> Option<Program> {
 mod tests {
     use super::*;
 
-    /// A 64-bit little-endian header with one program header that names `loader`.
+    /// Returns a 64-bit little-endian header with one program header that names `loader`.
     fn binary(kind: u8, loader: &[u8]) -> Vec<u8> {
         let mut bytes = vec![0; 64 + 56];
         bytes[..6].copy_from_slice(b"\x7fELF\x02\x01");

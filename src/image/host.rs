@@ -1,4 +1,4 @@
-//! Takes the programs from what is installed on this machine.
+//! Finds the server's programs that are installed on this machine.
 
 use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
@@ -10,7 +10,7 @@ use crate::image::programs::{Programs, Root};
 use crate::image::{elf, programs};
 use crate::spec::server::Engine;
 
-/// Whether the server of `engine` is installed here.
+/// Checks whether the server of `engine` is installed on this machine.
 pub(crate) fn has(engine: Engine) -> bool {
     on_path(engine.server()).is_some()
 }
@@ -43,7 +43,7 @@ pub(crate) fn programs(engine: Engine) -> Result<Programs> {
     })
 }
 
-/// The host's busybox, if it runs without libraries.
+/// Returns the host's busybox if it is statically linked.
 fn busybox() -> Option<PathBuf> {
     let file = on_path("busybox")?;
     let bytes = std::fs::read(&file).ok()?;

@@ -1,30 +1,30 @@
-//! What lies where in the image, as data.
+//! The directory layout of the image.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use crate::spec::server::Engine;
 
-/// The user and group of the server, the same number as in the official images.
+/// The user and group ID of the server, the same number as in the official images.
 pub(crate) const SERVER_ID: u64 = 999;
 
-/// What the tools of busybox are called. An export to Docker Compose starts its containers with some of
-/// them, and people look for the others when they debug a network.
+/// The names of the busybox tools. An export to Docker Compose starts its containers with some of them. The others
+/// help to debug a network.
 const TOOLS: [&str; 18] = [
     "[", "cat", "chmod", "chown", "cp", "env", "false", "hostname", "id", "ip", "ls", "mkdir", "nc", "ping",
     "sh", "sleep", "test", "true",
 ];
 
-/// One thing in the archive.
+/// An entry of the archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Entry {
     Directory {
         mode: u32,
         owner: u64,
     },
-    /// A file with these contents.
+    /// A file with this text.
     Text(String),
-    /// A file of the building machine, with this mode.
+    /// A file of the build machine, with this mode.
     Copy {
         from: PathBuf,
         mode: u32,
@@ -32,13 +32,13 @@ pub(crate) enum Entry {
     Link(String),
 }
 
-/// A root file system: entries by their path, without a leading slash. The order of a `BTreeMap` puts a
-/// directory before what it holds, and makes the same build the same archive.
+/// A root file system: entries by their path, without a leading slash. The order of a `BTreeMap` puts a directory
+/// before its contents, and makes builds reproducible.
 #[derive(Clone, Debug)]
 pub(crate) struct Layout(BTreeMap<String, Entry>);
 
 impl Layout {
-    /// The directories, links and user tables that every image has.
+    /// Returns the directories, links and user tables that every image has.
     pub(crate) fn base(engine: Engine) -> Self {
         let mut layout = Self(BTreeMap::new());
         let name = engine.as_str();
@@ -54,7 +54,7 @@ impl Layout {
         ] {
             layout.insert(path, Entry::Directory { mode, owner });
         }
-        // Programs name their loader by the path of a system that is not merged, such as /lib64.
+        // Programs name their loader by its path in a system without merged /usr, such as /lib64.
         for merged in ["bin", "lib", "lib64"] {
             layout.insert(merged, Entry::Link(format!("usr/{merged}")));
         }
@@ -70,7 +70,7 @@ impl Layout {
             "etc/group",
             Entry::Text(format!("root:x:0:\n{name}:x:{SERVER_ID}:\nnogroup:x:65534:\n")),
         );
-        // Older C libraries would ask the network for names that stand in /etc/hosts.
+        // Without this file, older C libraries query DNS for names that /etc/hosts contains.
         layout.insert(
             "etc/nsswitch.conf",
             Entry::Text("passwd: files\ngroup: files\nhosts: files dns\n".to_owned()),
@@ -87,18 +87,18 @@ impl Layout {
         layout
     }
 
-    /// Puts a program on the `PATH`.
+    /// Adds a program to `/usr/bin`.
     pub(crate) fn program(&mut self, name: &str, from: PathBuf) {
         self.insert(&format!("usr/bin/{name}"), Entry::Copy { from, mode: 0o755 });
     }
 
-    /// Puts a library, or the loader, where programs look for it.
+    /// Adds a library or the loader.
     pub(crate) fn library(&mut self, path: &str, from: PathBuf) {
-        // The loader must be executable; for libraries it does no harm.
+        // The loader must be executable. For libraries the mode has no effect.
         self.insert(&merged(path), Entry::Copy { from, mode: 0o755 });
     }
 
-    /// Adds busybox and the names of its tools.
+    /// Adds busybox and links for its tools.
     pub(crate) fn tools(&mut self, busybox: PathBuf) {
         self.program("busybox", busybox);
         for tool in TOOLS {
@@ -106,7 +106,7 @@ impl Layout {
         }
     }
 
-    /// All entries, each directory before what it holds.
+    /// Returns all entries, each directory before its contents.
     pub(crate) fn entries(&self) -> impl Iterator<Item = (&str, &Entry)> {
         self.0.iter().map(|(path, entry)| (&**path, entry))
     }
@@ -122,7 +122,7 @@ impl Layout {
     }
 }
 
-/// A path as it lies in a merged root file system: below `usr`, without dots, without a leading slash.
+/// Returns a path in a root file system with merged `/usr`, without dots and without a leading slash.
 pub(crate) fn merged(path: &str) -> String {
     let mut parts: Vec<&str> = Vec::new();
     for part in path.split('/') {

@@ -1,4 +1,4 @@
-//! What this machine runs, as far as it decides where packages come from.
+//! The distribution of this machine, which determines the package sources.
 
 use std::path::{Path, PathBuf};
 
@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Distribution {
     pub(crate) family: Family,
-    /// The suite that this machine was installed from, where the distribution names one.
+    /// The suite of this machine, if the distribution names one.
     pub(crate) codename: Option<String>,
 }
 
-/// Whose packages apt fetches.
+/// The distribution whose packages apt downloads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Family {
     Debian,
@@ -25,7 +25,7 @@ impl Family {
         }
     }
 
-    /// The name of the archive's directory on a mirror, and of its keyring.
+    /// Returns the directory name of the archive on a mirror, which is also the name of its keyring.
     pub(crate) fn directory(self) -> &'static str {
         match self {
             Self::Debian => "debian",
@@ -33,7 +33,7 @@ impl Family {
         }
     }
 
-    /// Ubuntu keeps both servers in `universe`; in Debian everything needed is in `main`.
+    /// Returns the archive components to use. Ubuntu has both servers in `universe`; Debian has everything in `main`.
     pub(crate) fn components(self) -> &'static str {
         match self {
             Self::Debian => "main",
@@ -41,7 +41,7 @@ impl Family {
         }
     }
 
-    /// The archive's keyring. Newer releases changed the file's ending.
+    /// Returns the archive's keyring. Newer releases changed the file's extension.
     pub(crate) fn keyring(self) -> Option<PathBuf> {
         ["gpg", "pgp"]
             .iter()
@@ -56,8 +56,7 @@ impl Family {
 }
 
 impl Distribution {
-    /// Reads what `/etc/os-release` says. `None` where the machine is neither Debian nor Ubuntu nor derived
-    /// from them.
+    /// Reads `/etc/os-release`. `None` if the machine runs neither Debian nor Ubuntu nor a derivative of them.
     pub(crate) fn of_this_machine() -> Option<Self> {
         ["/etc/os-release", "/usr/lib/os-release"]
             .iter()
@@ -65,8 +64,8 @@ impl Distribution {
             .and_then(|text| Self::parse(&text))
     }
 
-    /// A derivative keeps its own code name in `VERSION_CODENAME` and that of its parent elsewhere; only
-    /// the parent's names a suite that a mirror of the parent has.
+    /// Parses `os-release`. A derivative has its own code name in `VERSION_CODENAME` and that of its parent in another
+    /// field. Mirrors of the parent have only suites with the parent's code name.
     fn parse(text: &str) -> Option<Self> {
         let field = |key: &str| {
             text.lines().find_map(|line| {
@@ -91,7 +90,7 @@ impl Distribution {
         })
     }
 
-    /// The suites to try for [`Source::Auto`](super::Source::Auto), nearest first.
+    /// Returns the suites to try for [`Source::Auto`](super::Source::Auto), in order of preference.
     pub(crate) fn candidates(&self) -> Vec<String> {
         let mut suites: Vec<String> = Vec::new();
         if let Some(codename) = &self.codename {

@@ -1,8 +1,8 @@
-//! Which mirror carries which suite, read from what apt prints, and the sources to give to another apt.
+//! Parses the mirrors that apt prints, and writes sources for another apt.
 
 use crate::image::machine::{Distribution, Family};
 
-/// One source that the machine's own apt reads.
+/// A source of the machine's own apt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mirror {
     pub(crate) site: String,
@@ -10,16 +10,17 @@ pub(crate) struct Mirror {
     pub(crate) component: String,
 }
 
-/// Reads `apt-get update --print-uris`.
+/// Parses the output of `apt-get update --print-uris`.
 ///
-/// `apt-get indextargets` is the official question, but it names only indices that were downloaded already,
-/// and a fresh container or cloud image has none. This one answers from the configuration alone.
+/// `apt-get indextargets` is the official interface, but it lists only indices that are already downloaded, and a new
+/// container or cloud image has none. `--print-uris` needs only the configuration.
 pub(crate) fn parse(text: &str) -> Vec<Mirror> {
     text.lines()
         .filter_map(|line| {
             let uri = line.strip_prefix('\'')?.split('\'').next()?;
             let (address, path) = uri.split_once("/dists/")?;
-            // `bookworm/main/binary-amd64/Packages.xz`; the signed index of the suite has no such part.
+            // `bookworm/main/binary-amd64/Packages.xz`. The URI of the suite's signed index does not contain
+            // `/binary-`.
             let (path, _) = path.rsplit_once("/binary-")?;
             let (suite, component) = path.rsplit_once('/')?;
             Some(Mirror {
@@ -31,10 +32,10 @@ pub(crate) fn parse(text: &str) -> Vec<Mirror> {
         .collect()
 }
 
-/// The site that carries the distribution itself.
+/// Returns the site that offers the distribution itself.
 ///
-/// Third parties serve suites of the same name, so the site that also serves the suite's updates wins, then
-/// the one in a directory of the distribution's name.
+/// Third parties offer suites of the same name. The site that also offers the suite's updates therefore has precedence,
+/// then the site with a directory of the distribution's name.
 pub(crate) fn main_site<'a>(mirrors: &'a [Mirror], distribution: &Distribution) -> Option<&'a str> {
     let own = distribution.codename.as_deref();
     let score = |mirror: &Mirror| {
@@ -51,7 +52,7 @@ pub(crate) fn main_site<'a>(mirrors: &'a [Mirror], distribution: &Distribution) 
     mirrors
         .iter()
         .filter(|mirror| mirror.component == "main" && !is_extra(&mirror.suite))
-        // `max_by_key` would take the last of equals, and apt prefers the first.
+        // `max_by_key` returns the last of equal elements, but apt prefers the first.
         .rev()
         .max_by_key(|mirror| score(mirror))
         .map(|mirror| &*mirror.site)
@@ -63,14 +64,14 @@ fn is_extra(suite: &str) -> bool {
         .any(|ending| suite.ends_with(ending))
 }
 
-/// The stable suite under a suite: `bookworm` for `bookworm-backports`.
+/// Returns the stable suite of a suite: `bookworm` for `bookworm-backports`.
 pub(crate) fn base(suite: &str) -> &str {
     suite.strip_suffix("-backports").unwrap_or(suite)
 }
 
-/// The lines of a `sources.list` for `suite`: it alone, or with what the machine's own suite gets as well.
+/// Returns the lines of a `sources.list` for `suite`, optionally with the updates that the machine's own suite gets.
 ///
-/// Backports hold few libraries, so their stable suite comes with them.
+/// Backports contain few libraries, so their stable suite is added.
 pub(crate) fn sources(
     suite: &str,
     address: &str,
@@ -90,7 +91,7 @@ pub(crate) fn sources(
     lines
 }
 
-/// The security and stable updates for `suite`, on the sites where the machine gets them for its own.
+/// Returns the security and stable updates for `suite`, from the sites that the machine uses for its own updates.
 ///
 /// Rolling suites have none.
 pub(crate) fn extras(suite: &str, mirrors: &[Mirror], own: Option<&str>) -> Vec<Mirror> {

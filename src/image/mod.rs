@@ -1,12 +1,12 @@
-//! Makes a container image of a server where no registry can be reached.
+//! Builds a container image of a server without access to a registry.
 //!
-//! The server comes from packages of the distribution's mirror, or from what is installed on this machine.
-//! Either way the result is an archive of a trimmed root file system: the server, its client and benchmark,
-//! the shared libraries that these load, and a few small tools. This module knows nothing about container
-//! engines; whoever calls it sends the archive to one as an import.
+//! The server comes from packages of the distribution's mirror, or from the programs that are installed on this
+//! machine. The result is an archive of a minimal root file system: the server, its client and benchmark, the shared
+//! libraries that they load, and a few small tools. This module does not depend on a container engine: the caller
+//! imports the archive.
 //!
-//! `recipe` says what is wanted and `build` follows it. `host` and `suite` fetch the programs, `closure`
-//! finds what they load, `layout` decides what lies where, and `archive` writes it down.
+//! `recipe` describes the image and `build` builds it. `host` and `suite` find the programs, `closure` finds their
+//! libraries, `layout` defines the directory layout, and `archive` writes the archive.
 
 #[cfg(feature = "cli")]
 pub mod apt;

@@ -1,8 +1,8 @@
-//! Understands what apt prints about packages. Nothing here runs anything.
+//! Parses the output of apt about packages. This module runs no processes.
 
 use std::collections::BTreeMap;
 
-/// What is to be known about one package.
+/// The properties of a package.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Package {
     pub(crate) name: String,
@@ -10,7 +10,7 @@ pub(crate) struct Package {
     pub(crate) needs: Vec<String>,
 }
 
-/// Whether `apt-cache madison` lists a version from `suite` itself, or from its updates.
+/// Checks whether `apt-cache madison` lists a version from `suite` itself or from its updates.
 pub(crate) fn is_offered(madison: &str, suite: &str) -> bool {
     madison.lines().any(|line| {
         let origin = line.rsplit('|').next().unwrap_or_default();
@@ -24,7 +24,7 @@ pub(crate) fn is_offered(madison: &str, suite: &str) -> bool {
     })
 }
 
-/// Reads the stanzas of `apt-cache show`.
+/// Parses the stanzas of `apt-cache show`.
 pub(crate) fn stanzas(text: &str) -> Vec<Package> {
     let mut packages: Vec<Package> = Vec::new();
     for line in text.lines() {
@@ -49,7 +49,7 @@ pub(crate) fn stanzas(text: &str) -> Vec<Package> {
     packages
 }
 
-/// The names in a `Depends` field. Of alternatives, the first is what the distribution prefers.
+/// Returns the names in a `Depends` field. Of alternatives, it takes the first, which the distribution prefers.
 fn depends(field: &str) -> impl Iterator<Item = String> + '_ {
     field.split(',').filter_map(|clause| {
         let name = clause.split('|').next()?.split('(').next()?.trim();
@@ -58,16 +58,16 @@ fn depends(field: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// Whether a package may hold a shared library. The others (init helpers, debconf, user management) would
-/// only be weight: no maintainer script ever runs. Debian names a library after its soname, but for zlib and
-/// for the Lua modules that the servers of older suites link.
+/// Checks whether a package may contain a shared library. Other packages (init helpers, debconf, user management) are
+/// not needed, because maintainer scripts do not run. Debian names a library package after its soname, except zlib and
+/// the Lua modules that the servers of older suites link.
 pub(crate) fn is_library(name: &str) -> bool {
     ["lib", "zlib1g", "lua-"]
         .iter()
         .any(|start| name.starts_with(start))
 }
 
-/// What the known packages need that is not known yet.
+/// Returns the dependencies of the known packages that are not yet known.
 pub(crate) fn missing(known: &BTreeMap<String, Package>) -> Vec<String> {
     let mut names: Vec<String> = known
         .values()
@@ -80,7 +80,7 @@ pub(crate) fn missing(known: &BTreeMap<String, Package>) -> Vec<String> {
     names
 }
 
-/// The upstream part of a package's version: `7.0.15` of `5:7.0.15-1~deb12u6`.
+/// Returns the upstream part of a package version: `7.0.15` of `5:7.0.15-1~deb12u6`.
 pub(crate) fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     version.rsplit_once('-').map_or(version, |(start, _)| start)

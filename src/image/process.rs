@@ -1,4 +1,4 @@
-//! Runs a child process under a deadline, and turns its failure into an error that shows what it said.
+//! Runs a child process with a timeout, and returns an error with its output if it fails.
 
 use std::io::ErrorKind as IoKind;
 use std::process::Stdio;
@@ -8,13 +8,13 @@ use tokio::process::Command;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How many of a failed process's last lines go into the error.
+/// The number of the last output lines of a failed process that go into the error.
 const LAST_LINES: usize = 8;
 
-/// Runs `command` to its end and returns its standard output.
+/// Runs `command` to completion and returns its standard output.
 ///
-/// `what` names the work as a fragment ("reading the package index"). The process dies when the deadline
-/// passes or the caller is dropped, because nobody would be left to take its result.
+/// `what` describes the work as a fragment ("reading the package index"). The process is killed when the deadline
+/// passes or the caller drops the future.
 pub(crate) async fn run(command: &mut Command, what: &str, deadline: Duration) -> Result<String> {
     let program = command.as_std().get_program().to_string_lossy().into_owned();
     command
@@ -51,7 +51,7 @@ fn not_started(program: &str, error: std::io::Error) -> Error {
         IoKind::PermissionDenied => {
             Some("The temporary directory may be mounted noexec. Point TMPDIR at another one.".to_owned())
         }
-        // ENOEXEC has no kind of its own in the standard library.
+        // The standard library has no `ErrorKind` for ENOEXEC.
         _ if error.raw_os_error() == Some(8) => {
             Some("The program is built for another processor architecture than this machine's.".to_owned())
         }
@@ -64,7 +64,7 @@ fn not_started(program: &str, error: std::io::Error) -> Error {
     }
 }
 
-/// Adds the hint that holds whatever the process was about.
+/// Adds hints for causes that any process can have.
 fn judge(error: Error, said: &str) -> Error {
     if said.contains("No space left on device") || said.contains("enough free space") {
         return error.hint(

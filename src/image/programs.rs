@@ -1,4 +1,4 @@
-//! The programs of an image before they are packed, and how to run them where they lie.
+//! The programs of an image before packing, and how to run them in place.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -14,46 +14,46 @@ use crate::spec::server::{Engine, Server};
 
 const VERSION_DEADLINE: Duration = Duration::from_secs(20);
 
-/// What a source found.
+/// The programs that a source provides.
 #[derive(Debug)]
 pub(crate) struct Programs {
-    /// Their names in the image, and their files. The server is the first.
+    /// The names in the image and the files of the programs. The server is the first.
     pub(crate) files: Vec<(&'static str, PathBuf)>,
-    /// A static busybox, where one could be had.
+    /// A static busybox, if available.
     pub(crate) busybox: Option<PathBuf>,
-    /// Where their libraries are.
+    /// The file system that contains their libraries.
     pub(crate) root: Root,
-    /// Where they came from, in one line.
+    /// The source of the programs, in one line.
     pub(crate) origin: String,
-    /// Directories that must outlive the packing.
+    /// Directories that must exist until the archive is written.
     pub(crate) kept: Vec<TempDir>,
 }
 
-/// Where the paths that programs name are to be looked up.
+/// The file system in which the paths of programs are resolved.
 #[derive(Debug)]
 pub(crate) enum Root {
-    /// In this machine's own file system.
+    /// The file system of this machine.
     Host,
-    /// Below a directory into which packages were unpacked, with the directories of its libraries.
+    /// A directory with unpacked packages, and the directories of its libraries.
     Tree { top: PathBuf, libraries: Vec<PathBuf> },
 }
 
-/// How a program is started: directly, or through the loader that lies beside it.
+/// The loader that starts a program.
 #[derive(Debug)]
 pub(crate) struct Loader {
-    /// The path that the program names.
+    /// The path in the program's header.
     pub(crate) named: String,
-    /// The file behind it.
+    /// The file at that path.
     pub(crate) file: PathBuf,
 }
 
-/// The names of an engine's programs, the server first.
+/// Returns the program names of the server software, the server first.
 pub(crate) fn names(engine: Engine) -> [&'static str; 3] {
     [engine.server(), engine.client(), engine.benchmark()]
 }
 
 impl Root {
-    /// The tree below `top`.
+    /// Returns the tree below `top`.
     pub(crate) fn tree(top: PathBuf) -> Self {
         let mut libraries = Vec::new();
         for outer in ["lib", "usr/lib", "lib64", "usr/lib64"] {
@@ -61,7 +61,7 @@ impl Root {
             let inner = std::fs::read_dir(&outer).into_iter().flatten().flatten();
             let mut inner: Vec<PathBuf> = inner.map(|entry| entry.path()).collect();
             inner.sort();
-            // Debian has a directory per architecture below lib; others put libraries into lib itself.
+            // Debian has one directory for each architecture below lib. Other distributions use lib itself.
             libraries.extend(
                 inner
                     .into_iter()
@@ -73,7 +73,7 @@ impl Root {
         Self::Tree { top, libraries }
     }
 
-    /// The file that a program calls `path`. Links that name an absolute path stay inside the tree.
+    /// Returns the file at `path`. Absolute symbolic links are resolved inside the tree.
     pub(crate) fn locate(&self, path: &str) -> Option<PathBuf> {
         match self {
             Self::Host => std::fs::canonicalize(path).ok(),
@@ -81,7 +81,7 @@ impl Root {
         }
     }
 
-    /// The path of `file` in the image, or nothing when it lies outside.
+    /// Returns the path of `file` in the image, or `None` if the file is outside of the tree.
     pub(crate) fn inside(&self, file: &Path) -> Option<String> {
         let path = match self {
             Self::Host => file,
@@ -90,7 +90,7 @@ impl Root {
         Some(format!("/{}", path.to_str()?.trim_start_matches('/')))
     }
 
-    /// The loader of a program, or nothing when the program needs none.
+    /// Returns the loader of a program, or `None` if the program is static.
     pub(crate) fn loader(&self, program: &Path) -> Result<Option<Loader>> {
         let unusable = || Error::new(ErrorKind::Image, format!("cannot use {}", program.display()));
         let bytes = std::fs::read(program).map_err(|error| unusable().because(error))?;
@@ -106,7 +106,7 @@ impl Root {
         }
     }
 
-    /// A command that starts `program` with the libraries of this root, and the loader's own `options`.
+    /// Returns a command that starts `program` with the libraries of this root and the `options` of the loader.
     pub(crate) fn command(&self, loader: Option<&Loader>, options: &[&str], program: &Path) -> Command {
         let Some(loader) = loader else {
             return Command::new(program);
@@ -129,7 +129,7 @@ impl Root {
 }
 
 impl Programs {
-    /// Asks the server itself what it is. Names of packages and files may promise anything.
+    /// Runs the server to read its name and version. The names of packages and files are not reliable.
     pub(crate) async fn server(&self) -> Result<Server> {
         let Some((name, file)) = self.files.first() else {
             return Err(Error::new(ErrorKind::Image, "no server was found"));
@@ -151,7 +151,7 @@ impl Programs {
     }
 }
 
-/// Reads `Redis server v=7.0.15 sha=…`, which Valkey says in its own name.
+/// Parses `Redis server v=7.0.15 sha=…`, which Valkey prints with its own name.
 fn parse_version(said: &str) -> Option<Server> {
     let engine = said.split_whitespace().next()?.parse().ok()?;
     let (_, version) = said.split_once(" v=")?;
@@ -161,7 +161,7 @@ fn parse_version(said: &str) -> Option<Server> {
     ))
 }
 
-/// Follows `path` below `top` as if `top` were the root, in a merged file system and in an older one.
+/// Resolves `path` with `top` as the root, with or without merged `/usr`.
 fn locate_below(top: &Path, path: &str) -> Option<PathBuf> {
     let mut path = crate::image::layout::merged(path);
     for _ in 0..16 {

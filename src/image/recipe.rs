@@ -1,4 +1,4 @@
-//! What image is wanted, and where its programs shall come from.
+//! The server of an image, and the source of its programs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,25 +6,25 @@ use std::str::FromStr;
 use crate::error::{Error, ErrorKind};
 use crate::spec::server::Engine;
 
-/// What [`build`](super::build) shall make.
+/// The input of [`build`](super::build).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recipe {
     /// The server software.
     pub engine: Engine,
-    /// Where its programs come from.
+    /// The source of its programs.
     pub source: Source,
 }
 
-/// Where the programs of an image come from.
+/// The source of an image's programs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Source {
-    /// The server that is installed on this machine. It needs no network.
+    /// The server that is installed on this machine. Needs no network.
     Host,
-    /// The packages of a suite of Debian or Ubuntu, such as `bookworm-backports`. It needs a mirror, and
-    /// leaves the machine's own packages alone.
+    /// The packages of a suite of Debian or Ubuntu, such as `bookworm-backports`. Needs a mirror, and does not change
+    /// the machine's own packages.
     Suite(String),
-    /// The host where the server is installed, else the nearest suite that offers a version new enough.
+    /// The server of the host if it is installed, or the first suite that offers a supported version.
     #[default]
     Auto,
 }
@@ -42,8 +42,8 @@ impl fmt::Display for Source {
 impl FromStr for Source {
     type Err = Error;
 
-    /// Reads `host`, `auto`, or the name of a suite. The name ends up in a file for apt, so nothing but the
-    /// characters of real suites gets through.
+    /// Parses `host`, `auto`, or the name of a suite. The name is written to a file for apt, so only the characters of
+    /// real suites are accepted.
     fn from_str(text: &str) -> Result<Self, Error> {
         match text {
             "host" => Ok(Self::Host),

@@ -1,4 +1,4 @@
-//! Which image runs, and what is in it.
+//! Selects the images of the nodes and determines the server in each.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,13 +12,13 @@ use crate::spec::modes::Pull;
 use crate::spec::server::{Engine, Server, Version};
 use crate::topology::layout::Image;
 
-/// How long a registry may take to begin answering. Whoever has none waits no longer than this.
+/// The timeout until a registry starts to answer. It limits the wait on hosts without a registry.
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// The image of the cluster, and those of the nodes that have one of their own, by their indices.
+/// The image of the cluster, and the images of nodes that have their own, by node index.
 pub(crate) type Images = (Image, BTreeMap<usize, Image>);
 
-/// Finds the images, or gets them, and learns which servers they hold.
+/// Finds or pulls the images, and determines the server in each.
 pub(crate) async fn resolve<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -40,14 +40,14 @@ pub(crate) async fn resolve<R: Runtime>(
         own.insert(index, image);
     }
     let image = match own.get(&1).filter(|_| own.len() == spec.nodes()) {
-        // Where every node has its own, nobody needs the cluster's.
+        // If every node has its own image, the cluster's image is not needed.
         Some(first) => first.clone(),
         None => of_cluster(runtime, spec, may_pull, observer).await?,
     };
     Ok((image, own))
 }
 
-/// The image of all nodes that have none of their own.
+/// Returns the image of all nodes without their own.
 pub(crate) async fn of_cluster<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -75,7 +75,7 @@ pub(crate) async fn of_cluster<R: Runtime>(
     Ok(image)
 }
 
-/// An image with the server that it holds.
+/// Returns an image with the server in it.
 async fn inside<R: Runtime>(runtime: &R, seen: ImageSeen, observer: &dyn Observer) -> Result<Image> {
     let server = server(runtime, &seen).await?;
     if !server.is_supported() {
@@ -93,7 +93,7 @@ async fn inside<R: Runtime>(runtime: &R, seen: ImageSeen, observer: &dyn Observe
     })
 }
 
-/// The image the user named: nothing else will do.
+/// Returns the image that the user named. There is no alternative if it is not available.
 async fn named<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -116,7 +116,7 @@ async fn named<R: Runtime>(
     }
 }
 
-/// Adds a hint, unless the container engine knows more about the failure: a refused login, a full disk.
+/// Adds a hint, unless the container engine reports a specific cause, such as a refused login or a full disk.
 fn not_pulled(error: Error, reference: &str) -> Error {
     if error.hint_text().is_some() {
         return error;
@@ -134,7 +134,7 @@ fn absent(reference: &str) -> Error {
     )
 }
 
-/// Pulls an image and reports its bytes.
+/// Pulls an image and reports the bytes received.
 async fn pull<R: Runtime>(runtime: &R, reference: &str, observer: &dyn Observer) -> Result<ImageSeen> {
     observer.observe(&Event::note(format!("pulling image {reference}")));
     let progress = |pulled: PullProgress| {
@@ -149,7 +149,8 @@ async fn pull<R: Runtime>(runtime: &R, reference: &str, observer: &dyn Observer)
     runtime.image(reference).await?.ok_or_else(|| absent(reference))
 }
 
-/// No image was named: the official one when it is here or can be pulled, else one that rcup made.
+/// Selects an image if the user named none: the official one if it exists locally or can be pulled, or one that rcup
+/// built.
 async fn chosen<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -179,13 +180,13 @@ async fn chosen<R: Runtime>(
     runtime.image(&reference).await?.ok_or_else(|| absent(&reference))
 }
 
-/// The first cause, without the words that every failed pull has in common.
+/// Returns the first cause, without the words that every failed pull has in common.
 fn why(error: &Error) -> String {
     let cause = error.causes().into_iter().next();
     cause.unwrap_or_else(|| error.to_string())
 }
 
-/// The error if the official image cannot be pulled and no local one is there.
+/// Returns the error if the official image cannot be pulled and there is no local one.
 fn no_image(official: &str, engine: Engine, refused: &Error) -> Error {
     let pull = match refused.hint_text() {
         Some(hint) => hint.to_owned(),
@@ -197,7 +198,7 @@ fn no_image(official: &str, engine: Engine, refused: &Error) -> Error {
     ))
 }
 
-/// The newest of rcup's own images with the engine and the version that are wanted.
+/// Returns the newest local image built by rcup with the requested server and version.
 fn newest_local(images: Vec<ImageSeen>, spec: &ClusterSpec) -> Option<String> {
     images
         .into_iter()
@@ -209,8 +210,8 @@ fn newest_local(images: Vec<ImageSeen>, spec: &ClusterSpec) -> Option<String> {
         .map(|(_, reference)| reference)
 }
 
-/// What is in the image: as its labels say (rcup's own), as its environment says (the official ones), or
-/// as the server says when it is run.
+/// Determines the server in the image: from the labels (images built by rcup), from the environment (official images),
+/// or from the output of the server.
 async fn server<R: Runtime>(runtime: &R, image: &ImageSeen) -> Result<Server> {
     if let Some(server) = from_labels(image).or_else(|| from_environment(image)) {
         return Ok(server);
@@ -232,7 +233,7 @@ async fn server<R: Runtime>(runtime: &R, image: &ImageSeen) -> Result<Server> {
                     .detail(text)
                 });
             }
-            // No such program: perhaps it is the other one. Anything else would fail again.
+            // The image has no such program: try the other server. Any other error would occur again.
             Err(error) if error.kind() == ErrorKind::Image => failed = Some(error),
             Err(error) => return Err(error),
         }
@@ -257,8 +258,8 @@ fn from_labels(image: &ImageSeen) -> Option<Server> {
     Some(Server::new(engine, version))
 }
 
-/// The official images say `REDIS_VERSION` (up to 7.4), `VALKEY_VERSION`, or give the source archive whose
-/// name carries the version (Redis 8).
+/// Reads the version from `REDIS_VERSION` (official images up to 7.4), `VALKEY_VERSION`, or the name of the source
+/// archive (Redis 8).
 fn from_environment(image: &ImageSeen) -> Option<Server> {
     let version = |name: &str| image.env.get(name).and_then(|text| text.parse::<Version>().ok());
     if let Some(version) = version("VALKEY_VERSION") {
@@ -272,8 +273,7 @@ fn from_environment(image: &ImageSeen) -> Option<Server> {
     Some(Server::new(Engine::Redis, name.parse().ok()?))
 }
 
-/// `Redis server v=7.0.15 sha=…`, `Valkey server v=8.1.1 sha=…`. Valkey's redis-server is Valkey all the
-/// same, and says so.
+/// Parses `Redis server v=7.0.15 sha=…` or `Valkey server v=8.1.1 sha=…`. Valkey's `redis-server` also prints `Valkey`.
 fn from_version_text(text: &str) -> Option<Server> {
     let line = text.lines().find(|line| line.contains(" v="))?;
     let version = line

@@ -1,4 +1,4 @@
-//! Takes the programs from the packages of a suite.
+//! Downloads the programs from the packages of a suite.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::image::apt::Apt;
@@ -10,7 +10,7 @@ use crate::spec::server::{Engine, Server, Version};
 
 const BUSYBOX: &str = "busybox-static";
 
-/// What is the same for every suite of this machine.
+/// The distribution, mirrors and architecture, which are the same for every suite of this machine.
 #[derive(Debug)]
 pub(crate) struct Suites {
     pub(crate) distribution: Distribution,
@@ -18,12 +18,12 @@ pub(crate) struct Suites {
     architecture: String,
 }
 
-/// Why a suite gave nothing.
+/// The reason why a suite provides no programs.
 #[derive(Debug)]
 pub(crate) enum Refusal {
-    /// The suite does not exist, or has no such package. Another may.
+    /// The suite does not exist, or has no such package. Another suite may have it.
     NotOffered(Error),
-    /// Something is broken that another suite would meet as well.
+    /// An error that would also occur with another suite.
     Failed(Error),
 }
 
@@ -44,7 +44,7 @@ impl From<Refusal> for Error {
 type Progress<'a> = &'a (dyn Fn(&str) + Send + Sync);
 
 impl Suites {
-    /// Learns what machine this is and where its packages come from.
+    /// Reads the distribution and the package sources of this machine.
     pub(crate) async fn of_this_machine() -> Result<Self> {
         let Some(distribution) = Distribution::of_this_machine() else {
             return Err(Error::new(
@@ -66,7 +66,7 @@ impl Suites {
         })
     }
 
-    /// Fetches and unpacks the programs of `engine`.
+    /// Downloads and unpacks the programs of `engine`.
     pub(crate) async fn programs(
         &self,
         suite: &str,
@@ -105,7 +105,7 @@ impl Suites {
         let files = programs::names(engine)
             .into_iter()
             .map(|name| match (&tree, tree.locate(&format!("/usr/bin/{name}"))) {
-                // The link and not its target: the server looks at the name by which it is called.
+                // Keep the link and not its target: the server evaluates the name by which it is called.
                 (Root::Tree { top, .. }, Some(_)) => Ok((name, top.join("usr/bin").join(name))),
                 _ => Err(Error::new(ErrorKind::Image, format!("{origin} holds no {name}"))),
             })
@@ -123,12 +123,12 @@ impl Suites {
         })
     }
 
-    /// Fetches busybox alone, from the machine's own suite.
+    /// Downloads only busybox, from the machine's own suite.
     pub(crate) async fn busybox(&self, progress: Progress<'_>) -> Result<Programs, Refusal> {
         let suite = self.distribution.codename.as_deref().unwrap_or("stable");
         let apt = self.open(suite, progress).await?;
         let packages = apt.closure(&[BUSYBOX]).await?;
-        // It is static: nothing that it needs has to come along.
+        // It is static, so its dependencies are not needed.
         let packages = packages.into_iter().filter(|(name, _)| name == BUSYBOX).collect();
         let tree = Root::tree(apt.unpack(&packages).await?);
         Ok(Programs {
@@ -140,7 +140,7 @@ impl Suites {
         })
     }
 
-    /// Reads the index of a suite: with its updates where that works, else of the suite alone.
+    /// Reads the index of a suite, with its updates if they are available, or of the suite alone.
     async fn open(&self, suite: &str, progress: Progress<'_>) -> Result<Apt, Refusal> {
         let Some(address) = mirrors::main_site(&self.mirrors, &self.distribution) else {
             return Err(Refusal::Failed(
@@ -175,7 +175,7 @@ impl Suites {
         format!("{} {suite}", self.distribution.family.as_str())
     }
 
-    /// Says what a failed update means to a person.
+    /// Explains the cause of a failed update.
     fn explain(&self, suite: &str, error: Error) -> Refusal {
         if error.hint_text().is_some() {
             return Refusal::Failed(error);
@@ -201,7 +201,7 @@ impl Suites {
     }
 }
 
-/// Moves what a process said to a message that explains it.
+/// Moves the output of a process to an error that explains it.
 fn because_of(error: Error, cause: &Error) -> Error {
     let error = error.details(cause.detail_lines().iter().cloned());
     match cause.causes().into_iter().next() {
@@ -241,7 +241,7 @@ fn is_too_old(engine: Engine, version: &str) -> bool {
         .is_ok_and(|version| !Server::new(engine, version).is_supported())
 }
 
-/// The refusal of a server with which rcup cannot work.
+/// Returns the error for a server that rcup does not support.
 pub(crate) fn too_old(what: &str) -> Error {
     Error::new(ErrorKind::Image, format!("{what} is too old"))
         .because("rcup needs Redis 7.0 or newer, or Valkey")

@@ -1,4 +1,5 @@
-//! Bitnami's images of a Redis or Valkey Cluster, which are configured by variables. One of the nodes creates the cluster.
+//! Bitnami's Redis and Valkey Cluster images. Environment variables configure them, and one of the nodes creates the
+//! cluster.
 
 use crate::import::command::{Command, Create, options};
 use crate::import::conf::{joined, lines};
@@ -8,10 +9,10 @@ use crate::import::service::{Contents, variable};
 use crate::import::shell::words;
 use crate::import::tree::Tree;
 
-/// The beginnings of the variables' names.
+/// Prefixes of the variable names.
 const SERVERS: [&str; 2] = ["REDIS", "VALKEY"];
 
-/// Ends of names of variables that are read here, or for which rcup has its own.
+/// Suffixes of the variables that this module reads, or that rcup replaces with its own settings.
 const KNOWN: [&str; 14] = [
     "PASSWORD",
     "PASSWORD_FILE",
@@ -29,7 +30,7 @@ const KNOWN: [&str; 14] = [
     "CLUSTER_SLEEP_BEFORE_DNS_LOOKUP",
 ];
 
-/// Whether the service's image is one of them.
+/// Checks whether the image of the service is one of Bitnami's cluster images.
 pub(crate) fn is_node(service: &Tree) -> bool {
     let image = image(service);
     image.contains("bitnami") && (image.contains("redis-cluster") || image.contains("valkey-cluster"))
@@ -39,7 +40,7 @@ fn image(service: &Tree) -> &str {
     service.get("image").map(Tree::text).unwrap_or_default()
 }
 
-/// A variable by the end of its name.
+/// Returns the variable whose name ends with `name`.
 fn own<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
     SERVERS
         .iter()
@@ -63,7 +64,7 @@ fn kind(service: &Tree) -> &'static str {
     }
 }
 
-/// The node.
+/// Returns the node that the service runs.
 pub(crate) fn member<'a>(
     name: &'a str,
     service: &'a Tree,
@@ -75,7 +76,7 @@ pub(crate) fn member<'a>(
     if let Some((_, port)) = own(service, "PORT_NUMBER") {
         directives.push(("port".to_owned(), port.to_owned()));
     }
-    // The image enables it by default.
+    // The image enables AOF by default.
     let keeps = own(service, "AOF_ENABLED").is_none_or(|(_, value)| value == "yes");
     let keeps = if keeps { "yes" } else { "no" };
     directives.push(("appendonly".to_owned(), keeps.to_owned()));
@@ -103,7 +104,7 @@ pub(crate) fn member<'a>(
     member
 }
 
-/// What a creating node runs. Without a number, the image gives each master one replica.
+/// Returns the cluster creation that the creating node runs. By default, the image gives each master one replica.
 pub(crate) fn creation(service: &Tree) -> Option<Create> {
     if !is_yes(service, "CLUSTER_CREATOR") {
         return None;
@@ -128,7 +129,7 @@ pub(crate) fn creation(service: &Tree) -> Option<Create> {
     })
 }
 
-/// Variables of the image that are not carried over, and the line of the first.
+/// Returns the variables of the image that are not imported, and the line of the first.
 pub(crate) fn unknown(service: &Tree) -> Option<(usize, Vec<&str>)> {
     let all = service.get("environment").map_or(&[][..], Tree::entries);
     let unknown = all.iter().filter(|(name, _)| {
@@ -142,7 +143,7 @@ pub(crate) fn unknown(service: &Tree) -> Option<(usize, Vec<&str>)> {
     Some((line, names.into_iter().map(|(_, name)| name).collect()))
 }
 
-/// The server and the version in the image's name.
+/// Returns the server and the version in the image reference.
 pub(crate) fn server(service: &Tree) -> (&'static str, Option<String>) {
     let image = image(service);
     let tag = image.rsplit_once(':').map(|(_, tag)| tag).unwrap_or_default();

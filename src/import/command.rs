@@ -1,4 +1,4 @@
-//! What a service runs: servers, and commands that create a cluster.
+//! The commands of a service: those that start servers, and those that create a cluster.
 
 use std::path::Path;
 
@@ -7,21 +7,21 @@ use crate::import::shell::{Simple, is_address, is_unknown, script, words};
 use crate::import::tree::{Tree, Value};
 use crate::import::variables::Lookup;
 
-/// Programs that run a script.
+/// Shells.
 const SHELLS: [&str; 5] = ["sh", "bash", "ash", "dash", "zsh"];
 
-/// What ends a command. Without a shell it does not, but nobody means it as an argument.
+/// Operators that end a command. They count even without a shell, because they are not plausible arguments.
 const ENDS: [&str; 5] = ["&&", "||", ";", "|", "&"];
 
-/// Programs that only mention what follows them.
+/// Programs whose arguments may contain a program name without running it.
 const MENTIONS: [&str; 8] = [
     "echo", "printf", "which", "command", "pgrep", "pkill", "killall", "grep",
 ];
 
-/// The program before Redis 5.
+/// The cluster tool before Redis 5.
 const TRIB: &str = "redis-trib.rb";
 
-/// Options of `redis-cli` that are followed by a value.
+/// Options of `redis-cli` that take a value.
 const VALUED: [&str; 8] = [
     "-a",
     "-u",
@@ -33,48 +33,48 @@ const VALUED: [&str; 8] = [
     "--cluster-replicas",
 ];
 
-/// A service's commands.
+/// The commands of a service.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Command {
-    /// The text of `entrypoint` and `command`, line breaks kept.
+    /// The text of `entrypoint` and `command`, with line breaks.
     pub(crate) text: String,
-    /// The line of `command`, or of the service.
+    /// The line of `command`, or of the service if it has no `command`.
     pub(crate) line: usize,
     commands: Vec<Simple>,
-    /// There is no program: the image's own entry point starts the server.
+    /// Whether there are only arguments, so that the entrypoint of the image starts the server.
     is_entry: bool,
 }
 
-/// A server that is started.
+/// A server that a command starts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Server {
     /// Its configuration file.
     pub(crate) file: Option<String>,
     /// Its options as directives.
     pub(crate) directives: Vec<(String, String)>,
-    /// It is started in a `for` loop, so maybe more than once.
+    /// Whether a `for` loop starts it, possibly more than once.
     pub(crate) in_for: bool,
 }
 
-/// `redis-cli --cluster create`.
+/// A `redis-cli --cluster create` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Create {
     pub(crate) addresses: Vec<String>,
-    /// As it is written; nothing without the option.
+    /// The value of the option as written; `None` without the option.
     pub(crate) replicas: Option<String>,
 }
 
-/// `redis-cli --cluster add-node`.
+/// A `redis-cli --cluster add-node` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AddNode {
     pub(crate) address: String,
-    /// A node of the cluster.
+    /// The address of a node that is already in the cluster.
     pub(crate) existing: String,
     pub(crate) is_replica: bool,
 }
 
 impl Command {
-    /// Of `entrypoint` and `command` together. `file` gives the text of a file in the container, which may be a script.
+    /// Reads `entrypoint` and `command`. `file` returns the text of a file in the container, which may be a script.
     pub(crate) fn of(service: &Tree, file: &dyn Fn(&str) -> Option<String>, lookup: Lookup<'_>) -> Self {
         let of_key = |key: &str| service.get(key).map_or_else(Vec::new, argv);
         let (entrypoint, command) = (of_key("entrypoint"), of_key("command"));
@@ -95,7 +95,8 @@ impl Command {
         let line = service
             .get("command")
             .map_or(service.line, |command| command.line);
-        // The text that follows `sh -c` is one argument for Docker only if it is quoted; a script is meant all the same.
+        // Docker passes the text after `sh -c` as one argument only if it is quoted. Treat it as a script in both
+        // cases.
         let after_entrypoint = service.get("command").map(|command| &command.value);
         let whole = match after_entrypoint {
             Some(Value::Text(text)) if command.len() > 1 && inline(&entrypoint) == Some(entrypoint.len()) => {
@@ -125,7 +126,7 @@ impl Command {
         }
     }
 
-    /// The servers that it starts.
+    /// Returns the servers that the commands start.
     pub(crate) fn servers(&self) -> Vec<Server> {
         if self.is_entry {
             let words = self.commands.first().map_or(&[][..], |command| &command.words);
@@ -136,7 +137,7 @@ impl Command {
             .collect()
     }
 
-    /// The directives that follow a program whose name ends so.
+    /// Returns the directives in the arguments of the program whose name ends with `program`.
     pub(crate) fn options_after(&self, program: &str) -> Vec<(String, String)> {
         let found = self.commands.iter().find_map(|command| {
             let at = command.words.iter().position(|word| word.ends_with(program))?;
@@ -145,7 +146,7 @@ impl Command {
         found.unwrap_or_default()
     }
 
-    /// The clusters that it creates.
+    /// Returns the clusters that the commands create.
     pub(crate) fn creates(&self) -> Vec<Create> {
         self.cluster_commands("create")
             .map(|arguments| Create {
@@ -155,7 +156,7 @@ impl Command {
             .collect()
     }
 
-    /// The nodes that it adds to a cluster.
+    /// Returns the nodes that the commands add to a cluster.
     pub(crate) fn added(&self) -> Vec<AddNode> {
         self.cluster_commands("add-node")
             .filter_map(|arguments| {
@@ -175,7 +176,7 @@ impl Command {
             .collect()
     }
 
-    /// Whether it forms a cluster by single commands.
+    /// Checks whether the commands form a cluster with `CLUSTER MEET`.
     pub(crate) fn meets(&self) -> bool {
         self.commands.iter().any(|command| {
             let is = |word: &str, wanted: &str| word.eq_ignore_ascii_case(wanted);
@@ -186,7 +187,7 @@ impl Command {
         })
     }
 
-    /// Whether it sleeps for a fixed time, not between two looks at something.
+    /// Checks whether the commands sleep for a fixed time. A sleep in a polling loop does not count.
     pub(crate) fn sleeps(&self) -> bool {
         let is_sleep = |command: &Simple| command.words.first().is_some_and(|word| word == "sleep");
         self.commands
@@ -194,7 +195,7 @@ impl Command {
             .any(|command| is_sleep(command) && !command.in_loop)
     }
 
-    /// The arguments of `redis-cli --cluster NAME`, and of the older `redis-trib.rb NAME`.
+    /// Returns the arguments of `redis-cli --cluster NAME` and of the older `redis-trib.rb NAME`.
     fn cluster_commands<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [String]> {
         self.programs(&["redis-cli", "valkey-cli", TRIB])
             .filter_map(move |(command, at)| {
@@ -209,7 +210,7 @@ impl Command {
             })
     }
 
-    /// Commands that run one of the programs, and where its name is among their words.
+    /// Returns the commands that run one of the programs, and the position of its name among their words.
     fn programs<'a>(&'a self, names: &'a [&str]) -> impl Iterator<Item = (&'a Simple, usize)> {
         self.commands.iter().filter_map(|command| {
             let first = command.words.first().map_or("", |word| base(word));
@@ -222,7 +223,7 @@ impl Command {
     }
 }
 
-/// The words of a key, which is a text or a list of them.
+/// Returns the words of a value that is a string or a list.
 fn argv(tree: &Tree) -> Vec<String> {
     match &tree.value {
         Value::Text(text) => words(text),
@@ -230,7 +231,7 @@ fn argv(tree: &Tree) -> Vec<String> {
     }
 }
 
-/// The last part of a path.
+/// Returns the last component of a path.
 fn base(word: &str) -> &str {
     word.rsplit('/').next().unwrap_or(word)
 }
@@ -239,7 +240,7 @@ fn is_conf(word: &str) -> bool {
     Path::new(word).extension().is_some_and(|end| end == "conf")
 }
 
-/// Where the script of `sh -c` is among the words.
+/// Returns the position of the `sh -c` script among the words.
 fn inline(words: &[String]) -> Option<usize> {
     let shell = words.iter().position(|word| SHELLS.contains(&base(word)))?;
     let options = words[shell + 1..]
@@ -251,7 +252,7 @@ fn inline(words: &[String]) -> Option<usize> {
     found.then_some(shell + 1 + count)
 }
 
-/// The program, or the script that a shell runs, by its path.
+/// Returns the path of the program, or of the script that a shell runs.
 fn script_file(words: &[String]) -> Option<&str> {
     let shell = words.iter().position(|word| SHELLS.contains(&base(word)));
     let from = shell.map_or(0, |at| at + 1);
@@ -259,7 +260,7 @@ fn script_file(words: &[String]) -> Option<&str> {
     path.contains('/').then_some(path)
 }
 
-/// A server by its arguments.
+/// Parses the arguments of a server.
 fn server(arguments: &[String], in_for: bool) -> Server {
     let file = arguments.first().filter(|word| !word.starts_with('-'));
     Server {
@@ -269,7 +270,7 @@ fn server(arguments: &[String], in_for: bool) -> Server {
     }
 }
 
-/// `--name value…` as directives.
+/// Converts `--name value…` to directives.
 pub(crate) fn options(arguments: &[String]) -> Vec<(String, String)> {
     let mut all: Vec<Vec<String>> = Vec::new();
     for word in arguments {
@@ -283,7 +284,7 @@ pub(crate) fn options(arguments: &[String]) -> Vec<(String, String)> {
     all.iter().filter_map(|words| directive(words)).collect()
 }
 
-/// The addresses among the arguments, and what may become some.
+/// Returns the arguments that are addresses, or that may expand to addresses.
 fn addresses(arguments: &[String]) -> Vec<String> {
     let mut all = Vec::new();
     let mut is_value = false;
@@ -296,7 +297,7 @@ fn addresses(arguments: &[String]) -> Vec<String> {
     all
 }
 
-/// The word after one of the names.
+/// Returns the word after the first occurrence of one of `names`.
 fn after<'a>(arguments: &'a [String], names: &[&str]) -> Option<&'a str> {
     let at = arguments.iter().position(|word| names.contains(&word.as_str()))?;
     arguments.get(at + 1).map(String::as_str)

@@ -1,4 +1,4 @@
-//! A Compose file's cluster as settings of rcup.
+//! Converts the cluster of a Compose file to settings of rcup.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::import::imported::{Imported, Note, YES};
@@ -13,7 +13,8 @@ use crate::import::tree::Tree;
 /// Reads a Compose file.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if it is not YAML, has no node of a cluster, or has several clusters that cannot be told apart.
+/// [`ErrorKind::Usage`] if it is not YAML, has no cluster node, or creates several clusters that cannot be
+/// distinguished.
 pub fn compose(text: &str, sources: &Sources<'_>) -> Result<Imported> {
     let resolved = resolve(Tree::read(text)?, sources)?;
     let tree = &resolved.tree;
@@ -52,7 +53,7 @@ pub fn compose(text: &str, sources: &Sources<'_>) -> Result<Imported> {
     Ok(reading.finish(tree, &shape))
 }
 
-/// What could not be resolved in services of the cluster, and in the rest of the file.
+/// Returns the unresolved values in services of the cluster and outside of services. Skips those of other services.
 fn relevant(findings: Vec<Finding>, looks: &[Look<'_>]) -> Result<Vec<Note>> {
     let mut notes = Vec::new();
     for finding in findings {
@@ -102,7 +103,7 @@ fn without_nodes(looks: &[Look<'_>], notes: &[Note]) -> Error {
     )
 }
 
-/// The nodes of the cluster, and the notes so far.
+/// The nodes of the cluster and the notes collected so far.
 pub(crate) struct Reading<'a> {
     source: &'a str,
     pub(crate) nodes: Vec<Member<'a>>,
@@ -214,13 +215,13 @@ impl Reading<'_> {
         }
     }
 
-    /// Whether a key on the line has a folded block.
+    /// Checks whether the key on the line has a folded block.
     fn is_folded(&self, line: usize) -> bool {
         let text = self.source.lines().nth(line - 1).unwrap_or_default();
         text.trim_end().trim_end_matches(['-', '+']).ends_with('>')
     }
 
-    /// The first line of a block that is indented more than the block's first line.
+    /// Returns the first line of a block with more indentation than the block's first line.
     fn further_in(&self, key: usize) -> Option<usize> {
         let indent = |line: &str| line.len() - line.trim_start().len();
         let mut lines = (key + 1..).zip(self.source.lines().skip(key));
@@ -278,7 +279,7 @@ mod tests {
 
     const USUAL: &str = include_str!("usual.yml");
 
-    /// Nothing lies beside the file.
+    /// Imports the text without any other files.
     fn alone(text: &str) -> Result<Imported> {
         with_files(text, &|_| None)
     }

@@ -1,12 +1,12 @@
-//! The lines of a `redis.conf`, in a file or in a command.
+//! Parses `redis.conf` directives in files and command lines.
 
-/// Directives that a server reads from several lines, each of which adds to those before it.
+/// Directives that may occur on several lines and accumulate.
 const ADDED_UP: [&str; 2] = ["save", "client-output-buffer-limit"];
 
-/// Directives of which each line is one of its own.
+/// Directives that may occur on several lines, each independent of the others.
 const REPEATED: [&str; 4] = ["user", "include", "loadmodule", "rename-command"];
 
-/// The directives of a file, in its order.
+/// Returns the directives of a file in order.
 pub(crate) fn lines(text: &str) -> Vec<(String, String)> {
     text.lines()
         .map(str::trim)
@@ -15,7 +15,7 @@ pub(crate) fn lines(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// A directive by its words. Those with blanks are quoted, as `redis.conf` has them.
+/// Returns a directive from its words. Words with spaces are quoted, as in `redis.conf`.
 pub(crate) fn directive(words: &[String]) -> Option<(String, String)> {
     let (name, values) = words.split_first()?;
     let value = match values {
@@ -36,7 +36,7 @@ fn quoted(word: &str) -> String {
     format!("\"{}\"", word.replace('\\', r"\\").replace('"', "\\\""))
 }
 
-/// The words of a line, as the server splits it.
+/// Splits a line into words as the server does.
 fn arguments(line: &str) -> Vec<String> {
     let mut words = Vec::new();
     let mut chars = line.chars().peekable();
@@ -66,13 +66,13 @@ fn arguments(line: &str) -> Vec<String> {
     words
 }
 
-/// Each directive once, with what the server makes of all its lines: a later one wins, or is added.
+/// Merges repeated directives as the server does: the last one wins, or the values accumulate.
 pub(crate) fn joined(all: impl IntoIterator<Item = (String, String)>) -> Vec<(String, String)> {
     let mut once: Vec<(String, String)> = Vec::new();
     for (name, value) in all {
         let known = once.iter_mut().find(|(known, _)| *known == name);
         match known.filter(|_| !REPEATED.contains(&name.as_str())) {
-            // An empty `save` takes back those before it.
+            // An empty `save` removes the previous values.
             Some((_, known)) if ADDED_UP.contains(&name.as_str()) && !value.is_empty() => {
                 if !known.is_empty() {
                     known.push(' ');

@@ -1,10 +1,10 @@
-//! What protects a node: a password, users, and where they stand.
+//! Finds the password and the users of a node.
 
 use crate::import::conf::lines;
 use crate::import::node::{Member, Place};
 use crate::import::service::Contents;
 
-/// Finds what protects the node: a password, users, and where they stand.
+/// Sets the password and the users of the node, and where the file defines them.
 pub(crate) fn guard(
     member: &mut Member<'_>,
     directives: &[(String, String)],
@@ -33,7 +33,7 @@ pub(crate) fn guard(
     }
 }
 
-/// A user by its rules. The user `default` has the password of clients that name no user.
+/// Reads the ACL rules of a user. The password of `default` applies to clients that log in without a user name.
 fn user(member: &mut Member<'_>, rules: &str, place: (usize, Place)) {
     let mut words = rules.split_whitespace().map(|word| word.trim_matches('"'));
     let name = words.next().unwrap_or_default();

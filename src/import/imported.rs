@@ -1,44 +1,44 @@
-//! What was found in a file, and the `rcup.toml` that says the same.
+//! The result of an import, as `rcup.toml` and as a command line.
 
 use std::fmt::Write as _;
 
 use serde::Serialize;
 
-/// What was found.
+/// The result of an import.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Imported {
-    /// How many masters.
+    /// The number of masters.
     pub masters: usize,
-    /// How many replicas each of them has.
+    /// The number of replicas of each master.
     pub replicas: usize,
-    /// Names of rcup's flags and their values, in the order in which they are written. A flag that takes no value has
+    /// The names of rcup's flags and their values, in the order in which they are written. A flag without a value has
     /// `true`.
     pub settings: Vec<(String, String)>,
     /// Directives for every node.
     pub directives: Vec<(String, String)>,
-    /// Problems of the file, and differences to rcup, in the order of the lines.
+    /// Problems of the file and differences from rcup, in the order of the lines.
     pub notes: Vec<Note>,
 }
 
-/// Something about a line.
+/// A note about a line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Note {
     /// The line, from 1.
     pub line: usize,
-    /// Whether it is a problem, or only a difference to rcup.
+    /// Whether it is a problem, and not only a difference from rcup.
     pub fault: bool,
     /// The problem and its effect.
     pub text: String,
 }
 
-/// The value of a flag that takes none.
+/// The value of a flag that takes no value.
 pub(crate) const YES: &str = "true";
 
-/// The value that switches off a flag which takes none otherwise.
+/// The value that disables a flag that takes no value.
 pub(crate) const NO: &str = "false";
 
 impl Imported {
-    /// The settings as `rcup.toml` has them: the flags of `rcup up` by their names.
+    /// Returns the settings as `rcup.toml`, with the names of the `rcup up` flags.
     pub fn toml(&self, file: &str) -> String {
         let mut text = format!(
             "# Read from {file} by `rcup import compose`. The same by flags:\n#\n#   {}\n\n",
@@ -61,13 +61,13 @@ impl Imported {
         text
     }
 
-    /// The command line that starts the same cluster.
+    /// Returns the command line that starts the same cluster.
     pub fn command(&self) -> String {
         let words: Vec<String> = self.arguments().iter().map(|argument| word(argument)).collect();
         words.join(" ")
     }
 
-    /// The words of the command line.
+    /// Returns the words of the command line.
     pub fn arguments(&self) -> Vec<String> {
         let mut words = vec!["rcup".to_owned(), "up".to_owned()];
         for (name, value) in &self.settings {
@@ -84,7 +84,7 @@ impl Imported {
     }
 }
 
-/// A word of a shell's command line.
+/// Quotes a word for a shell if necessary.
 fn word(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@".contains(c);
     if !text.is_empty() && text.chars().all(is_plain) {
@@ -93,7 +93,7 @@ fn word(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
-/// A key of TOML.
+/// Quotes a TOML key if necessary.
 fn key(text: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
     if text.chars().all(is_plain) {
@@ -103,7 +103,7 @@ fn key(text: &str) -> String {
     }
 }
 
-/// A basic string of TOML.
+/// Returns a TOML basic string.
 fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {

@@ -1,4 +1,4 @@
-//! What a service of a Compose file is: a node of a cluster, a command that creates one, or both.
+//! Classifies a service of a Compose file: a cluster node, a command that creates a cluster, or both.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::import::bitnami;
@@ -9,31 +9,31 @@ use crate::import::node::Member;
 use crate::import::service::{Contents, copies, variable};
 use crate::import::tree::Tree;
 
-/// How many files may include each other.
+/// The maximum depth of `include` directives.
 const MOST_INCLUDES: usize = 8;
 
-/// What a service does.
+/// The cluster-related functions of a service.
 #[derive(Debug)]
 pub(crate) struct Look<'a> {
     pub(crate) name: &'a str,
     pub(crate) service: &'a Tree,
     pub(crate) command: Command,
-    /// The nodes that it runs, mostly one.
+    /// The nodes that the service runs, usually one.
     pub(crate) nodes: Vec<Member<'a>>,
-    /// The clusters that it creates.
+    /// The clusters that the service creates.
     pub(crate) creates: Vec<Create>,
-    /// The nodes that it adds to a cluster.
+    /// The nodes that the service adds to a cluster.
     pub(crate) added: Vec<AddNode>,
-    /// The configuration file of a server that cannot be read, so it is unknown whether it is a node.
+    /// The unreadable configuration file of a server. It is unknown whether that server is a node.
     pub(crate) unread: Option<String>,
-    /// It runs a server that is no node.
+    /// Whether the service runs a server that is not a cluster node.
     pub(crate) is_server: bool,
-    /// It starts a node in a `for` loop.
+    /// Whether the service starts a node in a `for` loop.
     pub(crate) in_for: bool,
 }
 
 impl Look<'_> {
-    /// Whether it has nothing to do with a cluster.
+    /// Checks whether the service is unrelated to a cluster.
     pub(crate) fn is_other(&self) -> bool {
         self.nodes.is_empty()
             && self.creates.is_empty()
@@ -44,10 +44,10 @@ impl Look<'_> {
     }
 }
 
-/// What the service does.
+/// Classifies a service.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if the number of its containers is not a number.
+/// [`ErrorKind::Usage`] if `scale` or `deploy.replicas` is not a number.
 pub(crate) fn look<'a>(name: &'a str, service: &'a Tree, contents: Contents<'_>) -> Result<Look<'a>> {
     let command = Command::of(service, &|path| contents.text(service, path), &|name| {
         variable(service, name).map(|(_, value)| value.to_owned())
@@ -94,7 +94,8 @@ pub(crate) fn look<'a>(name: &'a str, service: &'a Tree, contents: Contents<'_>)
     Ok(look)
 }
 
-/// The node that a server is, if it is one. The error is a configuration file that cannot be read.
+/// Returns the node that a server runs as, or `None` if it is not a cluster node. The error is the path of a
+/// configuration file that cannot be read.
 fn member<'a>(
     name: &'a str,
     service: &'a Tree,
@@ -127,7 +128,7 @@ fn member<'a>(
     Ok(Some(member))
 }
 
-/// The directives with those of the files that they include.
+/// Returns the directives, with those of included files.
 fn included(
     directives: Vec<(String, String)>,
     service: &Tree,

@@ -1,5 +1,5 @@
-//! Reads Compose files with the nodes of a Redis Cluster as settings of rcup, with a note on every problem and its line. Text in,
-//! text out: the caller gives the files and variables that the text names.
+//! Converts Compose files with the nodes of a Redis Cluster to settings of rcup, with a note and a line number for each
+//! problem. This module does no I/O: the caller provides the files and variables that the text refers to.
 
 pub mod bitnami;
 pub mod command;

@@ -3,7 +3,7 @@
 use crate::import::service::variable;
 use crate::import::tree::{Tree, Value};
 
-/// Where a password stands.
+/// Where the file defines a password.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
     Command,
@@ -11,32 +11,32 @@ pub(crate) enum Place {
     File,
 }
 
-/// A service with a node.
+/// A service that runs a node.
 #[derive(Clone, Debug)]
 pub(crate) struct Member<'a> {
     pub(crate) name: &'a str,
     pub(crate) service: &'a Tree,
-    /// The line of its command, or its own.
+    /// The line of its command, or of the service.
     pub(crate) line: usize,
-    /// The directives of its command and of its file.
+    /// The directives of its command line and of its configuration file.
     pub(crate) directives: Vec<(String, String)>,
-    /// Where the server keeps its files.
+    /// The working directory of the server.
     pub(crate) home: String,
-    /// How many containers there are of it.
+    /// The number of its containers.
     pub(crate) copies: usize,
-    /// Whether its image is one of Bitnami's, which are configured by variables.
+    /// Whether its image is one of Bitnami's, which environment variables configure.
     pub(crate) is_bitnami: bool,
-    /// Where its password stands, and on which line.
+    /// The line that defines its password, and where that is.
     pub(crate) password: Option<(usize, Place)>,
     /// Users with a password, other than `default`.
     pub(crate) users: Vec<String>,
-    /// An ACL file that cannot be read: there may be users and passwords in it.
+    /// Whether it has an unreadable ACL file, which may contain users and passwords.
     pub(crate) unread_users: bool,
     pub(crate) tls: bool,
 }
 
 impl<'a> Member<'a> {
-    /// One that has nothing yet.
+    /// Returns a node without settings.
     pub(crate) fn new(name: &'a str, service: &'a Tree, line: usize) -> Self {
         Self {
             name,
@@ -53,13 +53,13 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// A directive's value.
+    /// Returns the value of a directive.
     pub(crate) fn value(&self, name: &str) -> Option<&str> {
         let found = self.directives.iter().find(|(own, _)| own == name)?;
         Some(&found.1)
     }
 
-    /// The port for clients, in the container.
+    /// Returns the client port in the container.
     pub(crate) fn port(&self) -> u16 {
         let port = |name| self.value(name).and_then(|port| port.parse().ok());
         port("tls-port")
@@ -68,14 +68,14 @@ impl<'a> Member<'a> {
             .unwrap_or(6379)
     }
 
-    /// The port of the cluster bus, in the container.
+    /// Returns the cluster bus port in the container.
     pub(crate) fn bus(&self) -> u16 {
         let own = self.value("cluster-port").and_then(|port| port.parse().ok());
         own.filter(|port| *port != 0)
             .unwrap_or(self.port().saturating_add(10_000))
     }
 
-    /// The networks that it names, with what it says about each.
+    /// Returns the networks of the service, with the settings for each.
     pub(crate) fn networks(&self) -> Vec<(&str, Option<&Tree>)> {
         let all = self.service.get("networks");
         match all.map(|all| (all, &all.value)) {
@@ -89,7 +89,7 @@ impl<'a> Member<'a> {
         }
     }
 
-    /// Its fixed addresses.
+    /// Returns its fixed addresses.
     pub(crate) fn addresses(&self) -> Vec<&str> {
         let networks = self.networks().into_iter();
         networks
@@ -97,7 +97,7 @@ impl<'a> Member<'a> {
             .collect()
     }
 
-    /// Names and addresses under which others find it.
+    /// Returns the names and addresses at which other containers reach it.
     pub(crate) fn hosts(&self) -> Vec<&str> {
         let mut all = vec![self.name];
         for key in ["container_name", "hostname"] {

@@ -1,4 +1,4 @@
-//! Files that `rcup export compose` wrote: the labels of their services contain the specification.
+//! Imports files that `rcup export compose` wrote: the labels of their services contain the specification.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use crate::spec::server::Engine;
 /// The label with the specification.
 const SPEC: &str = "rcup.spec";
 
-/// The settings of an exported cluster; nothing if the file is no export.
+/// Returns the settings of an exported cluster, or `None` if the file is not an export.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] if the labels cannot be read.

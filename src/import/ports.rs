@@ -1,4 +1,4 @@
-//! Ports of the nodes and the addresses on which they are published.
+//! Imports the ports of the nodes and the addresses on which they are published.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -10,7 +10,7 @@ use crate::import::shell::is_unknown;
 use crate::spec::cluster::BUS_OFFSET;
 
 impl Reading<'_> {
-    /// The first port of the nodes, and the address on which the ports are published.
+    /// Returns the first port of the nodes, and the address on which the ports are published.
     pub(crate) fn published(&mut self, nodes: usize) -> Vec<(String, String)> {
         self.port_faults();
         let mut settings = Vec::new();
@@ -38,7 +38,7 @@ impl Reading<'_> {
         settings
     }
 
-    /// The address of the host that clients are sent to.
+    /// Returns the `publish` setting: the host address to which clients connect.
     fn publish(&mut self) -> Option<(String, String)> {
         let hosts: BTreeSet<String> = self
             .nodes
@@ -60,7 +60,7 @@ impl Reading<'_> {
         };
         let is_published = !hosts.is_empty();
         let own: Vec<&str> = self.nodes.iter().flat_map(Member::addresses).collect();
-        // All nodes can have one address only if it is the host's.
+        // Nodes can share an announced address only if it is that of the host.
         let of_host = same(&announced).filter(|address| !own.contains(&address.to_string().as_str()));
         if let Some(address) = of_host.filter(|_| is_published || self.nodes.len() > 1) {
             return Some(("publish".to_owned(), address.to_string()));
@@ -91,7 +91,7 @@ impl Reading<'_> {
         same(&bound).map(|address| ("publish".to_owned(), address.to_string()))
     }
 
-    /// One note for each kind of fault, at the first line that has it.
+    /// Adds one note for each kind of problem, at the first line that has it.
     fn port_faults(&mut self) {
         let mut first: BTreeMap<&str, (usize, String)> = BTreeMap::new();
         for node in &self.nodes {
@@ -133,7 +133,7 @@ impl Reading<'_> {
     }
 }
 
-/// The ports at which clients reach the node: those of the host, or with the host's network its own.
+/// Returns the ports at which clients reach the node: the published ports, or with host networking the node's own.
 fn client_ports(node: &Member<'_>) -> Vec<u16> {
     let is_host = node
         .service
@@ -143,7 +143,7 @@ fn client_ports(node: &Member<'_>) -> Vec<u16> {
         return vec![node.port()];
     }
     let all = ports(node.service);
-    // Where only a shell knows the port, all count but those of the bus.
+    // If only a shell can determine the port, all published ports count except those of the bus.
     let is_any = node.value("port").is_some_and(is_unknown);
     let is_bus = |bus: u16| {
         all.iter()

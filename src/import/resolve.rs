@@ -1,57 +1,57 @@
-//! What Compose does to a file before it uses it: variables, `extends` within the file, and `env_file`.
+//! Resolves a file as Compose does: variables, `extends` within the file, and `env_file`.
 //!
-//! `docker compose config` prints a file in which all of this is done. What is not done here, such as `extends` from another
-//! file, is reported with that command.
+//! `docker compose config` prints a fully resolved file. For anything that this module does not resolve, such as
+//! `extends` from another file, a note suggests that command.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::import::imported::Note;
 use crate::import::tree::{Tree, Value};
 use crate::import::variables::{Fault, env_file, replaced};
 
-/// The command whose output contains nothing to resolve.
+/// The command that resolves a file with Compose before the import.
 pub(crate) const RESOLVED: &str = "docker compose config | rcup import compose -";
 
-/// What a Compose file takes from elsewhere.
+/// Files and variables that a Compose file refers to.
 pub struct Sources<'a> {
-    /// The text of a file, by the path in the Compose file.
+    /// Returns the text of a file, by the path in the Compose file.
     pub file: &'a dyn Fn(&str) -> Option<String>,
-    /// A variable of the environment.
+    /// Returns the value of an environment variable.
     pub variable: &'a dyn Fn(&str) -> Option<String>,
 }
 
-/// A file as Compose uses it.
+/// A file after its variables, `extends` and `env_file` are resolved.
 #[derive(Debug)]
 pub(crate) struct Resolved {
     pub(crate) tree: Tree,
     pub(crate) findings: Vec<Finding>,
 }
 
-/// Something that cannot be resolved.
+/// A value that cannot be resolved.
 #[derive(Debug)]
 pub(crate) struct Finding {
-    /// The service; nothing for the rest of the file.
+    /// The service; `None` for the rest of the file.
     pub(crate) service: Option<String>,
     pub(crate) note: Note,
-    /// Compose would refuse the file.
+    /// Whether Compose would refuse the file.
     pub(crate) fatal: bool,
 }
 
-/// Parts of a file in which variables are replaced.
+/// Top-level keys below which variables are replaced.
 const PARTS: [&str; 5] = ["services", "networks", "volumes", "configs", "secrets"];
 
-/// Keys whose value replaces that of the extended service, although it may be a list.
+/// Keys whose value replaces that of the extended service, even if it is a list.
 const REPLACED: [&str; 3] = ["command", "entrypoint", "test"];
 
 /// Keys that are a map or a list of `NAME=value`.
 const MAPS: [&str; 2] = ["environment", "labels"];
 
-/// Lists whose items are told apart by where they are mounted.
+/// Lists whose items are identified by their mount path.
 const MOUNTED: [&str; 3] = ["volumes", "configs", "secrets"];
 
 /// Resolves the file.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if services extend each other in a circle, or one that does not exist.
+/// [`ErrorKind::Usage`] if services extend each other in a cycle, or extend a service that does not exist.
 pub(crate) fn resolve(tree: Tree, sources: &Sources<'_>) -> Result<Resolved> {
     let env = (sources.file)(".env").unwrap_or_default();
     let env = env_file(&env, sources.variable);
@@ -167,7 +167,7 @@ fn fill(
     }
 }
 
-/// Turns lists of `NAME=value` into maps, so that a service can be merged with the one that it extends.
+/// Converts lists of `NAME=value` to maps, so that a service can be merged with the one that it extends.
 fn normalize(service: &mut Tree) {
     let Value::Map(entries) = &mut service.value else {
         return;
@@ -189,7 +189,7 @@ fn normalize(service: &mut Tree) {
     }
 }
 
-/// The service merged with the one that it extends, which may extend another.
+/// Returns the service merged with the one that it extends, which may extend another.
 fn extend(
     name: &str,
     all: &[(String, Tree)],
@@ -237,7 +237,7 @@ fn extend(
     Ok(merged)
 }
 
-/// `over` on top of `base`, as Compose merges services.
+/// Merges `over` into `base` as Compose merges services.
 fn merge(base: Tree, over: Tree, key: &str) -> Tree {
     let line = over.line;
     let value = match (base.value, over.value) {
@@ -272,7 +272,7 @@ fn merge(base: Tree, over: Tree, key: &str) -> Tree {
     Tree { line, value }
 }
 
-/// Where an item of `volumes`, `configs` or `secrets` is mounted.
+/// Returns the mount path of an item of `volumes`, `configs` or `secrets`.
 fn target(item: &Tree) -> &str {
     match &item.value {
         Value::Map(_) => item.get("target").map_or("", Tree::text),
@@ -280,7 +280,7 @@ fn target(item: &Tree) -> &str {
     }
 }
 
-/// Adds the variables of `env_file` to the service's own, which have precedence, and looks up those without a value.
+/// Adds the variables of `env_file` to those of the service, which have precedence, and looks up those without a value.
 fn add_env_files(
     name: &str,
     service: &mut Tree,

@@ -1,15 +1,15 @@
-//! What a service of a Compose file says besides its command: its variables, its mounts, its ports.
+//! Reads the variables, mounts and ports of a service of a Compose file.
 
 use crate::import::resolve::Sources;
 use crate::import::tree::{Tree, Value};
 
-/// A variable of the container's, and the line on which it stands.
+/// Returns an environment variable of the container, and its line.
 pub(crate) fn variable<'a>(service: &'a Tree, name: &str) -> Option<(usize, &'a str)> {
     let value = service.get("environment")?.get(name)?;
     Some((value.line, value.text()))
 }
 
-/// How many containers the service has. The error is the line and what stands there.
+/// Returns the number of containers of the service. The error contains the line and the invalid value.
 pub(crate) fn copies(service: &Tree) -> Result<usize, (usize, String)> {
     let of_deploy = service.get("deploy").and_then(|deploy| deploy.get("replicas"));
     match service.get("scale").or(of_deploy) {
@@ -21,17 +21,17 @@ pub(crate) fn copies(service: &Tree) -> Result<usize, (usize, String)> {
     }
 }
 
-/// Gives the text of files in a service's container.
+/// Reads files of a service's container.
 #[derive(Clone, Copy)]
 pub(crate) struct Contents<'a> {
-    /// The file, whose `configs` and `secrets` define what services name.
+    /// The Compose file, whose `configs` and `secrets` define those of the services.
     pub(crate) tree: &'a Tree,
     pub(crate) sources: &'a Sources<'a>,
 }
 
 impl Contents<'_> {
-    /// The text of a file that is mounted from beside the Compose file, by itself or in a directory, or that is a
-    /// `config` or a `secret`.
+    /// Returns the text of a file that is mounted from the host, directly or in a directory, or that is a `config` or a
+    /// `secret`.
     pub(crate) fn text(&self, service: &Tree, path: &str) -> Option<String> {
         let all = mounts(service);
         let mount = all
@@ -67,38 +67,38 @@ impl Contents<'_> {
     }
 }
 
-/// Something that is mounted.
+/// A mount of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mount {
     pub(crate) line: usize,
-    /// A volume's name or a path; nothing for a volume without a name.
+    /// The volume name or the path; `None` for an anonymous volume.
     pub(crate) source: Option<String>,
-    /// Where the container sees it.
+    /// The path in the container.
     pub(crate) target: String,
-    /// Whether it is gone with the container.
+    /// Whether its contents are deleted with the container.
     pub(crate) is_fleeting: bool,
 }
 
 impl Mount {
-    /// Whether its source is a path of the host.
+    /// Checks whether its source is a path on the host.
     pub(crate) fn is_path(&self) -> bool {
         let source = self.source.as_deref().unwrap_or_default();
         source.starts_with(['.', '/', '~'])
     }
 
-    /// Whether what lies at `path` lies on it.
+    /// Checks whether the mount contains `path`.
     pub(crate) fn holds(&self, path: &str) -> bool {
         self.below(path).is_some()
     }
 
-    /// The rest of `path` below the target.
+    /// Returns the part of `path` below the target.
     pub(crate) fn below<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = path.strip_prefix(self.target.trim_end_matches('/'))?;
         (rest.is_empty() || rest.starts_with('/')).then_some(rest)
     }
 }
 
-/// All mounts, in the short form and in the long one.
+/// Returns all mounts, in the short and in the long syntax.
 pub(crate) fn mounts(service: &Tree) -> Vec<Mount> {
     let all = service.get("volumes").map(Tree::items).unwrap_or_default();
     all.iter()
@@ -135,15 +135,15 @@ pub(crate) fn mounts(service: &Tree) -> Vec<Mount> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Port {
     pub(crate) line: usize,
-    /// The address of the host, if one is named.
+    /// The host address, if specified.
     pub(crate) host: Option<String>,
-    /// The host's port; nothing where the engine takes any.
+    /// The host port; `None` if the container engine chooses one.
     pub(crate) published: Option<u16>,
-    /// The container's port.
+    /// The container port.
     pub(crate) inside: u16,
 }
 
-/// All ports, in the short form and in the long one. A range is its ports.
+/// Returns all ports, in the short and in the long syntax. A range results in one entry for each port.
 pub(crate) fn ports(service: &Tree) -> Vec<Port> {
     let all = service.get("ports").map(Tree::items).unwrap_or_default();
     all.iter()
@@ -160,7 +160,7 @@ fn port(item: &Tree) -> Option<Vec<Port>> {
         inside = text("target")?;
     } else {
         let text = item.text().split('/').next()?;
-        // From the end, because an IPv6 address has colons of its own.
+        // Split from the end, because an IPv6 address contains colons.
         let mut parts = text.rsplitn(3, ':');
         inside = parts.next()?;
         published = parts.next().filter(|port| !port.is_empty());
@@ -171,7 +171,7 @@ fn port(item: &Tree) -> Option<Vec<Port>> {
         Some(published) => Some(range(published)?),
         None => None,
     };
-    // A range on the host alone is one from which Docker takes a port for each container.
+    // For a host port range with a single container port, Docker chooses one host port for each container.
     let one_inside = first == last;
     let count = match published {
         Some((low, high)) if one_inside => high.checked_sub(low)?,

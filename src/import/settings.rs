@@ -1,4 +1,4 @@
-//! What the nodes of a Compose file have, as settings and directives of rcup.
+//! Converts the configuration of the nodes to settings and directives of rcup.
 
 use std::collections::BTreeMap;
 
@@ -35,10 +35,10 @@ const OWN: [&str; 18] = [
     "replica-announce-port",
 ];
 
-/// Beginnings of the names of directives that rcup sets itself.
+/// Name prefixes of directives that rcup sets itself.
 const OWN_PREFIXES: [&str; 2] = ["cluster-announce-", "tls-"];
 
-/// Keys of a service that rcup does not set, or sets in its own way.
+/// Keys of a service that rcup does not set, or sets differently.
 const NOT_IMPORTED: [&str; 13] = [
     "cap_add",
     "cpus",
@@ -55,7 +55,7 @@ const NOT_IMPORTED: [&str; 13] = [
     "ulimits",
 ];
 
-/// The mount on which a node's files outlive its container, and where they lie on it.
+/// Returns the mount on which a node's files persist, and their path below it.
 fn home(node: &Member<'_>) -> Option<(Mount, String)> {
     let all = mounts(node.service).into_iter();
     all.filter(|mount| !mount.is_fleeting && mount.source.is_some())
@@ -66,7 +66,7 @@ fn home(node: &Member<'_>) -> Option<(Mount, String)> {
 }
 
 impl Reading<'_> {
-    /// The image, or for Bitnami's the server that is in it.
+    /// Returns the image, or for Bitnami's images the server and version.
     pub(crate) fn server(&mut self) -> Vec<(String, String)> {
         let images: Vec<(usize, String)> = self
             .nodes
@@ -120,7 +120,7 @@ impl Reading<'_> {
         vec![("image".to_owned(), first)]
     }
 
-    /// The network: one that exists, or the subnet of the nodes' fixed addresses.
+    /// Returns the network: an existing one, or the subnet of the nodes' fixed addresses.
     pub(crate) fn network(&mut self, tree: &Tree) -> Option<(String, String)> {
         let first = &self.nodes[0];
         let named = first.networks();
@@ -175,7 +175,7 @@ impl Reading<'_> {
         Some(("subnet".to_owned(), subnet.text().to_owned()))
     }
 
-    /// Whether the nodes' data outlives their containers: it does where it lies on a volume or in a directory of the host.
+    /// Checks whether the data persists: it does on a volume or in a directory of the host.
     pub(crate) fn persist(&mut self) -> bool {
         let homes: Vec<_> = self
             .nodes
@@ -237,7 +237,7 @@ impl Reading<'_> {
         true
     }
 
-    /// Passwords, users and TLS, of which no secret is imported.
+    /// Returns the settings for passwords, users and TLS. The secrets themselves are not imported.
     pub(crate) fn guards(&mut self) -> Vec<(String, String)> {
         let mut settings = Vec::new();
         if let Some((line, place)) = self.nodes.iter().find_map(|node| node.password) {
@@ -286,7 +286,7 @@ impl Reading<'_> {
         settings
     }
 
-    /// One note on what the containers have that rcup does not set.
+    /// Adds one note on the container settings that rcup does not set.
     pub(crate) fn containers(&mut self) {
         let mut seen: BTreeMap<&str, usize> = BTreeMap::new();
         for node in &self.nodes {
@@ -318,7 +318,7 @@ impl Reading<'_> {
         }
     }
 
-    /// The directives that all nodes have. Others are reported and left out.
+    /// Returns the directives that all nodes share. Others are reported and not imported.
     pub(crate) fn directives(&mut self, settings: &mut Vec<(String, String)>) -> Vec<(String, String)> {
         let mut all: Vec<(usize, String, String)> = Vec::new();
         for node in &self.nodes {

@@ -1,4 +1,4 @@
-//! Which nodes of a file form the cluster, and how many of them are masters.
+//! Determines which nodes of a file form the cluster, and how many of them are masters.
 
 use std::collections::BTreeSet;
 
@@ -10,17 +10,17 @@ use crate::import::node::Member;
 use crate::import::service::ports;
 use crate::import::shell::is_unknown;
 
-/// The shape of the cluster.
+/// The number of masters and replicas, and the nodes of the cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Shape {
     pub(crate) masters: usize,
     pub(crate) replicas: usize,
-    /// The nodes of the cluster, by their position.
+    /// The nodes of the cluster, by their index.
     pub(crate) members: BTreeSet<usize>,
     pub(crate) notes: Vec<Note>,
 }
 
-/// A creation and the nodes that it names; nothing if some of its addresses lead to no node of the file.
+/// A creation and the nodes that it names. `members` is `None` if an address belongs to no node of the file.
 struct Candidate<'a> {
     look: &'a Look<'a>,
     create: &'a Create,
@@ -32,7 +32,7 @@ impl Candidate<'_> {
         format!("service `{}` (line {})", self.look.name, self.look.command.line)
     }
 
-    /// Whether another command creates the same cluster, as a retry does.
+    /// Checks whether another command creates the same cluster, for example as a retry.
     fn is_same(&self, other: &Self) -> bool {
         let nodes = match (&self.members, &other.members) {
             (Some(own), Some(others)) => own == others,
@@ -42,10 +42,10 @@ impl Candidate<'_> {
     }
 }
 
-/// Finds the shape.
+/// Determines the shape.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] if the file creates several clusters and it is unknown which nodes are whose.
+/// [`ErrorKind::Usage`] if the file creates several clusters and their nodes cannot be distinguished.
 pub(crate) fn shape(looks: &[Look<'_>], nodes: &[Member<'_>]) -> Result<Shape> {
     let mut shape = Shape::default();
     let mut candidates: Vec<Candidate<'_>> = Vec::new();
@@ -101,7 +101,7 @@ pub(crate) fn shape(looks: &[Look<'_>], nodes: &[Member<'_>]) -> Result<Shape> {
     Ok(shape)
 }
 
-/// No command creates the cluster.
+/// Sets the shape if no command creates the cluster.
 fn uncreated(shape: &mut Shape, looks: &[Look<'_>], nodes: &[Member<'_>]) {
     shape.masters = nodes.iter().map(|node| node.copies).sum();
     shape.members = (0..nodes.len()).collect();
@@ -122,7 +122,7 @@ fn uncreated(shape: &mut Shape, looks: &[Look<'_>], nodes: &[Member<'_>]) {
     }
 }
 
-/// Masters and replicas that were created and added.
+/// The number of masters and replicas that the commands create and add.
 #[derive(Clone, Copy)]
 struct Counts {
     masters: usize,
@@ -196,7 +196,7 @@ fn created(shape: &mut Shape, taken: &Candidate<'_>, nodes: &[Member<'_>], looks
     }
 }
 
-/// Every master gets the same number of replicas.
+/// Divides the replicas equally among the masters.
 fn divide(shape: &mut Shape, taken: &Candidate<'_>, counts: Counts) {
     let Counts { masters, replicas } = counts;
     shape.masters = masters;
@@ -216,7 +216,7 @@ fn divide(shape: &mut Shape, taken: &Candidate<'_>, counts: Counts) {
     }
 }
 
-/// Nodes that nothing adds to a cluster.
+/// Adds a note for each node that no command adds to a cluster.
 fn left_out(shape: &mut Shape, nodes: &[Member<'_>], of_others: &BTreeSet<usize>) {
     for (at, node) in nodes.iter().enumerate() {
         if !shape.members.contains(&at) && !of_others.contains(&at) {
@@ -249,7 +249,7 @@ fn plural(count: usize, word: &str) -> String {
     }
 }
 
-/// The node at an address.
+/// Returns the node at an address.
 fn node_at(address: &str, nodes: &[Member<'_>]) -> Option<usize> {
     let (host, port) = address.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
@@ -269,7 +269,7 @@ fn node_at(address: &str, nodes: &[Member<'_>]) -> Option<usize> {
     found.next().map(|(at, _)| at)
 }
 
-/// Whether it is the name of one of the service's containers: `project-service-1`.
+/// Checks whether `host` is the name of one of the service's containers: `project-service-1`.
 fn is_copy(host: &str, node: &Member<'_>) -> bool {
     let Some((service, number)) = host.rsplit_once(['-', '_']) else {
         return false;
@@ -291,7 +291,7 @@ mod tests {
 
     const NODE: &str = "command: redis-server --cluster-enabled yes";
 
-    /// The shape of nodes `a` to the given letter, which a service `m` forms.
+    /// Returns the shape of the nodes `a` to `last`, which a service `m` forms into a cluster.
     fn formed(last: char, command: &str) -> (usize, usize, usize, Vec<String>) {
         let nodes: String = ('a'..=last).fold(String::new(), |all, name| {
             all + &format!("{name}: {{ {NODE} }}\n")

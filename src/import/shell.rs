@@ -1,4 +1,4 @@
-//! The commands in a shell script, as far as they can be known without running it.
+//! Finds the commands in a shell script without running it.
 
 use std::collections::HashMap;
 use std::iter::Peekable;
@@ -6,7 +6,7 @@ use std::str::Chars;
 
 use crate::import::variables::{Lookup, expression, name_length};
 
-/// Words after which a command begins.
+/// Keywords that a command can follow.
 const KEYWORDS: [&str; 10] = [
     "if", "then", "elif", "else", "while", "until", "do", "!", "{", "exec",
 ];
@@ -15,25 +15,25 @@ const KEYWORDS: [&str; 10] = [
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Simple {
     pub(crate) words: Vec<String>,
-    /// It is in a loop, or in the condition of one.
+    /// Whether it is in a loop or in the condition of a loop.
     pub(crate) in_loop: bool,
-    /// It is in a `for` loop.
+    /// Whether it is in a `for` loop.
     pub(crate) in_for: bool,
 }
 
-/// Whether a word contains something that only a shell knows when it runs.
+/// Checks whether a word contains an expansion that only a shell can evaluate.
 pub(crate) fn is_unknown(word: &str) -> bool {
     word.contains(['$', '`'])
 }
 
-/// Whether a word is a host and a port.
+/// Checks whether a word is a host and a port.
 pub(crate) fn is_address(word: &str) -> bool {
     let is_port = |port: &str| !port.is_empty() && port.chars().all(|c| c.is_ascii_digit());
     word.rsplit_once(':')
         .is_some_and(|(host, port)| !host.is_empty() && !host.contains(['/', '=']) && is_port(port))
 }
 
-/// The words of a text, without a shell: quotes are removed, and nothing else is special.
+/// Splits a text into words without a shell: only quotes are special, and are removed.
 pub(crate) fn words(text: &str) -> Vec<String> {
     let mut reader = Reader::new(text, &|_| None);
     reader.plain = true;
@@ -42,7 +42,7 @@ pub(crate) fn words(text: &str) -> Vec<String> {
     reader.current.words
 }
 
-/// The commands of a script. `lookup` gives the variables of the environment.
+/// Returns the commands of a script. `lookup` returns environment variables.
 pub(crate) fn script(text: &str, lookup: Lookup<'_>) -> Vec<Simple> {
     let mut reader = Reader::new(text, lookup);
     while reader.step() {}
@@ -50,10 +50,10 @@ pub(crate) fn script(text: &str, lookup: Lookup<'_>) -> Vec<Simple> {
     reader.commands
 }
 
-/// What a word is.
+/// The kind of the next word.
 #[derive(Default, PartialEq)]
 enum Next {
-    /// The program or an argument.
+    /// The program name or an argument.
     #[default]
     Argument,
     /// The file of a redirection.
@@ -65,23 +65,23 @@ enum Next {
 struct Reader<'a> {
     chars: Peekable<Chars<'a>>,
     lookup: Lookup<'a>,
-    /// No operators, no variables, no comments.
+    /// Whether operators, variables and comments are plain text.
     plain: bool,
     /// Variables that the script sets.
     variables: HashMap<String, String>,
     commands: Vec<Simple>,
     current: Simple,
-    /// The word so far; an empty one exists if it was quoted.
+    /// The current word. It can be empty if it was quoted.
     word: Option<String>,
-    /// The word was quoted at least in part, so it is no keyword and no comment.
+    /// Whether the word was quoted, at least in part. Such a word is neither a keyword nor a comment.
     is_quoted: bool,
-    /// What the next word is.
+    /// The kind of the next word.
     next: Next,
-    /// For each loop around the current command, whether it is a `for`.
+    /// The loops around the current command; `true` for a `for` loop.
     loops: Vec<bool>,
     /// Delimiters of here-documents that begin on the next line.
     heredocs: Vec<String>,
-    /// A line has ended since the last word.
+    /// Whether a line ended after the last word.
     broken: bool,
 }
 
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads one character, or a group of them. False at the end.
+    /// Reads one character or a group of characters. Returns `false` at the end.
     fn step(&mut self) -> bool {
         let Some(c) = self.chars.next() else {
             return false;
@@ -146,7 +146,7 @@ impl<'a> Reader<'a> {
         self.word.get_or_insert_default().push_str(text);
     }
 
-    /// Appends the value of a variable, whose blanks end words.
+    /// Appends the value of a variable and splits it into words at spaces.
     fn split_in(&mut self, value: &str) {
         if is_unknown(value) {
             self.append(value);
@@ -184,7 +184,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The value of what follows a `$`, or the same text if only a shell knows it.
+    /// Returns the value of the expression after a `$`, or the expression itself if only a shell can evaluate it.
     fn expansion(&mut self) -> String {
         match self.chars.peek() {
             Some('(') => format!("${}", self.enclosed('(', ')')),
@@ -214,7 +214,7 @@ impl<'a> Reader<'a> {
         own.or_else(|| (self.lookup)(name))
     }
 
-    /// A text in brackets, with them.
+    /// Returns a text in brackets, including the brackets.
     fn enclosed(&mut self, open: char, close: char) -> String {
         let mut text = String::new();
         let mut depth = 0_usize;
@@ -232,9 +232,9 @@ impl<'a> Reader<'a> {
         text
     }
 
-    /// The file of a redirection is no argument.
+    /// Starts a redirection. Its file is not an argument of the command.
     fn redirection(&mut self, c: char) {
-        // `2>` redirects what is on descriptor 2.
+        // In `2>`, the number is a file descriptor and not an argument.
         if self
             .word
             .as_ref()
@@ -286,8 +286,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An argument that stands on a line of its own still belongs to the command before it: a folded block of YAML keeps
-    /// the breaks around indented lines, and nobody means commands that begin with `-` or are addresses.
+    /// Ends a line. An argument on a separate line still belongs to the previous command: a folded block of YAML keeps
+    /// the line breaks around indented lines, and a word that begins with `-` or is an address is not meant as a
+    /// command.
     fn end_line(&mut self) {
         self.end_word();
         if self.heredocs.is_empty() {
@@ -322,7 +323,7 @@ impl<'a> Reader<'a> {
         let assigned: Option<Vec<(String, String)>> =
             command.words.iter().map(|word| assignment(word)).collect();
         for (name, value) in assigned.unwrap_or_default() {
-            // Nobody knows how often a loop runs.
+            // The number of iterations is unknown, and therefore also the value of a variable that a loop sets.
             let value = if command.in_loop {
                 format!("${name}")
             } else {

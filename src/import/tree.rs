@@ -1,20 +1,20 @@
-//! YAML with the line of everything in it.
+//! A YAML tree with the line of every value.
 
 use saphyr::{LoadableYamlNode as _, MarkedYaml, Scalar, YamlData};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// How far a line may be indented. Every level of a block needs recursion, here and in the parser.
+/// The maximum indentation of a line. Every level of a block needs recursion, here and in the parser.
 const DEEPEST: usize = 400;
 
-/// A value and the line, from 1, on which it begins.
+/// A value and the line where it begins, from 1.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Tree {
     pub(crate) line: usize,
     pub(crate) value: Value,
 }
 
-/// What a value is. Numbers are text as it is written.
+/// A YAML value. Numbers are kept as text, as written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Null,
@@ -24,7 +24,7 @@ pub(crate) enum Value {
 }
 
 impl Tree {
-    /// Reads the first document, with its aliases and merge keys resolved.
+    /// Reads the first document, and resolves its aliases and merge keys.
     pub(crate) fn read(text: &str) -> Result<Self> {
         let is_deep = |line: &str| {
             let text = line.trim_start_matches([' ', '-', '?', '\t']);
@@ -55,7 +55,7 @@ impl Tree {
             })
     }
 
-    /// `line` is that of the key: a block's own span begins where its first value does.
+    /// Converts a node. `line` is the line of the key, because the span of a block begins at its first value.
     fn of(node: &MarkedYaml, line: usize, source: &[char]) -> Self {
         let value = match &node.data {
             YamlData::Sequence(items) => Value::List(
@@ -95,7 +95,7 @@ impl Tree {
         }
     }
 
-    /// A text on a line.
+    /// Returns a text value with its line.
     pub(crate) fn new(line: usize, text: impl Into<String>) -> Self {
         Self {
             line,
@@ -103,7 +103,7 @@ impl Tree {
         }
     }
 
-    /// The value under `name`.
+    /// Returns the value of the key `name`.
     pub(crate) fn get(&self, name: &str) -> Option<&Self> {
         self.entries()
             .iter()
@@ -111,7 +111,7 @@ impl Tree {
             .map(|(_, value)| value)
     }
 
-    /// The entries of a map; nothing else has any.
+    /// Returns the entries of a map. Other values have none.
     pub(crate) fn entries(&self) -> &[(String, Self)] {
         match &self.value {
             Value::Map(map) => map,
@@ -119,7 +119,7 @@ impl Tree {
         }
     }
 
-    /// The items of a list; a text is a list of itself.
+    /// Returns the items of a list. A text counts as a list with one item.
     pub(crate) fn items(&self) -> &[Self] {
         match &self.value {
             Value::List(list) => list,
@@ -128,7 +128,7 @@ impl Tree {
         }
     }
 
-    /// The text, or nothing.
+    /// Returns the text, or an empty string.
     pub(crate) fn text(&self) -> &str {
         match &self.value {
             Value::Text(text) => text,
@@ -139,7 +139,7 @@ impl Tree {
 
 fn scalar(node: &MarkedYaml, source: &[char]) -> String {
     let span = node.span.start.index()..node.span.end.index();
-    // `7.0` is the number 7, but Compose passes it on as it is written. An alias has its own place, not its anchor's.
+    // YAML parses `7.0` as the number 7, but Compose keeps the text. The span of an alias is its own, not its anchor's.
     let written = || source.get(span).map(|chars| chars.iter().collect::<String>());
     match &node.data {
         YamlData::Value(Scalar::Boolean(value)) => value.to_string(),

@@ -1,16 +1,16 @@
-//! Variables as Compose replaces them, and the files that define them.
+//! Replaces variables as Compose does, and parses the files that define them.
 
-/// The value of a variable.
+/// Returns the value of a variable.
 pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// What was found while variables were replaced.
+/// A problem found during variable replacement.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Fault {
-    /// The variable has no value and no default: nothing is put in its place.
+    /// The variable has no value and no default. It is replaced with an empty string.
     Unset(String),
     /// `${NAME:?message}` without a value. Compose refuses the file.
     Required { name: String, message: String },
-    /// A `$` that begins no variable. Compose refuses the file.
+    /// A `$` without a valid variable. Compose refuses the file.
     Malformed,
 }
 
@@ -51,7 +51,7 @@ pub(crate) fn replaced(text: &str, lookup: Lookup<'_>, faults: &mut Vec<Fault>) 
     result
 }
 
-/// How many bytes of a name `text` begins with.
+/// Returns the length in bytes of the variable name at the start of `text`.
 pub(crate) fn name_length(text: &str) -> usize {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.starts_with(|c: char| c.is_ascii_digit()) {
@@ -60,7 +60,7 @@ pub(crate) fn name_length(text: &str) -> usize {
     text.find(|c| !is_name(c)).unwrap_or(text.len())
 }
 
-/// What is in braces, and what follows them. Braces may contain others.
+/// Splits `text` at the closing brace. Braces may be nested.
 pub(crate) fn closed(text: &str) -> Option<(&str, &str)> {
     let mut depth = 1_usize;
     for (at, c) in text.char_indices() {
@@ -83,7 +83,7 @@ fn plain(name: &str, lookup: Lookup<'_>, faults: &mut Vec<Fault>) -> String {
     })
 }
 
-/// The value of what is in braces; nothing if it is no such expression.
+/// Evaluates the expression between braces. Returns `None` if it is invalid.
 pub(crate) fn expression(inner: &str, lookup: Lookup<'_>, faults: &mut Vec<Fault>) -> Option<String> {
     let (name, rest) = inner.split_at(name_length(inner));
     if name.is_empty() {
@@ -116,7 +116,7 @@ pub(crate) fn expression(inner: &str, lookup: Lookup<'_>, faults: &mut Vec<Fault
     })
 }
 
-/// The variables of an `.env` file, in its order. A name without a value has the value that `lookup` gives.
+/// Returns the variables of an `.env` file in order. A name without a value has the value that `lookup` returns.
 pub(crate) fn env_file(text: &str, lookup: Lookup<'_>) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = Vec::new();
     let mut rest = text.trim_start_matches('\u{feff}');
@@ -141,7 +141,7 @@ pub(crate) fn env_file(text: &str, lookup: Lookup<'_>) -> Vec<(String, String)> 
         };
         let mut faults = Vec::new();
         let value = if let Some(quote @ ('"' | '\'')) = raw.chars().next() {
-            // A quoted value may have several lines.
+            // A quoted value may span several lines.
             let from = text_after(rest, raw);
             let (value, after) = quoted(from, quote);
             rest = after.split_once('\n').map_or("", |(_, after)| after);
@@ -160,12 +160,12 @@ pub(crate) fn env_file(text: &str, lookup: Lookup<'_>) -> Vec<(String, String)> 
     all
 }
 
-/// The rest of `text` from where `part`, which is a part of it, begins.
+/// Returns the rest of `text` from the start of `part`, which occurs in it.
 fn text_after<'a>(text: &'a str, part: &str) -> &'a str {
     text.find(part).map_or("", |at| &text[at..])
 }
 
-/// A quoted text, without its quotes, and what follows it.
+/// Returns a quoted text without its quotes, and the text after it.
 fn quoted(text: &str, quote: char) -> (String, &str) {
     let mut value = String::new();
     let mut chars = text.char_indices().skip(1);
@@ -177,7 +177,7 @@ fn quoted(text: &str, quote: char) -> (String, &str) {
             match chars.next() {
                 Some((_, 'n')) => value.push('\n'),
                 Some((_, 't')) => value.push('\t'),
-                // `\$` is a dollar sign, which `$$` is for the replacement that follows.
+                // `\$` is a dollar sign, which must be `$$` for the replacement that follows.
                 Some((_, '$')) => value.push_str("$$"),
                 Some((_, other)) => value.push(other),
                 None => {}

@@ -1,4 +1,4 @@
-//! Looking ahead: what a start would do, and where it would put the cluster. Nothing is changed.
+//! Dry run: the plan and the placement of a start. Changes nothing.
 
 use futures_util::FutureExt as _;
 
@@ -21,7 +21,7 @@ use crate::topology::layout::Topology;
 /// Why the objects of an interrupted start are removed.
 pub(crate) const INTERRUPTED: &str = "an interrupted start has left it";
 
-/// See [`Cluster::plan`](crate::Cluster::plan).
+/// Returns the plan of a start without executing it, see [`Cluster::plan`](crate::Cluster::plan).
 pub(crate) async fn plan_only<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -62,7 +62,7 @@ pub(crate) async fn plan_only<R: Runtime>(
     Ok(whole)
 }
 
-/// See [`Cluster::lay_out`](crate::Cluster::lay_out).
+/// Returns the topology of a new cluster, see [`Cluster::lay_out`](crate::Cluster::lay_out).
 pub(crate) async fn lay_out<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,
@@ -73,7 +73,7 @@ pub(crate) async fn lay_out<R: Runtime>(
     laid_out(runtime, spec, &engine, &observed, observer).await
 }
 
-/// Where a new cluster would go, given what is there.
+/// Lays out a new cluster beside the observed objects.
 async fn laid_out<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,

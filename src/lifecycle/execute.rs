@@ -1,4 +1,4 @@
-//! Carrying out a plan. Nothing is decided here: which steps, in which order and why, stands in the plan.
+//! Executes plans. The plan determines the steps, their order and their causes; nothing is decided here.
 
 use std::sync::Mutex;
 
@@ -27,29 +27,29 @@ use crate::server::wire::access::Access;
 use crate::server::wire::reply::Answer;
 use crate::topology::layout::Topology;
 
-/// What carries out plans.
+/// Executes plans.
 pub(crate) struct Executor<'a, R> {
     pub(crate) runtime: &'a R,
     pub(crate) observer: &'a dyn Observer,
     pub(crate) deadline: Instant,
     pub(crate) cancel: &'a CancellationToken,
-    /// How the nodes let us in.
+    /// Credentials for the nodes.
     pub(crate) access: Access,
-    /// Held until the network exists, whose labels then claim its subnet and its ports.
+    /// Placement lock, held until the network exists, whose labels then reserve the subnet and the ports.
     pub(crate) claim: Mutex<Option<Lock>>,
-    /// What is being made.
+    /// Open requests.
     pub(crate) making: Making,
 }
 
-/// What a plan for a cluster has come to.
+/// Result of executing a plan.
 #[derive(Default)]
 pub(crate) struct Outcome {
     pub(crate) links: Option<Links>,
     pub(crate) checks: Vec<Check>,
-    /// What every node said when it was proven.
+    /// Replies of all nodes to the readiness check.
     pub(crate) answers: Vec<Answer>,
     pub(crate) timings: Timings,
-    /// With what a new cluster was made, where its nodes could be asked.
+    /// Initial settings of a new cluster, if its nodes could be queried.
     pub(crate) settings: Option<Settings>,
 }
 
@@ -70,7 +70,7 @@ impl<R: Runtime> Effects for BringUp<'_, '_, R> {
 }
 
 impl<R: Runtime> Executor<'_, R> {
-    /// Carries out a plan that makes or wakes a cluster.
+    /// Executes a plan that creates or restarts a cluster.
     pub(crate) async fn bring_up(&self, plan: &Plan, topology: &Topology) -> Result<Outcome> {
         let mut outcome = Outcome::default();
         let phases = Phases::of(plan, self.observer);
@@ -85,8 +85,8 @@ impl<R: Runtime> Executor<'_, R> {
         Ok(outcome)
     }
 
-    /// Runs the steps of one stage side by side: those that change something, and the one that waits for the
-    /// nodes. The latter leaves nothing half made, so it is dropped when the others fail.
+    /// Runs the steps of one stage concurrently: those that change something, and the one that waits for the nodes.
+    /// The latter leaves no partial state, so it is dropped when the others fail.
     async fn stage(
         &self,
         steps: &[&Step],
@@ -135,12 +135,12 @@ impl<R: Runtime> Executor<'_, R> {
             }
             Ok(())
         };
-        // Both are seen to their end, because an effect under way must be; the first failure is the one to tell.
+        // Await both, because a running effect must complete. Return the first failure.
         let (effects, waits) = tokio::join!(effects, waits);
         waits.and(effects)
     }
 
-    /// A step that waits for the nodes. It leaves nothing half made, so it is dropped when it shall end.
+    /// Runs a step that waits for the nodes. It leaves no partial state, so it is dropped on cancellation.
     async fn wait(
         &self,
         step: &Step,
@@ -208,12 +208,12 @@ impl<R: Runtime> Executor<'_, R> {
         }
     }
 
-    /// Lets others choose their places: this one can be seen.
+    /// Releases the placement lock: other starts can now see this placement.
     fn release(&self) {
         drop(self.claim.lock().ok().and_then(|mut claim| claim.take()));
     }
 
-    /// A step that changes something on the engine.
+    /// Applies a step that changes something on the container engine.
     async fn effect(&self, step: &Step) -> Result<()> {
         match step {
             Step::CreateNetwork(request) => {
@@ -239,7 +239,7 @@ impl<R: Runtime> Executor<'_, R> {
                 self.making.answer(Kind::Container, &request.name, made).await
             }
             Step::StartNode { name } => {
-                // On a network of the user's own, the containers claim the place.
+                // On a user-provided network, the containers reserve the placement.
                 self.release();
                 self.runtime.start(name).await
             }

@@ -1,4 +1,4 @@
-//! Letting a cluster outlive the process for which it was made.
+//! Keeps a cluster after its owner process has exited.
 
 use crate::ownership::background::aside;
 use crate::runtime::interface::Runtime;
@@ -6,8 +6,8 @@ use crate::runtime::labels;
 use crate::runtime::request::VolumeRequest;
 use crate::topology::layout::Topology;
 
-/// Makes the empty volume whose label says that the cluster is kept. Labels cannot be changed once an object
-/// is made, and a file on this machine would not be seen by everybody who sweeps.
+/// Creates the empty volume whose label marks the cluster as kept. Labels of an existing object cannot be changed,
+/// and a file on this host would not be visible to every process that prunes.
 pub(crate) fn keep<R: Runtime>(runtime: &R, topology: &Topology) {
     let request = VolumeRequest {
         name: format!("{}.kept", topology.name().volume()),

@@ -1,4 +1,4 @@
-//! How a start goes about it.
+//! Options of a start.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,23 +8,23 @@ use tokio_util::sync::CancellationToken;
 use crate::event::{Observer, Silent};
 use crate::spec::expiry::Owner;
 
-/// How a start goes about it.
+/// Options of a start.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct UpOptions {
-    /// How long it may take until the cluster is ready (default 2 minutes).
+    /// Timeout until the cluster is ready (default 2 minutes).
     pub(crate) timeout: Duration,
-    /// Whether what a failed start has made stays for a closer look.
+    /// Whether to keep the containers of a failed start for debugging.
     pub(crate) keep_on_failure: bool,
-    /// Whether a machine that is not as the profile wants it is refused, rather than warned of.
+    /// Whether to fail, instead of warn, when the host does not meet the profile's requirements.
     pub(crate) strict: bool,
-    /// Ends the start early; what it has made is then removed.
+    /// Cancels the start; what it has created is then removed.
     pub(crate) cancel: CancellationToken,
-    /// Is told what happens.
+    /// Receives the events.
     pub(crate) observer: Arc<dyn Observer>,
-    /// The process for which the cluster is made. When it has ended, the next rcup removes what is left.
+    /// Owner process of the cluster. After it has exited, the next rcup process removes the cluster.
     pub(crate) owner: Option<Owner>,
-    /// How long a new cluster lives at most; then the next rcup removes it (default: for ever).
+    /// TTL of a new cluster; the next rcup process removes an expired cluster (default: no expiry).
     pub(crate) ttl: Option<Duration>,
 }
 
@@ -43,28 +43,29 @@ impl Default for UpOptions {
 }
 
 impl UpOptions {
-    /// The same with another deadline.
+    /// Sets the timeout until the cluster is ready.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// The same, keeping what a failed start has made.
+    /// Sets whether to keep the containers of a failed start for debugging.
     #[must_use]
     pub fn keep_on_failure(mut self, keep: bool) -> Self {
         self.keep_on_failure = keep;
         self
     }
 
-    /// The same, refusing a machine that is not as the profile wants it.
+    /// Sets whether to fail when the host does not meet the profile's requirements.
     #[must_use]
     pub fn strict(mut self, strict: bool) -> Self {
         self.strict = strict;
         self
     }
 
-    /// Interrupts the start when the future completes; what it has created is then removed. Call it within a tokio runtime.
+    /// Interrupts the start when the future completes; what it has created is then removed. Call it within a tokio
+    /// runtime.
     #[must_use]
     pub fn cancel_when(self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         let token = self.cancel.clone();
@@ -82,21 +83,21 @@ impl UpOptions {
         self
     }
 
-    /// The same for an owner.
+    /// Sets the owner process.
     #[must_use]
     pub fn owner(mut self, owner: Owner) -> Self {
         self.owner = Some(owner);
         self
     }
 
-    /// The same with an end to the cluster's life.
+    /// Sets the TTL of a new cluster.
     #[must_use]
     pub fn ttl(mut self, ttl: Duration) -> Self {
         self.ttl = Some(ttl);
         self
     }
 
-    /// The same with an observer.
+    /// Sets the observer.
     #[must_use]
     pub fn observer(mut self, observer: Arc<dyn Observer>) -> Self {
         self.observer = observer;

@@ -139,8 +139,8 @@ fn fits(spec: &ClusterSpec, observed: &Observed) -> Result<()> {
     neighbours(spec.nodes(), &neighbourhood(spec, observed), limit)
 }
 
-/// Whether the container engine's bridges are on this host: the default bridge's address is then one of its addresses.
-/// Without a default bridge, a local container engine on Linux is taken to be on this host.
+/// Whether the container engine's bridges are on this host: the default bridge's address is then one of its
+/// addresses. Without a default bridge, a local container engine on Linux is assumed to be on this host.
 pub(crate) fn is_this_machine(networks: &[NetworkSeen]) -> bool {
     match default_bridge(networks) {
         Some(gateway) => gather::this_machine::is_own_address(gateway),
@@ -156,8 +156,8 @@ fn default_bridge(networks: &[NetworkSeen]) -> Option<Ipv4Addr> {
     Some(gateway(*default?.subnets.first()?))
 }
 
-/// Whether this host can reach the containers' own addresses, as far as this is known before there are any. The nodes'
-/// answers decide in the end.
+/// Whether this host can reach the containers' own addresses. This is an estimate from before any container exists;
+/// the nodes' responses confirm or refute it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reach {
     pub(crate) reachable: bool,
@@ -173,9 +173,10 @@ impl Reach {
         }
     }
 
-    /// Determines it. A socket of an ordinary user may belong to a rootless container engine, whose bridges are in a
-    /// network namespace of its own; an address of this host may equal that of such a bridge. Otherwise, if the default
-    /// bridge is not on this host, a connection attempt shows whether there is a route: a refusal does as well.
+    /// Determines the reachability. A socket of an ordinary user may belong to a rootless container engine, whose
+    /// bridges are in a network namespace of their own; an address of this host may equal that of such a bridge.
+    /// Otherwise, if the default bridge is not on this host, a connection attempt shows whether there is a route; a
+    /// refused connection does as well.
     pub(crate) async fn measure<R: Runtime>(
         runtime: &R,
         engine: &EngineInfo,
@@ -214,7 +215,8 @@ impl Reach {
         }
     }
 
-    /// The chosen address and the reason, in one line, and the clients for which it does not work, in another.
+    /// Returns the advertised address and the reason in one line, and the clients for which it does not work in
+    /// another.
     pub(crate) fn decided(&self, topology: &Topology, constraints: &RetryConstraints) -> Vec<String> {
         let reachable = topology.surroundings.bridge_reachable;
         let left_out = left_out(topology.announce, reachable, topology.name().as_str());
@@ -260,8 +262,8 @@ impl Reach {
     }
 }
 
-/// Checks that there is a route to an address: a connection is accepted or refused. Blocks for up to [`PATIENCE`] of real
-/// time, also where the executor's clock is paused: the kernel answers.
+/// Checks that there is a route to an address: a connection is accepted or refused. Blocks for up to [`PATIENCE`]
+/// of real time, even if the executor's clock is paused: the kernel responds.
 fn knock(address: Ipv4Addr) -> std::io::Result<()> {
     match TcpStream::connect_timeout(&SocketAddr::from((address, KNOCK)), PATIENCE) {
         Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => Ok(()),

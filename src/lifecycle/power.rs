@@ -1,4 +1,4 @@
-//! Stopping, and restarting node by node, without losing what can be kept.
+//! Stops a cluster, and restarts it node by node, without avoidable data loss.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -22,30 +22,30 @@ use crate::server::wire::connection::NodeConnection;
 use crate::topology::layout::{Node, Topology};
 use crate::wait::{Seen, until};
 
-/// How many seconds a server has to write its data and end, before it is killed.
+/// Seconds that a server has to save its data and exit before it is killed.
 const GRACE: u32 = 60;
 
-/// How often a node is asked whether its role has changed.
+/// Poll interval while a node changes its role.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What a cluster holds.
+/// Data of a cluster.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Data {
-    /// How many keys all shards have together; `None` when a shard has no master that answers.
+    /// Number of keys in all shards together; `None` when a shard has no master that responds.
     pub keys: Option<u64>,
-    /// Whether they lie on volumes, and so outlive the containers.
+    /// Whether the keys are stored on volumes, so that they outlive the containers.
     pub persistent: bool,
 }
 
 impl Data {
-    /// Whether it is sure that there is nothing to lose.
+    /// Whether the cluster is known to hold no keys.
     pub fn is_nothing(self) -> bool {
         self.keys == Some(0)
     }
 }
 
 impl<R: Runtime> Attached<R> {
-    /// What the cluster holds. One that keeps nothing on volumes holds nothing once its nodes have ended.
+    /// Determines the data of the cluster. Without volumes, a cluster whose nodes have exited holds no keys.
     pub async fn data(&self) -> Data {
         let persistent = self.topology().spec.persist();
         let runs =
@@ -56,7 +56,7 @@ impl<R: Runtime> Attached<R> {
                 persistent,
             };
         }
-        // Whoever cannot log in does not know, and says so.
+        // Without a login, the number of keys is unknown and reported as `None`.
         let links = self.links().await.unwrap_or_default();
         let counts = join_all(links.iter().map(|(index, link)| async move {
             let shard = self.topology().node(*index)?.shard;
@@ -74,8 +74,8 @@ impl<R: Runtime> Attached<R> {
         }
     }
 
-    /// Whether restarting these nodes (by index) loses keys: those of a master without a replica that could
-    /// take its place and give it back, where nothing lies on volumes.
+    /// Whether restarting these nodes (by index) loses keys. Without volumes, a master's keys are lost if it has no
+    /// replica that can be promoted and later demoted again.
     pub fn restart_loses_keys(&self, indices: &[usize]) -> bool {
         let topology = self.topology();
         let alone = |node: &&Node| indices.contains(&node.index) && heir(topology, node).is_none();
@@ -84,11 +84,11 @@ impl<R: Runtime> Attached<R> {
 }
 
 impl<R: Faults> Attached<R> {
-    /// Stops all nodes in an orderly way, replicas first, so that no replica takes its master's end for a
-    /// failure. Returns the names of those that ran.
+    /// Stops all nodes gracefully, replicas first, so that no replica detects a failure of its master. Returns the
+    /// names of the nodes that ran.
     ///
     /// # Errors
-    /// What the engine refused.
+    /// When the container engine refuses it.
     pub async fn stop(&self, observer: &dyn Observer) -> Result<Vec<String>> {
         let running: Vec<(usize, String)> = self
             .containers()
@@ -109,7 +109,7 @@ impl<R: Faults> Attached<R> {
         let mut stopped = Vec::new();
         for group in [replicas, others] {
             try_join_all(group.iter().map(|(_, name)| async move {
-                // A paused server cannot end by itself.
+                // A paused server cannot exit.
                 let paused = self
                     .containers()
                     .iter()
@@ -128,12 +128,12 @@ impl<R: Faults> Attached<R> {
         Ok(stopped)
     }
 
-    /// Restarts nodes one after the other, replicas first, while the others serve. A master hands its role to
-    /// a replica before it ends, and has it back in the end, so that no acknowledged write is lost where a
-    /// shard has a replica. Returns what was proven afterwards.
+    /// Restarts nodes one after the other, replicas first, while the others serve. A replica is promoted before its
+    /// master stops, and the master is promoted again at the end, so that no acknowledged write is lost in a shard
+    /// with replicas. Returns the results of the final readiness check.
     ///
     /// # Errors
-    /// What failed on which node; the nodes after it are not touched.
+    /// The first failure and its node; the nodes after it are not restarted.
     pub async fn restart(
         &self,
         indices: &[usize],
@@ -163,7 +163,7 @@ impl<R: Faults> Attached<R> {
                         take_role(links.to(heir.index), heir, deadline).await?;
                         observer.observe(&Event::note(format!("{} stands in for {}", heir.name, node.name)));
                     }
-                    // Nobody could give the role back, so nobody shall take it meanwhile.
+                    // No replica could hand the role back, so none may be promoted meanwhile.
                     None => kept = siblings(topology, node),
                 }
             }
@@ -207,7 +207,7 @@ fn siblings<'a>(topology: &'a Topology, node: &Node) -> Vec<&'a Node> {
         .collect()
 }
 
-/// Keeps replicas from taking their master's role by themselves, or gives them back the setting that they were given.
+/// Prevents replicas from failing over their master, or restores their configured setting.
 async fn keep_from_master(topology: &Topology, links: &Links, replicas: &[&Node], keep: bool) -> Result<()> {
     const NAME: &str = "cluster-replica-no-failover";
     for replica in replicas {
@@ -222,7 +222,8 @@ async fn keep_from_master(topology: &Topology, links: &Links, replicas: &[&Node]
     Ok(())
 }
 
-/// Another node of the shard that can take a node's role, and which that one can copy until it has the role back.
+/// Returns another node of the shard that can be promoted in place of a node, and that this node can replicate
+/// until it is promoted again.
 fn heir<'a>(topology: &'a Topology, node: &Node) -> Option<&'a Node> {
     siblings(topology, node)
         .into_iter()
@@ -235,7 +236,7 @@ async fn take_role(link: &NodeConnection, heir: &Node, deadline: Instant) -> Res
         if is_master(link).await? {
             return Ok(Seen::Done(()));
         }
-        // Asked again, because Redis drops a request that runs into another election.
+        // Sent repeatedly, because Redis drops a request that coincides with another election.
         let asked = link.fail_over().await;
         Ok(Seen::NotYet(asked.err().map_or_else(
             || "the change of roles is under way".to_owned(),

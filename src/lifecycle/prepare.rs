@@ -1,4 +1,4 @@
-//! What a start has to do, given what exists. `up` executes it and `--dry-run` prints it.
+//! Determines what a start has to do, given what exists. `up` executes it and `--dry-run` prints it.
 
 use crate::error::Result;
 use crate::lifecycle::bootstrap::unfinished::doubt;
@@ -35,13 +35,13 @@ impl Prepared {
     }
 }
 
-/// Decides what a start does. `abandoned` says that the last process that worked on this cluster was killed, so that the
-/// container engine may still be creating what it had requested.
+/// Decides what a start does. `abandoned`: the last process that worked on this cluster was killed, so the
+/// container engine may still be processing its requests.
 ///
 /// # Errors
 /// [`ErrorKind::Different`](crate::error::ErrorKind::Different) and
-/// [`ErrorKind::Damaged`](crate::error::ErrorKind::Damaged) where the existing cluster does not fit, or what the
-/// container engine refused.
+/// [`ErrorKind::Damaged`](crate::error::ErrorKind::Damaged) when the existing cluster does not match, or when the
+/// container engine refuses a request.
 pub(crate) async fn prepare<R: Runtime>(
     runtime: &R,
     spec: &ClusterSpec,

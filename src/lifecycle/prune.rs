@@ -1,5 +1,4 @@
-//! Removing what dead owners have left and what is past its time: by hand with `prune`, and beside every
-//! start.
+//! Garbage collection of orphaned and expired clusters: with `prune`, and during every start.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,48 +21,48 @@ use crate::spec::expiry::Presence;
 use crate::spec::name::ClusterName;
 use crate::wait::{Seen, between_looks, until};
 
-/// How long an owner is waited for.
+/// How long to wait for an owner to exit.
 const LONGEST: Duration = Duration::from_hours(24);
 
-/// How often an owner is looked for.
+/// Poll interval while waiting for an owner to exit.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// How many clusters are removed side by side.
+/// Number of clusters removed concurrently.
 const AT_ONCE: usize = 4;
 
-/// How long nothing new must come to light where a process was killed in the middle of its work.
+/// How long no new object may appear after a process was killed.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// How long others are waited for that are at work on what is to go: a removal takes seconds.
+/// How long to wait for other processes that are removing the same clusters: a removal takes seconds.
 const OTHERS: Duration = Duration::from_secs(30);
 
-/// A cluster that was nobody's, and what was removed of it.
+/// An orphaned or expired cluster, and what was removed of it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Swept {
-    /// Which, and why.
+    /// The cluster, and why it was removed.
     #[serde(flatten)]
     pub leftover: Leftover,
-    /// How much; nothing in a dry run.
+    /// Number of removed objects; zero in a dry run.
     #[serde(flatten)]
     pub removed: Removed,
 }
 
-/// What may go, found on the whole engine. Changes nothing.
+/// Lists the orphaned and expired clusters of the container engine. Changes nothing.
 ///
 /// # Errors
-/// What the engine refused to list.
+/// When the container engine refuses to list them.
 pub async fn prunable<R: Runtime>(runtime: &R) -> Result<Vec<Leftover>> {
     let engine = runtime.describe().await?;
     let observed = runtime.observe(&Scope::Clusters).await?;
     Ok(nobodys(&observed, engine.local))
 }
 
-/// Removes what dead owners have left and what is past its time, and nothing else. Where a process was killed
-/// in the middle of its work, the engine may still be making what it had asked for; that is waited for. So is another
-/// process that is removing the same, for half a minute; what that has removed is not among what is returned.
+/// Removes orphaned and expired clusters, and nothing else. If a process was killed, the container engine may still
+/// be processing its requests; this function waits for them. It also waits up to half a minute for another process
+/// that is removing the same clusters; what that process has removed is not returned.
 ///
 /// # Errors
-/// What the engine refused to remove, after everything else is gone.
+/// When the container engine refuses a removal, after everything else is removed.
 pub async fn prune<R: Runtime>(runtime: &R, observer: &dyn Observer) -> Result<Vec<Swept>> {
     let engine = runtime.describe().await?;
     let marks = abandoned(&engine.endpoint);
@@ -74,7 +73,7 @@ pub async fn prune<R: Runtime>(runtime: &R, observer: &dyn Observer) -> Result<V
         let found = nobodys(&observed, engine.local);
         if found.is_empty() {
             if marks.is_empty() || quiet_since.elapsed() >= QUIET {
-                // Nothing can come to light any more.
+                // No new object can appear any more.
                 settle(&marks);
                 return Ok(all);
             }
@@ -98,17 +97,17 @@ pub async fn prune<R: Runtime>(runtime: &R, observer: &dyn Observer) -> Result<V
             }
             between_looks().await;
         } else {
-            // All that is left is past its time, but in use.
+            // All that is left has expired, but is in use.
             return Ok(all);
         }
     }
 }
 
-/// Waits until the owner of a cluster has ended and nobody holds its lease any more, then prunes. Returns when
-/// the cluster is gone, whoever has removed it.
+/// Waits until the owner of a cluster has exited and no process holds its lease, then prunes. Returns when the
+/// cluster is removed, by this or by another process.
 ///
 /// # Errors
-/// What the engine refused to remove.
+/// When the container engine refuses a removal.
 pub async fn prune_when_gone<R: Runtime>(runtime: &R, name: &ClusterName) -> Result<()> {
     let engine = runtime.describe().await?;
     let scope = Scope::Cluster(name.clone());
@@ -134,7 +133,7 @@ pub async fn prune_when_gone<R: Runtime>(runtime: &R, name: &ClusterName) -> Res
     .await
 }
 
-/// The sweep beside a start. It is dropped when the start is done; what is then left is for the next one.
+/// Prunes during a start. Dropped when the start is done; the next start or `prune` removes the rest.
 pub(crate) async fn beside<R: Runtime>(
     runtime: &R,
     endpoint: &str,
@@ -155,30 +154,30 @@ pub(crate) async fn beside<R: Runtime>(
     }
 }
 
-/// What is nobody's in `observed`.
+/// Returns the orphaned and expired clusters in `observed`.
 pub(crate) fn nobodys(observed: &Observed, local: bool) -> Vec<Leftover> {
     leftovers(observed, SystemTime::now(), &mut |owner| presence(owner, local))
 }
 
-/// What a sweep has come to.
+/// Result of a garbage collection.
 #[derive(Debug, Default)]
 struct Done {
     swept: Vec<Swept>,
-    /// What other processes are at work on.
+    /// Clusters that other processes are working on.
     others: Vec<ClusterName>,
     failure: Option<Error>,
 }
 
-/// What becomes of one cluster in a sweep.
+/// Result for one cluster.
 enum Fate {
     Swept(Result<Swept>),
-    /// Somebody uses it, although its time has passed.
+    /// It has expired but is in use.
     InUse,
-    /// Another process is at work on it.
+    /// Another process is working on it.
     Others(ClusterName),
 }
 
-/// Removes by the marks of the runs. What somebody else is at work on is passed over.
+/// Removes objects by the labels of their runs. Skips clusters that another process is working on.
 async fn sweep<R: Runtime>(
     runtime: &R,
     endpoint: &str,
@@ -192,7 +191,7 @@ async fn sweep<R: Runtime>(
                 Ok(None) => return Fate::Others(leftover.name),
                 Err(error) => return Fate::Swept(Err(error)),
             };
-            // Held until the cluster and the file are gone.
+            // Held until the cluster and the file are removed.
             let Ok(_claim) = unused(&leftover.name) else {
                 lock.give_back();
                 return Fate::InUse;
@@ -200,7 +199,7 @@ async fn sweep<R: Runtime>(
             let cause = leftover.cause.to_string();
             let clearing = Clearing {
                 abandoned: lock.was_abandoned(),
-                // Whose data it is, nobody knows.
+                // The owner of the data is unknown.
                 keep_volumes: true,
                 ..Clearing::of(Scope::Run(leftover.run.clone()), &cause)
             };

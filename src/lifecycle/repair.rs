@@ -1,4 +1,4 @@
-//! What rcup does about a finding: one action after the other, by the commands of the engine and of the servers.
+//! Repairs findings, one action after the other, with commands of the container engine and of the servers.
 
 use crate::checks::diagnose::finding::{Diagnosis, Finding};
 use crate::connect::attached::Attached;
@@ -20,27 +20,27 @@ use crate::server::wire::connection::{Address, NodeConnection};
 use crate::topology::layout::{NodeId, Topology};
 use crate::topology::slots::SlotRange;
 
-/// How long nodes may take to show what a remedy has brought about: failovers, handshakes, gossip.
+/// Timeout until the nodes show the effect of a repair: failovers, handshakes, gossip.
 const SETTLING: Duration = Duration::from_secs(20);
 
-/// How often is looked whether they do.
+/// Poll interval.
 const LOOK: Duration = Duration::from_millis(200);
 
 impl<R: Faults> Attached<R> {
-    /// Does what a finding proposes.
+    /// Applies the action that a finding proposes.
     ///
     /// # Errors
-    /// What the engine or a server refused.
+    /// When the container engine or a server refuses it.
     #[doc(hidden)]
     pub async fn treat(&self, action: &Action) -> Result<()> {
         let target = self.target(OwnUser::Operator).await;
         treat(&target.members, Some((self.runtime(), self.topology())), action).await
     }
 
-    /// Looks until the treated findings are gone and nothing is in motion, at most 20 seconds; tells what is left.
+    /// Waits until the repaired findings are gone and nothing is changing, at most 20 seconds; returns the diagnosis.
     ///
     /// # Errors
-    /// What the engine refused to tell.
+    /// When the container engine refuses a query.
     #[doc(hidden)]
     pub async fn after(&self, treated: &[Finding]) -> Result<Diagnosis> {
         let runtime = self.runtime();
@@ -56,7 +56,7 @@ impl Endpoint {
     /// As [`Attached::treat`].
     ///
     /// # Errors
-    /// What a server refused.
+    /// When a server refuses it.
     pub async fn treat(&self, action: &Action) -> Result<()> {
         treat(&self.target().members, None::<(&Docker, _)>, action).await
     }
@@ -78,7 +78,7 @@ where
     F: Future<Output = Result<Diagnosis>>,
 {
     let deadline = Instant::now() + SETTLING;
-    // What has not gone by the deadline is told, and is no error.
+    // Findings that remain at the deadline are returned; they are not an error.
     let settled = until("the cluster has settled", deadline, LOOK, || {
         let looked = look();
         async move {
@@ -98,18 +98,18 @@ where
     }
 }
 
-/// A member by its name.
+/// Finds a member by its name.
 pub(crate) fn member<'a>(members: &'a [Member], name: &str) -> Option<&'a Member> {
     members.iter().find(|member| member.name == name)
 }
 
-/// How many keys are moved at once.
+/// Number of keys moved per `MIGRATE` command.
 const BATCH: &str = "200";
 
-/// How long such a batch may take, in milliseconds.
+/// Timeout of one `MIGRATE` command, in milliseconds.
 const MOVE: &str = "5000";
 
-/// Does it.
+/// Applies an action.
 pub(crate) async fn treat<R: Faults>(
     members: &[Member],
     engine: Option<(&R, &Topology)>,
@@ -151,7 +151,7 @@ pub(crate) async fn treat<R: Faults>(
             let by = by.iter().map(|name| link(name)).collect::<Result<Vec<_>>>()?;
             try_join_all(by.into_iter().map(|link| async move {
                 match link.forget(std::slice::from_ref(id)).await {
-                    // It has been forgotten meanwhile.
+                    // It was forgotten in the meantime.
                     Err(error) if error.causes().iter().any(|why| why.contains("Unknown node")) => Ok(()),
                     done => done,
                 }
@@ -194,8 +194,8 @@ fn engine_of<'a, R>(engine: Option<(&'a R, &'a Topology)>, node: &str) -> Result
     })
 }
 
-/// Takes slots that nobody serves. What this node still believes of their owner it forgets first; a new epoch makes
-/// the others believe it.
+/// Assigns uncovered slots to a node. The node first deletes the owners that it still has recorded for them; a new
+/// epoch makes the other nodes accept the assignment.
 async fn cover(link: &NodeConnection, slots: &[SlotRange]) -> Result<()> {
     let lines = link.cluster_nodes().await?;
     let believed: Vec<String> = slots
@@ -220,7 +220,7 @@ async fn cover(link: &NodeConnection, slots: &[SlotRange]) -> Result<()> {
         .flat_map(|range| range.first..=range.last)
         .map(|slot| slot.to_string())
         .collect();
-    // The command for ranges is younger than some servers that are out there.
+    // Some servers in use are older than `CLUSTER ADDSLOTSRANGE`.
     let words: Vec<&str> = ["CLUSTER", "ADDSLOTS"]
         .into_iter()
         .chain(all.iter().map(String::as_str))
@@ -229,7 +229,7 @@ async fn cover(link: &NodeConnection, slots: &[SlotRange]) -> Result<()> {
     link.command::<String>(&["CLUSTER", "BUMPEPOCH"]).await.map(drop)
 }
 
-/// Gives slots up in favour of another node.
+/// Assigns slots of this node to another node.
 async fn hand_over(link: &NodeConnection, owner: &NodeId, slots: &[SlotRange]) -> Result<()> {
     let commands: Vec<Vec<String>> = slots
         .iter()
@@ -250,8 +250,8 @@ async fn stable(link: &NodeConnection, slot: u16) -> Result<()> {
         .map(drop)
 }
 
-/// Moves all keys of a slot from a node that imports it to its owner. A key that both have is left where it is, and
-/// is an error: only a person knows which is right.
+/// Moves all keys of a slot from a node that imports it to its owner. A key that exists on both nodes is not moved,
+/// and is an error: only the user knows which value is correct.
 async fn bring_back(guest: &NodeConnection, home: &Address, slot: u16) -> Result<()> {
     let (slot, port) = (slot.to_string(), home.port.to_string());
     loop {

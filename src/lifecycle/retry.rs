@@ -1,4 +1,4 @@
-//! Another attempt after a start that failed: what it avoids, and which errors allow it.
+//! Retry constraints: what the next attempt of a failed start avoids, and which errors allow a retry.
 
 use std::net::Ipv4Addr;
 
@@ -35,7 +35,7 @@ impl RetryConstraints {
     }
 }
 
-/// What the next attempt does differently after this error, if the user left the choice to rcup.
+/// Returns the constraint for the next attempt after this error, if the user left the choice to rcup.
 pub(crate) fn constraint(
     spec: &ClusterSpec,
     topology: &Topology,
@@ -77,7 +77,7 @@ pub(crate) fn constraint(
     })
 }
 
-/// What the next attempt uses after an error of this kind.
+/// Describes what the next attempt uses after an error of this kind.
 pub(crate) fn another(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Subnet => "other addresses",

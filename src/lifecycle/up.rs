@@ -1,4 +1,4 @@
-//! Starting a cluster, or adopting the one that is there.
+//! Starts a cluster, or adopts the existing one.
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -36,13 +36,13 @@ use crate::spec::expiry::Life;
 use crate::spec::security::Secrets;
 use crate::topology::layout::Topology;
 
-/// What else can be done where this process runs in a container that is not on the network of the user's choice.
+/// Alternative in the hint, if this process runs in a container that is not on the network that the user chose.
 const ELSEWHERE: &str = "leave --network out, and it joins the cluster's own";
 
-/// How often a start is tried again on another subnet or other ports after the engine refused its choice.
+/// Maximum number of attempts with other subnets or ports after the container engine refused the choice.
 const ATTEMPTS: usize = 12;
 
-/// One start, from the first look to the proof.
+/// One start, from the first query to the readiness check.
 struct Start<'a, R: Runtime> {
     runtime: R,
     spec: &'a ClusterSpec,
@@ -65,7 +65,7 @@ pub(crate) struct Started<R: Runtime> {
     pub(crate) total: Duration,
 }
 
-/// See [`Cluster::up`](crate::Cluster::up).
+/// Starts or adopts a cluster, see [`Cluster::up`](crate::Cluster::up).
 pub(crate) async fn up<R: Runtime>(
     runtime: R,
     spec: &ClusterSpec,
@@ -124,7 +124,7 @@ impl<R: Runtime> Start<'_, R> {
         } = prepared;
         let took = looked.elapsed();
         self.observer().observe(&Event::finished(Phase::Engine, took));
-        // Only what is about to be made is warned of; on another kernel, `rcup doctor` can look.
+        // Only a new cluster on this host's kernel is checked here; for another kernel, there is `rcup doctor`.
         let new = !matches!(decision, Decision::Adopt(_));
         let here = engine.local && is_this_machine(&observed.networks);
         if new && here {
@@ -164,7 +164,7 @@ impl<R: Runtime> Start<'_, R> {
         match decision {
             Decision::Adopt(topology) => self.adopt(*topology, secrets, observed).boxed().await,
             Decision::Create => self.create(engine).boxed().await,
-            // What a restoration has made is gone again: somebody else is at work.
+            // The restored objects are missing again: another process is working on the cluster.
             Decision::Restore(topology) => Err(plan::up::damaged(topology.name(), &[1])),
             Decision::Replace | Decision::Doubt { .. } => {
                 self.clear(lock, false).boxed().await?;
@@ -178,7 +178,7 @@ impl<R: Runtime> Start<'_, R> {
         self.in_time(prepared.boxed()).await
     }
 
-    /// Removes what an interrupted start has left.
+    /// Removes the objects of an interrupted start.
     async fn clear(&self, lock: &Lock, keep_volumes: bool) -> Result<()> {
         let name = self.spec.name();
         self.observer().observe(&Event::note(format!(
@@ -202,7 +202,7 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
-    /// For what has changed nothing yet, and can therefore be dropped.
+    /// Applies the deadline to work that has not changed anything yet, and can therefore be dropped.
     async fn in_time<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         let work = tokio::time::timeout_at(self.deadline, work);
         self.or_cancelled(async { work.await.unwrap_or_else(|_| Err(overdue())) })
@@ -221,8 +221,8 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
-    /// Makes again what is gone of a cluster whose data is on volumes. If that fails, what was made stays for
-    /// the next attempt.
+    /// Recreates the missing objects of a cluster whose data is on volumes. If that fails, the recreated objects
+    /// are kept for the next attempt.
     async fn restore(&self, topology: &Topology, observed: &Observed) -> Result<()> {
         let name = topology.name();
         self.observer().observe(&Event::note(format!(
@@ -242,7 +242,7 @@ impl<R: Runtime> Start<'_, R> {
         Ok(())
     }
 
-    /// Wakes what sleeps, and proves the whole. What was there before is not removed if that fails.
+    /// Starts stopped nodes and verifies readiness. Existing objects are not removed if that fails.
     async fn adopt(&self, topology: Topology, secrets: Secrets, observed: &Observed) -> Result<Started<R>> {
         let ours = observed.of(self.spec.name());
         cluster::same(self.spec, &secrets)?;
@@ -273,8 +273,7 @@ impl<R: Runtime> Start<'_, R> {
         Ok(self.finish(topology, secrets, outcome, Guard::new(self.runtime.clone()), true))
     }
 
-    /// Sees to it that the nodes can be reached where this process runs in a container. What the user has made is not
-    /// changed for that.
+    /// Ensures that the nodes are reachable if this process runs in a container. Does not change objects of the user.
     async fn enter(&self, topology: &Topology) -> Result<()> {
         if let Some(network) = self.spec.network() {
             return self
@@ -335,8 +334,8 @@ impl<R: Runtime> Start<'_, R> {
         Err(interrupted())
     }
 
-    /// What a reset brings back. Also where nobody can be asked any more the cluster is ready, and a reset goes by
-    /// the plan.
+    /// Reads the settings that a reset restores. If the nodes can no longer be queried, the cluster is still ready,
+    /// and a reset uses the planned settings.
     async fn settings(&self, topology: &Topology, outcome: &Outcome) -> Option<Settings> {
         let links = outcome.links.as_ref()?;
         match self.in_time(Settings::of(links).boxed()).await {
@@ -351,7 +350,7 @@ impl<R: Runtime> Start<'_, R> {
         }
     }
 
-    /// One attempt at one place. The choice of the place is locked until the network claims it.
+    /// Runs one attempt with one placement. The choice of the placement is locked until the network reserves it.
     async fn attempt(
         &self,
         engine: &EngineInfo,
@@ -468,7 +467,7 @@ impl<R: Runtime> Start<'_, R> {
     }
 }
 
-/// An attempt that failed, and its topology, if it got that far.
+/// A failed attempt, with its topology if it got that far.
 struct Failed {
     topology: Option<Box<Topology>>,
     error: Error,

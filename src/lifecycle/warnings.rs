@@ -1,11 +1,11 @@
-//! What may surprise the user of a new cluster later, a line each.
+//! Warnings about the limitations of a new cluster, one line each.
 
 use crate::event::{Event, Observer};
 use crate::image::select::Images;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::profile::Profile;
 
-/// Warns before a cluster is made.
+/// Warns before a cluster is created.
 pub(crate) fn warn(spec: &ClusterSpec, images: &Images, observer: &dyn Observer) {
     for line in lines(spec).into_iter().chain(one_way(spec, images)) {
         observer.observe(&Event::warning(line));
@@ -42,7 +42,7 @@ fn lines(spec: &ClusterSpec) -> Vec<String> {
     lines
 }
 
-/// What is to be known of replicas whose masters could not copy them.
+/// Returns a warning if a replica runs a server that its master could not replicate after a failover.
 fn one_way(spec: &ClusterSpec, (image, own): &Images) -> Option<String> {
     let server = |index: usize| own.get(&index).unwrap_or(image).server;
     let masters = spec.masters();

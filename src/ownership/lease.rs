@@ -17,7 +17,7 @@ fn path(name: &ClusterName) -> PathBuf {
 }
 
 /// Acquires the lease on a cluster if it is free: no process holds the file locked, and the process that it names has
-/// ended. The lease lasts while the file is open, and while `owner` lives.
+/// exited. The lease lasts while the file is open, and while `owner` is alive.
 ///
 /// # Errors
 /// [`ErrorKind::Io`] when the file cannot be used.
@@ -77,8 +77,8 @@ fn lives(owner: &Owner) -> bool {
 #[derive(Debug)]
 pub(crate) struct InUse;
 
-/// Checks that a cluster may be removed: it may be in use although it has expired. The returned file, if any, keeps other
-/// processes from acquiring the lease while it is held.
+/// Checks that a cluster may be removed: it may be in use although it has expired. The returned file, if any, prevents
+/// other processes from acquiring the lease while it is held.
 ///
 /// # Errors
 /// [`InUse`] while a process holds the lease.

@@ -1,9 +1,9 @@
-//! Locks between the rcup processes of one user on one host, so that two starts of one cluster become a
-//! start and an adoption, and concurrent starts choose different ports and subnets.
+//! Locks between the rcup processes of one user on one host, so that two starts of one cluster become a start and
+//! an adoption, and concurrent starts choose different ports and subnets.
 //!
-//! The kernel releases a lock when its holder exits. A holder writes its
-//! process id into the file and empties it when it is done, so a non-empty file means that the last holder
-//! was killed, and that the container engine may still be processing its requests.
+//! The kernel releases a lock when its holder exits. A holder writes its process id into the file and empties it
+//! when it is done, so a non-empty file means that the last holder was killed, and that the container engine may
+//! still be processing its requests.
 
 use std::fs::{File, TryLockError};
 use std::io::Write as _;
@@ -183,7 +183,7 @@ pub(crate) fn settle(abandoned: &[PathBuf]) {
     }
 }
 
-/// Runs `act` on the file of a free lock that carries the mark of a killed holder.
+/// Runs `then` on the file of a free lock that carries the mark of a killed holder.
 fn if_abandoned<T>(path: &Path, then: impl FnOnce(&File) -> T) -> Option<T> {
     let marked = |metadata: std::io::Result<std::fs::Metadata>| metadata.is_ok_and(|is| is.len() > 0);
     if !marked(path.metadata()) {

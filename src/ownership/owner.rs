@@ -1,6 +1,6 @@
-//! Processes as owners: the identity of this one, and whether another is alive.
+//! Owner processes: the identity of this process, and whether another one is alive.
 //!
-//! Linux reports it in /proc. Elsewhere `ps` and `sysctl` do, and there is only one namespace.
+//! On Linux, /proc provides both. On other systems `ps` and `sysctl` do, and there is only one namespace.
 
 use std::fmt::Write as _;
 use std::fs::{File, TryLockError};
@@ -70,8 +70,8 @@ fn program(pid: u32) -> Option<String> {
     Some(path.rsplit('/').next().unwrap_or(&path).to_owned())
 }
 
-/// Whether an owner is alive. `local` says that the container engine runs on this host: only then has an owner
-/// from before the last boot certainly exited.
+/// Whether an owner is alive. `local`: the container engine runs on this host. Only then has an owner from before
+/// the last boot certainly exited.
 pub(crate) fn presence(owner: &Owner, local: bool) -> Presence {
     if owner.boot != boot() {
         let same_machine = local && !owner.host.is_empty() && owner.host == host();

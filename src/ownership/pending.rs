@@ -1,5 +1,5 @@
-//! Requests that the container engine has not answered. It may complete them after the caller
-//! has gone, and cleanup must wait for that.
+//! Requests that the container engine has not answered. It may complete them after the caller has stopped waiting,
+//! and cleanup must wait for that.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -33,8 +33,8 @@ pub(crate) struct Making {
 }
 
 impl Making {
-    /// Waits for the response to a request. The request stays open when the future is dropped, or when the container engine has
-    /// stopped responding.
+    /// Waits for the response to a request. The request stays open when the future is dropped, or when the
+    /// container engine has stopped responding.
     pub(crate) async fn answer<T>(
         &self,
         kind: Kind,

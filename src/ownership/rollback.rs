@@ -151,9 +151,8 @@ impl<'a> Clearing<'a> {
     }
 }
 
-/// Removes until no object is left. Failed removals are retried until, for [`HELD`], nothing
-/// else was removed and nothing new appeared: a volume may be held by a container that the container engine had not
-/// listed yet.
+/// Removes until no object is left. Failed removals are retried until, for [`HELD`], nothing else was removed and
+/// nothing new appeared: a volume may be held by a container that the container engine had not listed yet.
 pub(crate) async fn clear<R: Runtime>(
     runtime: &R,
     clearing: &Clearing<'_>,

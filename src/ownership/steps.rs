@@ -42,10 +42,10 @@ pub(crate) struct StepRunner<'a> {
 }
 
 impl StepRunner<'_> {
-    /// Runs the steps of one stage concurrently, each after the steps that it needs. After the first
-    /// failure no further step starts, but running calls are awaited: a container engine that is abandoned while
-    /// creating a container still creates it, after the cleanup has
-    /// listed the containers. The wait is limited to [`GRACE`].
+    /// Runs the steps of one stage concurrently, each after the steps that it needs. After the first failure no
+    /// further step starts, but running calls are awaited: a container engine whose client disconnects while it
+    /// creates a container still creates it, after the cleanup has listed the containers. The wait is limited to
+    /// [`GRACE`].
     pub(crate) async fn run(
         &self,
         steps: &[&Step],

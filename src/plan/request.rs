@@ -238,7 +238,7 @@ mod tests {
             "the directory comes first"
         );
         assert_eq!(container(&topology, &topology.nodes[0]).mount, "/rcup");
-        // A volume that an older version made has the files in its root directory.
+        // A volume created by an older version has the files in its root directory.
         place.volumes_at_home = false;
         let topology = Topology::new(&spec, &place).unwrap();
         assert_eq!(container(&topology, &topology.nodes[0]).mount, "/rcup/1");

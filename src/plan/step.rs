@@ -53,7 +53,7 @@ pub enum Step {
         /// Its name.
         name: String,
     },
-    /// Removes a volume and what is in it.
+    /// Removes a volume and its contents.
     RemoveVolume {
         /// Its name.
         name: String,
@@ -80,7 +80,7 @@ impl Step {
         }
     }
 
-    /// Whether it waits for the nodes instead of calling the container engine.
+    /// Whether the step waits for the nodes instead of calling the container engine.
     pub fn waits(&self) -> bool {
         matches!(
             self,
@@ -108,7 +108,7 @@ impl Step {
         }
     }
 
-    /// The phase that its time belongs to.
+    /// Returns the phase that includes the duration of the step.
     pub fn phase(&self) -> Phase {
         match self {
             Self::CreateNetwork(_) | Self::CreateVolume(_) | Self::PutFiles(_) => Phase::Network,

@@ -19,7 +19,7 @@ use crate::topology::layout::{Formation, Node, Topology};
 pub enum Decision {
     /// Nothing exists: create the cluster.
     Create,
-    /// Only remains of a start that was killed before any node ran: remove them, then create the cluster.
+    /// Only objects of a start that was killed before any node ran: remove them, then create the cluster.
     Replace,
     /// The volumes exist, but the network or containers are missing: recreate them.
     Restore(Box<Topology>),
@@ -34,7 +34,7 @@ pub enum Decision {
     },
 }
 
-/// Decides.
+/// Decides what `up` does.
 ///
 /// # Errors
 /// [`ErrorKind::NameTaken`] when rcup did not create an object of that name, [`ErrorKind::Different`] when the
@@ -377,7 +377,7 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     plan
 }
 
-/// None for a network of the user.
+/// Returns the step that creates the network; none on a user-provided network.
 fn network(topology: &Topology) -> Option<(Step, String)> {
     let cause = format!("the nodes of {} need fixed IP addresses", topology.name());
     let own = topology.surroundings.shared.is_none();

@@ -1,4 +1,4 @@
-//! One page that needs nothing else: no script, no font, no address.
+//! A self-contained HTML page: no scripts, no fonts, no external resources.
 
 use std::fmt::Write as _;
 
@@ -14,7 +14,7 @@ use crate::report::picture::histogram::histogram;
 use crate::report::picture::topology::topology;
 use crate::report::times::{heading, rows};
 
-/// The page.
+/// Renders the page.
 pub fn html(validation: &Validation) -> String {
     let name = escaped(&validation.cluster);
     let mut page = format!(
@@ -93,7 +93,7 @@ fn row(page: &mut String, check: &Check, rounds: usize) {
         let _ = write!(page, " <b>{often}</b>");
     }
     if matches!(check.status, Status::Fail | Status::Warn) {
-        // A single finding stands in the summary already.
+        // The summary already contains a single finding.
         if check.detail.as_slice() != std::slice::from_ref(&check.summary) {
             page.push_str("<ul>");
             for line in &check.detail {
@@ -124,7 +124,7 @@ fn failovers(page: &mut String, validation: &Validation) {
             .iter()
             .max_by_key(|one| (one.trouble.is_some(), one.writes_again.unwrap_or(u64::MAX)));
         for (nth, one) in rounds.iter().enumerate() {
-            // One of many is looked at, the others are there.
+            // Of several failovers, only the slowest is expanded.
             let open = worst.is_some_and(|worst| std::ptr::eq(*worst, *one));
             let name = match rounds.len() {
                 1 => String::new(),
@@ -139,7 +139,7 @@ fn failovers(page: &mut String, validation: &Validation) {
     );
 }
 
-/// The times of one way.
+/// Writes the table of times for one kind of failover.
 fn table(page: &mut String, times: &FailoverTimes) {
     let _ = write!(
         page,
@@ -160,7 +160,7 @@ fn table(page: &mut String, times: &FailoverTimes) {
     page.push_str("</table></div>\n");
 }
 
-/// One failover and its picture.
+/// Writes one failover with its diagram.
 fn drawn(page: &mut String, one: &Failover, name: &str, open: bool) {
     let when = |value: Option<u64>| value.map_or_else(|| "never".to_owned(), seconds);
     let _ = writeln!(

@@ -1,4 +1,4 @@
-//! `JUnit`'s XML, which CI servers show: a test for each check.
+//! `JUnit` XML, which CI servers display: one test for each check.
 
 use std::fmt::Write as _;
 
@@ -6,7 +6,8 @@ use crate::checks::finding::{Check, Status};
 use crate::checks::suite::validation::Validation;
 use crate::report::markup::escaped;
 
-/// The report. A warning passes, with its evidence as the test's output; `JUnit` knows no third state.
+/// Renders the report. A warning passes, with its details as the output of the test, because `JUnit` has no such
+/// status.
 pub fn junit(validation: &Validation) -> String {
     let failed = validation.count(Status::Fail);
     let skipped = validation.count(Status::Skip);

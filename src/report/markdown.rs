@@ -1,4 +1,4 @@
-//! Markdown, for the summary of a CI run.
+//! Markdown for the summary of a CI run.
 
 use std::fmt::Write as _;
 
@@ -8,7 +8,8 @@ use crate::checks::suite::validation::Validation;
 use crate::report::timeline::{timeline, told_apart};
 use crate::report::times::{heading, rows};
 
-/// The report: the verdict, a table of the checks, the evidence of those that did not pass, the measurements.
+/// Renders the report: the verdict, a table of the checks, the details of those that did not pass, and the
+/// measurements.
 pub fn markdown(validation: &Validation) -> String {
     let verdict = if validation.passed { "passes" } else { "fails" };
     let mut text = format!("## Cluster {} {verdict}\n\n", cell(&validation.cluster));
@@ -48,7 +49,7 @@ pub fn markdown(validation: &Validation) -> String {
     text
 }
 
-/// The summary, and in how many of several rounds it was so.
+/// Returns the summary of a check, with the number of affected rounds if there were several.
 fn told(check: &Check, rounds: usize) -> String {
     match check.often(rounds) {
         Some(often) => format!("{often}: {}", check.summary),
@@ -124,7 +125,7 @@ fn measurements(text: &mut String, validation: &Validation) {
     }
 }
 
-/// The mark beside the word.
+/// Returns the symbol of a status.
 fn mark(status: Status) -> &'static str {
     match status {
         Status::Pass => "✅ pass",
@@ -134,7 +135,7 @@ fn mark(status: Status) -> &'static str {
     }
 }
 
-/// A text that stays within its cell, and in which nothing is markup.
+/// Escapes a text for a table cell.
 fn cell(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

@@ -1,6 +1,6 @@
-//! Text inside of XML and HTML.
+//! Escapes text for XML and HTML.
 
-/// The text with everything replaced that means something in markup. Characters that XML forbids are dropped.
+/// Escapes the special characters of markup. Characters that XML forbids are removed.
 pub(crate) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for character in text.chars() {

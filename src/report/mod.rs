@@ -1,5 +1,4 @@
-//! Reports of a validation: for a CI server, for a person in a browser, for a summary. Pure: a validation goes
-//! in, text comes out.
+//! Renders the report of a validation for CI servers, browsers and summaries. The functions have no side effects.
 
 pub mod html;
 pub mod junit;

@@ -1,4 +1,4 @@
-//! The page's style sheet: all that it needs to look as it should, in light and in dark.
+//! The style sheet of the page, with a light and a dark colour scheme.
 
 /// The style sheet.
 pub(crate) const STYLE: &str = "

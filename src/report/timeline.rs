@@ -1,15 +1,14 @@
-//! A failover as a timeline of text.
+//! A failover as a text timeline.
 
 use std::fmt::Write as _;
 
 use crate::checks::failover::measured::{Failover, WAYS, Way, seconds};
 
-/// The least width of the drawn part.
+/// The minimum width of the timeline in columns.
 const NARROWEST: usize = 20;
 
-/// The failover in lines of at most `columns`: who was taken away, a line for the client and for each node,
-/// and
-/// what the signs mean.
+/// Renders the failover in lines of at most `columns`: the old master, a line for the client and for each node, and
+/// a legend.
 pub fn timeline(failover: &Failover, columns: usize) -> String {
     let names = failover.noticed.iter().map(|one| one.node.as_str());
     let label = names
@@ -62,7 +61,7 @@ pub fn timeline(failover: &Failover, columns: usize) -> String {
     text
 }
 
-/// Which failovers are drawn: all of a few, else of each way the one that took longest.
+/// Selects the failovers to draw: all if there are few, or the slowest of each kind.
 pub fn told_apart(failovers: &[Failover]) -> Vec<&Failover> {
     const FEW: usize = 6;
     if failovers.len() <= FEW {
@@ -70,13 +69,13 @@ pub fn told_apart(failovers: &[Failover]) -> Vec<&Failover> {
     }
     let longest = |way: Way| {
         let of_way = failovers.iter().filter(|one| one.way == way);
-        // What never came to an end took longest.
+        // A failover that never completed counts as the slowest.
         of_way.max_by_key(|one| (one.trouble.is_some(), one.writes_again.unwrap_or(u64::MAX)))
     };
     WAYS.into_iter().filter_map(longest).collect()
 }
 
-/// The last moment that is drawn.
+/// Returns the end of the time axis in milliseconds.
 fn end(failover: &Failover) -> u64 {
     let noticed = failover
         .noticed
@@ -95,7 +94,7 @@ fn end(failover: &Failover) -> u64 {
         .map_or(10, |end| end + end / 20)
 }
 
-/// Milliseconds to columns.
+/// Converts milliseconds to columns.
 struct Scale {
     end: u64,
     width: usize,
@@ -107,7 +106,7 @@ impl Scale {
         usize::try_from(ms.min(self.end) * width / self.end).unwrap_or_default()
     }
 
-    /// Four moments, each at its place.
+    /// Returns the time axis with four marks.
     fn axis(&self) -> String {
         let mut drawn = String::new();
         for quarter in 0..4 {
@@ -147,7 +146,7 @@ impl Scale {
         })
     }
 
-    /// Signs at their moments. A later sign gives way to the right where the place is taken.
+    /// Places symbols at their times. If a column is occupied, a later symbol moves to the right.
     fn signs(&self, signs: &[(Option<u64>, char)]) -> String {
         let mut drawn = vec![' '; self.width];
         for (ms, sign) in signs.iter().filter_map(|(ms, sign)| Some(((*ms)?, *sign))) {
@@ -277,7 +276,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// Three rounds: one as expected, one late, one in which nobody took over.
+    /// Returns three rounds: one as expected, one late, and one without a promotion.
     pub fn rounds() -> Vec<Failover> {
         let late = Failover {
             promoted: Some(4700),

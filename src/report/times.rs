@@ -1,21 +1,22 @@
-//! The times of several failovers as rows: a phase each, with its middle, its worst and what is expected.
+//! The times of several failovers as a table: one row for each phase, with the median, the maximum and the expected
+//! time.
 
 use std::fmt::Write as _;
 
 use crate::checks::failover::measured::seconds;
 use crate::checks::failover::statistics::{FailoverTimes, PhaseTimes};
 
-/// One row, in words.
+/// A row as text.
 pub(crate) struct Row {
     pub(crate) what: String,
     pub(crate) median: String,
     pub(crate) worst: String,
     pub(crate) expected: String,
-    /// Whether the worst was later than expected.
+    /// Whether the maximum exceeds the expected time.
     pub(crate) late: bool,
 }
 
-/// The rows of one way.
+/// Returns the rows for one kind of failover.
 pub(crate) fn rows(times: &FailoverTimes) -> Vec<Row> {
     let phases = times
         .phases
@@ -55,7 +56,7 @@ fn of_phase(phase: &PhaseTimes, rounds: usize) -> Row {
     }
 }
 
-/// What stands above the rows.
+/// Returns the heading of the table.
 pub(crate) fn heading(times: &FailoverTimes) -> String {
     let rounds = match times.rounds {
         1 => "1 round".to_owned(),
@@ -69,7 +70,7 @@ pub(crate) fn heading(times: &FailoverTimes) -> String {
     )
 }
 
-/// The times of one way as a table of text.
+/// Returns the times of one kind of failover as a text table.
 pub fn failover_table(times: &FailoverTimes) -> String {
     let rows = rows(times);
     let width = rows.iter().map(|row| row.worst.chars().count()).max();

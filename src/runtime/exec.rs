@@ -7,7 +7,7 @@ use futures_util::TryStreamExt as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::interface::{ExecRequest, Output, Runtime};
 
-/// Runs it and returns standard output and standard error together.
+/// Runs a program and returns its standard output and standard error together.
 ///
 /// # Errors
 /// When the container engine refuses it, or [`ErrorKind::Timeout`] after `patience`.

@@ -11,7 +11,7 @@ pub trait Faults: Runtime {
     /// Pauses a container; succeeds if it is already paused.
     fn pause(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Stops a container (SIGKILL after `seconds`); succeeds if it has already exited.
+    /// Stops a container (SIGKILL after `grace` seconds); succeeds if it has already exited.
     fn halt(&self, container: &str, grace: u32) -> impl Future<Output = Result<()>> + Send;
 
     /// Kills a container (SIGKILL); succeeds if it has already exited.
@@ -28,14 +28,14 @@ pub trait Faults: Runtime {
         address: Ipv4Addr,
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Whether a container is connected to a network.
+    /// Returns whether a container is connected to a network.
     fn is_connected(&self, container: &str, network: &str) -> impl Future<Output = Result<bool>> + Send;
 
-    /// The inspect output of a container.
+    /// Returns the inspect output of a container.
     fn inspect(&self, container: &str) -> impl Future<Output = Result<serde_json::Value>> + Send;
 
-    /// The recorded events of a cluster's containers and network, oldest
-    /// first. Docker only keeps the last 256 events of all objects.
+    /// Returns the recorded events of a cluster's containers and network, oldest first. Docker keeps only the last
+    /// 256 events of all objects.
     fn history(
         &self,
         cluster: &ClusterName,

@@ -40,13 +40,13 @@ pub struct EngineInfo {
 }
 
 impl EngineInfo {
-    /// The host in the endpoint, if it is remote.
+    /// Returns the host in the endpoint, if it is remote.
     pub fn host(&self) -> Option<&str> {
         if self.local { None } else { host_of(&self.endpoint) }
     }
 }
 
-/// The host in an endpoint: the text between `@` and the port, without the brackets of an IPv6 address.
+/// Returns the host in an endpoint: the text between `@` and the port, without the brackets of an IPv6 address.
 pub(crate) fn host_of(endpoint: &str) -> Option<&str> {
     let (scheme, rest) = endpoint.split_once("://")?;
     if !["tcp", "http", "https", "ssh"].contains(&scheme) {
@@ -72,9 +72,9 @@ pub struct EngineDetails {
     pub kernel: String,
     /// The storage driver.
     pub driver: String,
-    /// The version of control groups.
+    /// The cgroup version.
     pub cgroup: String,
-    /// Whether containers' memory can be limited.
+    /// Whether it can limit the memory of containers.
     pub limits_memory: bool,
     /// Whether it runs without root.
     pub rootless: bool,
@@ -218,16 +218,16 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Observes all objects in `scope`.
     fn observe(&self, scope: &Scope) -> impl Future<Output = Result<Observed>> + Send;
 
-    /// The network of that name, if it exists.
+    /// Returns the network of that name, if it exists.
     fn network(&self, name: &str) -> impl Future<Output = Result<Option<NetworkDetails>>> + Send;
 
-    /// The image of that name, if it exists locally.
+    /// Returns the image of that name, if it exists locally.
     fn image(&self, reference: &str) -> impl Future<Output = Result<Option<ImageSeen>>> + Send;
 
-    /// The images that rcup built.
+    /// Returns the images that rcup built.
     fn local_images(&self) -> impl Future<Output = Result<Vec<ImageSeen>>> + Send;
 
-    /// Pulls an image, with the user's login for its registry. Fails when the registry does not respond within
+    /// Pulls an image, with the user's login for its registry. Fails if the registry does not respond within
     /// `patience`.
     fn pull(
         &self,
@@ -255,11 +255,12 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Creates a network.
     fn create_network(&self, request: &NetworkRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// The container in which this process runs, if it is one of this container engine with its own network.
+    /// Returns the container in which this process runs, if it belongs to this container engine and has its own
+    /// network.
     fn own_container(&self) -> impl Future<Output = Result<Option<OwnContainer>>> + Send;
 
     /// Connects the container of this process to a network, with the first free address. It is disconnected when
-    /// the network is removed. [`crate::error::ErrorKind::Subnet`] when none is free.
+    /// the network is removed. Fails with [`crate::error::ErrorKind::Subnet`] if no address is free.
     fn join(
         &self,
         container: &str,
@@ -267,18 +268,19 @@ pub trait Runtime: Clone + Send + Sync + 'static {
         addresses: &[Ipv4Addr],
     ) -> impl Future<Output = Result<()>> + Send;
 
-    /// Creates a volume. An existing one with other labels belongs to another owner: [`crate::error::ErrorKind::NameTaken`].
+    /// Creates a volume. An existing volume with other labels belongs to another owner: the call fails with
+    /// [`crate::error::ErrorKind::NameTaken`].
     fn create_volume(&self, request: &VolumeRequest) -> impl Future<Output = Result<()>> + Send;
 
     /// Creates a container and returns its id. It is not started.
     fn create_container(&self, request: &ContainerRequest) -> impl Future<Output = Result<String>> + Send;
 
-    /// Copies files to volumes, owned by the user [`crate::runtime::request::USER`], through a container that never runs and
-    /// that stays until it is removed.
+    /// Copies files to volumes, owned by the user [`crate::runtime::request::USER`], through a container that never
+    /// runs and stays until it is removed.
     fn put_files(&self, request: &FilesRequest) -> impl Future<Output = Result<()>> + Send;
 
-    /// The text of a file in a container, which need not run, or on a volume mounted in it; `None` when there is
-    /// no such file.
+    /// Reads the text of a file in a container, which need not run, or on a volume mounted in it. Returns `None` if
+    /// the file does not exist.
     fn read_file(&self, container: &str, path: &str) -> impl Future<Output = Result<Option<String>>> + Send;
 
     /// Starts a container.
@@ -287,7 +289,7 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Resumes a paused container.
     fn resume(&self, container: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// Kills and removes a container, its anonymous volumes included.
+    /// Kills and removes a container and its anonymous volumes.
     fn remove_container(&self, id: &str) -> impl Future<Output = Result<()>> + Send;
 
     /// Removes a network.
@@ -296,10 +298,10 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Removes a volume.
     fn remove_volume(&self, name: &str) -> impl Future<Output = Result<()>> + Send;
 
-    /// The activity of a container.
+    /// Returns the state of a container.
     fn state(&self, container: &str) -> impl Future<Output = Result<NodeState>> + Send;
 
-    /// A container's output.
+    /// Reads a container's output.
     fn logs(
         &self,
         container: &str,
@@ -316,6 +318,6 @@ pub trait Runtime: Clone + Send + Sync + 'static {
     /// Sets the size of the program's terminal.
     fn exec_resize(&self, id: &str, columns: u16, rows: u16) -> impl Future<Output = Result<()>> + Send;
 
-    /// The exit code of a program that has exited.
+    /// Returns the exit code of a program that has exited.
     fn exec_code(&self, id: &str) -> impl Future<Output = Result<i64>> + Send;
 }

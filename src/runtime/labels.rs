@@ -1,5 +1,5 @@
-//! The labels on all objects that rcup creates. They are its only state: the creator, the cluster,
-//! and everything needed to recompute the topology. They never contain secrets.
+//! The labels on all objects that rcup creates. They are its only state: the creator, the cluster, and all data
+//! needed to recompute the topology. They never contain secrets.
 
 use std::collections::BTreeMap;
 
@@ -35,7 +35,7 @@ const PLACE: &str = "rcup.place";
 /// Labels by name.
 pub type Labels = BTreeMap<String, String>;
 
-/// The common labels of a cluster's objects.
+/// Returns the common labels of a cluster's objects.
 pub fn of_cluster(topology: &Topology) -> Labels {
     let own = [
         (SPEC, json(&topology.spec)),
@@ -44,7 +44,7 @@ pub fn of_cluster(topology: &Topology) -> Labels {
     of_run(topology.name(), &topology.run, &topology.life, own)
 }
 
-/// The labels of an object of a run, plus `own`.
+/// Returns the labels of an object of a run, plus `own`.
 fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(&str, String); N]) -> Labels {
     let always = [
         (CLUSTER, cluster.to_string()),
@@ -62,8 +62,8 @@ fn of_run<const N: usize>(cluster: &ClusterName, run: &str, life: &Life, own: [(
         .collect()
 }
 
-/// The labels of a node's data volume. They contain no owner and no expiry: pruning the containers
-/// must not delete the data.
+/// Returns the labels of a node's data volume. They contain no owner and no expiry: pruning the containers must not
+/// delete the data.
 pub fn of_data(topology: &Topology, node: &Node) -> Labels {
     let mut labels = of_cluster(topology);
     labels.remove(OWNER);
@@ -72,20 +72,20 @@ pub fn of_data(topology: &Topology, node: &Node) -> Labels {
     labels
 }
 
-/// The labels of the volume that marks a cluster as kept.
+/// Returns the labels of the volume that marks a cluster as kept.
 pub fn of_kept(topology: &Topology) -> Labels {
     let mut labels = of_cluster(topology);
     labels.insert(KEPT.to_owned(), "true".to_owned());
     labels
 }
 
-/// The labels of a probe container. It is not a node: the labels are just enough
-/// to remove it with the cluster, or once its process has exited.
+/// Returns the labels of a probe container. It is not a node: the labels are just enough to remove it with the
+/// cluster, or once its process has exited.
 pub fn of_probe(cluster: &ClusterName, run: &str, life: &Life) -> Labels {
     of_run(cluster, run, life, [(PROBE, "true".to_owned())])
 }
 
-/// The expiry. An unreadable value never expires.
+/// Returns the owner and the expiry. An unreadable value never expires.
 pub fn life(labels: &Labels) -> Life {
     Life {
         owner: labels
@@ -95,7 +95,7 @@ pub fn life(labels: &Labels) -> Life {
     }
 }
 
-/// The labels of a node's container.
+/// Returns the labels of a node's container.
 pub fn of_node(topology: &Topology, node: &Node) -> Labels {
     let mut labels = of_cluster(topology);
     labels.insert(NODE.to_owned(), node.index.to_string());
@@ -131,7 +131,7 @@ pub fn topology(labels: &Labels) -> Result<Topology> {
     Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
 }
 
-/// Serialization of these values cannot fail: they have no maps with non-string keys.
+/// Serializes a value. This cannot fail: these values have no maps with non-string keys.
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,7 +1,7 @@
 //! The interface to container engines: a trait, the Docker implementation, and a fake.
 //!
-//! The trait is small so that the fake stays small too: what can be decided without a container
-//! engine is decided in `plan`, and tested there.
+//! The trait is small so that the fake stays small too: decisions that need no container engine are in `plan`, and
+//! tested there.
 
 pub mod docker;
 pub mod exec;

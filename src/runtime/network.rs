@@ -31,7 +31,8 @@ pub struct NetworkDetails {
     pub labels: Labels,
 }
 
-/// The placement of a cluster on the network `name`. `refused` lists addresses that the container engine rejected.
+/// Returns the placement of a cluster on the network `name`. `refused` lists addresses that the container engine
+/// rejected.
 ///
 /// # Errors
 /// [`ErrorKind::Usage`] when the network does not exist or is unsuitable, [`ErrorKind::Subnet`] when it
@@ -87,7 +88,7 @@ pub fn on_network(
     Ok((subnet, Shared { gateway, addresses }))
 }
 
-/// The addresses of all nodes, including stopped ones.
+/// Returns the addresses of all nodes, including stopped ones.
 fn claimed(observed: &Observed) -> impl Iterator<Item = Ipv4Addr> {
     let labels = observed.containers.iter().map(|container| &container.labels);
     labels.filter_map(|labels| labels.get(labels::ADDRESS)?.split(':').next()?.parse().ok())

@@ -41,7 +41,7 @@ pub enum Activity {
 }
 
 impl Activity {
-    /// The name in messages and JSON.
+    /// Returns the name in messages and JSON.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Created => "created",
@@ -70,7 +70,7 @@ pub struct ContainerSeen {
 }
 
 impl ContainerSeen {
-    /// Its node index.
+    /// Returns its node index.
     pub fn index(&self) -> Option<usize> {
         self.labels.get(labels::NODE)?.parse().ok()
     }
@@ -99,7 +99,7 @@ pub struct Observed {
 }
 
 impl Observed {
-    /// The objects of one cluster.
+    /// Returns the objects of one cluster.
     #[must_use]
     pub fn of(&self, name: &ClusterName) -> Self {
         let ours = |labels: &Labels| {
@@ -110,7 +110,7 @@ impl Observed {
         self.only(ours)
     }
 
-    /// Everything but the containers, networks and probes of one cluster. Its volumes stay.
+    /// Returns all objects except the containers, networks and probes of one cluster. Its volumes are included.
     #[must_use]
     pub fn without_containers_of(&self, name: &ClusterName) -> Self {
         let other = |labels: &Labels| {
@@ -124,7 +124,7 @@ impl Observed {
         }
     }
 
-    /// The objects of one run.
+    /// Returns the objects of one run.
     #[must_use]
     pub fn of_run(&self, run: &str) -> Self {
         self.only(|labels| labels.get(labels::RUN).is_some_and(|value| value == run))
@@ -159,7 +159,7 @@ impl Observed {
         }
     }
 
-    /// The indices of running nodes.
+    /// Returns the indices of running nodes.
     pub fn running(&self) -> Vec<usize> {
         let running = |container: &&ContainerSeen| container.activity == Activity::Running;
         self.containers
@@ -169,14 +169,14 @@ impl Observed {
             .collect()
     }
 
-    /// Whether there are data volumes.
+    /// Returns whether there are data volumes.
     pub fn has_data(&self) -> bool {
         self.volumes
             .iter()
             .any(|volume| volume.labels.contains_key(labels::NODE))
     }
 
-    /// Whether it is empty.
+    /// Returns whether it is empty.
     pub fn is_empty(&self) -> bool {
         self.networks.is_empty()
             && self.containers.is_empty()
@@ -184,7 +184,7 @@ impl Observed {
             && self.probes.is_empty()
     }
 
-    /// The names of all clusters of rcup, in order.
+    /// Returns the names of all clusters of rcup, in order.
     pub fn clusters(&self) -> Vec<ClusterName> {
         let mut names: Vec<ClusterName> = self
             .all_labels()
@@ -195,7 +195,7 @@ impl Observed {
         names
     }
 
-    /// The labels of all cluster objects, without probes.
+    /// Returns the labels of all cluster objects, without probes.
     pub fn all_labels(&self) -> impl Iterator<Item = &Labels> {
         let networks = self.networks.iter().map(|network| &network.labels);
         let containers = self.containers.iter().map(|container| &container.labels);
@@ -204,8 +204,8 @@ impl Observed {
             .chain(self.volumes.iter().map(|volume| &volume.labels))
     }
 
-    /// The clusters of which only data volumes exist. Their nodes know each other by address, so the addresses
-    /// stay reserved.
+    /// Returns the clusters of which only data volumes exist. Their nodes know each other by address, so the
+    /// addresses stay reserved.
     fn asleep(&self) -> Vec<Topology> {
         let first = |volume: &&VolumeSeen| volume.labels.get(labels::NODE).is_some_and(|node| node == "1");
         self.volumes
@@ -215,7 +215,7 @@ impl Observed {
             .collect()
     }
 
-    /// The clusters on user networks, which have no rcup labels.
+    /// Returns the clusters on the user's networks, which have no rcup labels.
     fn guests(&self) -> impl Iterator<Item = Topology> {
         let first = |container: &&ContainerSeen| container.index() == Some(1);
         self.containers
@@ -225,7 +225,7 @@ impl Observed {
             .filter(|topology| topology.surroundings.shared.is_some())
     }
 
-    /// The address ranges of networks, and those reserved for data volumes without a network.
+    /// Returns the subnets of networks, and those reserved for data volumes without a network.
     pub fn taken_subnets(&self) -> Vec<TakenSubnet> {
         let own = |topology: &Topology| topology.surroundings.shared.is_none();
         let asleep = self.asleep().into_iter().filter(own).map(|topology| TakenSubnet {
@@ -245,8 +245,8 @@ impl Observed {
             .collect()
     }
 
-    /// The ports that containers publish, and those that other clusters have reserved: a cluster that is
-    /// being created has its network, whose labels contain its ports, before its containers publish them.
+    /// Returns the ports that containers publish, and those that other clusters have reserved: the network of a
+    /// cluster, whose labels contain its ports, is created before its containers publish them.
     pub fn taken_ports(&self) -> Vec<TakenPort> {
         let published = self.containers.iter().flat_map(|container| {
             let by = format!("container {}", container.name);

@@ -6,8 +6,8 @@ use ipnet::Ipv4Net;
 
 use crate::runtime::labels::Labels;
 
-/// The user and group of every node process and its files. The number is the one of
-/// the official images; an image need not have a name for it.
+/// The user and group id of every node process and its files, as in the official images. An image need not have a
+/// name for it.
 pub const USER: u32 = 999;
 
 /// A bridge network with a subnet.
@@ -19,7 +19,8 @@ pub struct NetworkRequest {
     pub subnet: Ipv4Net,
     /// The address of the bridge itself.
     pub gateway: Ipv4Addr,
-    /// Where the container engine takes the addresses of other containers from; `None` for anywhere.
+    /// The range from which the container engine assigns addresses to other containers; `None` for the whole
+    /// subnet.
     pub others: Option<Ipv4Net>,
     /// Addresses for the container in which rcup runs, if any.
     pub guests: Vec<Ipv4Addr>,
@@ -66,7 +67,7 @@ pub struct ContainerRequest {
     pub scratch: Vec<String>,
     /// The volume with the node's files.
     pub volume: VolumeRequest,
-    /// Where it is mounted.
+    /// The mount point of the volume.
     pub mount: String,
     /// Its labels.
     pub labels: Labels,
@@ -84,7 +85,7 @@ pub struct File {
 }
 
 impl std::fmt::Debug for File {
-    /// Without the text, which may hold secrets.
+    /// Omits the text, which may contain secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("File")
             .field("path", &self.path)
@@ -120,9 +121,9 @@ pub struct VolumeFiles {
     pub files: Vec<File>,
 }
 
-/// Files for volumes, copied through one container that mounts all volumes and never runs: one upload for each volume,
-/// while copying into every container would cost a mount and an unmount each. Podman puts files into the volume of a
-/// container that does not run only if the path of the upload is the volume's mount point.
+/// Files for volumes, copied through one container that mounts all volumes and never runs. This needs one upload
+/// for each volume; copying into every container would cost a mount and an unmount each. Podman writes files to the
+/// volume of a container that does not run only if the upload path is the volume's mount point.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FilesRequest {
     /// The name of the container.

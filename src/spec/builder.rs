@@ -1,4 +1,4 @@
-//! The builder of a cluster specification.
+//! Builder of a cluster specification.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -19,106 +19,107 @@ use crate::spec::selector::Selector;
 use crate::spec::server::{Engine, VersionWish};
 use crate::spec::user::User;
 
-/// Collects a [`ClusterSpec`] and checks it as a whole.
+/// Builds a [`ClusterSpec`] and validates it as a whole.
 #[derive(Clone, Debug, Default)]
 pub struct ClusterSpecBuilder {
     spec: ClusterSpec,
-    /// Where these are not chosen, the profile decides.
+    /// `node_timeout` and `persist`: `None` means the value of the profile.
     node_timeout: Option<Duration>,
     persist: Option<bool>,
     subnet: Option<String>,
-    /// In the order given. Which nodes they mean is known once the shape is.
+    /// In the order given. They are resolved to nodes when the number of masters and replicas is known.
     overrides: Vec<(Selector, NodeWish)>,
 }
 
 impl ClusterSpecBuilder {
-    /// The cluster's name (default `default`).
+    /// Sets the name of the cluster (default `default`).
     #[must_use]
     pub fn name(mut self, name: ClusterName) -> Self {
         self.spec.name = name;
         self
     }
 
-    /// The number of masters (default 3).
+    /// Sets the number of masters (default 3).
     #[must_use]
     pub fn masters(mut self, masters: usize) -> Self {
         self.spec.masters = masters;
         self
     }
 
-    /// The number of replicas of each master (default 1).
+    /// Sets the number of replicas of each master (default 1).
     #[must_use]
     pub fn replicas(mut self, replicas: usize) -> Self {
         self.spec.replicas = replicas;
         self
     }
 
-    /// The server to run where no image is named (default Redis).
+    /// Sets the server to run if no image is given (default Redis).
     #[must_use]
     pub fn engine(mut self, engine: Engine) -> Self {
         self.spec.engine = engine;
         self
     }
 
-    /// The image to run.
+    /// Sets the image to run.
     #[must_use]
     pub fn image(mut self, image: impl Into<String>) -> Self {
         self.spec.image = Some(image.into());
         self
     }
 
-    /// When to pull the image (default: when it is missing).
+    /// Sets the pull policy of the image (default: pull if missing).
     #[must_use]
     pub fn pull(mut self, pull: Pull) -> Self {
         self.spec.pull = pull;
         self
     }
 
-    /// The network's subnet in CIDR notation, such as `10.213.0.0/24` (default: a free one). Validated by
-    /// [`ClusterSpecBuilder::build`].
+    /// Sets the subnet of the network in CIDR notation, such as `10.213.0.0/24` (default: a free subnet).
+    /// Validated by [`ClusterSpecBuilder::build`].
     #[must_use]
     pub fn subnet(mut self, subnet: impl std::fmt::Display) -> Self {
         self.subnet = Some(subnet.to_string());
         self
     }
 
-    /// The first node's port (default: the start of a free block).
+    /// Sets the port of the first node (default: the start of a free block).
     #[must_use]
     pub fn port(mut self, port: u16) -> Self {
         self.spec.port = Some(port);
         self
     }
 
-    /// An existing network to put the nodes on, which rcup then never removes (default: one of the cluster's own).
+    /// Attaches the nodes to an existing network, which rcup never removes (default: a new network for the
+    /// cluster).
     #[must_use]
     pub fn network(mut self, network: impl Into<String>) -> Self {
         self.spec.network = Some(network.into());
         self
     }
 
-    /// The address of the engine's machine on which the ports are published, and at which clients are then told to
-    /// find the nodes (default: 127.0.0.1). A host's firewall does not see what Docker publishes.
+    /// Sets the address of the Docker host on which the ports are published and which the nodes then
+    /// advertise to clients (default: 127.0.0.1). Ports that Docker publishes bypass the host's firewall.
     #[must_use]
     pub fn publish(mut self, address: Ipv4Addr) -> Self {
         self.spec.publish = Some(address);
         self
     }
 
-    /// How the nodes announce themselves (default: measured).
+    /// Sets which address the nodes advertise to clients (default: detected).
     #[must_use]
     pub fn announce(mut self, announce: AnnounceChoice) -> Self {
         self.spec.announce = announce;
         self
     }
 
-    /// How the cluster is formed (default: the fastest proven way).
+    /// Sets how the cluster is formed (default: the fastest method that is verified for the server).
     #[must_use]
     pub fn formation(mut self, formation: FormationChoice) -> Self {
         self.spec.formation = formation;
         self
     }
 
-    /// Adds a directive to every node's `redis.conf`. A later one of the same name replaces an earlier one.
+    /// Adds a directive to `redis.conf` of every node. It replaces an earlier directive with the same name.
     #[must_use]
     pub fn set(mut self, directive: Directive) -> Self {
         self.spec
@@ -128,58 +129,59 @@ impl ClusterSpecBuilder {
         self
     }
 
-    /// `cluster-node-timeout` (default: the profile's, which is 5 s in `dev`).
+    /// Sets `cluster-node-timeout` (default: the value of the profile, which is 5 s in `dev`).
     #[must_use]
     pub fn node_timeout(mut self, timeout: Duration) -> Self {
         self.node_timeout = Some(timeout);
         self
     }
 
-    /// For which use it is set up (default `dev`).
+    /// Sets the configuration preset (default `dev`).
     #[must_use]
     pub fn profile(mut self, profile: Profile) -> Self {
         self.spec.profile = profile;
         self
     }
 
-    /// Keeps the data on a volume of each node's own, or not (default: as the profile says, which in `dev` is
-    /// in memory alone).
+    /// Sets whether each node stores its data on its own volume (default: the value of the profile; `dev`
+    /// keeps data only in memory).
     #[must_use]
     pub fn persist(mut self, persist: bool) -> Self {
         self.persist = Some(persist);
         self
     }
 
-    /// The `maxmemory` of each node in bytes (default: the node's share of the machine).
+    /// Sets `maxmemory` of each node in bytes (default: the node's share of the Docker host's memory).
     #[must_use]
     pub fn memory(mut self, bytes: u64) -> Self {
         self.spec.memory = Some(bytes);
         self
     }
 
-    /// Which version of the server to run where no image is named (default: the newest that is tried).
+    /// Sets the version of the server to run if no image is given (default: the newest tested version).
     #[must_use]
     pub fn engine_version(mut self, version: VersionWish) -> Self {
         self.spec.engine_version = Some(version);
         self
     }
 
-    /// The password of the user `default`, with which clients and replicas log in (default: none).
+    /// Sets the password of the user `default` for clients (default: none).
     #[must_use]
     pub fn password(mut self, password: Password) -> Self {
         self.spec.password = Some(password);
         self
     }
 
-    /// Whether everything goes over TLS, with certificates made for this cluster (default: no).
+    /// Sets whether all connections use TLS, with certificates generated for this cluster (default: no).
     #[must_use]
     pub fn tls(mut self, tls: bool) -> Self {
         self.spec.tls = tls;
         self
     }
 
-    /// Speaks TLS with these certificates (default: made for this cluster). A start looks at them closely before it makes
-    /// anything: every node's address and name must stand in that of the nodes, and 127.0.0.1.
+    /// Enables TLS with these certificates (default: generated for this cluster). A start validates them
+    /// before it creates anything: the node certificate must contain the address and name of every node, and
+    /// 127.0.0.1.
     #[must_use]
     pub fn certificates(mut self, certificates: Certificates) -> Self {
         self.spec.tls = true;
@@ -187,7 +189,7 @@ impl ClusterSpecBuilder {
         self
     }
 
-    /// Adds a user to every node. A later one of the same name replaces an earlier one.
+    /// Adds a user to every node. It replaces an earlier user with the same name.
     #[must_use]
     pub fn user(mut self, user: User) -> Self {
         self.spec.users.retain(|existing| existing.name() != user.name());
@@ -195,18 +197,18 @@ impl ClusterSpecBuilder {
         self
     }
 
-    /// What the chosen nodes shall have otherwise than the others. Where several choices meet in a node, a later one
-    /// wins in what it says.
+    /// Overrides settings of the selected nodes. If several overrides apply to a node, the last one that
+    /// contains a setting wins.
     #[must_use]
     pub fn node(mut self, nodes: Selector, wish: NodeWish) -> Self {
         self.overrides.push((nodes, wish));
         self
     }
 
-    /// Checks what was collected.
+    /// Validates the settings and returns the specification.
     ///
     /// # Errors
-    /// [`Usage`](crate::error::ErrorKind::Usage) names what cannot be and what could.
+    /// [`Usage`](crate::error::ErrorKind::Usage) with the invalid setting and a valid alternative.
     pub fn build(self) -> Result<ClusterSpec> {
         let mut spec = self.spec;
         let timeout = self.node_timeout.unwrap_or(spec.profile.node_timeout());
@@ -232,13 +234,13 @@ fn parse_subnet(text: &str) -> Result<Ipv4Net> {
 }
 
 impl ClusterSpec {
-    /// A builder with the defaults: 3 masters with 1 replica each, node timeout 5 s.
+    /// Returns a builder with the defaults: 3 masters with 1 replica each, node timeout 5 s.
     pub fn builder() -> ClusterSpecBuilder {
         ClusterSpecBuilder::default()
     }
 }
 
-/// What each node shall have of its own.
+/// Resolves the selectors to nodes and returns the overrides of each node.
 pub(crate) fn resolve(
     spec: &ClusterSpec,
     wishes: &[(Selector, NodeWish)],

@@ -1,38 +1,38 @@
-//! What servers can do, by engine and version: the one place where versions are compared, beside the
-//! directives that they know.
+//! Features of the servers by server and version. Versions are compared only here and in the table of
+//! directives.
 
 use crate::spec::server::{Engine, Server};
 use crate::spec::version_range::{ALWAYS, Span, between, since};
 
-/// Something that some servers can do and others cannot.
+/// A feature that not all servers have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Capability {
-    /// rcup works with the server at all: Redis 7.0 brought `CLUSTER ADDSLOTSRANGE`, announced host names
-    /// and `CLUSTER SHARDS`; Valkey forked after that.
+    /// rcup supports the server: Redis 7.0 introduced `CLUSTER ADDSLOTSRANGE`, announced host names and
+    /// `CLUSTER SHARDS`; Valkey forked after that.
     Cluster,
-    /// `nodes.conf` carries `tls-port` and `shard-id` fields. Redis 7.0 takes whatever stands there for a
-    /// host name.
+    /// `nodes.conf` contains the fields `tls-port` and `shard-id`. Redis 7.0 reads any value in their
+    /// position as a host name.
     ShardIds,
-    /// The formation from a seeded `nodes.conf` is proven. A later major version may change the file's
-    /// format or the promotion, so it is formed by plain commands until somebody has tried.
+    /// Formation from a seeded `nodes.conf` is verified. A later major version may change the file format or
+    /// the promotion, so it is formed by commands until it is tested.
     SeededFormation,
-    /// A node whose address is not known counts as one that is well, and its own call tells where it is. Valkey takes it
-    /// for failed, which was seen with 8.1.1.
+    /// A node without a known address is considered healthy, and the address is learned when that node
+    /// connects. Valkey marks such a node as failed (observed with 8.1.1).
     LearntAddresses,
-    /// `cluster-announce-client-ipv4`: an address for clients alone, while the bus and the replication keep
-    /// using the bridge's addresses.
+    /// `cluster-announce-client-ipv4`: an address for clients only, while the cluster bus and replication
+    /// keep using the bridge addresses.
     ClientAddress,
-    /// `io-threads` above 1 also reads and parses requests in threads, without a directive of its own.
+    /// `io-threads` above 1 also reads and parses requests in threads, without a separate directive.
     ThreadedReads,
-    /// The bus carries a secret of the cluster's own (Redis), under the number by which Valkey's carries the address for
-    /// clients.
+    /// Cluster bus messages contain a secret of the cluster (Redis), with the extension number that Valkey
+    /// uses for the client address.
     BusSecret,
-    /// Clients may say by `CLIENT SETINFO` what they are.
+    /// Clients can send their name and version with `CLIENT SETINFO`.
     ClientInfo,
 }
 
-/// The capability, Redis, Valkey.
+/// Each capability with the versions of Redis and of Valkey that have it.
 const TABLE: [(Capability, Span, Span); 8] = [
     (Capability::Cluster, since(7, 0), ALWAYS),
     (Capability::ShardIds, since(7, 2), ALWAYS),
@@ -61,7 +61,7 @@ const TABLE: [(Capability, Span, Span); 8] = [
 ];
 
 impl Server {
-    /// Whether this server can do that.
+    /// Returns whether this server has a capability.
     pub fn can(self, capability: Capability) -> bool {
         TABLE.iter().any(|(known, redis, valkey)| {
             *known == capability
@@ -73,43 +73,44 @@ impl Server {
         })
     }
 
-    /// Whether rcup works with this server: see [`Capability::Cluster`].
+    /// Returns whether rcup supports this server, see [`Capability::Cluster`].
     pub fn is_supported(self) -> bool {
         self.can(Capability::Cluster)
     }
 
-    /// See [`Capability::ShardIds`].
+    /// Returns whether this server has [`Capability::ShardIds`].
     pub fn has_shard_ids(self) -> bool {
         self.can(Capability::ShardIds)
     }
 
-    /// See [`Capability::SeededFormation`].
+    /// Returns whether this server has [`Capability::SeededFormation`].
     pub fn seeding_is_proven(self) -> bool {
         self.can(Capability::SeededFormation)
     }
 
-    /// See [`Capability::ClientAddress`].
+    /// Returns whether this server has [`Capability::ClientAddress`].
     pub fn announces_client_address(self) -> bool {
         self.can(Capability::ClientAddress)
     }
 
-    /// Whether both can be in one cluster. Extensions of the bus that came after the fork have the same numbers for
-    /// different things: Redis 8.0.2 and Valkey 8.1.1 were seen to take the one's secret for the other's address.
+    /// Returns whether both servers can be in one cluster. Bus extensions added after the fork use the same
+    /// numbers for different data: Redis 8.0.2 and Valkey 8.1.1 were observed to read the secret of one as
+    /// the client address of the other.
     pub fn understands(self, other: Self) -> bool {
         let clash =
             |one: Self, other: Self| one.can(Capability::BusSecret) && other.announces_client_address();
         !clash(self, other) && !clash(other, self)
     }
 
-    /// Whether a replica with this server can copy a master with that one. The data goes over in the
-    /// format of the master's RDB files, which a server reads up to its own version; Valkey numbers its
-    /// formats from 80 on since 9.0 and reads those of Redis up to 11.
+    /// Returns whether a replica with this server can replicate from a master with the server `master`. The
+    /// data is sent in the RDB format of the master. A server reads formats up to its own version. Since 9.0,
+    /// Valkey numbers its formats from 80 and reads those of Redis up to 11.
     pub fn can_copy(self, master: Self) -> bool {
         let (own, theirs) = (self.rdb_version(), master.rdb_version());
         theirs <= own && (own < FIRST_OF_VALKEY || theirs <= LAST_SHARED || theirs >= FIRST_OF_VALKEY)
     }
 
-    /// The version of the RDB format that the server writes (`RDB_VERSION` in `src/rdb.h`).
+    /// Returns the version of the RDB format that the server writes (`RDB_VERSION` in `src/rdb.h`).
     fn rdb_version(self) -> u16 {
         let written = RDB_VERSIONS
             .iter()
@@ -121,13 +122,13 @@ impl Server {
     }
 }
 
-/// The first format of Valkey's own numbering.
+/// First RDB version of Valkey's own numbering.
 const FIRST_OF_VALKEY: u16 = 80;
 
-/// The last format that Redis and Valkey share.
+/// Last RDB version that Redis and Valkey share.
 const LAST_SHARED: u16 = 11;
 
-/// From which version on a server writes which RDB format.
+/// RDB format versions: server, first major and minor version that writes the format, RDB version.
 const RDB_VERSIONS: [(Engine, u16, u16, u16); 6] = [
     (Engine::Redis, 6, 2, 9),
     (Engine::Redis, 7, 0, 10),

@@ -1,4 +1,4 @@
-//! The specification of a cluster: its shape, its image, its settings.
+//! The specification of a cluster: shape, image and settings.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -18,19 +18,20 @@ use crate::spec::security::{Certificates, Password};
 use crate::spec::server::{Engine, Server, VersionWish};
 use crate::spec::user::User;
 
-/// The most nodes in a cluster, which the Redis Cluster specification gives as its design goal:
-/// "high performance and linear scalability up to 1000 nodes".
+/// Maximum number of nodes in a cluster: the design goal of the Redis Cluster specification, "high
+/// performance and linear scalability up to 1000 nodes".
 pub const MOST_NODES: usize = 1000;
 
-/// Where a subnet's first three addresses go: the network itself, the gateway, and the broadcast at its end.
+/// Number of addresses of a subnet that no node can use: the network address, the gateway and the broadcast
+/// address.
 pub const SUBNET_OVERHEAD: usize = 3;
 
-/// The distance from a client port to its bus port, which Redis fixes.
+/// Offset of the cluster bus port from the client port, fixed by Redis.
 pub const BUS_OFFSET: u16 = 10_000;
 
-/// What a cluster shall be. Valid by construction: make one with [`ClusterSpec::builder`].
+/// The specification of a cluster. Valid by construction: create one with [`ClusterSpec::builder`].
 ///
-/// The serialized form is kept as a label on the cluster's objects, so it holds no secret.
+/// The serialized form is stored as a label on the cluster's objects, so it contains no secrets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ClusterSpec {
     pub(crate) name: ClusterName,
@@ -64,122 +65,123 @@ pub struct ClusterSpec {
     pub(crate) password: Option<Password>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) tls: bool,
-    /// Never in a label: a running cluster has its certificates in its nodes' files.
+    /// Not stored in a label: the certificates of a running cluster are in its nodes' files.
     #[serde(skip)]
     pub(crate) certificates: Option<Box<Certificates>>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) users: Vec<User>,
-    /// By the nodes' indices; none of them is empty.
+    /// Overrides by node index. None of them is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) overrides: BTreeMap<usize, NodeWish>,
 }
 
 impl ClusterSpec {
-    /// The cluster's name.
+    /// Returns the name of the cluster.
     pub fn name(&self) -> &ClusterName {
         &self.name
     }
 
-    /// How many masters.
+    /// Returns the number of masters.
     pub fn masters(&self) -> usize {
         self.masters
     }
 
-    /// How many replicas each master has.
+    /// Returns the number of replicas of each master.
     pub fn replicas(&self) -> usize {
         self.replicas
     }
 
-    /// How many nodes in all.
+    /// Returns the total number of nodes.
     pub fn nodes(&self) -> usize {
         self.masters * (self.replicas + 1)
     }
 
-    /// The server that is wanted where no image is named.
+    /// Returns the server to run if no image is given.
     #[doc(hidden)]
     pub fn engine(&self) -> Engine {
         self.engine
     }
 
-    /// The image the user named.
+    /// Returns the requested image.
     #[doc(hidden)]
     pub fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 
-    /// When to pull it.
+    /// Returns the pull policy of the image.
     #[doc(hidden)]
     pub fn pull(&self) -> Pull {
         self.pull
     }
 
-    /// The subnet the user named.
+    /// Returns the requested subnet.
     #[doc(hidden)]
     pub fn subnet(&self) -> Option<Ipv4Net> {
         self.subnet
     }
 
-    /// The first node's port, where the user named it.
+    /// Returns the requested port of the first node.
     #[doc(hidden)]
     pub fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// The network of the user's own on which the nodes shall be, where the user named one.
+    /// Returns the requested existing network for the nodes.
     #[doc(hidden)]
     pub fn network(&self) -> Option<&str> {
         self.network.as_deref()
     }
 
-    /// The address of the engine's machine on which the ports are published, where the user named one.
+    /// Returns the requested address of the Docker host on which the ports are published.
     #[doc(hidden)]
     pub fn publish(&self) -> Option<Ipv4Addr> {
         self.publish
     }
 
-    /// Where the ports are published: on the loopback address, unless the user named another.
+    /// Returns the address on which the ports are published (default: the loopback address).
     #[doc(hidden)]
     pub fn published(&self) -> Ipv4Addr {
         self.publish.unwrap_or(Ipv4Addr::LOCALHOST)
     }
 
-    /// How the nodes announce themselves.
+    /// Returns which address the nodes advertise to clients.
     #[doc(hidden)]
     pub fn announce(&self) -> AnnounceChoice {
         self.announce
     }
 
-    /// How the cluster is formed.
+    /// Returns how the cluster is formed.
     #[doc(hidden)]
     pub fn formation(&self) -> FormationChoice {
         self.formation
     }
 
-    /// For which use it is set up.
+    /// Returns the configuration preset.
     #[doc(hidden)]
     pub fn profile(&self) -> Profile {
         self.profile
     }
 
-    /// Whether the data outlives the containers, on a volume of each node's own.
+    /// Returns whether each node stores its data on its own volume, so that the data persists when the
+    /// containers are removed.
     #[doc(hidden)]
     pub fn persist(&self) -> bool {
         self.persist
     }
 
-    /// The `maxmemory` of each node in bytes, where the user named it.
+    /// Returns the requested `maxmemory` of each node in bytes.
     #[doc(hidden)]
     pub fn memory(&self) -> Option<u64> {
         self.memory
     }
 
-    /// Which version of the server is wanted, where the user named one.
+    /// Returns the requested version of the server.
     #[doc(hidden)]
     pub fn engine_version(&self) -> Option<&VersionWish> {
         self.engine_version.as_ref()
     }
 
-    /// The image of the official repository that fits where the user names none.
+    /// Returns the official image to use if no image is given.
     #[doc(hidden)]
     pub fn official_image(&self) -> String {
         match &self.engine_version {
@@ -188,7 +190,7 @@ impl ClusterSpec {
         }
     }
 
-    /// Whether a server is of the engine and the version that the user named.
+    /// Returns whether `server` has the requested server software and version.
     #[doc(hidden)]
     pub fn wants(&self, server: Server) -> bool {
         server.engine == self.engine
@@ -198,44 +200,44 @@ impl ClusterSpec {
                 .is_none_or(|wish| wish.matches(server.version))
     }
 
-    /// The directives the user set, in the order given.
+    /// Returns the directives for all nodes, in the order given.
     #[doc(hidden)]
     pub fn directives(&self) -> &[Directive] {
         &self.directives
     }
 
-    /// `cluster-node-timeout`.
+    /// Returns `cluster-node-timeout`.
     #[doc(hidden)]
     pub fn node_timeout(&self) -> Duration {
         Duration::from_millis(self.node_timeout_ms)
     }
 
-    /// The password that the nodes ask for, if they ask for one.
+    /// Returns the password that the nodes require, if any.
     #[doc(hidden)]
     pub fn password(&self) -> Option<&Password> {
         self.password.as_ref()
     }
 
-    /// Whether clients, replicas and the cluster bus speak TLS, and nothing else.
+    /// Returns whether clients, replicas and the cluster bus use TLS only.
     #[doc(hidden)]
     pub fn tls(&self) -> bool {
         self.tls
     }
 
-    /// The certificates that the user has brought along; `None` has some made where they are needed. A specification
-    /// that was read from a label has none.
+    /// Returns the certificates provided by the user. If `None`, certificates are generated when needed. A
+    /// specification that is read from a label has none.
     #[doc(hidden)]
     pub fn certificates(&self) -> Option<&Certificates> {
         self.certificates.as_deref()
     }
 
-    /// The users that were asked for, in the order given.
+    /// Returns the requested users, in the order given.
     #[doc(hidden)]
     pub fn users(&self) -> &[User] {
         &self.users
     }
 
-    /// The same specification under another name.
+    /// Returns the specification with another name.
     #[must_use]
     pub fn with_name(mut self, name: ClusterName) -> Self {
         self.name = name;
@@ -275,26 +277,27 @@ impl Default for ClusterSpec {
 }
 
 impl ClusterSpec {
-    /// What single nodes shall have otherwise than the others, by their indices.
+    /// Returns the overrides of single nodes, by node index.
     #[doc(hidden)]
     pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
         &self.overrides
     }
 
-    /// The image that the user named for this node alone.
+    /// Returns the image requested for this node only.
     #[doc(hidden)]
     pub fn own_image(&self, node: usize) -> Option<&str> {
         self.overrides.get(&node).and_then(NodeWish::image)
     }
 
-    /// The `maxmemory` of a node in bytes, where the user named it for this one or for all.
+    /// Returns the requested `maxmemory` of a node in bytes, for this node or for all nodes.
     #[doc(hidden)]
     pub fn memory_of(&self, node: usize) -> Option<u64> {
         let own = self.overrides.get(&node).and_then(NodeWish::memory);
         own.or(self.memory())
     }
 
-    /// The directives that the user set for a node: the cluster's where it has none of its own, then its own.
+    /// Returns the requested directives of a node: those of the cluster that the node does not override, then
+    /// its own.
     #[doc(hidden)]
     pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
         let wish = self.overrides.get(&node);
@@ -311,10 +314,11 @@ impl ClusterSpec {
             .collect()
     }
 
-    /// Whether the server of a node takes all directives that the user set for it.
+    /// Checks that the server of a node supports all directives requested for it.
     ///
     /// # Errors
-    /// [`Usage`](crate::error::ErrorKind::Usage) names the first that it does not know, and who does.
+    /// [`Usage`](crate::error::ErrorKind::Usage) with the first unsupported directive and the servers that
+    /// support it.
     #[doc(hidden)]
     pub fn check_for(&self, node: usize, server: Server) -> Result<()> {
         let refused = self
@@ -331,8 +335,8 @@ impl ClusterSpec {
 }
 
 impl ClusterSpec {
-    /// The rules of the user `default`, whom a client is that names none: the user's own, or everything but what the
-    /// profile keeps from clients.
+    /// Returns the ACL rules of the user `default`, which applies to clients that give no user name: the
+    /// requested rules, or everything except the commands that the profile denies.
     #[doc(hidden)]
     pub fn default_rules(&self) -> String {
         if let Some(user) = self.users().iter().find(|user| user.is_default()) {
@@ -341,7 +345,7 @@ impl ClusterSpec {
         format!("~* &* +@all{}", self.profile().restrictions())
     }
 
-    /// Whether anybody is kept from anything, so that the nodes have users and rcup its own among them.
+    /// Returns whether access is restricted, so that the nodes have ACL users, including the service users.
     #[doc(hidden)]
     pub fn guards(&self) -> bool {
         self.password().is_some()
@@ -349,7 +353,7 @@ impl ClusterSpec {
             || !self.profile().disabled_commands().is_empty()
     }
 
-    /// Whether the nodes' files hold secrets.
+    /// Returns whether the nodes' files contain secrets.
     #[doc(hidden)]
     pub fn has_secrets(&self) -> bool {
         self.guards() || self.tls()

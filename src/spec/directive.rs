@@ -1,4 +1,4 @@
-//! One line of a `redis.conf`, as `--set` takes it.
+//! One directive of `redis.conf`, as passed to `--set`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -17,17 +17,17 @@ pub struct Directive {
 }
 
 impl Directive {
-    /// The lower-case name.
+    /// Returns the lower-case name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The value as it was given, which may be empty.
+    /// Returns the value as given. It may be empty.
     pub fn value(&self) -> &str {
         &self.value
     }
 
-    /// The line of the configuration file.
+    /// Returns the line of the configuration file.
     #[doc(hidden)]
     pub fn line(&self) -> String {
         if self.value.is_empty() {
@@ -55,12 +55,12 @@ impl FromStr for Directive {
 }
 
 impl Directive {
-    /// One that was checked when it was given: the labels of a cluster must stay readable when the table of
-    /// directives changes.
+    /// Parses a directive without a lookup in the table of directives: labels of existing clusters must stay
+    /// readable when the table changes.
     fn shaped(text: &str) -> Result<Self, Error> {
         let usage = |message: String| Error::new(ErrorKind::Usage, message);
         let Some((name, value)) = text.split_once('=') else {
-            // What follows the first word may be a secret.
+            // The text after the first word may be a secret.
             let word = text.split_whitespace().next().unwrap_or_default();
             return Err(usage(format!("`{word}` sets no directive"))
                 .hint("Write it as directive=value, such as `--set maxmemory=64mb`."));

@@ -1,58 +1,59 @@
-//! How long a cluster lives: as long as its owner, until a moment, or until somebody removes it.
+//! Expiry of a cluster: when its owner exits, at a given time, or never.
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// The process for which a cluster was made. A process id comes back after a while, so the time at which
-/// the process began belongs to it, and the places where both mean something.
+/// The process that owns a cluster. Process ids are reused, so the start time of the process is part of its
+/// identity, as are the host, the boot and the namespace in which both are valid.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// Its process id, as the process itself sees it.
+    /// Process id in the process's own namespace.
     pub pid: u32,
-    /// When it began, in the unit of its system (Linux: clock ticks since boot).
+    /// Start time of the process, in the unit of the operating system (Linux: clock ticks since boot).
     pub started: String,
-    /// The machine, as far as it tells; empty when it does not.
+    /// Id of the host; empty if the host has none.
     pub host: String,
-    /// The run of the machine's kernel.
+    /// Boot id of the host's kernel.
     pub boot: String,
-    /// The namespace in which the process id counts; empty where there is only one.
+    /// PID namespace of the process id; empty on systems without namespaces.
     pub space: String,
-    /// A file that further processes hold locked as long as they use the cluster.
+    /// A file that other processes keep locked while they use the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease: Option<PathBuf>,
 }
 
-/// Whether an owner is there.
+/// Whether an owner is alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Presence {
-    /// It lives.
+    /// The owner is alive.
     Here,
-    /// It has ended.
+    /// The owner has exited.
     Gone,
-    /// It cannot be seen from here: another machine, another namespace, another user.
+    /// This process cannot determine it: the owner is on another host, in another namespace or of another
+    /// user.
     Unknown,
 }
 
-/// When a cluster may be removed without asking. The default is never.
+/// When a cluster may be removed automatically. The default is never.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
-    /// With the end of this process.
+    /// When this process has exited.
     pub owner: Option<Owner>,
-    /// At this time, in seconds since 1970.
+    /// At this Unix time, in seconds.
     pub expires: Option<u64>,
 }
 
 impl Life {
-    /// A life that ends so long after `now`.
+    /// Sets the expiry to `ttl` after `now`.
     #[must_use]
     pub fn until(mut self, now: SystemTime, ttl: Duration) -> Self {
         self.expires = Some(seconds(now).saturating_add(ttl.as_secs()));
         self
     }
 
-    /// Whether its time has passed.
+    /// Returns whether the expiry time has passed.
     pub fn has_expired(&self, now: SystemTime) -> bool {
         self.expires.is_some_and(|expires| expires <= seconds(now))
     }

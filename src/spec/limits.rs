@@ -1,4 +1,4 @@
-//! Whether what the user asks for can be: enough masters, room for the nodes, ports that exist.
+//! Validation of a cluster specification: number of nodes, subnet size, valid ports and directives.
 
 use std::net::Ipv4Addr;
 
@@ -8,10 +8,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::{BUS_OFFSET, ClusterSpec, MOST_NODES, SUBNET_OVERHEAD};
 use crate::spec::directive::Directive;
 
-/// The least `maxmemory`, in bytes: below it, an empty node is full already.
+/// Minimum `maxmemory` in bytes. With less, even an empty node is full.
 const LEAST_MEMORY: u64 = 4 * 1024 * 1024;
 
-/// Checks a specification as a whole.
+/// Validates a specification as a whole.
 pub(crate) fn check(spec: &ClusterSpec) -> Result<()> {
     check_shape(spec)?;
     check_memory(spec.memory(), spec.directives())?;
@@ -22,7 +22,8 @@ pub(crate) fn check(spec: &ClusterSpec) -> Result<()> {
     check_directives(spec, spec.directives())?;
     check_image(spec.image())?;
     let timeout = spec.node_timeout().as_millis();
-    // Redis accepts any positive number, but below this a busy host makes healthy nodes fail.
+    // Redis accepts any positive number. With less than 100 ms, healthy nodes on a busy host are marked as
+    // failed.
     if !(100..=3_600_000).contains(&timeout) {
         return Err(usage(format!("a node timeout of {timeout} ms is out of range"))
             .hint("Use 100ms to 1h; 5s is the default, 1s fails over faster and still holds."));
@@ -34,7 +35,7 @@ fn usage(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::Usage, message)
 }
 
-/// Refuses directives with which a cluster could never be formed, or nobody could use it.
+/// Rejects directives that prevent the cluster from being formed or used.
 fn check_directives(spec: &ClusterSpec, directives: &[Directive]) -> Result<()> {
     let set = |name: &str| {
         let of_name = |directive: &&Directive| directive.name() == name;
@@ -81,7 +82,7 @@ fn check_shape(spec: &ClusterSpec) -> Result<()> {
     }
 }
 
-/// Checks what single nodes shall have of their own.
+/// Validates the overrides of single nodes.
 pub(crate) fn check_overrides(spec: &ClusterSpec) -> Result<()> {
     for (index, wish) in spec.overrides() {
         check_memory(wish.memory(), wish.directives())
@@ -150,7 +151,7 @@ fn check_subnet(spec: &ClusterSpec) -> Result<()> {
     Ok(())
 }
 
-/// Networks that every engine has, and on which no container can have an address of its choice.
+/// Predefined networks of the container engine. Containers on them cannot have static addresses.
 const PREDEFINED: [&str; 4] = ["bridge", "host", "none", "default"];
 
 fn check_network(spec: &ClusterSpec) -> Result<()> {
@@ -193,7 +194,7 @@ fn check_publish(spec: &ClusterSpec) -> Result<()> {
     Ok(())
 }
 
-/// How many nodes fit into `subnet`.
+/// Returns how many nodes fit into `subnet`.
 pub fn room(subnet: Ipv4Net) -> usize {
     let addresses = 1_usize
         .checked_shl(u32::from(32 - subnet.prefix_len()))
@@ -201,7 +202,7 @@ pub fn room(subnet: Ipv4Net) -> usize {
     addresses.saturating_sub(SUBNET_OVERHEAD)
 }
 
-/// The longest prefix whose subnet has room for `nodes` nodes.
+/// Returns the longest prefix whose subnet has enough addresses for `nodes` nodes.
 pub fn smallest_prefix(nodes: usize) -> u8 {
     let addresses = (nodes + SUBNET_OVERHEAD).next_power_of_two();
     u8::try_from(32 - addresses.trailing_zeros().min(32)).unwrap_or(0)
@@ -218,8 +219,8 @@ fn check_ports(spec: &ClusterSpec) -> Result<()> {
             "The bus listens {BUS_OFFSET} ports higher, so the last node's port may be {highest} at most."
         )));
     }
-    // The bus ports are the nodes' own affair, each in its own container, so they cannot clash with a
-    // neighbour's client port: every node has its own address.
+    // A bus port cannot conflict with the client port of another node: every node has its own container and
+    // address.
     Ok(())
 }
 

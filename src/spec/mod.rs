@@ -1,4 +1,4 @@
-//! What the user asks for. Everything here is checked once, when it is made, and valid from then on.
+//! Specification of a cluster. All values are validated once, when they are created.
 
 pub mod builder;
 pub mod capability;

@@ -1,47 +1,48 @@
-//! What the user may leave to rcup: when to pull, what to announce, how to form.
+//! Settings with an automatic default: pull policy, announced address, formation.
 
 use serde::{Deserialize, Serialize};
 
-/// When to pull an image.
+/// Pull policy of an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Pull {
-    /// When the engine does not have it.
+    /// Pull if the container engine does not have the image.
     #[default]
     Missing,
-    /// Before every start.
+    /// Pull before every start.
     Always,
-    /// Never: what is not there is an error.
+    /// Never pull: a missing image is an error.
     Never,
 }
 
-/// Under which address the nodes tell clients to find them.
+/// Address that nodes advertise to clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum AnnounceChoice {
-    /// The bridge address where this host can reach it, else what the server offers for the published port.
+    /// The bridge address if this host can reach it, otherwise the best option of the server for the
+    /// published port.
     #[default]
     Auto,
     /// The address on the bridge network.
     Ip,
     /// `127.0.0.1` as an announced host name.
     Hostname,
-    /// `127.0.0.1` for clients alone (Valkey 8.0 and later).
+    /// `127.0.0.1` for clients only (Valkey 8.0 and later).
     ClientIpv4,
 }
 
-/// By which way the nodes become a cluster.
+/// How the cluster is formed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum FormationChoice {
-    /// The fast way where it is proven for the server, the plain commands elsewhere.
+    /// Seeded where it is verified for the server, otherwise by commands.
     #[default]
     Auto,
-    /// A `nodes.conf` written before the start.
+    /// With a `nodes.conf` that is written before the start.
     Seeded,
-    /// `ADDSLOTSRANGE`, `SET-CONFIG-EPOCH`, `MEET` and `REPLICATE`.
+    /// With `ADDSLOTSRANGE`, `SET-CONFIG-EPOCH`, `MEET` and `REPLICATE`.
     Commands,
 }

@@ -1,4 +1,4 @@
-//! The name of a cluster, from which the names of all its objects follow.
+//! The name of a cluster, from which the names of its objects are derived.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,18 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind};
 
-/// The longest name: `rcup-NAME-1000` must stay a valid DNS label of 63 characters.
+/// Maximum length of a name: `rcup-NAME-1000` must be a valid DNS label, which has at most 63 characters.
 const LONGEST: usize = 48;
 
-/// A cluster's name: 1 to 48 lower-case letters, digits and dashes, a letter or a digit first and last.
+/// The name of a cluster: 1 to 48 lower-case letters, digits and dashes. It starts and ends with a letter or
+/// digit.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct ClusterName(String);
 
 impl ClusterName {
-    /// A unique name: the prefix, a dash and twelve random letters and digits. The prefix must be a valid name of at most
-    /// 35 characters.
+    /// Generates a unique name: the prefix, a dash and twelve random letters and digits. The prefix must be a
+    /// valid name of at most 35 characters.
     pub fn generated(prefix: &str) -> Self {
         const ALPHABET: &[u8; 36] = b"abcdefghijklmnopqrstuvwxyz0123456789";
         let mut random = rand::rng();
@@ -28,30 +29,32 @@ impl ClusterName {
         Self(format!("{prefix}-{suffix}"))
     }
 
-    /// The name as text.
+    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The name of the cluster's network.
+    /// Returns the name of the cluster's network.
     #[doc(hidden)]
     pub fn network(&self) -> String {
         format!("rcup-{}", self.0)
     }
 
-    /// The name of the container that carries the nodes' files to their volumes, and never runs.
+    /// Returns the name of the container that receives the nodes' files for their volumes. The container
+    /// never runs.
     #[doc(hidden)]
     pub fn carrier(&self) -> String {
         format!("rcup-{}-files", self.0)
     }
 
-    /// The name of the volume that holds the nodes' files, where they have no volumes of their own.
+    /// Returns the name of the volume for the files of all nodes. With persistence, each node has its own
+    /// volume instead.
     #[doc(hidden)]
     pub fn volume(&self) -> String {
         format!("rcup-{}", self.0)
     }
 
-    /// The name of the container of node `index` (1-based).
+    /// Returns the name of the container of node `index` (1-based).
     #[doc(hidden)]
     pub fn container(&self, index: usize) -> String {
         format!("rcup-{}-{index}", self.0)

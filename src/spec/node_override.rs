@@ -1,4 +1,4 @@
-//! What a single node shall have otherwise than the others.
+//! Overrides of settings for single nodes.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::spec::directive::Directive;
 use crate::spec::directives::lookup::canonical;
 use crate::spec::size::size;
 
-/// What the user wants of a node of its own; where it says nothing, the node is as the cluster's others are.
+/// Overrides for one node. A setting without an override has the value of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeWish {
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -20,39 +20,39 @@ pub struct NodeWish {
 }
 
 impl NodeWish {
-    /// The image to run.
+    /// Returns the image to run.
     #[doc(hidden)]
     pub fn image(&self) -> Option<&str> {
         self.image.as_deref()
     }
 
-    /// `maxmemory`, in bytes.
+    /// Returns `maxmemory` in bytes.
     #[doc(hidden)]
     pub fn memory(&self) -> Option<u64> {
         self.memory
     }
 
-    /// Lines for its `redis.conf`, which replace those of the cluster.
+    /// Returns the directives for `redis.conf` of the node. They replace those of the cluster.
     #[doc(hidden)]
     pub fn directives(&self) -> &[Directive] {
         &self.directives
     }
 
-    /// The same with an image.
+    /// Sets the image.
     #[must_use]
     pub fn with_image(mut self, image: impl Into<String>) -> Self {
         self.image = Some(image.into());
         self
     }
 
-    /// The same with a `maxmemory` in bytes.
+    /// Sets `maxmemory` in bytes.
     #[must_use]
     pub fn with_memory(mut self, bytes: u64) -> Self {
         self.memory = Some(bytes);
         self
     }
 
-    /// The same with a directive. A later one of the same name replaces an earlier one.
+    /// Adds a directive. It replaces an earlier directive with the same name.
     #[must_use]
     pub fn set(mut self, directive: Directive) -> Self {
         self.directives
@@ -61,13 +61,13 @@ impl NodeWish {
         self
     }
 
-    /// Whether nothing is wanted.
+    /// Returns whether there are no overrides.
     #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// What a later wish leaves of this one, and what it adds.
+    /// Merges `later` into these overrides. Settings in `later` take precedence.
     pub(crate) fn then(self, later: &Self) -> Self {
         let mut both = later.directives.iter().cloned().fold(self, Self::set);
         both.image = later.image.clone().or(both.image);
@@ -76,7 +76,7 @@ impl NodeWish {
     }
 }
 
-/// `image redis:8.0, memory 64mb, hz=50`.
+/// Writes, for example, `image redis:8.0, memory 64mb, hz=50`.
 impl fmt::Display for NodeWish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut directives: Vec<String> = self.directives.iter().map(ToString::to_string).collect();

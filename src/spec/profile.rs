@@ -1,4 +1,4 @@
-//! For which use a cluster is set up.
+//! Configuration presets of a cluster.
 
 use std::fmt;
 use std::str::FromStr;
@@ -11,26 +11,26 @@ use crate::error::{Error, ErrorKind};
 const MIB: u64 = 1024 * 1024;
 const GIB: u64 = 1024 * MIB;
 
-/// For which use a cluster is set up.
+/// Configuration preset of a cluster.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Profile {
-    /// On a laptop or in a test: quick to fail over, nothing kept, nothing evicted.
+    /// For a laptop or a test: fast failover, no persistence, no eviction.
     #[default]
     Dev,
-    /// Like production, on less.
+    /// Like production, with fewer resources.
     Staging,
-    /// For data that matters.
+    /// For data that must not be lost.
     Production,
 }
 
 impl Profile {
-    /// All of them, the lightest first.
+    /// All profiles, the smallest first.
     #[doc(hidden)]
     pub const ALL: [Self; 3] = [Self::Dev, Self::Staging, Self::Production];
 
-    /// The lower-case name, as it stands in flags, files, labels and JSON.
+    /// Returns the lower-case name used in flags, files, labels and JSON.
     #[doc(hidden)]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,8 +40,8 @@ impl Profile {
         }
     }
 
-    /// How long a node may be silent before it is suspected. The longer, the fewer failovers for nothing, and
-    /// the later the necessary one.
+    /// Returns `cluster-node-timeout`: how long a node may be unreachable before it is suspected of failure.
+    /// A longer timeout avoids unnecessary failovers and delays the necessary ones.
     #[doc(hidden)]
     pub fn node_timeout(self) -> Duration {
         Duration::from_secs(match self {
@@ -51,13 +51,13 @@ impl Profile {
         })
     }
 
-    /// Whether the data shall outlive the containers.
+    /// Returns whether the data persists when the containers are removed.
     #[doc(hidden)]
     pub fn persists(self) -> bool {
         self != Self::Dev
     }
 
-    /// `maxmemory-policy`: what a full node does.
+    /// Returns `maxmemory-policy`.
     #[doc(hidden)]
     pub fn eviction(self) -> &'static str {
         match self {
@@ -66,7 +66,7 @@ impl Profile {
         }
     }
 
-    /// `maxmemory` at most, in bytes, however large the machine is.
+    /// Returns the upper limit of `maxmemory` in bytes, regardless of the memory of the Docker host.
     #[doc(hidden)]
     pub fn most_memory(self) -> u64 {
         GIB * match self {
@@ -76,8 +76,8 @@ impl Profile {
         }
     }
 
-    /// How much of the machine's memory all nodes together may take, in percent. A laptop has other things
-    /// to do.
+    /// Returns the share of the Docker host's memory for all nodes together, in percent. A laptop needs
+    /// memory for other programs.
     #[doc(hidden)]
     pub fn memory_share(self) -> u64 {
         match self {
@@ -87,7 +87,7 @@ impl Profile {
         }
     }
 
-    /// `io-threads` at most.
+    /// Returns the upper limit of `io-threads`.
     #[doc(hidden)]
     pub fn io_threads(self) -> u64 {
         match self {
@@ -97,7 +97,7 @@ impl Profile {
         }
     }
 
-    /// `repl-backlog-size` in bytes: what a replica may miss without a full copy.
+    /// Returns `repl-backlog-size` in bytes: how much data a replica can miss without a full sync.
     #[doc(hidden)]
     pub fn backlog(self) -> u64 {
         MIB * match self {
@@ -106,10 +106,10 @@ impl Profile {
         }
     }
 
-    /// The commands that clients shall not be able to give: those that empty a database at once, those that change
-    /// a server's settings and users, and those that stop it or hold it up. Renaming them, as was done before there
-    /// were ACLs, would hide them from the tools that form and check a cluster as well; a rule for the user
-    /// `default` does not.
+    /// Returns the commands that are denied to clients: those that delete all keys of a database, those that
+    /// change a server's settings and users, and those that stop or block it. `rename-command`, used before
+    /// ACLs existed, would also hide these commands from the tools that form and check a cluster. An ACL rule
+    /// for the user `default` does not.
     #[doc(hidden)]
     pub fn disabled_commands(self) -> &'static [&'static str] {
         match self {
@@ -120,12 +120,12 @@ impl Profile {
         }
     }
 
-    /// The rules that keep these commands from a user, each after a space.
+    /// Returns the ACL rules that deny these commands to a user, each preceded by a space.
     pub(crate) fn restrictions(self) -> String {
         self.disabled_commands()
             .iter()
             .fold(String::new(), |rules, command| {
-                // Anybody may ask who it is, and some clients do.
+                // Some clients call `ACL WHOAMI`.
                 let except = if *command == "acl" { " +acl|whoami" } else { "" };
                 format!("{rules} -{command}{except}")
             })

@@ -1,21 +1,21 @@
-//! Text that must not be seen.
+//! Text that must not be printed or logged.
 
 use std::fmt;
 
-/// A password, or anything else that must never stand in a label, an argument, a plan, a log or an error.
+/// A password or other text that must never appear in a label, an argument, a plan, a log or an error.
 ///
-/// It has no `Display` and no serialized form, and its `Debug` hides it; only [`Secret::expose`] gives it
-/// away, so that each place which does can be found.
+/// It has no `Display` and no serialized form, and its `Debug` hides the text. Only [`Secret::expose`]
+/// returns the text, so that every use can be found.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text into custody.
+    /// Creates a secret from text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself.
+    /// Returns the text.
     pub fn expose(&self) -> &str {
         &self.0
     }

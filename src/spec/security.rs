@@ -1,4 +1,4 @@
-//! What keeps strangers out, and the secrets that follow from it.
+//! Passwords and certificates of a cluster.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,24 +9,25 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spec::secret::Secret;
 use crate::spec::service_user::OwnUser;
 
-/// The longest password that a server accepts from its file (`CONFIG_AUTHPASS_MAX_LEN` in Redis's sources).
+/// Maximum length of a password in a server's configuration file, in bytes (`CONFIG_AUTHPASS_MAX_LEN` in the
+/// Redis source).
 const LONGEST_PASSWORD: usize = 512;
 
-/// The password that a cluster shall have.
+/// The requested password of a cluster.
 ///
-/// Its serialized form says only that there is one, so a specification that was read from a label knows
+/// The serialized form contains only that a password is set, so a specification that is read from a label has
 /// [`Password::Any`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Hidden", into = "Hidden")]
 #[non_exhaustive]
 pub enum Password {
-    /// One that rcup makes for a new cluster; for a cluster that is there, whichever it has.
+    /// A generated password for a new cluster; the current password of an existing cluster.
     Any,
-    /// This one.
+    /// This password.
     Given(Secret),
 }
 
-/// What of a password may be seen.
+/// Serialized form of a password.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Hidden {
@@ -46,10 +47,11 @@ impl From<Password> for Hidden {
 }
 
 impl Password {
-    /// Refuses what no server takes, without repeating it.
+    /// Rejects a password that no server accepts. The error does not contain the password.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when it is empty, too long, or not one line of text.
+    /// [`ErrorKind::Usage`] if the password is empty, too long, or not one line of text, or if it contains a
+    /// double quote or a backslash.
     pub(crate) fn check(&self) -> Result<()> {
         let Self::Given(secret) = self else { return Ok(()) };
         let refuse = |message: &str, hint: &str| {
@@ -69,7 +71,8 @@ impl Password {
                 "Redis takes no longer one; 32 random letters cannot be guessed either.",
             );
         }
-        // Valkey 8.1 escapes neither when `CONFIG REWRITE` writes its file, from which it then does not start.
+        // Valkey 8.1 escapes neither character in `CONFIG REWRITE`, and then fails to start with the written
+        // file.
         if text.contains(['"', '\\']) {
             return refuse(
                 "contains a double quote or a backslash",
@@ -86,51 +89,52 @@ impl Password {
     }
 }
 
-/// All secrets of one cluster. They live in the nodes' own files, readable for the nodes' user alone, and
+/// All secrets of one cluster. They are stored in the nodes' own files, readable only by the nodes' user, and
 /// are read back from there.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Secrets {
     /// The password of the user `default`.
     pub password: Option<Secret>,
-    /// What the nodes prove themselves with.
+    /// The certificates of the nodes.
     pub certificates: Option<Certificates>,
-    /// The passwords of rcup's own users. A cluster that keeps nobody from anything has none.
+    /// The passwords of the service users. A cluster without access restrictions has none.
     pub own: BTreeMap<OwnUser, Secret>,
-    /// The SHA-256 of the passwords of the users that were asked for, by their names.
+    /// The SHA-256 of the passwords of the requested users, by user name.
     pub users: BTreeMap<String, Secret>,
 }
 
-/// The certificates of one cluster and their keys, all as PEM. The key of the authority is not among them: that of one
-/// that rcup makes signs twice and is forgotten, so nobody can make another certificate that the cluster trusts.
+/// The certificates of one cluster and their keys, all as PEM. The CA key is not included: the key of a CA
+/// that rcup generates signs twice and is discarded, so no other certificate that the cluster trusts can be
+/// issued.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Certificates {
-    /// The authority's certificate, which clients trust. It is no secret.
+    /// The CA certificate, which clients trust. It is not a secret.
     pub authority: String,
-    /// The nodes' certificate, for all their names and addresses.
+    /// The certificate of the nodes, for all their names and addresses.
     pub node: String,
-    /// Its key.
+    /// The private key of the certificate.
     pub node_key: Secret,
-    /// With what a client may prove itself. There is none where the user has brought the others along.
+    /// The certificate for clients. `None` if the user provided the other certificates.
     pub client: Option<ClientCertificate>,
 }
 
-/// A certificate with which a client may prove itself.
+/// A certificate that a client can authenticate with.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClientCertificate {
     /// The certificate.
     pub certificate: String,
-    /// Its key.
+    /// The private key of the certificate.
     pub key: Secret,
 }
 
 impl Secrets {
-    /// Whether there is nothing to hide.
+    /// Returns whether there are no secrets.
     #[doc(hidden)]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
 
-    /// The text of the file in which they are kept, with everything in the clear.
+    /// Returns the contents of the secrets file, unencrypted.
     #[doc(hidden)]
     pub fn to_file(&self) -> String {
         let file = File {
@@ -148,10 +152,10 @@ impl Secrets {
         serde_json::to_string(&file).unwrap_or_default()
     }
 
-    /// From the text of that file.
+    /// Parses the contents of the secrets file.
     ///
     /// # Errors
-    /// [`ErrorKind::Damaged`] when it is something else. The text is not repeated.
+    /// [`ErrorKind::Damaged`] if the text is not a secrets file. The error does not contain the text.
     #[doc(hidden)]
     pub fn from_file(text: &str) -> Result<Self> {
         let file: File = serde_json::from_str(text).map_err(|error| {
@@ -187,7 +191,7 @@ impl fmt::Debug for Secrets {
     }
 }
 
-/// How the secrets are written down.
+/// Format of the secrets file.
 #[derive(Serialize, Deserialize)]
 struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,11 +1,11 @@
-//! How a user points at nodes: `2`, `master:2`, `replica:2`, `masters`, `replicas`, `all`.
+//! Node selectors: `2`, `master:2`, `replica:2`, `masters`, `replicas`, `all`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// A choice of nodes. Indices and ordinals count from 1. `primary` means `master` everywhere.
+/// A selection of nodes. Indices and ordinals start at 1. `primary` is accepted for `master` everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Selector {
@@ -24,10 +24,11 @@ pub enum Selector {
 }
 
 impl Selector {
-    /// The indices of the chosen nodes, out of `nodes` given as (index, is a master) in their order.
+    /// Returns the indices of the selected nodes. `nodes` contains (index, is a master) of each node, in
+    /// order.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when no node matches.
+    /// [`ErrorKind::Usage`] if no node matches.
     #[doc(hidden)]
     pub fn choose(self, nodes: &[(usize, bool)]) -> Result<Vec<usize>> {
         let of_role = |wanted: bool| {

@@ -1,4 +1,4 @@
-//! Which server runs in the containers, and what its versions can do.
+//! The server that runs in the containers, and its version.
 
 use std::fmt;
 use std::str::FromStr;
@@ -20,7 +20,7 @@ pub enum Engine {
 }
 
 impl Engine {
-    /// The lower-case name, as it stands in flags, labels and JSON.
+    /// Returns the lower-case name used in flags, labels and JSON.
     #[doc(hidden)]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -29,7 +29,7 @@ impl Engine {
         }
     }
 
-    /// The server's program name, as every image has it on its `PATH`.
+    /// Returns the program name of the server, which is on the `PATH` of every image.
     #[doc(hidden)]
     pub fn server(self) -> &'static str {
         match self {
@@ -38,7 +38,7 @@ impl Engine {
         }
     }
 
-    /// The command-line client's program name.
+    /// Returns the program name of the command-line client.
     #[doc(hidden)]
     pub fn client(self) -> &'static str {
         match self {
@@ -47,7 +47,7 @@ impl Engine {
         }
     }
 
-    /// The load generator's program name.
+    /// Returns the program name of the benchmark tool.
     #[doc(hidden)]
     pub fn benchmark(self) -> &'static str {
         match self {
@@ -56,7 +56,7 @@ impl Engine {
         }
     }
 
-    /// The image of the official repository that rcup takes when the user names none.
+    /// Returns the official image that rcup uses if no image is given.
     #[doc(hidden)]
     pub fn official_image(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl Engine {
         }
     }
 
-    /// The official repository, without a tag.
+    /// Returns the official repository, without a tag.
     #[doc(hidden)]
     pub fn official_repository(self) -> &'static str {
         match self {
@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// The repository of the images that `rcup image build` makes, without a tag.
+    /// Returns the repository of the images that `rcup image build` creates, without a tag.
     #[doc(hidden)]
     pub fn local_repository(self) -> &'static str {
         match self {
@@ -106,20 +106,20 @@ impl FromStr for Engine {
     }
 }
 
-/// A server's version, such as `7.0.15`. A missing part counts as zero.
+/// The version of a server, such as `7.0.15`. A missing part counts as zero.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version {
-    /// The first number.
+    /// The major version.
     pub major: u16,
-    /// The second number.
+    /// The minor version.
     pub minor: u16,
-    /// The third number.
+    /// The patch version.
     pub patch: u16,
 }
 
 impl Version {
-    /// A version from its three numbers.
+    /// Creates a version from its three numbers.
     pub const fn new(major: u16, minor: u16, patch: u16) -> Self {
         Self { major, minor, patch }
     }
@@ -134,7 +134,7 @@ impl fmt::Display for Version {
 impl FromStr for Version {
     type Err = Error;
 
-    /// Reads the leading numbers and ignores what follows them, as in `8.0.0-rc1` or `7.2.4-alpine`.
+    /// Parses the leading numbers and ignores the rest, as in `8.0.0-rc1` or `7.2.4-alpine`.
     fn from_str(text: &str) -> Result<Self, Error> {
         let digits_end = text
             .find(|c: char| !c.is_ascii_digit() && c != '.')
@@ -166,13 +166,13 @@ impl From<Version> for String {
     }
 }
 
-/// A version as the user wants it, such as `8`, `7.2` or `7.0.15`: what is left out may be anything.
+/// A requested version, such as `8`, `7.2` or `7.0.15`. A part that is left out matches any number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct VersionWish(Vec<u16>);
 
 impl VersionWish {
-    /// Whether a version is one that is wanted.
+    /// Returns whether `version` satisfies the request.
     #[doc(hidden)]
     pub fn matches(&self, version: Version) -> bool {
         let parts = [version.major, version.minor, version.patch];
@@ -216,17 +216,17 @@ impl From<VersionWish> for String {
     }
 }
 
-/// A certain server. What it can do stands in the table of [`Capability`](crate::spec::capability::Capability).
+/// A server and its version. [`Capability`](crate::spec::capability::Capability) lists its features.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
-    /// Which software.
+    /// The server software.
     pub engine: Engine,
-    /// Which version of it.
+    /// The version.
     pub version: Version,
 }
 
 impl Server {
-    /// The pair.
+    /// Creates a server from its software and version.
     pub const fn new(engine: Engine, version: Version) -> Self {
         Self { engine, version }
     }

@@ -1,33 +1,34 @@
-//! The users as which rcup itself works, each with no more than its work needs.
+//! Service users of rcup, each with the minimum permissions for its task.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spec::capability::Capability;
 use crate::spec::server::{Engine, Server};
 
-/// A user of rcup's own. A cluster has them as soon as anybody is kept from anything.
+/// A service user. A cluster has service users if access is restricted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum OwnUser {
-    /// Forms the cluster, proves it ready, takes masters away and hands their roles back, mends and resets it.
+    /// Forms the cluster, verifies its readiness, triggers failovers and restores roles, repairs and resets
+    /// the cluster.
     Operator,
-    /// Makes those checks and trials of the validation suite that change no role, on keys and channels of its own.
+    /// Runs the checks and tests of the validation suite that change no role, on dedicated keys and channels.
     Validator,
-    /// Reads figures and nothing else: for an exporter of metrics.
+    /// Reads metrics only, for example for a metrics exporter.
     Monitor,
-    /// As whom a replica logs in to its master.
+    /// Authenticates a replica to its master.
     Replica,
 }
 
-/// What the keys and channels of a validation begin with.
+/// Prefix of the keys and channels that `rcup validate` uses.
 pub const VALIDATION_PREFIX: &str = "rcup:validate";
 
 impl OwnUser {
-    /// All of them.
+    /// All service users.
     pub const ALL: [Self; 4] = [Self::Operator, Self::Validator, Self::Monitor, Self::Replica];
 
-    /// Its name in the servers.
+    /// Returns the user name on the servers.
     pub fn name(self) -> &'static str {
         match self {
             Self::Operator => "rcup-operator",
@@ -37,7 +38,7 @@ impl OwnUser {
         }
     }
 
-    /// What it is there for, in a sentence.
+    /// Describes the purpose of the user in one sentence.
     pub fn why(self) -> &'static str {
         match self {
             Self::Operator => "Used by rcup to form, verify, repair and reset the cluster.",
@@ -47,11 +48,12 @@ impl OwnUser {
         }
     }
 
-    /// Its rules, in what all these servers know.
+    /// Returns the ACL rules of the user, limited to commands that all `servers` support.
     pub fn rules(self, servers: &[Server]) -> String {
         let keys = format!("~{VALIDATION_PREFIX}:*");
         let channels = format!("&{VALIDATION_PREFIX}:*");
-        // A client says its name and its kind when it connects; a refusal would fill the server's ACL LOG.
+        // A client library sends its name and version when it connects. Each denial would add an entry to ACL
+        // LOG.
         let connects = if servers.iter().all(|server| server.can(Capability::ClientInfo)) {
             "+ping +info +client|setinfo"
         } else {
@@ -64,7 +66,7 @@ impl OwnUser {
              +publish +subscribe +spublish +ssubscribe"
         );
         match self {
-            // A reset brings back settings and users as they were, for which it must be able to set them.
+            // A reset restores settings and users, so the operator must be able to set them.
             Self::Operator => format!(
                 "{validates} +cluster +config|set +config|rewrite +flushall +function|flush \
                  +client|unpause +acl|list +acl|setuser +acl|deluser +acl|log +client|list +slowlog|get +latency|latest \
@@ -76,7 +78,7 @@ impl OwnUser {
                  +slowlog|get +slowlog|len +latency|latest +latency|history +latency|histogram +memory|stats \
                  +time +dbsize +command|count"
             ),
-            // Valkey's second channel for a full copy begins with SYNC.
+            // The second channel of a full sync in Valkey (dual-channel replication) starts with SYNC.
             Self::Replica if servers.iter().any(|server| server.engine == Engine::Valkey) => {
                 "+psync +replconf +ping +sync".to_owned()
             }

@@ -1,12 +1,12 @@
-//! Sizes as the user writes them.
+//! Memory sizes in the format of `redis.conf`.
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Reads a size such as `256mb`, as `redis.conf` has it: `k`, `m` and `g` are powers of 1000, `kb`, `mb` and
-/// `gb` are powers of 1024.
+/// Parses a size such as `256mb` in the format of `redis.conf`: `k`, `m` and `g` are powers of 1000, `kb`,
+/// `mb` and `gb` are powers of 1024.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when it is none.
+/// [`ErrorKind::Usage`] if `text` is not a size.
 pub fn bytes(text: &str) -> Result<u64> {
     let bad = || {
         Error::new(ErrorKind::Usage, format!("`{text}` is not a size"))
@@ -28,7 +28,7 @@ pub fn bytes(text: &str) -> Result<u64> {
     number.checked_mul(unit).ok_or_else(bad)
 }
 
-/// A size as `redis.conf` has it, in the largest unit that divides it.
+/// Formats a size for `redis.conf`, in the largest unit that divides it.
 pub fn size(bytes: u64) -> String {
     for (unit, name) in [(1 << 30, "gb"), (1 << 20, "mb"), (1 << 10, "kb")] {
         if bytes >= unit && bytes.is_multiple_of(unit) {

@@ -1,4 +1,4 @@
-//! Who may do what: users with their rules, as `ACL SETUSER` takes them.
+//! ACL users and their rules, in the syntax of `ACL SETUSER`.
 
 use std::fmt;
 use std::fmt::Write as _;
@@ -10,13 +10,13 @@ use sha2::{Digest as _, Sha256};
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::secret::Secret;
 
-/// What the names of rcup's own users begin with.
+/// Reserved prefix of the service users' names.
 const OWN: &str = "rcup";
 
-/// The user whom a client is that names none.
+/// Name of the user for clients that give no user name.
 pub const DEFAULT_USER: &str = "default";
 
-/// The categories of commands that servers know, those of the modules of Redis 8 included.
+/// The ACL command categories of all servers, including those of the Redis 8 modules.
 const CATEGORIES: [&str; 32] = [
     "admin",
     "all",
@@ -52,18 +52,18 @@ const CATEGORIES: [&str; 32] = [
     "vectorset",
 ];
 
-/// How a user proves who it is.
+/// How a user authenticates.
 ///
-/// Its serialized form says only whether there is something to prove.
+/// The serialized form contains only whether a password is required.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Shown", into = "Shown")]
 #[non_exhaustive]
 pub enum Login {
-    /// With a password of which only this is kept: its SHA-256, in 64 hexadecimal digits.
+    /// With a password. Only its SHA-256 is stored, in 64 hexadecimal digits.
     Hash(Secret),
-    /// With a password that was read from a label, which does not tell it.
+    /// With a password that is not known, because the user was read from a label.
     Hidden,
-    /// With any password at all.
+    /// With any password (`nopass`).
     Open,
 }
 
@@ -93,13 +93,13 @@ impl From<Login> for Shown {
 }
 
 impl Login {
-    /// From a password, which is not kept.
+    /// Creates a login from a password. The password itself is not stored.
     pub fn with(password: &Secret) -> Self {
         Self::Hash(hashed(password))
     }
 }
 
-/// A password as the servers keep it: its SHA-256, in hexadecimal digits.
+/// Returns the SHA-256 of a password in hexadecimal digits, as servers store it.
 pub fn hashed(password: &Secret) -> Secret {
     let digest = Sha256::digest(password.expose().as_bytes());
     let text = digest.iter().fold(String::new(), |mut text, byte| {
@@ -109,7 +109,7 @@ pub fn hashed(password: &Secret) -> Secret {
     Secret::new(text)
 }
 
-/// A user of the cluster, with the rules that the servers shall follow.
+/// An ACL user of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     name: String,
@@ -118,10 +118,11 @@ pub struct User {
 }
 
 impl User {
-    /// A user that a client logs in as.
+    /// Creates a user that clients log in as.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] names what no server takes, and never repeats a password.
+    /// [`ErrorKind::Usage`] with the name, rule or hash that no server accepts. The error never contains a
+    /// password.
     #[doc(hidden)]
     pub fn new(name: &str, rules: &str, login: Login) -> Result<Self> {
         check_name(name)?;
@@ -137,33 +138,34 @@ impl User {
         })
     }
 
-    /// The user whom a client is that names none. It logs in with the cluster's password.
+    /// Creates the user `default`, for clients that give no user name. It authenticates with the cluster's
+    /// password.
     ///
     /// # Errors
-    /// As [`User::new`].
+    /// The errors of [`User::new`].
     #[doc(hidden)]
     pub fn default_user(rules: &str) -> Result<Self> {
         Self::new(DEFAULT_USER, rules, Login::Open)
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its rules, with a space between two of them.
+    /// Returns the rules, separated by spaces.
     #[doc(hidden)]
     pub fn rules(&self) -> &str {
         &self.rules
     }
 
-    /// How it proves who it is.
+    /// Returns how the user authenticates.
     #[doc(hidden)]
     pub fn login(&self) -> &Login {
         &self.login
     }
 
-    /// Whether it is the user whom a client is that names none.
+    /// Returns whether this is the user `default`, for clients that give no user name.
     #[doc(hidden)]
     pub fn is_default(&self) -> bool {
         self.name == DEFAULT_USER
@@ -173,7 +175,7 @@ impl User {
 impl FromStr for User {
     type Err = Error;
 
-    /// `NAME password-hash=HASH RULE…`, or `nopass` in the place of the hash.
+    /// Parses `NAME password-hash=HASH RULE…`, or `nopass` instead of the hash.
     fn from_str(line: &str) -> Result<Self> {
         let all = split_rules(line);
         let Some((name, rest)) = all.split_first() else {
@@ -211,7 +213,7 @@ impl FromStr for User {
 }
 
 impl fmt::Display for User {
-    /// The name and the rules.
+    /// Writes the name and the rules.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.name, self.rules)
     }
@@ -243,14 +245,14 @@ fn check_hash(name: &str, hash: &Secret) -> Result<()> {
         .hint("It has 64 digits of 0-9 and a-f: `printf %s PASSWORD | sha256sum`."))
 }
 
-/// Refuses what would be a secret in a label, and what no server takes.
+/// Rejects a rule that would store a secret in a label, or that no server accepts.
 fn check_rule(name: &str, rule: &str) -> Result<()> {
     if rule.starts_with(['>', '<', '#', '!']) || rule.starts_with("password") {
         return Err(usage(format!("the rules of `{name}` hold a password"))
             .hint("Give it with `password-env`, `password-file` or `password-hash` instead."));
     }
     let refused = |hint: String| Err(usage(format!("`{rule}` is no rule for the user `{name}`")).hint(hint));
-    // A word that looks like no rule may be a password that stands at the wrong place, and is not repeated.
+    // A word that does not look like a rule may be a misplaced password, so the error does not contain it.
     let unlike =
         |hint: &str| Err(usage(format!("a word is no rule for the user `{name}`")).hint(hint.to_owned()));
     if let Some(inner) = rule.strip_prefix('(') {
@@ -308,7 +310,7 @@ fn check_rule(name: &str, rule: &str) -> Result<()> {
     }
 }
 
-/// Rules are separated by spaces, but a selector in brackets is one rule.
+/// Splits rules at spaces. A selector in parentheses is one rule.
 pub fn split_rules(rules: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut depth = 0;

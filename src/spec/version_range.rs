@@ -1,13 +1,13 @@
-//! A range of versions of one engine.
+//! A range of versions of one server.
 
 use crate::spec::server::{Engine, Version};
 
-/// The versions of one engine that can or know something.
+/// The versions of one server (Redis or Valkey) that support a feature or a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    /// The first that does; `None` for all from the beginning.
+    /// The first version that supports it; `None` if every earlier version does.
     since: Option<Version>,
-    /// The first that does not any more.
+    /// The first version that no longer supports it.
     until: Option<Version>,
     never: bool,
 }
@@ -19,13 +19,13 @@ pub(crate) const ALWAYS: Span = Span {
     never: false,
 };
 
-/// No version: it belongs to the other engine.
+/// No version: only the other server supports it.
 pub(crate) const NEVER: Span = Span {
     never: true,
     ..ALWAYS
 };
 
-/// From this version on.
+/// Returns the range from this version on.
 pub(crate) const fn since(major: u16, minor: u16) -> Span {
     Span {
         since: Some(Version::new(major, minor, 0)),
@@ -33,7 +33,7 @@ pub(crate) const fn since(major: u16, minor: u16) -> Span {
     }
 }
 
-/// Up to the version before this one.
+/// Returns the range of all versions before this one.
 pub(crate) const fn until(major: u16, minor: u16) -> Span {
     Span {
         until: Some(Version::new(major, minor, 0)),
@@ -41,7 +41,7 @@ pub(crate) const fn until(major: u16, minor: u16) -> Span {
     }
 }
 
-/// From the first version on, up to the one before the second.
+/// Returns the range from `first` on, without `gone` and later.
 pub(crate) const fn between(first: (u16, u16), gone: (u16, u16)) -> Span {
     Span {
         since: Some(Version::new(first.0, first.1, 0)),
@@ -62,7 +62,7 @@ impl Span {
             && self.until.is_none_or(|until| version < until)
     }
 
-    /// In words, such as `Redis 7.0 and later`.
+    /// Describes the range in words, such as `Redis 7.0 and later`.
     pub(crate) fn describe(self, engine: Engine) -> Option<String> {
         let short = |version: Version| format!("{}.{}", version.major, version.minor);
         match (self.never, self.since, self.until) {

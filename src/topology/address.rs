@@ -1,8 +1,8 @@
-//! Which subnet and which block of ports a new cluster takes.
+//! Selection of the subnet and the block of ports of a new cluster.
 //!
-//! The choice is a pure function of what is taken. Two clusters that choose at the same moment may still
-//! choose alike; the engine then refuses one, which adds what it was refused to the taken ones and
-//! chooses again.
+//! The selection is a pure function of the subnets and ports in use. Two clusters that are started at the
+//! same time may select the same ones. The container engine then rejects one of them, which adds the rejected
+//! subnet or port to those in use and selects again.
 
 use std::net::Ipv4Addr;
 
@@ -12,36 +12,36 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::{BUS_OFFSET, ClusterSpec};
 use crate::spec::limits::{room, smallest_prefix};
 
-/// Where rcup looks for a free subnet, in this order. Docker's own default pools (172.17 to 172.31 and
-/// 192.168) are left to Docker; the ranges here are rarely routed by companies or VPNs.
+/// Ranges that rcup searches for a free subnet, in this order. They do not include Docker's default pools
+/// (172.17 to 172.31 and 192.168), and company networks and VPNs rarely route them.
 const POOLS: [&str; 3] = ["10.213.0.0/16", "10.87.0.0/16", "198.18.0.0/15"];
 
-/// The first port that rcup tries. macOS occupies 5000 and 7000 for `AirPlay`.
+/// The first port that rcup tries. macOS uses 5000 and 7000 for `AirPlay`.
 pub const FIRST_PORT: u16 = 7001;
 
-/// The end of the blocks that rcup chooses by itself: above it lies the range from which Linux takes
-/// the ports of outgoing connections (32768 to 60999 by default), which come and go.
+/// End of the port range for automatic selection. The next range (32768 to 60999 by default) is the ephemeral
+/// port range of Linux for outgoing connections.
 const AUTOMATIC_END: u16 = 32_768;
 
-/// The largest prefix that rcup takes by itself: a /26 has room for 61 nodes, and small clusters with
-/// equal subnets are easier to read.
+/// Longest prefix for automatic selection. A /26 has addresses for 61 nodes, and subnets of the same size for
+/// all small clusters are easier to read.
 const USUAL_PREFIX: u8 = 26;
 
-/// A range of addresses that is in use, and by what.
+/// An address range that is in use, and what uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenSubnet {
     /// The range.
     pub subnet: Ipv4Net,
-    /// For a message: `network bridge`, `route via eth0`.
+    /// What uses it, for messages: `network bridge`, `route via eth0`.
     pub by: String,
 }
 
-/// A port that is in use, and by what.
+/// A port that is in use, and what uses it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TakenPort {
     /// The port on 127.0.0.1.
     pub port: u16,
-    /// For a message: `container web`, `process 4711 (redis-server)`, `another process`.
+    /// What uses it, for messages: `container web`, `process 4711 (redis-server)`, `another process`.
     pub by: String,
 }
 
@@ -49,10 +49,10 @@ fn overlap(one: Ipv4Net, other: Ipv4Net) -> bool {
     one.contains(&other.network()) || other.contains(&one.network())
 }
 
-/// The subnet the user named, if nothing holds it, or else the first free one.
+/// Returns the requested subnet if it is free. If none is requested, returns the first free subnet.
 ///
 /// # Errors
-/// [`ErrorKind::Subnet`], saying what holds it.
+/// [`ErrorKind::Subnet`] with the user of the requested subnet, or if no subnet is free.
 pub fn choose_subnet(spec: &ClusterSpec, taken: &[TakenSubnet]) -> Result<Ipv4Net> {
     if let Some(wanted) = spec.subnet() {
         return match taken.iter().find(|other| overlap(wanted, other.subnet)) {
@@ -80,12 +80,12 @@ pub fn choose_subnet(spec: &ClusterSpec, taken: &[TakenSubnet]) -> Result<Ipv4Ne
         })
 }
 
-/// The first port of the block the user named, if all its ports are free, or else of the first free block.
-/// `probe` tells what else holds a port (a process on this host, for example) and is asked last, because
-/// it costs a system call.
+/// Returns the first port of the requested block if all its ports are free. If none is requested, returns the
+/// first port of the first free block. `probe` returns any other user of a port (a process on this host, for
+/// example). It is called last, because it needs a system call.
 ///
 /// # Errors
-/// [`ErrorKind::Port`], saying which port is held by what.
+/// [`ErrorKind::Port`] with a port in use and its user, or if no block is free.
 pub fn choose_ports(
     spec: &ClusterSpec,
     taken: &[TakenPort],
@@ -120,7 +120,7 @@ pub fn choose_ports(
             )
             .hint("Name the first port of a free block with --port, or stop what holds the ports."));
         }
-        // The last taken port of the block decides where the next block can start.
+        // The next block can start after the last used port of this block.
         match (first..first + nodes).rev().find(|port| holder(*port).is_some()) {
             None => return Ok(first),
             Some(port) => first = port + 1,
@@ -128,11 +128,12 @@ pub fn choose_ports(
     }
 }
 
-/// Addresses for the nodes on a network that others use too: the last ones of its subnet that nothing holds. An
-/// engine hands out addresses from the beginning, so a node that is down for a while finds its own free again.
+/// Returns addresses for the nodes on a network that other containers use too: the last free ones of its
+/// subnet. Container engines assign addresses from the start of the subnet, so the address of a stopped node
+/// stays free.
 ///
 /// # Errors
-/// [`ErrorKind::Subnet`] when there are too few.
+/// [`ErrorKind::Subnet`] if there are not enough free addresses.
 pub fn choose_addresses(
     spec: &ClusterSpec,
     network: &str,
@@ -161,13 +162,14 @@ pub fn choose_addresses(
     Ok(chosen)
 }
 
-/// The gateway's address in `subnet`: the first one.
+/// Returns the gateway address of `subnet`, its first address.
 pub fn gateway(subnet: Ipv4Net) -> Ipv4Addr {
     nth(subnet, 1)
 }
 
-/// The largest block at the end of a subnet that is behind all these addresses: the container engine assigns other
-/// containers' addresses from it, so that none takes the address of a stopped node. `None` if there is no room for it.
+/// Returns the largest block at the end of a subnet that is after all these addresses. The container engine
+/// assigns the addresses of other containers from it, so that none of them gets the address of a stopped
+/// node. `None` if no block is left.
 pub fn range_behind(subnet: Ipv4Net, addresses: impl Iterator<Item = Ipv4Addr>) -> Option<Ipv4Net> {
     let last = addresses.max()?;
     // A block of 4 has 3 usable addresses; the last one is the broadcast address.
@@ -177,7 +179,7 @@ pub fn range_behind(subnet: Ipv4Net, addresses: impl Iterator<Item = Ipv4Addr>) 
     })
 }
 
-/// The address of node `index` (1-based): those that follow the gateway's.
+/// Returns the address of node `index` (1-based). Node addresses follow the gateway address.
 pub fn node_address(subnet: Ipv4Net, index: usize) -> Ipv4Addr {
     debug_assert!(index <= room(subnet));
     nth(subnet, u32::try_from(index).unwrap_or(u32::MAX).saturating_add(1))

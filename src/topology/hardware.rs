@@ -1,4 +1,4 @@
-//! The machine that the nodes share, and what each of them gets of it.
+//! The Docker host's memory and processors, and each node's share.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,18 +8,20 @@ use crate::spec::profile::Profile;
 /// A mebibyte, in bytes.
 pub const MIB: u64 = 1024 * 1024;
 
-/// Less than this is no memory for a server: an empty one with its replicas' buffers takes some 10 MiB.
+/// Minimum automatic `maxmemory` in bytes. An empty server with the buffers of its replicas uses about 10
+/// MiB.
 const LEAST: u64 = 32 * MIB;
 
-/// What a server takes beside its data: its code, its connections' buffers, the append-only file's buffer.
+/// Memory that a server uses in addition to its data, in bytes: code, connection buffers, append-only file
+/// buffer.
 const BESIDE: u64 = 64 * MIB;
 
-/// What is known of the machine on which the containers run.
+/// Resources of the Docker host.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Machine {
-    /// Its memory in bytes.
+    /// Memory in bytes; `None` if unknown.
     pub memory: Option<u64>,
-    /// Its processors, as the system counts them.
+    /// Number of processors that the operating system reports; `None` if unknown.
     pub cores: Option<u64>,
 }
 
@@ -28,31 +30,34 @@ pub struct Machine {
 pub struct Memory {
     /// `maxmemory`, in bytes.
     pub data: u64,
-    /// What its container may take at most, in bytes; `None` for no limit.
+    /// Memory limit of the container, in bytes; `None` for no limit.
     pub container: Option<u64>,
-    /// Whether the user chose it, rather than the machine.
+    /// Whether the user set the value. If not, it is the node's share of the Docker host's memory.
     pub chosen: bool,
 }
 
 impl Memory {
-    /// What a container may take in which `maxmemory` is `data`: half of that more while the server saves, and what it
-    /// has beside its data.
+    /// Returns the memory limit in bytes of a container with a `maxmemory` of `data`: the data, half of it
+    /// for copied pages during a save, and the memory that a server uses in addition to its data.
     pub fn contained(data: u64) -> u64 {
         data + data / 2 + BESIDE
     }
 }
 
 impl Machine {
-    /// What a node of a cluster gets, by its index.
+    /// Returns the memory of a node, by its index.
     ///
-    /// A profile leaves a part of the machine to everything else, and the nodes share the rest evenly, up to
-    /// the profile's own limit. A container gets a limit above `maxmemory` in the profiles whose data is
-    /// written to the disk or shall outlive a neighbour's appetite: while a node saves, its child process
-    /// shares the pages with it, and each page that is written meanwhile exists twice; half of the data is
-    /// room for that. In `dev` there is none: a container that the kernel kills for its memory looks like a
-    /// failover out of nowhere, while a full `maxmemory` tells its reason in every answer.
+    /// A profile reserves a part of the Docker host's memory for other programs. The nodes share the rest
+    /// evenly, up to the limit of the profile.
     ///
-    /// `None` where the machine does not tell its memory and the user does not choose.
+    /// In all profiles except `dev`, the container gets a memory limit above `maxmemory`. These profiles
+    /// write data to disk or protect it from the memory use of other containers. While a node saves, it
+    /// shares its pages with a child process, and each page that is written meanwhile exists twice. Half of
+    /// the data size is reserved for that. In `dev` there is no limit: if the kernel kills a container that
+    /// exceeds its limit, this looks like a failover without a cause, while a node that reaches `maxmemory`
+    /// reports the reason in every reply.
+    ///
+    /// `None` if the memory of the Docker host is unknown and the user does not set a value.
     pub fn memory(&self, spec: &ClusterSpec, node: usize) -> Option<Memory> {
         let profile = spec.profile();
         let contained = profile != Profile::Dev;
@@ -65,7 +70,7 @@ impl Machine {
             });
         }
         let share = self.memory? / 100 * profile.memory_share() / spec.nodes() as u64;
-        // The share is of what a container takes, where it has a limit.
+        // With a container limit, the share applies to the limit, not to `maxmemory`.
         let data = if contained {
             share.saturating_sub(BESIDE) / 3 * 2
         } else {
@@ -79,8 +84,8 @@ impl Machine {
         })
     }
 
-    /// `io-threads` of each node: the profile's number, but no more than its share of the processors. Where
-    /// nodes compete for them, threads cost more than they give.
+    /// Returns `io-threads` of each node: the value of the profile, but not more than the node's share of the
+    /// processors. If nodes compete for processors, additional threads make them slower.
     pub fn io_threads(&self, spec: &ClusterSpec) -> u64 {
         let share = self.cores.unwrap_or(1) / spec.nodes() as u64;
         share.clamp(1, spec.profile().io_threads())

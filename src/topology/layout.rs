@@ -1,4 +1,4 @@
-//! The nodes of a cluster: names, roles, shards, slots, ids, addresses.
+//! The nodes of a cluster: names, roles, shards, slots, ids and addresses.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,10 +18,10 @@ use crate::topology::address::{gateway, node_address};
 use crate::topology::hardware::Machine;
 use crate::topology::slots::{SlotRange, split};
 
-/// How many addresses are tried for a container beside the nodes.
+/// Number of addresses to try for a host container attached to the network.
 const GUESTS: usize = 8;
 
-/// The identity of a node in the cluster: 40 lower-case hexadecimal digits.
+/// The node id in the cluster: 40 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeId(pub String);
@@ -32,13 +32,13 @@ impl fmt::Display for NodeId {
     }
 }
 
-/// What a node is. In Redis's own commands a replica is also called a slave.
+/// Role of a node. Some Redis commands call a replica a slave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Owns slots.
     Master,
-    /// Copies a master.
+    /// Replicates a master.
     Replica,
 }
 
@@ -51,24 +51,25 @@ impl fmt::Display for Role {
     }
 }
 
-/// How the nodes announce themselves to clients, once it is decided.
+/// The selected address that nodes advertise to clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Announce {
-    /// By the address on the bridge network.
+    /// The address on the bridge network.
     Ip,
-    /// As the host name `127.0.0.1`, which servers from Redis 7.0 on accept literally.
+    /// `127.0.0.1` as an announced host name, which servers since Redis 7.0 accept literally.
     Hostname,
-    /// As `127.0.0.1` for clients alone (Valkey 8.0 and later).
+    /// `127.0.0.1` for clients only (Valkey 8.0 and later).
     ClientIpv4,
 }
 
 impl Announce {
-    /// Decides. `bridge_reachable` is whether this host has a way to the bridge's addresses.
+    /// Selects the advertised address. `bridge_reachable` is whether this host can reach the bridge
+    /// addresses.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the user asked for what one of the servers cannot do.
+    /// [`ErrorKind::Usage`] if one of the servers does not support the requested option.
     pub fn decide(choice: AnnounceChoice, servers: &[Server], bridge_reachable: bool) -> Result<Self, Error> {
         let unable = servers.iter().find(|server| !server.announces_client_address());
         match choice {
@@ -87,7 +88,7 @@ impl Announce {
         }
     }
 
-    /// The lower-case name, as it stands in JSON.
+    /// Returns the lower-case name used in JSON.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ip => "ip",
@@ -97,24 +98,26 @@ impl Announce {
     }
 }
 
-/// How the cluster is formed, once it is decided.
+/// The selected method of formation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Formation {
-    /// Every node boots with a `nodes.conf` in which the future masters are replicas; each is then
-    /// promoted with `CLUSTER FAILOVER TAKEOVER`. A replica's view of the cluster is `ok` on its first
-    /// tick, while a master that boots outside a cluster waits two seconds before it serves.
+    /// Every node boots with a `nodes.conf` in which the planned masters are replicas. Each is then promoted
+    /// with `CLUSTER FAILOVER TAKEOVER`. On a replica, the cluster state is `ok` on the first cron tick,
+    /// while a master that boots outside a cluster waits two seconds before it accepts commands.
     Seeded,
-    /// The nodes boot empty and are joined by commands.
+    /// The nodes boot without cluster state and are joined by commands.
     Commands,
 }
 
 impl Formation {
-    /// Decides by what is proven for all servers. `shards` has those of each shard, its master's first.
+    /// Selects a method that is verified for all servers. `shards` contains the servers of each shard, the
+    /// server of the master first.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when the user insists on a way that is not proven for one of them.
+    /// [`ErrorKind::Usage`] if the requested method is not verified for one of the servers, or if a shard's
+    /// servers do not allow swapped roles.
     pub fn decide(choice: FormationChoice, shards: &[Vec<Server>]) -> Result<Self, Error> {
         let refusal = shards.iter().flatten().find(|server| !server.seeding_is_proven());
         let refusal = refusal
@@ -129,7 +132,8 @@ impl Formation {
     }
 }
 
-/// Why the roles of a shard cannot be swapped for a moment, in which all others would copy the first replica.
+/// Returns why the roles of a shard cannot be swapped temporarily, if they cannot. While roles are swapped,
+/// all other nodes of the shard replicate from the first replica.
 fn unswappable(shard: &[Server]) -> Option<String> {
     let owner = shard.get(1)?;
     let unable = shard.iter().find(|server| !server.can_copy(*owner))?;
@@ -147,62 +151,63 @@ impl fmt::Display for Formation {
     }
 }
 
-/// The image that was found, and the server in it.
+/// An image and the server in it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// Its name, as the user or rcup chose it.
+    /// The image reference, selected by the user or by rcup.
     pub reference: String,
-    /// What runs inside.
+    /// The server in the image.
     pub server: Server,
     /// The directories that the image declares as volumes.
     pub volumes: Vec<String>,
 }
 
-/// A network that is not the cluster's own.
+/// An existing network that the cluster uses.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Shared {
-    /// The address of the bridge itself.
+    /// The gateway address of the network.
     pub gateway: Ipv4Addr,
-    /// The nodes' addresses, in the order of their indices.
+    /// The addresses of the nodes, in the order of their indices.
     pub addresses: Vec<Ipv4Addr>,
 }
 
-/// What the surroundings give to a new cluster. The serialized form is kept as a label.
+/// The environment of a new cluster: image, network, ports and host resources. The serialized form is stored
+/// as a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Surroundings {
     /// The image.
     pub image: Image,
-    /// The images of the nodes that have one of their own, by their indices.
+    /// The images of nodes with their own image, by node index.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<usize, Image>,
-    /// The network's subnet.
+    /// The subnet of the network.
     pub subnet: Ipv4Net,
-    /// What is to be known of a network that the user named; `None` where the cluster has one of its own.
+    /// Data of the existing network that the user requested; `None` if the cluster has its own network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shared: Option<Shared>,
-    /// The first node's port.
+    /// The port of the first node.
     pub first_port: u16,
-    /// Whether this host reaches the bridge's addresses.
+    /// Whether this host can reach the bridge addresses.
     pub bridge_reachable: bool,
-    /// The limit of open files for each node; `None` leaves it to the engine.
+    /// The limit of open files of each node; `None` for the default of the container engine.
     pub open_files: Option<u64>,
-    /// Whether the engine grants nodes kernel settings of their own.
+    /// Whether the container engine can set sysctls for the nodes.
     #[serde(default)]
     pub own_sysctls: bool,
-    /// Whether each data volume is mounted at `/rcup`, so that a node's files are in its directory `N` there. Podman
-    /// changes neither owner nor mode of a volume's root directory, so a server could not write to it. Labels of
-    /// older clusters lack the field: their volumes are mounted at `/rcup/N`.
+    /// Whether each data volume is mounted at `/rcup`, with the node's files in its directory `N`. Podman
+    /// changes neither owner nor mode of a volume's root directory, so a server could not write to it. Labels
+    /// of older clusters do not have this field: their volumes are mounted at `/rcup/N`.
     #[serde(default)]
     pub volumes_at_home: bool,
-    /// The machine that the nodes share.
+    /// The resources of the Docker host.
     #[serde(default)]
     pub machine: Machine,
-    /// Randomness, from which the run's and the nodes' identities follow.
+    /// Random seed. The run id, the node ids and the shard ids are derived from it.
     pub seed: [u8; 16],
 }
 
 impl Surroundings {
-    /// The address of node `index` (1-based).
+    /// Returns the address of node `index` (1-based).
     fn address(&self, index: usize) -> Ipv4Addr {
         let shared = self
             .shared
@@ -214,39 +219,40 @@ impl Surroundings {
     }
 }
 
-/// One node of the plan.
+/// A node of the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
-    /// Its number, from 1: masters first, then the first replica of every master, then the second ones.
+    /// Number of the node, from 1: masters first, then the first replica of every master, then the second
+    /// replicas.
     pub index: usize,
-    /// Its container's name.
+    /// Name of the container.
     pub name: String,
-    /// Its id in the cluster.
+    /// Node id in the cluster.
     pub id: NodeId,
-    /// Its role once the cluster is formed.
+    /// Role after the cluster is formed.
     pub role: Role,
-    /// Its shard, from 1, which is also its master's index.
+    /// Number of the shard, from 1, which is also the index of its master.
     pub shard: usize,
-    /// Its address on the bridge network.
+    /// IP address on the bridge network.
     pub ip: Ipv4Addr,
-    /// Its client port: inside the container, published, and announced.
+    /// Client port: inside the container, published, and announced.
     pub port: u16,
-    /// The address of the engine's machine on which the port is published.
+    /// Address of the Docker host on which the port is published.
     pub published: Ipv4Addr,
 }
 
 impl Node {
-    /// Its client address on the bridge network.
+    /// Returns the client address on the bridge network.
     pub fn address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.ip, self.port)
     }
 
-    /// Its published address.
+    /// Returns the published client address.
     pub fn host_address(&self) -> SocketAddrV4 {
         SocketAddrV4::new(self.published, self.port)
     }
 
-    /// The port of the cluster bus.
+    /// Returns the port of the cluster bus.
     pub fn bus_port(&self) -> u16 {
         self.port.saturating_add(BUS_OFFSET)
     }
@@ -255,32 +261,32 @@ impl Node {
 /// A master, its slots and its replicas.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shard {
-    /// From 1.
+    /// Number of the shard, from 1.
     pub number: usize,
-    /// The id that servers from 7.2 on give to a shard.
+    /// Shard id, which servers have since version 7.2.
     pub id: NodeId,
-    /// The slots.
+    /// Slots of the shard.
     pub slots: SlotRange,
-    /// The master's index.
+    /// Index of the master.
     pub master: usize,
-    /// The replicas' indices.
+    /// Indices of the replicas.
     pub replicas: Vec<usize>,
 }
 
-/// Where everything goes. A pure function of the specification and the surroundings.
+/// The layout of a cluster. A pure function of the specification and the environment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Topology {
-    /// What was asked for.
+    /// The specification.
     pub spec: ClusterSpec,
-    /// What it was given.
+    /// The environment of the cluster.
     pub surroundings: Surroundings,
-    /// How nodes announce themselves.
+    /// The address that nodes advertise to clients.
     pub announce: Announce,
     /// How the cluster is formed.
     pub formation: Formation,
-    /// The run's identity, a label on everything it makes.
+    /// Run id, a label on every object of the cluster.
     pub run: String,
-    /// When the cluster may be removed without asking.
+    /// When the cluster may be removed automatically.
     pub life: Life,
     /// The nodes in the order of their indices.
     pub nodes: Vec<Node>,
@@ -289,10 +295,10 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Lays the cluster out.
+    /// Creates the layout of a cluster.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] when a server cannot announce or be formed as asked.
+    /// [`ErrorKind::Usage`] if a server does not support the requested advertised address or formation.
     pub fn new(spec: &ClusterSpec, surroundings: &Surroundings) -> Result<Self, Error> {
         let servers = surroundings.shards(spec);
         let masters = spec.masters();
@@ -332,7 +338,7 @@ impl Topology {
             announce: Announce::decide(
                 spec.announce(),
                 &servers.concat(),
-                // Who asks for ports elsewhere has clients that do not reach the bridge.
+                // With a requested publish address, there are clients that cannot reach the bridge.
                 surroundings.bridge_reachable && spec.publish().is_none(),
             )?,
             formation: Formation::decide(spec.formation(), &servers)?,
@@ -343,26 +349,26 @@ impl Topology {
         })
     }
 
-    /// The same with another length of life.
+    /// Returns the topology with another expiry.
     #[must_use]
     pub fn with_life(mut self, life: Life) -> Self {
         self.life = life;
         self
     }
 
-    /// The cluster's name.
+    /// Returns the name of the cluster.
     pub fn name(&self) -> &ClusterName {
         self.spec.name()
     }
 
-    /// The network's name.
+    /// Returns the name of the network.
     pub fn network(&self) -> String {
         self.spec
             .network()
             .map_or_else(|| self.name().network(), ToOwned::to_owned)
     }
 
-    /// The network's gateway.
+    /// Returns the gateway of the network.
     pub fn gateway(&self) -> Ipv4Addr {
         match &self.surroundings.shared {
             Some(shared) => shared.gateway,
@@ -370,7 +376,8 @@ impl Topology {
         }
     }
 
-    /// Addresses of the network that no node has, from the last on, for who joins it beside them.
+    /// Returns addresses of the network that no node has, the last ones first, for host containers attached
+    /// to the network.
     pub fn guests(&self) -> Vec<Ipv4Addr> {
         let taken = |address: &Ipv4Addr| self.nodes.iter().any(|node| node.ip == *address);
         self.surroundings
@@ -382,33 +389,34 @@ impl Topology {
             .collect()
     }
 
-    /// The node with this index.
+    /// Returns the node with this index.
     pub fn node(&self, index: usize) -> Option<&Node> {
         index.checked_sub(1).and_then(|at| self.nodes.get(at))
     }
 
-    /// The shard of a node.
+    /// Returns the shard of a node.
     pub fn shard_of(&self, node: &Node) -> &Shard {
         &self.shards[node.shard - 1]
     }
 
-    /// The master's node of a shard.
+    /// Returns the master of a shard.
     pub fn master_of(&self, shard: &Shard) -> &Node {
         &self.nodes[shard.master - 1]
     }
 
-    /// The masters, in order.
+    /// Returns the masters, in the order of their indices.
     pub fn masters(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().take(self.shards.len())
     }
 
-    /// The replicas, in order.
+    /// Returns the replicas, in the order of their indices.
     pub fn replicas(&self) -> impl Iterator<Item = &Node> {
         self.nodes.iter().skip(self.shards.len())
     }
 }
 
-/// 40 hexadecimal digits that follow from the seed alone, so that a plan can be compared and printed.
+/// Returns 40 hexadecimal digits that depend only on the arguments, so that plans can be compared and
+/// printed.
 fn identity(seed: &[u8], kind: &str, number: usize) -> String {
     let mut hash = Sha256::new();
     hash.update(seed);
@@ -433,7 +441,7 @@ pub(crate) mod tests {
     use crate::spec::selector::Selector;
     use crate::spec::server::{Engine, Version};
 
-    /// Surroundings for tests: a given server, nothing random.
+    /// Returns an environment for tests, with a given server and a fixed seed.
     pub(crate) fn surroundings(engine: Engine, version: &str) -> Surroundings {
         Surroundings {
             image: Image {
@@ -454,7 +462,7 @@ pub(crate) mod tests {
         }
     }
 
-    /// A cluster in which some nodes, by their indices, have another server than the others.
+    /// Returns a cluster in which some nodes, given by index, have a different server.
     pub(crate) fn mixed(
         masters: usize,
         replicas: usize,

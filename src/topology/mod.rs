@@ -1,5 +1,5 @@
-//! Where everything goes: names, addresses, ports, slots and ids, as a pure function of the specification
-//! and of what the surroundings leave free.
+//! Layout of a cluster: names, addresses, ports, slots and ids, as a pure function of the specification and
+//! of the free resources of the environment.
 
 pub mod address;
 pub mod hardware;

@@ -1,5 +1,5 @@
-//! Surroundings for a cluster that is written down rather than started: nobody looks at an engine, so
-//! everything follows from the specification.
+//! Environment of a cluster that is exported without being started. It depends only on the specification,
+//! because no container engine is queried.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,14 @@ use crate::topology::address::{choose_ports, choose_subnet};
 use crate::topology::hardware::Machine;
 use crate::topology::layout::{Image, Surroundings};
 
-/// What an export without an engine assumes. The same specification always gives the same, and the same name and
-/// shape the same ids, so that an export can be kept under version control. `bridge_reachable` is whether clients of the host
-/// can be sent to the addresses of the network: so on Linux, but not with Docker Desktop.
+/// Returns the environment for an export without a container engine. The same specification always gives the
+/// same environment, and the same name and shape give the same ids, so that an export can be kept under
+/// version control. `bridge_reachable` is whether clients on the host can reach the addresses of the network:
+/// they can on Linux, but not with Docker Desktop.
 ///
 /// # Errors
-/// [`ErrorKind::Image`] when the image's name does not tell which server it holds.
+/// [`ErrorKind::Image`] if the image reference does not contain the version of the server, or if the server
+/// is not supported; [`ErrorKind::Usage`] if an existing network is requested.
 pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surroundings> {
     if let Some(network) = spec.network() {
         return Err(Error::new(
@@ -36,7 +38,7 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
         }
     }
     let image = match images.get(&1).filter(|_| images.len() == spec.nodes()) {
-        // Where every node has its own, nobody has the cluster's.
+        // If every node has its own image, no node uses the image of the cluster.
         Some(own) => own.clone(),
         None => image_named(spec.image().unwrap_or(&official), spec.engine())?,
     };
@@ -50,8 +52,8 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
         shared: None,
         first_port: choose_ports(spec, &[], &mut |_| None)?,
         bridge_reachable,
-        // An engine that cannot grant a limit starts nothing, and here none can be asked. Servers raise their own
-        // limit as far as they may.
+        // A container engine that cannot set the limit does not start the container, and no engine is queried
+        // here. Servers raise their own limit as far as permitted.
         open_files: None,
         own_sysctls: false,
         volumes_at_home: true,
@@ -60,7 +62,7 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
     })
 }
 
-/// An image as its name promises it.
+/// Returns the image with the server that its reference implies.
 fn image_named(reference: &str, wanted: Engine) -> Result<Image> {
     let server = server_named(reference, wanted).ok_or_else(|| {
         Error::new(
@@ -78,13 +80,13 @@ fn image_named(reference: &str, wanted: Engine) -> Result<Image> {
     Ok(Image {
         reference: reference.to_owned(),
         server,
-        // The official images declare it, and the local ones of rcup have it as a directory.
+        // Official images declare it as a volume; images built by rcup contain it as a directory.
         volumes: vec!["/data".to_owned()],
     })
 }
 
-/// The server that an image promises by its name and its tag. A tag with a major version alone means the
-/// newest minor version that was published under it.
+/// Returns the server implied by the name and tag of an image. A tag with only a major version means the
+/// newest minor version that was published for it.
 fn server_named(reference: &str, wanted: Engine) -> Option<Server> {
     let reference = reference.split('@').next().unwrap_or(reference);
     let (path, last) = reference.rsplit_once('/').unwrap_or(("", reference));

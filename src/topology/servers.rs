@@ -1,4 +1,4 @@
-//! The servers of a cluster, which may be different ones: whether they get along, and what all of them can.
+//! The servers of a cluster, which may differ between nodes: their compatibility and common features.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::ClusterSpec;
@@ -6,15 +6,16 @@ use crate::spec::server::Server;
 use crate::topology::layout::{Image, Node, Surroundings, Topology};
 
 impl Surroundings {
-    /// The image of the node with this index.
+    /// Returns the image of the node with this index.
     pub fn image_of(&self, node: usize) -> &Image {
         self.images.get(&node).unwrap_or(&self.image)
     }
 
-    /// Whether the servers take what the user set and understand each other, and every replica can copy its master.
+    /// Checks that the servers support the requested directives and are compatible, and that every replica
+    /// can replicate from its master.
     ///
     /// # Errors
-    /// [`ErrorKind::Usage`] names the first node of which that is not true.
+    /// [`ErrorKind::Usage`] with the first node that fails a check.
     pub fn check(&self, spec: &ClusterSpec) -> Result<()> {
         for index in 1..=spec.nodes() {
             spec.check_for(index, self.image_of(index).server)?;
@@ -49,9 +50,10 @@ impl Surroundings {
         Ok(())
     }
 
-    /// The first two nodes whose servers do not understand each other.
+    /// Returns the first two nodes with incompatible servers.
     fn strangers(&self, spec: &ClusterSpec) -> Option<(usize, usize)> {
-        // Only where somebody has an image of its own, so that a thousand alike are not compared.
+        // Compare only with nodes that have their own image, so that a thousand identical nodes are not
+        // compared.
         (1..=spec.nodes()).find_map(|one| {
             let own = self.image_of(one).server;
             let other = self
@@ -70,7 +72,7 @@ impl Surroundings {
         })
     }
 
-    /// The servers of each shard, its master's first.
+    /// Returns the servers of each shard, the server of the master first.
     pub(crate) fn shards(&self, spec: &ClusterSpec) -> Vec<Vec<Server>> {
         let of = |index: usize| self.image_of(index).server;
         (1..=spec.masters())
@@ -83,23 +85,23 @@ impl Surroundings {
     }
 }
 
-/// Each replica with its master, by their indices.
+/// Returns the indices of each replica and its master, as (master, replica).
 fn pairs(masters: usize, replicas: usize) -> impl Iterator<Item = (usize, usize)> {
     (1..=replicas).flat_map(move |nth| (1..=masters).map(move |master| (master, nth * masters + master)))
 }
 
 impl Topology {
-    /// The image of a node, and what is in it.
+    /// Returns the image of a node and its contents.
     pub fn image(&self, node: &Node) -> &Image {
         self.surroundings.image_of(node.index)
     }
 
-    /// The server of a node.
+    /// Returns the server of a node.
     pub fn server(&self, node: &Node) -> Server {
         self.image(node).server
     }
 
-    /// The servers, each once, in the order of the nodes.
+    /// Returns the distinct servers, in the order of the nodes.
     pub fn servers(&self) -> Vec<Server> {
         let mut all: Vec<Server> = Vec::new();
         for node in &self.nodes {
@@ -111,14 +113,14 @@ impl Topology {
         all
     }
 
-    /// The servers in words: `Redis 7.0.15`, or `Redis 7.0.15 and Redis 8.0.2`.
+    /// Describes the servers: `Redis 7.0.15`, or `Redis 7.0.15 and Redis 8.0.2`.
     pub fn servers_in_words(&self) -> String {
         let all: Vec<String> = self.servers().iter().map(ToString::to_string).collect();
         all.join(" and ")
     }
 
-    /// Each replica that its master could not copy, with that master: were the replica to take over, its former
-    /// master could not follow it.
+    /// Returns each replica that its master could not replicate from, as (master, replica). After a failover
+    /// to this replica, the former master could not become its replica.
     pub fn one_way(&self) -> Vec<(&Node, &Node)> {
         let server = |node| self.server(node);
         self.replicas()
@@ -177,7 +179,7 @@ mod tests {
             (alike.announce, alike.formation),
             (Announce::ClientIpv4, Formation::Seeded)
         );
-        // Redis takes a name for clients, but no address.
+        // Redis can advertise a host name to clients, but no separate address.
         let apart = made(valkey, &[(4, Engine::Redis, "7.2.4")]);
         assert_eq!(
             (apart.announce, apart.formation),
@@ -185,7 +187,7 @@ mod tests {
         );
         assert_eq!(apart.servers_in_words(), "Valkey 8.1.1 and Redis 7.2.4");
         assert!(apart.one_way().is_empty());
-        // The future master could not copy a later server for a moment.
+        // Seeded formation swaps roles, and the planned master could not replicate from a later server.
         let later = made((Engine::Redis, "7.0.15"), &[(4, Engine::Redis, "8.0.2")]);
         assert_eq!(later.formation, Formation::Commands);
         let one_way: Vec<(usize, usize)> = later.one_way().iter().map(|(a, b)| (a.index, b.index)).collect();

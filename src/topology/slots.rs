@@ -1,4 +1,4 @@
-//! Hash slots: how they are split among masters, and in which one a key lies.
+//! Hash slots: their distribution among masters, and the slot of a key.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 /// The number of hash slots in every Redis Cluster.
 pub const SLOTS: u16 = 16384;
 
-/// A range of slots, both ends included. In JSON it is the pair `[first, last]`.
+/// An inclusive range of slots. In JSON, it is the pair `[first, last]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(from = "(u16, u16)", into = "(u16, u16)")]
 pub struct SlotRange {
@@ -18,22 +18,22 @@ pub struct SlotRange {
 }
 
 impl SlotRange {
-    /// A range from its ends.
+    /// Creates a range from its first and last slot.
     pub const fn new(first: u16, last: u16) -> Self {
         Self { first, last }
     }
 
-    /// How many slots it holds.
+    /// Returns the number of slots in the range.
     pub fn len(self) -> usize {
         usize::from(self.last.saturating_sub(self.first)) + 1
     }
 
-    /// Never: a range holds at least one slot.
+    /// Always returns `false`: a range contains at least one slot.
     pub fn is_empty(self) -> bool {
         self.len() == 0
     }
 
-    /// Whether `slot` lies in it.
+    /// Returns whether the range contains `slot`.
     pub fn contains(self, slot: u16) -> bool {
         (self.first..=self.last).contains(&slot)
     }
@@ -52,7 +52,7 @@ impl From<SlotRange> for (u16, u16) {
 }
 
 impl fmt::Display for SlotRange {
-    /// As in `nodes.conf`: `0-5460`, or `7` for a single slot.
+    /// Writes the range as in `nodes.conf`: `0-5460`, or `7` for a single slot.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.first == self.last {
             write!(f, "{}", self.first)
@@ -62,9 +62,9 @@ impl fmt::Display for SlotRange {
     }
 }
 
-/// Splits the slots among `masters` masters exactly as `redis-cli --cluster create` does, so that a
-/// cluster of rcup has the slot map that people know. `redis-cli` counts with a single-precision cursor
-/// and rounds half away from zero; the same arithmetic gives the same borders.
+/// Splits the slots among `masters` masters exactly as `redis-cli --cluster create` does, so that clusters
+/// have the familiar slot ranges. `redis-cli` uses a single-precision cursor and rounds half away from zero.
+/// The same arithmetic gives the same ranges.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -91,8 +91,8 @@ pub fn split(masters: usize) -> Vec<SlotRange> {
         .collect()
 }
 
-/// The slot of `key`: CRC16 (XMODEM) of its hash tag, or of all of it where it has none
-/// (Redis Cluster specification, "Hash tags").
+/// Returns the slot of `key`: CRC16 (XMODEM) of its hash tag, or of the whole key if it has no hash tag,
+/// modulo 16384 (Redis Cluster specification, "Hash tags").
 pub fn slot_of(key: &[u8]) -> u16 {
     let tagged = key.iter().position(|byte| *byte == b'{').and_then(|open| {
         let rest = &key[open + 1..];
@@ -102,9 +102,10 @@ pub fn slot_of(key: &[u8]) -> u16 {
     crc16::State::<crc16::XMODEM>::calculate(tagged.unwrap_or(key)) % SLOTS
 }
 
-/// The smallest whole number that, as a hash tag, puts a key into `range`.
+/// Returns the smallest whole number that, used as a hash tag, maps a key to a slot in `range`.
 pub fn tag_in(range: SlotRange) -> u64 {
-    // Every slot is hit within some 150,000 numbers; the bound is for whoever passes an empty range.
+    // Every slot has a tag among the first 150,000 numbers or so. The bound ends the search if `range` is
+    // invalid.
     (0..1_000_000)
         .find(|n: &u64| range.contains(slot_of(n.to_string().as_bytes())))
         .unwrap_or_default()

@@ -1,34 +1,36 @@
-//! What the nodes of a seeded cluster believe when they boot: decisions that make a large cluster cheap to start.
+//! Initial state of the nodes of a seeded cluster: decisions that reduce the cost of starting a large
+//! cluster.
 
 use crate::spec::capability::Capability;
 use crate::spec::server::Server;
 use crate::topology::layout::{Node, Shard, Topology};
 
-/// How many nodes a cluster has that is not large. In a larger one, what every node does for every other outweighs what
-/// the engine does for the nodes.
+/// Maximum number of nodes of a small cluster. In a larger cluster, the work of the nodes for each other
+/// exceeds the work of the container engine.
 const SMALL: usize = 32;
 
-/// How many nodes that wait for the others each processor carries without the start of these being slower for it. Measured
-/// with two processors: 30 nodes were there 2 % sooner when most of them dozed, the median of 22 pairs of starts; with 18
-/// nodes, of which 8 doze, no difference could be seen.
+/// Number of running nodes per processor that do not slow down the start of the others. Measured with two
+/// processors: 30 nodes were up 2 % sooner when most of them had a low-frequency cron (median of 22 pairs of
+/// starts). With 18 nodes, 8 of them with a low-frequency cron, there was no measurable difference.
 const AWAKE_OF_A_CORE: usize = 8;
 
-/// How many nodes an engine starts in a second at most, for each of its processors. Measured: a start takes a third of a
-/// processor's second with Docker 20.10; who is quicker than this waits longer than it had to, for two seconds at most.
+/// Upper estimate of the nodes that a container engine starts per second and processor. Measured with Docker
+/// 20.10: one start takes a third of a processor second. If an engine is faster than the estimate, the start
+/// of the cluster takes up to two seconds longer than necessary.
 const STARTS_OF_A_CORE: usize = 5;
 
-/// The same, however many processors there are.
+/// Upper estimate of the nodes that a container engine starts per second, for any number of processors.
 const STARTS: usize = 15;
 
-/// How long a master that boots in a failed state serves nobody, in milliseconds: `CLUSTER_WRITABLE_DELAY` in Redis's and
-/// Valkey's sources, and two ticks.
+/// Time in milliseconds for which a master that boots in the cluster state `fail` rejects commands:
+/// `CLUSTER_WRITABLE_DELAY` in the Redis and Valkey sources, plus two cron ticks.
 const WRITABLE_DELAY: usize = 2_200;
 
-/// How many nodes are started at the same time, or a little more. Which of them is there first nobody knows, so they
-/// call each other.
+/// Number of nodes that are started at the same time, or slightly more. They become ready in any order, so
+/// they all connect to each other.
 const BESIDE: usize = 8;
 
-/// How many of so many nodes call one that is not there yet.
+/// Returns how many of `nodes` nodes connect to a node that has not started yet.
 pub(crate) fn callers(nodes: usize, server: Server) -> usize {
     if nodes > SMALL && server.can(Capability::LearntAddresses) {
         BESIDE
@@ -38,42 +40,45 @@ pub(crate) fn callers(nodes: usize, server: Server) -> usize {
 }
 
 impl Topology {
-    /// Whether the nodes are so many that their own work outweighs the engine's.
+    /// Returns whether the cluster has so many nodes that their own work exceeds the work of the container
+    /// engine.
     pub(crate) fn is_large(&self) -> bool {
         self.nodes.len() > SMALL
     }
 
-    /// Whether this shard boots with its roles swapped, and needs a promotion: not where so many nodes are started after
-    /// its master that this one has served its two seconds when the last of them is there.
+    /// Returns whether this shard boots with swapped roles and needs a promotion. It does not if enough nodes
+    /// start after its master that the master's writable delay is over when the last node is up.
     pub(crate) fn is_swapped(&self, shard: &Shard) -> bool {
         let meanwhile = self.starts_in_a_second() * WRITABLE_DELAY / 1000;
         shard.master + meanwhile > self.nodes.len()
     }
 
-    /// So many for each processor of the engine, if it is known how many there are.
+    /// Returns `number` per processor of the Docker host; `None` if the number of processors is unknown.
     fn of_each_core(&self, number: usize) -> Option<usize> {
         let cores = usize::try_from(self.surroundings.machine.cores?).ok()?;
         Some(cores.saturating_mul(number))
     }
 
-    /// How many nodes this engine starts in a second at most.
+    /// Returns the upper estimate of the nodes that the container engine starts per second.
     fn starts_in_a_second(&self) -> usize {
         self.of_each_core(STARTS_OF_A_CORE).unwrap_or(STARTS).min(STARTS)
     }
 
-    /// Whether a node dozes until the last of many are on their way: a dozing server's clock ticks once a second. The last,
-    /// as many as come in a second after those that are started at that time, do not: whoever dozes has ticked at its own
-    /// pace when they are there. (Measured where as many dozed as came before the last second: one in five starts of
-    /// 30 nodes waited for such a tick, for up to a second.)
+    /// Returns whether a node starts with a low-frequency cron of one tick per second, until the last of many
+    /// nodes are being started. The last nodes do not: those that are started at the same time, and those
+    /// that start in the second after them. When they are up, every low-frequency node has had the tick after
+    /// which its normal rate applies. Measured with a low-frequency cron on all nodes before the last second:
+    /// one in five starts of 30 nodes waited up to one second for such a tick.
     pub(crate) fn dozes(&self, node: &Node) -> bool {
         let nodes = self.nodes.len();
         let few = self.of_each_core(AWAKE_OF_A_CORE).unwrap_or(SMALL);
         nodes > few && node.index + BESIDE + self.starts_in_a_second() <= nodes
     }
 
-    /// Whether `reader` boots with the address of `other`, or learns it when it is called. In a large cluster nobody calls
-    /// those that are not there yet: every such call asks the whole bridge for an address that nobody has, and with 60
-    /// nodes the kernel drops what exceeds `net.core.netdev_max_backlog`, answers included.
+    /// Returns whether `reader` boots with the address of `other`. Otherwise it learns the address when
+    /// `other` connects. In a large cluster, no node connects to nodes that have not started yet: every such
+    /// connection attempt broadcasts a request for an unused address on the bridge, and with 60 nodes the
+    /// kernel drops packets beyond `net.core.netdev_max_backlog`, including replies.
     pub(crate) fn knows_address(&self, reader: &Node, other: &Node) -> bool {
         let learns = self.server(reader).can(Capability::LearntAddresses);
         !(self.is_large() && learns && other.index > reader.index + BESIDE)
@@ -108,7 +113,8 @@ mod tests {
         assert_eq!(swapped(6, 1, Some(2)).len(), 6);
         assert_eq!(swapped(15, 1, Some(2)), (9..=15).collect::<Vec<_>>());
         assert_eq!(swapped(30, 1, Some(2)), Vec::<usize>::new());
-        // A quicker engine starts more of them in the same time, and one of which nothing is known is quick.
+        // A faster container engine starts more nodes in the same time. An unknown number of processors
+        // counts as fast.
         assert_eq!(swapped(15, 1, Some(16)).len(), 15);
         assert_eq!(swapped(30, 1, Some(16)), [28, 29, 30]);
         assert_eq!(swapped(30, 1, None), [28, 29, 30]);
@@ -144,7 +150,8 @@ mod tests {
             let beside = &large.nodes[reader.index - 1 + BESIDE];
             assert!(large.knows_address(reader, beside) && large.knows_address(beside, reader));
         }
-        // The last is called by as many as know its address.
+        // The number of nodes that connect to the last node is the number of nodes that boot with its
+        // address.
         for topology in [&small, &large, &valkey] {
             let last = topology.nodes.last().unwrap();
             let others = &topology.nodes[..topology.nodes.len() - 1];

@@ -1,5 +1,5 @@
-//! What is there before a start: a cluster is adopted and never removed, remains are replaced, strangers
-//! are left alone, and two starts of one cluster do not meddle with each other.
+//! Objects that exist before a start: an existing cluster is adopted and never removed, remains of an earlier start are
+//! replaced, foreign objects are left alone, and two concurrent starts of one cluster do not interfere.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
@@ -20,7 +20,7 @@ use rcup::{Cluster, ErrorKind, Event, UpOptions};
 
 const SOON: Duration = Duration::from_millis(1500);
 
-/// All nodes run, as far as the engine knows, and none will ever answer.
+/// Returns a scene whose nodes all run according to the container engine, but never answer.
 async fn standing() -> Scene {
     let scene = Scene::new();
     let options = scene.options().timeout(SOON).keep_on_failure(true);
@@ -30,7 +30,7 @@ async fn standing() -> Scene {
     scene
 }
 
-/// The same after an accident: one node has ended, one is paused, one has never run.
+/// Returns the same scene after a failure: one node has exited, one is paused, one was created but never started.
 async fn sleeping() -> Scene {
     let scene = standing().await;
     for (index, activity) in [
@@ -53,7 +53,7 @@ fn running(observed: &Observed) -> usize {
     runs.count()
 }
 
-/// What has not been removed, whatever it is doing.
+/// Returns the identities of all objects that still exist, in any state.
 fn identities(observed: &Observed) -> Vec<String> {
     let containers = observed.containers.iter().map(|one| one.id.clone());
     let networks = observed.networks.iter().map(|one| one.id.clone());
@@ -242,7 +242,7 @@ async fn remains_that_cannot_be_removed_end_the_start_before_it_makes_anything()
     assert_eq!(scene.count("create_network"), made);
 }
 
-/// What bears the names that the cluster needs, and is not rcup's.
+/// Returns foreign objects with names that the cluster needs.
 fn namesakes() -> [(&'static str, Observed); 3] {
     let container = Observed {
         containers: vec![foreign_container("rcup-default-2", &[])],

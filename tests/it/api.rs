@@ -1,5 +1,5 @@
-//! The public API, kept in `docs/api.txt`: every item that a user can name, with its public methods, fields and
-//! variants and their signatures. A change of it is seen in review.
+//! Compares the public API with `docs/api.txt`: every public item with its methods, fields, variants and signatures. A
+//! review therefore shows every change of the API.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,13 +12,13 @@ use crate::source::{self, Target, Tree};
 
 const LISTING: &str = "docs/api.txt";
 
-/// The most lines of the listing.
+/// The maximum number of lines of the listing.
 const MOST: usize = 320;
 
-/// Crates whose types must not be part of the API.
+/// Crates whose types must not appear in the API.
 const FOREIGN: [&str; 3] = ["bollard", "ipnet", "tokio_util"];
 
-/// Types to which nothing can be added without a new major version.
+/// Types that cannot be extended without a new major version.
 const CLOSED: [&str; 15] = [
     "Certificates",
     "ClientCertificate",
@@ -247,7 +247,7 @@ impl Reader<'_> {
         }
     }
 
-    /// Lists the public fields; `all` for those of a variant. Returns whether there are any.
+    /// Lists the public fields, or with `all` every field, as for variants. Returns whether there are any.
     fn fields(&mut self, at: &[String], shown: &str, fields: &Fields, all: bool) -> bool {
         let mut any = false;
         for (field, number) in fields.iter().zip(0..) {
@@ -300,7 +300,7 @@ fn grows(attributes: &[Attribute]) -> bool {
         .any(|attribute| attribute.path().is_ident("non_exhaustive"))
 }
 
-/// Left out of the documentation, or there for tests only.
+/// Returns whether the item is hidden from the documentation or exists for tests only.
 fn hidden(attributes: &[Attribute]) -> bool {
     attributes.iter().any(|attribute| {
         let text = text(&attribute.meta);
@@ -308,7 +308,7 @@ fn hidden(attributes: &[Attribute]) -> bool {
     })
 }
 
-/// Tokens as rustfmt writes them, near enough to read and to compare.
+/// Formats tokens approximately as rustfmt does.
 fn text(tokens: &impl ToTokens) -> String {
     let mut text = tokens.to_token_stream().to_string();
     for (from, to) in [

@@ -1,5 +1,4 @@
-//! The layers of the source, and where some calls are allowed. The compiler does not check either within one
-//! crate.
+//! Checks the layers of the source and where some calls are allowed. The compiler checks neither within one crate.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -8,7 +7,8 @@ use syn::visit::{self, Visit};
 
 use crate::source::{self, Sources, Tree};
 
-/// From top to bottom: a line may import the lines below it. Modules of one line must not form cycles.
+/// The layers from top to bottom. A layer may import the layers below it. The modules of one layer must not form
+/// cycles.
 const LAYERS: [&[&str]; 11] = [
     &["cli"],
     &["cluster"],
@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 11] = [
     &["wait", "event", "error"],
 ];
 
-/// The most lines of a file, without its tests.
+/// The maximum number of lines of a file, without its tests.
 const LONGEST: usize = 500;
 
 /// Longer files that remain to be split, with their limits.
@@ -32,7 +32,7 @@ const LONGER: [(&str, usize); 2] = [
     ("src/runtime/docker/client.rs", 620),
 ];
 
-/// Calls that let time pass. Everything else waits for a condition, by `src/wait.rs`.
+/// Calls that wait for a fixed time. All other code waits for a condition with `src/wait.rs`.
 const SLEEPS: [&str; 5] = ["sleep", "sleep_until", "sleep_ms", "interval", "interval_at"];
 const MAY_SLEEP: [(&str, &[&str]); 3] = [
     ("src/wait.rs", &["sleep", "sleep_until"]),
@@ -68,7 +68,7 @@ fn problems(sources: &Sources) -> Vec<String> {
     wrong
 }
 
-/// Which file imports which, and by which names.
+/// The imports of each file, with the imported names.
 struct Graph {
     edges: BTreeMap<(String, String), BTreeSet<String>>,
     files: BTreeSet<String>,
@@ -106,7 +106,7 @@ impl Graph {
         unknown.into_iter().chain(upward).collect()
     }
 
-    /// One cycle for each knot of modules, in every folder.
+    /// Returns one cycle for each group of modules that import each other, in every folder.
     fn cycles(&self) -> Vec<String> {
         let folders = self.files.iter().flat_map(|file| {
             let ends = file.match_indices('/').map(|(end, _)| &file[..=end]);
@@ -148,7 +148,7 @@ impl Graph {
     }
 }
 
-/// The module below `src` that a file belongs to.
+/// Returns the top-level module in `src` that contains a file.
 fn top(file: &str) -> &str {
     child("src/", file).unwrap_or(file)
 }
@@ -157,7 +157,7 @@ fn layer(top: &str) -> Option<usize> {
     LAYERS.iter().position(|line| line.contains(&top))
 }
 
-/// The file or folder directly in `folder` that holds `file`, named as a module.
+/// Returns the module name of the file or folder directly in `folder` that contains `file`.
 fn child<'a>(folder: &str, file: &'a str) -> Option<&'a str> {
     let name = file.strip_prefix(folder)?.split('/').next()?;
     Some(name.trim_end_matches(".rs"))
@@ -182,7 +182,7 @@ fn shortest_cycle<'a>(start: &'a str, edges: &Edges<'a>) -> Option<Vec<&'a str>>
     None
 }
 
-/// What a file does that it must not.
+/// Returns the violations in a file.
 fn rules(file: &str, text: &str) -> Vec<String> {
     let (parsed, tests) = source::parse(file, text);
     let mut rules = Rules {
@@ -215,7 +215,7 @@ impl Rules<'_> {
         self.wrong.push(format!("{}:{line}: {problem}", self.file));
     }
 
-    /// Checks one path, written in code, in a `use` or in a macro.
+    /// Checks one path in code, in a `use` or in a macro.
     fn path(&mut self, names: &[String], span: Span) {
         let program = self.file.starts_with("src/cli/") || self.file == "src/main.rs";
         let named = |name: &str| names.iter().any(|part| part == name);
@@ -276,7 +276,7 @@ impl<'a> Visit<'a> for Rules<'_> {
     }
 }
 
-/// A crate of the files in `files`, with the `mod` declarations and the documentation that they need.
+/// Checks a crate made of `files`, with the `mod` declarations and the documentation that they need.
 fn sample(files: &[(&str, &str)]) -> Vec<String> {
     let mut texts: BTreeMap<String, String> = BTreeMap::from([("src/lib.rs".to_owned(), String::new())]);
     for (file, text) in files {

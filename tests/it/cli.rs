@@ -1,4 +1,4 @@
-//! The command line through the binary, without an engine.
+//! The command line through the binary, without a container engine.
 
 #![expect(clippy::unwrap_used, reason = "what the tests share unwraps as they do")]
 
@@ -40,7 +40,7 @@ const VERBS: [&str; 25] = [
     "man",
 ];
 
-/// The binary, apart from this machine's engine and settings.
+/// Returns the binary, isolated from the container engine and the settings of this machine.
 fn rcup() -> Command {
     let mut command = Command::cargo_bin("rcup").unwrap();
     command.env_clear().env("DOCKER_HOST", "unix:///nonexistent.sock");
@@ -367,7 +367,7 @@ fn an_engine_that_speaks_an_old_api_exits_with_4() {
         .stderr(contains("hint: Update Docker to 20.10 or later."));
 }
 
-/// An engine of 2017: whatever it is asked, it answers with its version.
+/// Runs a container engine of 2017 that answers every request with its version.
 fn old_engine(socket: &Path) {
     let listener = UnixListener::bind(socket).unwrap();
     std::thread::spawn(move || {
@@ -396,10 +396,10 @@ fn a_socket_of_others_exits_with_4_and_names_the_group() {
     let socket = home.path().join("docker.sock");
     old_engine(&socket);
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o600)).unwrap();
-    // Nothing is refused to root and to the socket's owner, so root tries it as nobody.
+    // Permission checks do not apply to root and the owner of the socket, so root runs the test as user `nobody`.
     let binary = home.path().join("rcup");
-    // By another process: were this one to hold the file open for writing, a test that forks at that moment
-    // would keep it busy.
+    // Another process copies the file. If this process had it open for writing, a child forked by another test would
+    // keep it busy.
     Command::new("cp")
         .arg(assert_cmd::cargo::cargo_bin("rcup"))
         .arg(&binary)
@@ -487,7 +487,7 @@ fn nothing_is_coloured_in_a_pipe() {
     assert!(assert.get_output().stderr.contains(&0x1b), "unless it is forced");
 }
 
-/// `rcup export` with these arguments, in a directory of its own.
+/// Runs `rcup export` with these arguments in a separate directory.
 fn export(home: &Path, arguments: &[&str]) -> assert_cmd::assert::Assert {
     let mut command = rcup();
     command.current_dir(home).arg("export").args(arguments);
@@ -716,7 +716,7 @@ fn machines_keep_their_certificates_as_long_as_these_name_them_all() {
     let (grown, other) = exported("10.1.0.1,10.1.0.2,10.1.0.3", &["--force", "--masters", "4"]);
     grown.success().stderr(contains("the certificates have a new CA"));
     assert!(kept.iter().zip(&other).all(|(old, new)| old != new));
-    // Those of the user's own are looked at for the machines.
+    // The user's own certificates must name the addresses of the hosts.
     let file = |name: &str| home.path().join("deploy/certs").join(name).display().to_string();
     let own = |hosts: &str| {
         let (ca, certificate, key) = (file("ca.crt"), file("node.crt"), file("node.key"));
@@ -780,7 +780,7 @@ fn a_compose_file_is_read_into_settings_and_its_faults_are_told_by_line() {
         .stderr(contains("no service of the file starts a node"));
 }
 
-/// What is imported is what rcup reads: the file goes through its own parser, and says what the Compose file said.
+/// The imported file passes rcup's own parser and has the same meaning as the Compose file.
 #[test]
 fn imported_settings_are_read_back_as_they_were_meant() {
     let home = tempfile::tempdir().unwrap();
@@ -816,7 +816,7 @@ fn imported_settings_are_read_back_as_they_were_meant() {
     assert_eq!(usual["nodes"].as_array().unwrap().len(), 6);
     assert_eq!(directive(&usual, "cluster-node-timeout"), own("5000", "file"));
     assert_eq!(directive(&usual, "appendonly"), own("yes", "file"));
-    // It keeps its data, as it did on its volumes.
+    // The cluster persists its data, as it did on its volumes.
     assert_eq!(directive(&usual, "appendfsync"), own("everysec", "file"));
     let bitnami = shown("bitnami.yml");
     assert_eq!(bitnami["server"], "Redis 7.2.0");
@@ -867,7 +867,7 @@ fn a_printed_export_holds_no_secret_and_a_written_one_hides_it_from_others() {
         seen.permissions().mode() & 0o777
     };
     let arguments = |out: &'static str| [&["compose", "-o", out], &secrets[..]].concat();
-    // A directory that was there, open to others, is refused before anything is written.
+    // An existing directory that others can read is refused before any file is written.
     std::fs::create_dir(home.path().join("secrets")).unwrap();
     std::fs::set_permissions(
         home.path().join("secrets"),
@@ -885,7 +885,7 @@ fn a_printed_export_holds_no_secret_and_a_written_one_hides_it_from_others() {
     .unwrap();
     export(home.path(), &arguments("c.yml")).success();
     assert_eq!((mode("secrets"), mode("certs")), (0o700, 0o700));
-    // The nodes' user reads the files, also where the umask of whoever exports is a strict one.
+    // The user of the nodes can read the files even if the exporting user has a strict umask.
     let binary = assert_cmd::cargo::cargo_bin("rcup");
     let mut strict = std::process::Command::new("sh");
     strict
@@ -917,7 +917,7 @@ fn no_export_holds_a_password() {
             let text = std::fs::read_to_string(&file).unwrap();
             for line in text.lines().filter(|line| !line.trim_start().starts_with('#')) {
                 let given = line.split_once("requirepass ").or(line.split_once("masterauth "));
-                // A script writes what it reads from a file; nothing else follows the directive.
+                // Scripts write the values that they read from a file. Nothing else follows the directive.
                 let read = |value: &str| {
                     let value = value.trim_start_matches('\\');
                     value.starts_with("\"%s\"") || value.starts_with("\"\\(")
@@ -965,7 +965,7 @@ fn an_exported_password_lies_in_a_file_of_its_own_and_nowhere_else() {
         for holder in holders {
             let name = holder.file_name().unwrap();
             assert!(name == "password" || name == "rcup.json", "{}", holder.display());
-            // The last six bits: nothing for the group, nothing for others.
+            // The last six bits are the permissions of the group and of others.
             let is_closed = |place: &Path| {
                 let mode = std::fs::metadata(place).unwrap().permissions().mode();
                 mode.trailing_zeros() >= 6

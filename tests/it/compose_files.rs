@@ -1,8 +1,8 @@
-//! The ready-made files in `compose/` are what `rcup export compose` prints, and their README names them all.
+//! The files in `compose/` equal the output of `rcup export compose`, and their README lists all of them.
 
 use assert_cmd::Command;
 
-/// Each file and the flags it comes from.
+/// Each file and the flags that create it.
 const FILES: [(&str, &[&str]); 7] = [
     ("redis-1x0.yml", &["--masters", "1", "--replicas", "0"]),
     ("redis-3x0.yml", &["--masters", "3", "--replicas", "0"]),

@@ -1,4 +1,4 @@
-//! `rcup.toml` and `rcup config`, through the binary, without an engine.
+//! `rcup.toml` and `rcup config`, through the binary, without a container engine.
 
 use std::path::Path;
 
@@ -166,7 +166,7 @@ fn the_file_that_init_writes_is_right_and_is_not_overwritten() {
     let path = home.path().join("rcup.toml");
     let text = std::fs::read_to_string(&path).unwrap();
     assert_eq!(shown(&mut rcup(home.path()), &[])["profile"], "dev");
-    // Every line that is only commented out is right as well.
+    // The lines that are commented out are valid as well.
     let whole: String = text
         .lines()
         .map(|line| match line.strip_prefix('#') {
@@ -232,7 +232,7 @@ fn users_and_the_passwords_file_come_from_the_environment_too() {
     assert_eq!(user(&all, "guest"), "none ~news:* +get environment");
     assert_eq!(line(&all, "protected-mode").0, "no");
 
-    // The command line wins over the environment, and that over the file, whichever way a password is given.
+    // Flags override the environment, and the environment overrides the file, for every way to set a password.
     let password = |file: &str, environment: &[(&str, &str)], flags: &[&str]| {
         std::fs::write(home.path().join("rcup.toml"), file).unwrap();
         let mut command = rcup(home.path());
@@ -280,7 +280,7 @@ fn users_and_the_passwords_file_come_from_the_environment_too() {
         password(plain, &[("RCUP_PASSWORD", "yes")], &[&flag]),
         "s3cret-one"
     );
-    // `true` asks for one that nobody knows beforehand.
+    // `true` requests a generated password.
     let generated = password("password = true\n", &[], &[]);
     assert!(
         generated.starts_with("another of ") && generated != "another of 0",
@@ -305,7 +305,7 @@ fn every_setting_of_the_file_can_come_from_the_environment() {
     }
 }
 
-/// An authority and a certificate for these names, signed by it, as files in `home`.
+/// Writes an authority and a certificate for these names, signed by it, into `home`.
 fn sign(home: &Path, names: &[&str]) {
     use rcgen::{CertificateParams, Issuer, KeyPair, SanType};
     let mut authority = CertificateParams::default();
@@ -355,7 +355,7 @@ fn certificates_are_brought_along_by_the_file_and_must_name_the_nodes() {
     let told = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(told.contains("does not name IP:10."), "{told}");
     assert!(!home.path().join("out").exists());
-    // What the error tells is what it takes.
+    // The names that the error suggests are sufficient.
     let wanted = told.split_once("subjectAltName=").unwrap().1;
     let wanted = wanted
         .split([';', ' '])
@@ -465,7 +465,7 @@ fn a_user_that_cannot_be_is_refused_at_its_line() {
             .code(2);
         refused.stderr(contains("rcup.toml:").and(contains(message)).and(contains(hint)));
     }
-    // Where another cluster's password is, only that cluster needs to know.
+    // A missing password of another cluster affects that cluster only.
     let other = "[cluster.other.users.app]\nrules = \"+@read\"\npassword-env = \"RCUP_NOT_SET\"\n";
     std::fs::write(home.path().join("rcup.toml"), other).unwrap();
     shown(&mut rcup(home.path()), &[]);
@@ -480,7 +480,7 @@ fn a_user_that_cannot_be_is_refused_at_its_line() {
 #[test]
 fn an_error_in_the_file_repeats_no_secret() {
     let home = tempfile::tempdir().unwrap();
-    // Each begins with the key that is shown of its line, where one may be.
+    // Each text begins with the key that the error may show.
     let texts = [
         "password = \"s3cret",
         "password = \"s3cret\" trailing",
@@ -558,7 +558,7 @@ fn what_is_wrong_and_no_secret_is_shown() {
 const NODES: &str = "[set]\nhz = 20\n\n[node.4]\nmemory = \"64mb\"\nimage = \"redis:8.2\"\n\n[node.4.set]\nhz = 50\n\n\
                      [node.replicas.set]\nhz = 30\n\n[cluster.orders.node.\"master:2\"]\nmemory = \"32mb\"\n";
 
-/// What is shown of a single node: its value and its origin, and whether it is its own.
+/// Returns the value and the origin of a setting of one node, and whether it is node-specific.
 fn of_node(shown: &Value, index: usize, name: &str) -> (String, String, bool) {
     let node = &shown["nodes"][index - 1];
     let line = node["directives"]

@@ -8,7 +8,7 @@ use assert_cmd::Command;
 use predicates::prelude::*;
 use predicates::str::contains;
 
-/// The binary, without this user's Docker configuration.
+/// Returns the binary, without this user's Docker configuration.
 fn rcup(home: &Path) -> Command {
     let mut command = Command::cargo_bin("rcup").unwrap();
     command.env_clear().env("HOME", home);
@@ -56,7 +56,7 @@ fn docker_host_without_a_scheme_is_an_address() {
         ));
 }
 
-/// A container engine may run here or not: the warning is beside its answer or the error.
+/// Works with and without a container engine: the warning appears beside its answer or the error.
 #[test]
 fn an_invalid_docker_configuration_is_reported() {
     for config in ["{\n  \"auths\": {},\n}\n", "\u{feff}{}"] {
@@ -67,7 +67,7 @@ fn an_invalid_docker_configuration_is_reported() {
             .args(["--output", "json", "list"])
             .assert()
             .stderr(contains(format!("{}:{line}: ", file.display())));
-        // It is not needed here.
+        // This command does not need a container engine.
         rcup(home.path())
             .env("DOCKER_HOST", "unix:///nonexistent.sock")
             .arg("list")

@@ -1,5 +1,5 @@
-//! What a start decides, over whatever may be on the engine: it never plans to touch what does not carry
-//! the cluster's label, and never replaces what has ever run.
+//! Decisions of a start for arbitrary objects on the container engine. A start never plans to change an object without
+//! the label of the cluster, and never replaces a container that has run.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ fn topology(name: &str, masters: usize) -> Topology {
     Topology::new(&spec.build().unwrap(), &surroundings(7)).unwrap()
 }
 
-/// Whose an object is, by its labels.
+/// The owner of an object according to its labels.
 #[derive(Clone, Copy, Debug)]
 enum Owner {
     Ours,
@@ -110,7 +110,7 @@ fn shared_name() -> impl Strategy<Value = String> {
     prop_oneof![3 => Just("rcup-default"), 1 => Just("rcup-other"), 1 => Just("web")].prop_map(str::to_owned)
 }
 
-/// Anything at all, with ids that tell one object from the other.
+/// Generates arbitrary objects with unique ids.
 fn observed() -> impl Strategy<Value = Observed> {
     let network = (shared_name(), owner()).prop_map(|(name, owner)| NetworkSeen {
         name,
@@ -133,7 +133,7 @@ fn observed() -> impl Strategy<Value = Observed> {
                 volumes,
                 probes: Vec::new(),
             };
-            // An engine gives the name of a container or a volume only once.
+            // Names of containers and of volumes are unique on a container engine.
             let mut names = BTreeSet::new();
             observed.containers.retain(|one| names.insert(one.name.clone()));
             let mut names = BTreeSet::new();
@@ -148,7 +148,7 @@ fn observed() -> impl Strategy<Value = Observed> {
         })
 }
 
-/// All nodes are there; one of them may be lost.
+/// Generates a cluster with all nodes, or with one node missing.
 fn whole() -> impl Strategy<Value = Observed> {
     let topology = topology("default", 3);
     let activities = proptest::collection::vec(activity(), topology.nodes.len());
@@ -189,7 +189,7 @@ fn is_ours(labels: &Labels) -> bool {
     labels.get(labels::CLUSTER).is_some_and(|name| name == "default")
 }
 
-/// Whether what a step removes or wakes is the cluster's own; `None` when it does neither.
+/// Returns whether the object that a step removes or starts belongs to the cluster; `None` for other steps.
 fn is_own(observed: &Observed, step: &Step) -> Option<bool> {
     let container = |matches: &dyn Fn(&ContainerSeen) -> bool| {
         observed
@@ -216,7 +216,7 @@ fn is_own(observed: &Observed, step: &Step) -> Option<bool> {
     Some(labels.is_some_and(is_ours))
 }
 
-/// Whether somebody else's object bears a name that the cluster needs.
+/// Returns whether a foreign object has a name that the cluster needs.
 fn is_in_the_way(spec: &ClusterSpec, observed: &Observed) -> bool {
     let name = spec.name();
     let nodes: Vec<String> = (1..=spec.nodes())
@@ -272,7 +272,7 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
             prop_assert!(topology.spec.persist());
             plans.push(restore(topology, &ours));
         }
-        // If the doubt ends in a replacement, this is what is removed.
+        // If the uncertain node is replaced, these objects are removed.
         Decision::Doubt { missing, .. } => {
             prop_assert!(!missing.is_empty());
             plans.push(remove(&ours, false, "test"));
@@ -295,7 +295,7 @@ fn judge(observed: &Observed) -> Result<(), TestCaseError> {
         }
     }
     if matches!(decision, Decision::Create | Decision::Replace) {
-        // After the removal, nothing is in the way of what is made.
+        // After the removal, no object conflicts with the names of the new objects.
         let left: Vec<&str> = observed
             .containers
             .iter()
@@ -347,7 +347,7 @@ proptest! {
     }
 }
 
-/// The calls that carry out a step: the method of the container engine and its object.
+/// Returns the call that carries out a step: the method of the container engine and its object.
 fn call_of(step: &Step) -> Option<(&'static str, String)> {
     Some(match step {
         Step::CreateNetwork(request) => ("create_network", request.name.clone()),
@@ -375,8 +375,8 @@ const CHANGES: [&str; 9] = [
     "remove_volume",
 ];
 
-/// Compares the plan of a dry run with the calls of `up` on the same objects. Nothing listens in the containers of the
-/// fake engine, so `up` ends at its deadline, after its last change.
+/// Compares the plan of a dry run with the calls of `up` on the same objects. The containers of the fake engine do not
+/// listen, so `up` fails at its deadline, after its last change.
 fn dry_run_is_what_up_does(objects: Observed) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -409,7 +409,7 @@ fn dry_run_is_what_up_does(objects: Observed) {
     });
 }
 
-/// The default cluster, of which a process that has ended is the owner.
+/// Generates the default cluster, owned by a process that has exited.
 fn orphaned(persist: bool, containers: usize) -> Observed {
     let spec = ClusterSpec::builder().persist(persist).build().unwrap();
     let ended = rcup::Owner {

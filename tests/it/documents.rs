@@ -1,4 +1,4 @@
-//! Links and file names in the documents lead somewhere.
+//! Links and file names in the documentation point to existing targets.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,12 +19,12 @@ fn collect(directory: &Path, documents: &mut Vec<PathBuf>) {
     }
 }
 
-/// The text without code blocks.
+/// Returns the text without code blocks.
 fn prose(text: &str) -> String {
     text.split("```").step_by(2).collect()
 }
 
-/// The anchor that GitHub gives a heading.
+/// Returns the anchor that GitHub generates for a heading.
 fn anchor(heading: &str) -> String {
     let kept = heading
         .trim()
@@ -39,7 +39,7 @@ fn has_anchor(document: &Path, wanted: &str) -> bool {
     headings.any(|line| anchor(line.trim_start_matches('#')) == wanted)
 }
 
-/// The links and the file names of a document that lead nowhere.
+/// Returns the broken links and file names of a document.
 fn broken(document: &Path, text: &str) -> Vec<String> {
     let text = prose(text);
     let links = text
@@ -55,7 +55,7 @@ fn broken(document: &Path, text: &str) -> Vec<String> {
             };
             !target.exists() || (!anchor.is_empty() && !has_anchor(&target, anchor))
         });
-    // A word in capitals stands for a name: `src/cli/commands/COMMAND.rs`.
+    // A word in capitals is a placeholder: `src/cli/commands/COMMAND.rs`.
     let files = text.split('`').skip(1).step_by(2).filter(|name| {
         ["src/", "tests/", "benches/", "scripts/", "docs/", "examples/"]
             .iter()

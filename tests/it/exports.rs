@@ -1,4 +1,4 @@
-//! Whatever is exported, and whatever its secrets are: none of them stands in a file that is not for secrets.
+//! For every export and arbitrary secrets: no secret appears in a file that is not meant for secrets.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
@@ -17,7 +17,7 @@ use rcup::topology::layout::Topology;
 use rcup::topology::offline::without_engine;
 use rcup::{ClusterSpec, Error, ErrorKind};
 
-/// What the cluster shall be.
+/// The requested cluster.
 #[derive(Clone, Debug)]
 struct Wish {
     masters: usize,
@@ -27,7 +27,7 @@ struct Wish {
     user: bool,
     persist: bool,
     profile: Profile,
-    /// From which all secrets are made.
+    /// The source of all secrets.
     seed: String,
 }
 
@@ -62,7 +62,7 @@ fn wishes() -> impl Strategy<Value = Wish> {
 }
 
 impl Wish {
-    /// A secret of its own for each use. Nothing else has such text in it.
+    /// Returns a different secret for each use. No other text contains it.
     fn secret(&self, what: &str) -> Secret {
         Secret::new(format!("{}{what}", self.seed))
     }
@@ -115,8 +115,7 @@ impl Wish {
         }
     }
 
-    /// Every form in which one of its secrets could stand in a text. What Base64 makes of a text depends on where it begins
-    /// among three bytes.
+    /// Returns every form in which a secret could appear in a text. The Base64 form depends on the offset modulo three.
     fn forms(&self) -> Vec<String> {
         let whats = ["password", "user", "nodekey", "clientkey"];
         let names = OwnUser::ALL.map(OwnUser::name);
@@ -124,7 +123,7 @@ impl Wish {
         for begin in 0..3 {
             let shifted = format!("{}{}", "x".repeat(begin), self.seed);
             let text = STANDARD_NO_PAD.encode(shifted);
-            // The first and the last letters are mixed with what stands beside it.
+            // The first and the last letters are encoded together with the adjacent text.
             forms.push(text[4..text.len() - 2].to_owned());
         }
         forms.extend(
@@ -137,7 +136,7 @@ impl Wish {
     }
 }
 
-/// Everything that is exported of it, in all formats that take it.
+/// Returns the exports of the cluster in all formats that support it.
 fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
     let (topology, secrets) = (wish.topology()?, wish.secrets());
     let mut all: Vec<(&str, Document)> = vec![("compose", export::compose::compose(&topology)?)];
@@ -168,7 +167,7 @@ fn exports(wish: &Wish) -> Result<Vec<(&'static str, Document)>, Error> {
             add("bare-metal", files);
             add("bare-metal", export::bare_metal::bare_metal_secrets(&secrets));
         }
-        // It brings no users, and says so.
+        // This format does not support users and reports a usage error.
         Err(error) if error.kind() == ErrorKind::Usage => {}
         Err(error) => return Err(error),
     }
@@ -188,7 +187,7 @@ proptest! {
             }
             prop_assert!(!file.contents.contains("PRIVATE KEY"), "{format}: {}", file.path);
         }
-        // The search finds what is there: the secrets' own files hold them.
+        // The search is effective: the files for secrets do contain them.
         let secret = |path: &str| all.iter().any(|(_, file)| file.secret && file.path.ends_with(path) && file.contents.contains(&wish.seed));
         prop_assert!(secret("secrets/password") && secret("secrets/monitor") && secret("secrets.conf"));
         prop_assert_eq!(secret("node.key"), wish.tls);

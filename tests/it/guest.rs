@@ -1,11 +1,11 @@
-//! Running in a container of the engine that is used. On an engine in memory.
+//! rcup in a container of the container engine that it uses, with the fake engine.
 
 use super::scene::{Scene, count};
 use rcup::event::Event;
 use rcup::runtime::interface::OwnContainer;
 use rcup::{Cluster, ErrorKind, UpOptions};
 
-/// A scene in a container that is on these networks.
+/// Returns a scene in which rcup runs in a container on these networks.
 fn scene(networks: &[&str]) -> Scene {
     let scene = Scene::with_a_dead_node();
     scene.engine.run_in(OwnContainer {

@@ -1,8 +1,8 @@
-//! The table of what the guide asks for keeps its word: what it names is there, and nothing of the guide is missing.
+//! The table of the guide's requirements is complete, and everything that it names exists.
 
 use std::path::Path;
 
-/// Every directive of the guide's `redis.conf` files, those that are commented out included.
+/// Every directive in the `redis.conf` files of the guide, including those that are commented out.
 const DIRECTIVES: [&str; 41] = [
     "aclfile",
     "appendfilename",
@@ -47,7 +47,7 @@ const DIRECTIVES: [&str; 41] = [
     "tcp-keepalive",
 ];
 
-/// What it sets differently for production, staging and development.
+/// Directives that the guide sets differently for production, staging and development.
 const BY_ENVIRONMENT: [&str; 8] = [
     "appendonly",
     "bind",
@@ -59,7 +59,7 @@ const BY_ENVIRONMENT: [&str; 8] = [
     "requirepass",
 ];
 
-/// Every kernel setting and limit of the guide.
+/// Every kernel setting and limit in the guide.
 const SYSTEM: [&str; 7] = [
     "transparent_hugepage/enabled",
     "transparent_hugepage/defrag",
@@ -70,7 +70,7 @@ const SYSTEM: [&str; 7] = [
     "vm.swappiness",
 ];
 
-/// Its best practices of security and of persistence, by a word that stands for each.
+/// The best practices for security and persistence in the guide, each identified by a word.
 const PRACTICES: [(&str, &[&str]); 2] = [
     (
         "security",
@@ -117,12 +117,12 @@ fn rows() -> Vec<Row> {
     rows
 }
 
-/// What stands between backticks.
+/// Returns the texts between backticks.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
 
-/// Whether there is a test of that name. The first words are the modules: those of `tests/it/` or of the library.
+/// Returns whether a test of that name exists. The leading segments are modules of `tests/it/` or of the library.
 fn is_a_test(path: &str) -> bool {
     let Some((module, name)) = path.rsplit_once("::") else {
         return false;
@@ -137,7 +137,7 @@ fn is_a_test(path: &str) -> bool {
     .into_iter()
     .find_map(|path| of(path).ok());
     let Some(text) = text else { return false };
-    // A function with a mark above it, or a line of a macro that writes such functions.
+    // Matches a function below a test attribute, or a line of a macro that generates such functions.
     let by_macro = || {
         text.lines()
             .any(|line| line.trim_start().starts_with(&format!("{name}: ")))
@@ -172,7 +172,7 @@ fn every_test_that_the_table_names_is_there() {
                 row.point
             );
         }
-        // Nothing but names: what a test shows, its name says.
+        // The cell contains only test names.
         let rest: String = words.split('`').step_by(2).collect();
         assert!(rest.chars().all(|c| " ,;".contains(c)), "`{}`: {rest}", row.point);
         before.clone_from(&row.shown_by);

@@ -1,4 +1,4 @@
-//! `rcup import compose` reads what Compose would start, or says which line it cannot read.
+//! `rcup import compose` reads what Compose would start, or reports the line that it cannot read.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use assert_cmd::Command;
 
-/// A file in `tests/it/import/`, and what its import prints.
+/// A file in `tests/it/import/` and the expected output of its import.
 #[derive(Clone, Copy)]
 struct Row {
     file: &'static str,
     variables: &'static [(&'static str, &'static str)],
-    /// Lines of rcup.toml.
+    /// Expected lines of rcup.toml.
     has: &'static [&'static str],
-    /// Parts of notes.
+    /// Expected parts of notes.
     notes: &'static [&'static str],
-    /// What nothing that is printed contains.
+    /// Text that must not appear in the output.
     never: &'static [&'static str],
 }
 
@@ -254,7 +254,7 @@ const ROWS: [Row; 34] = [
     ),
 ];
 
-/// Files that are refused, and what the error says.
+/// Files that are refused, and the expected error.
 const REFUSED: [(&str, &[&str]); 4] = [
     (
         "required.yml",
@@ -293,7 +293,7 @@ fn rcup() -> Command {
     command
 }
 
-/// What an import prints, and its exit code.
+/// Returns the output of an import and its exit code.
 fn imported(command: &mut Command) -> (String, String, Option<i32>) {
     let output = command.output().unwrap();
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
@@ -351,7 +351,7 @@ fn the_env_file_beside_the_compose_file_is_read() {
     assert!(notes.contains("Compose adds compose.override.yml"), "{notes}");
 }
 
-/// The notes are compared too: the settings of an export are complete.
+/// Also compares the notes: the settings of an export are complete.
 #[test]
 fn own_exports_are_read_back_with_the_same_shape() {
     for flags in [
@@ -407,12 +407,12 @@ fn own_exports_are_read_back_with_the_same_shape() {
             notes.starts_with("note: <stdin>:") && !notes.contains("warning"),
             "{flags:?}: {notes}"
         );
-        // rcup.toml is in the directory, so the second export takes it.
+        // The second export reads the rcup.toml of the directory.
         assert_eq!(label(&export(&[])), label(&first), "{flags:?}");
     }
 }
 
-/// The label with the specification.
+/// Returns the label with the specification.
 fn label(file: &str) -> &str {
     file.lines().find(|line| line.contains("rcup.spec:")).unwrap()
 }

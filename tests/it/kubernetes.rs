@@ -1,12 +1,12 @@
-//! The exported manifests against the API's published schemas, which need no Kubernetes.
+//! Validates the exported manifests against the published schemas of the API, without Kubernetes.
 
 use std::path::Path;
 use std::process::Command;
 
 use assert_cmd::cargo::cargo_bin;
 
-/// Holds every object of the files against its schema, strictly: a key that the schema does not know is a fault. The
-/// objects of others' are counted only, because their schemas are not the API's.
+/// Validates every object of the files strictly against its schema: an unknown key is an error. Objects of other APIs
+/// are only counted, because the schemas of the Kubernetes API do not cover them.
 const HELD: &str = r#"
 import sys, yaml, kubernetes_validate
 objects = [each for path in sys.argv[1:] for each in yaml.safe_load_all(open(path))]
@@ -36,7 +36,7 @@ fn held(files: &[String]) -> String {
     String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
 
-/// Writes the manifests into a directory and returns the paths of the objects' files.
+/// Writes the manifests into a directory and returns the paths of the files with objects.
 fn export(directory: &Path, flags: &[&str]) -> Vec<String> {
     let status = Command::new(cargo_bin("rcup"))
         .env_clear()
@@ -89,7 +89,7 @@ fn every_object_is_valid_by_the_apis_schemas() {
     }
 }
 
-/// A schema that lets everything through would prove nothing.
+/// Checks that the schemas reject invalid manifests.
 #[test]
 fn what_is_wrong_is_found_by_the_schemas() {
     let directory = tempfile::tempdir().unwrap();
@@ -107,7 +107,7 @@ fn what_is_wrong_is_found_by_the_schemas() {
     }
 }
 
-/// Where kubectl is at hand, it builds the directory, and what it makes of it is valid too.
+/// If kubectl is installed, it builds the directory, and its output is valid too.
 #[test]
 fn kustomize_builds_the_directory() {
     if Command::new("kubectl")
@@ -136,9 +136,9 @@ fn kustomize_builds_the_directory() {
     let first = build();
     let built = directory.path().join("built");
     std::fs::write(&built, &first).unwrap();
-    // The objects of the files, two maps and the secret.
+    // The objects of the files, two ConfigMaps and the Secret.
     assert_eq!(held(&[built.display().to_string()]), "13 1");
-    // Another setting starts the pods again, by another name of their map, and leaves the job as it is.
+    // A changed setting restarts the pods, because the name of their ConfigMap changes, and does not affect the job.
     let conf = directory.path().join("redis.conf");
     let text = std::fs::read_to_string(&conf).unwrap();
     std::fs::write(&conf, text + "\nhz 20\n").unwrap();

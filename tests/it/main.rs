@@ -1,4 +1,4 @@
-//! The one test binary.
+//! Single binary of all integration tests.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 

@@ -1,5 +1,5 @@
-//! Continuous integration runs no foreign code that could change under it: every action is pinned by the full
-//! id of a commit, with the version it was at.
+//! Continuous integration pins every action by the full commit id, with its version in a comment, so that the code of
+//! an action cannot change.
 
 use std::path::{Path, PathBuf};
 

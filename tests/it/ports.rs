@@ -1,7 +1,7 @@
-//! The ports of this machine that the tests name themselves. Each kind of test has a range of its own, so that none
-//! takes what another has given back for a moment; a second run of the tests, in another process, takes others of it.
+//! Ports of this machine that tests choose themselves. Each kind of test has its own range, so that no test binds a
+//! port that another test has released temporarily. Concurrent runs, in other processes, use other parts of the ranges.
 //!
-//! rcup's own search begins at 7001, and from 32768 on Linux chooses the ports of those who name none.
+//! rcup's own search begins at 7001. Linux assigns ephemeral ports from 32768 on.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::ops::Range;
@@ -10,19 +10,19 @@ use std::sync::atomic::{AtomicU16, Ordering};
 
 use rcup::topology::address::FIRST_PORT;
 
-/// Of clusters that are down for a moment and come back with the same ports.
+/// For clusters that stop temporarily and start again with the same ports.
 const COMING_BACK: Range<u16> = 12_000..24_000;
-/// Kept silent, for the tests without an engine.
+/// Bound but not listening, for the tests without a container engine.
 const SILENT: Range<u16> = 24_000..32_000;
-/// Held by the test itself, to be found taken.
+/// Bound by the test itself, to simulate ports in use.
 const HELD: Range<u16> = 32_000..32_700;
 
-/// How many nodes a cluster that comes back may have.
+/// The maximum number of nodes of a cluster that restarts.
 const NODES: u16 = 15;
-/// How many such clusters one process may have at a time.
+/// The maximum number of such clusters in one process at a time.
 const CLUSTERS: u16 = 8;
 
-/// A subnet and a first port that no other test uses, for a cluster that is down for a moment and comes back.
+/// Returns a subnet and a first port that no other test uses, for a cluster that stops temporarily and restarts.
 pub fn coming_back() -> (String, u16) {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let nth = COUNT.fetch_add(1, Ordering::Relaxed) % CLUSTERS;
@@ -38,7 +38,8 @@ fn coming_back_in(process: u32, nth: u16) -> Range<u16> {
     first..first + NODES
 }
 
-/// The first ports of the blocks of `nodes` that may be kept silent, beginning at one that depends on the process.
+/// Returns the first ports of the blocks of `nodes` that a test may bind silently. The first block depends on the
+/// process.
 pub fn silent(nodes: u16) -> impl Iterator<Item = u16> {
     silent_in(process::id(), nodes)
 }
@@ -51,7 +52,8 @@ fn silent_in(process: u32, nodes: u16) -> impl Iterator<Item = u16> {
         .map(move |nth| SILENT.start + nth * nodes)
 }
 
-/// A port that is held as long as the listener lives. The two below it are free, and no other test takes them.
+/// Returns a port that is in use until the listener is dropped. The two ports below it are free, and no other test uses
+/// them.
 pub fn held() -> (TcpListener, u16) {
     static COUNT: AtomicU16 = AtomicU16::new(0);
     let listen = |port| TcpListener::bind((Ipv4Addr::LOCALHOST, port));

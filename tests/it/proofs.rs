@@ -1,5 +1,5 @@
-//! For every check, and for every finding of a diagnosis, the test that breaks a real cluster in just that way. A new
-//! one needs a line here, and a test behind it.
+//! Maps every check and every finding of a diagnosis to the test that breaks a real cluster in this way. A new check or
+//! finding needs an entry here and a test.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -7,7 +7,7 @@ use std::path::Path;
 use rcup::checks::catalogue::CATALOGUE;
 use rcup::checks::diagnose::causes::CAUSES;
 
-/// A file in `tests/it/docker/`, and a function in it.
+/// A file in `tests/it/docker/` and a function in it.
 type Test = (&'static str, &'static str);
 
 const SLOTS: Test = ("broken", "what_is_wrong_with_slots_is_found");
@@ -44,7 +44,7 @@ const STALE: Test = (
     "a_node_of_another_cluster_is_recognised_by_its_nodes_conf",
 );
 
-/// Which test sees a check fail.
+/// The test in which each check fails.
 const BROKEN: [(&str, Test); 32] = [
     ("reachable", FROZEN),
     ("cluster-state", SLOTS),
@@ -80,7 +80,7 @@ const BROKEN: [(&str, Test); 32] = [
     ("failover-kill", FAILOVERS),
 ];
 
-/// Which test sees a cause found.
+/// The test in which each cause is found.
 const DIAGNOSED: [(&str, Test); 36] = [
     ("node-gone", ONE_BY_ONE),
     ("node-cut-off", FROZEN),
@@ -120,7 +120,7 @@ const DIAGNOSED: [(&str, Test); 36] = [
     ("state-fail", SLOTS),
 ];
 
-/// The text of a function, up to the end of its outermost block.
+/// Returns the text of a function, up to the end of its outermost block.
 fn body((file, function): Test) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/it/docker/{file}.rs"));
     let source = std::fs::read_to_string(path).unwrap();
@@ -131,7 +131,7 @@ fn body((file, function): Test) -> String {
     source[begin..begin + end].to_owned()
 }
 
-/// Each has one line, and its test names it.
+/// Checks that each id has exactly one entry, and that its test names it.
 fn assert_proven(ids: &[&str], proofs: &[(&str, Test)]) {
     let proven: Vec<&str> = proofs.iter().map(|(id, _)| *id).collect();
     let (all, listed): (BTreeSet<&&str>, BTreeSet<&&str>) = (ids.iter().collect(), proven.iter().collect());

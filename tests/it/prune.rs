@@ -1,5 +1,4 @@
-//! What is nobody's any more is removed by the next start and by `prune`, and nothing else is. On an engine
-//! in memory.
+//! Orphaned objects are removed by the next start and by `prune`, and nothing else is. Uses the fake engine.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,7 +15,7 @@ use rcup::spec::expiry::{Life, Owner};
 use rcup::topology::layout::{Surroundings, Topology};
 use rcup::{ClusterSpec, UpOptions};
 
-/// This process, when its id still was another's.
+/// Returns an owner with the id of this process when another process still had it.
 fn dead() -> Owner {
     Owner {
         started: "1".to_owned(),
@@ -24,7 +23,7 @@ fn dead() -> Owner {
     }
 }
 
-/// The objects of a cluster that somebody has made.
+/// Returns the objects of a cluster.
 fn cluster(name: &str, seed: u8, life: Life) -> Observed {
     let spec = ClusterSpec::builder()
         .name(name.parse().unwrap())
@@ -72,7 +71,7 @@ fn owned(owner: Owner) -> Life {
     }
 }
 
-/// An engine with a cluster of each kind.
+/// Returns an engine with a cluster of each kind.
 fn engine() -> Fake {
     let engine = Fake::new();
     engine.add(cluster("endless", 1, Life::default()));

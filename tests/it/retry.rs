@@ -1,5 +1,5 @@
-//! A start whose choice of a place is refused tries another one, and leaves nothing at the first; a choice
-//! that the user has made is not replaced by another.
+//! A start whose placement is refused retries with another one and leaves no objects of the first. A placement that the
+//! user has chosen is not replaced.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rcup::runtime::observed::Observed;
 use rcup::topology::layout::Topology;
 use rcup::{ClusterSpec, Error, ErrorKind, Event, UpOptions};
 
-/// Options under which the second attempt fails before any node is dialled, and what it has made is kept.
+/// Returns options that make the second attempt fail before it connects to a node, and keep its objects.
 fn second_attempt_only(scene: &Scene) -> UpOptions {
     let engine = scene.engine.clone();
     let keeps = scene.observer();
@@ -22,11 +22,11 @@ fn second_attempt_only(scene: &Scene) -> UpOptions {
     scene.options().keep_on_failure(true).observer(Arc::new(observer))
 }
 
-/// The topology of the one cluster that is there, all of whose objects are of one run.
+/// Returns the topology of the only cluster. All its objects belong to one run.
 fn only(scene: &Scene) -> Topology {
     let left = scene.left();
     assert_eq!((left.networks.len(), left.volumes.len()), (1, 1));
-    // The first failure of a start ends the making of the others.
+    // The first failure of a start cancels the creation of the other objects.
     assert!(!left.containers.is_empty());
     let mut runs: Vec<&String> = left.all_labels().map(|labels| &labels[labels::RUN]).collect();
     runs.dedup();
@@ -96,7 +96,7 @@ async fn kernel_settings_that_the_engine_refuses_are_done_without() {
     scene.assert_untouched("down");
 }
 
-/// The error of a start that must not have been tried twice, and that has left nothing.
+/// Returns the error of a start that must not be retried and must leave no objects.
 async fn refused(scene: &Scene) -> Error {
     let error = scene.up(&scene.options()).await.unwrap_err();
     assert!(scene.count("create_network") <= 1, "it was tried again");
@@ -160,7 +160,7 @@ async fn an_engine_that_refuses_everything_is_given_up_on() {
 async fn no_second_attempt_is_made_beside_the_remains_of_the_first() {
     let scene = Scene::new();
     scene.engine.limit_open_files(1024);
-    // The first is a part of the start: it removes what has carried the files.
+    // The first removal is part of the start: it removes the container that carried the files.
     for nth in 2..2000 {
         scene.engine.fail_at("remove_container", nth, ErrorKind::Engine);
     }

@@ -1,8 +1,8 @@
-//! Whatever ends a start, nothing of it remains: a failure, a cancellation, the deadline, a panic or a
-//! dropped future, at every single call to the engine.
+//! No object of a start remains after a failure, a cancellation, the deadline, a panic or a dropped future, at any call
+//! to the container engine.
 //!
-//! The clock is paused almost everywhere: it jumps to the next deadline when nothing else can happen. It
-//! does not in the thread on which a dropped start cleans up.
+//! The clock is paused in almost all tests: it advances to the next deadline when no task can run. It is not paused in
+//! the thread on which a dropped start cleans up.
 
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -24,10 +24,10 @@ use rcup::runtime::labels;
 use rcup::runtime::observed::Activity;
 use rcup::{Cluster, ErrorKind, Event, Result, UpOptions};
 
-/// A kind of failure that a start does not react to by trying again.
+/// A kind of failure that a start does not retry.
 const FATAL: ErrorKind = ErrorKind::EngineUnavailable;
 
-/// The calls that make or change something. Those under way are seen to their end.
+/// Calls that create or change an object. Calls of this kind in progress run to completion.
 const EFFECTS: [&str; 6] = [
     "create_network",
     "create_volume",
@@ -37,7 +37,7 @@ const EFFECTS: [&str; 6] = [
     "start",
 ];
 
-/// All calls of a start until it is sure that a node is dead, each with how often it has occurred by then.
+/// Returns all calls up to the detection of a dead node, each with its number of occurrences so far.
 fn numbered(calls: &[Call]) -> Vec<(&'static str, usize)> {
     let nth = |at: usize| count(&calls[..=at], calls[at].name);
     let all = calls.iter().enumerate().map(|(at, call)| (call.name, nth(at)));
@@ -51,7 +51,7 @@ async fn script() -> Vec<(&'static str, usize)> {
     let calls = scene.engine.calls();
     let end = calls.iter().position(|call| call.name == "state").unwrap();
     let script = numbered(&calls[..=end]);
-    // The tests below are worth as much as this list is long.
+    // The coverage of the tests below depends on this list.
     for (name, times) in [
         ("describe", 1),
         ("observe", 2),
@@ -120,8 +120,8 @@ async fn after_a_failure_nothing_more_is_begun() {
         scene.up(&scene.options()).await.unwrap_err();
         let calls = scene.engine.calls();
         let failed = calls.iter().position(removes).unwrap_or(calls.len());
-        // Within a stage all steps are under way at once; the next stage is not begun, nor is what follows the
-        // failed step.
+        // All steps of a stage run concurrently. After a failed step, neither the next stage nor the steps that follow
+        // it begin.
         let later = match call {
             "create_volume" | "create_network" => "create_container",
             "put_files" => "start",
@@ -136,12 +136,12 @@ async fn after_a_failure_nothing_more_is_begun() {
     }
 }
 
-/// How a hanging call goes on after the start was told to end.
+/// How a hanging call continues after the start was cancelled.
 #[derive(Clone, Copy, Debug)]
 enum Ending {
     Succeeds,
     Fails,
-    /// The engine never answers.
+    /// The container engine never answers.
     Never,
 }
 
@@ -211,7 +211,7 @@ async fn the_deadline_ends_a_start_whose_engine_hangs() {
     for (call, nth) in script().await {
         let case = format!("{call} {nth}");
         let scene = Scene::new();
-        // Getting an image has limits of its own: it may take longer than any start.
+        // The image pull has its own limits: it may take longer than the deadline of a start.
         if call == "image" {
             continue;
         }
@@ -277,13 +277,13 @@ enum Dropped {
 
 type Start = Pin<Box<dyn Future<Output = Result<Cluster<Fake>>> + Send>>;
 
-/// Whether the call hangs before the start ends. The start is dropped if it was given away.
+/// Returns whether the call hangs before the start ends. A start that was moved away is dropped.
 async fn hangs(start: impl Future + Unpin, stall: &Stall) -> bool {
     let reached = pin!(reached(stall));
     matches!(select(start, reached).await, Either::Right(_))
 }
 
-/// Starts, waits until the call hangs, and drops the start.
+/// Runs a start until the call hangs, and drops the start.
 fn drop_at(scene: &Scene, stall: Stall, how: Dropped) {
     let (engine, spec) = (scene.engine.clone(), scene.spec.clone());
     let mut start: Start = Box::pin(async move { Cluster::up(engine, &spec, &UpOptions::default()).await });
@@ -321,8 +321,8 @@ fn drop_at(scene: &Scene, stall: Stall, how: Dropped) {
     }
 }
 
-/// Drops a start at every call that makes or changes something. The cleaning thread's clock is not paused,
-/// so that the cases run side by side.
+/// Drops a start at every call that creates or changes an object. The clock of the cleanup thread is not paused, so the
+/// cases run concurrently.
 fn dropped_everywhere(how: Dropped) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -333,7 +333,7 @@ fn dropped_everywhere(how: Dropped) {
         for (call, nth) in script {
             for late in [None, Some(0), Some(1), Some(3)] {
                 let effect = EFFECTS.contains(&call);
-                // What never comes is waited for in vain, for seconds: that is seen once.
+                // A call that never returns costs seconds of waiting, so only one case covers it.
                 let never = effect && late.is_none();
                 if (late.is_some() && !effect) || (never && !matches!(how, Dropped::OnItsOneThread)) {
                     continue;
@@ -398,7 +398,7 @@ async fn a_removal_that_fails_once_is_tried_again() {
     let removals = numbered(&calls)
         .into_iter()
         .filter(|(name, _)| name.starts_with("remove"));
-    // The first removes what has carried the files, and is a part of the start.
+    // The first removal is part of the start: it removes the container that carried the files.
     let removals: Vec<_> = removals.skip(1).collect();
     assert_eq!(removals.len(), 8, "{removals:?}");
     for (call, nth) in removals {
@@ -450,7 +450,7 @@ async fn what_shall_be_kept_is_kept_until_it_is_taken_down() {
         let options = scene.options().keep_on_failure(true);
         assert_eq!(scene.up(&options).await.unwrap_err().kind(), FATAL, "{case}");
         let left = scene.left();
-        // The network is made beside the volume, so it may be there or not.
+        // The network and the volume are created concurrently, so the network may or may not exist.
         assert!(!left.is_empty() || call == "create_volume", "{case}");
         assert_eq!(
             scene.engine.calls().iter().filter(|call| removes(call)).count(),
@@ -499,7 +499,7 @@ async fn what_comes_to_light_during_a_removal_is_removed_too() {
     for container in &left.containers {
         scene.engine.remove_container(&container.id).await.unwrap();
     }
-    // The engine makes a container late, whose network and volume are being removed by then.
+    // The engine creates a container late, while its network and volume are being removed.
     let stall = scene.engine.late_at("create_container", 1, 1);
     let request = container(&topology, &topology.nodes[3]);
     let creation = scene.engine.create_container(&request);
@@ -520,7 +520,7 @@ async fn a_dry_run_changes_nothing() {
     scene.assert_untouched("a dry run");
 }
 
-/// Whoever uses the library may run it on any thread: this compiles, or it does not.
+/// Users may run the library on any thread. Checked at compile time.
 #[test]
 fn every_operation_can_be_sent_to_another_thread() {
     fn sent<T>(operation: impl Future<Output = T> + Send) {

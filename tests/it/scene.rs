@@ -1,5 +1,5 @@
-//! The scene of the tests without Docker: an engine in memory that also holds what is not rcup's, ports on
-//! which nothing can answer, and everything that was told.
+//! The environment of the tests without Docker: a fake engine that also holds foreign objects, ports on which nothing
+//! can answer, and a record of all events.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -18,14 +18,14 @@ use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, Vo
 use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::{Cluster, ClusterSpec, Event, Result, UpOptions};
 
-/// How many ports are kept silent: two clusters of six nodes.
+/// The number of silent ports: two clusters of six nodes.
 const SILENT: u16 = 12;
 
-/// Longer than any start may take here. Where the clock is paused, it costs nothing.
+/// Longer than any start in these tests. With a paused clock, it takes no time.
 pub const LONG: Duration = Duration::from_mins(10);
 
-/// A block of ports that are bound but not listened on, so that dialling one is refused at once, and no
-/// other program of this machine can answer there as long as the tests run.
+/// A block of ports that are bound but not listened on. Connections are refused at once, and no other program of this
+/// machine can use the ports during the tests.
 static BLOCK: LazyLock<(u16, Vec<TcpSocket>)> = LazyLock::new(|| {
     let bind = |port: u16| -> std::io::Result<TcpSocket> {
         let socket = TcpSocket::new_v4()?;
@@ -40,17 +40,17 @@ static BLOCK: LazyLock<(u16, Vec<TcpSocket>)> = LazyLock::new(|| {
         .expect("no block of ports is free")
 });
 
-/// The first of the silent ports.
+/// Returns the first of the silent ports.
 pub fn silent_port() -> u16 {
     BLOCK.0
 }
 
-/// Three masters with a replica each on silent ports.
+/// Returns a specification of three masters with a replica each, on silent ports.
 pub fn spec() -> ClusterSpecBuilder {
     ClusterSpec::builder().port(silent_port())
 }
 
-/// An engine with strangers on it.
+/// A fake engine with foreign objects.
 pub struct Scene {
     pub engine: Fake,
     pub spec: ClusterSpec,
@@ -59,12 +59,12 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// With the default cluster to come.
+    /// Creates a scene for the default cluster.
     pub fn new() -> Self {
         Self::of(spec())
     }
 
-    /// With another cluster to come.
+    /// Creates a scene for another cluster.
     pub fn of(spec: ClusterSpecBuilder) -> Self {
         let engine = Fake::new();
         engine.add(strangers());
@@ -76,49 +76,49 @@ impl Scene {
         }
     }
 
-    /// With a node that dies as soon as it is started, which ends the wait for its answer.
+    /// Creates a scene with a node that exits as soon as it is started, which ends the wait for its answer.
     pub fn with_a_dead_node() -> Self {
         let scene = Self::new();
         scene.doom();
         scene
     }
 
-    /// From now on, the second node dies.
+    /// Makes the second node exit from now on.
     pub fn doom(&self) {
         let name = self.spec.name().container(2);
         self.engine.doom(&name, &["Fatal error", "Bye"]);
     }
 
-    /// Options whose observer keeps all events.
+    /// Returns options whose observer records all events.
     pub fn options(&self) -> UpOptions {
         UpOptions::default().observer(self.observer())
     }
 
-    /// Records every event of the scene.
+    /// Returns an observer that records every event of the scene.
     pub fn observer(&self) -> Arc<dyn rcup::Observer> {
         let events = Arc::clone(&self.events);
         Arc::new(move |event: &Event| events.lock().unwrap().push(event.clone()))
     }
 
-    /// Starts the cluster. A start that hangs is a failure of the test.
+    /// Starts the cluster. Fails the test if the start hangs.
     pub async fn up(&self, options: &UpOptions) -> Result<Cluster<Fake>> {
         let up = Cluster::up(self.engine.clone(), &self.spec, options);
         tokio::time::timeout(LONG, up).await.expect("it hangs")
     }
 
-    /// Takes it down.
+    /// Removes the cluster.
     pub async fn down(&self) -> Removed {
         down(&self.engine, self.spec.name(), false, &Silent)
             .await
             .unwrap()
     }
 
-    /// How often the engine was asked for something.
+    /// Returns the number of calls of this name.
     pub fn count(&self, call: &str) -> usize {
         count(&self.engine.calls(), call)
     }
 
-    /// The messages of all warnings.
+    /// Returns the messages of all warnings.
     pub fn warnings(&self) -> Vec<String> {
         let events = self.events.lock().unwrap();
         let warning = |event: &Event| match event {
@@ -128,7 +128,7 @@ impl Scene {
         events.iter().filter_map(warning).collect()
     }
 
-    /// What is there beside the strangers.
+    /// Returns all objects except the foreign ones.
     pub fn left(&self) -> Observed {
         let mut left = self.engine.seen();
         left.networks.retain(|one| !self.before.networks.contains(one));
@@ -138,13 +138,13 @@ impl Scene {
         left
     }
 
-    /// Nothing of rcup remains, and the strangers are as they were.
+    /// Checks that no object of rcup remains and that the foreign objects are unchanged.
     #[track_caller]
     pub fn assert_untouched(&self, case: &str) {
         assert_eq!(self.engine.seen(), self.before, "{case}");
     }
 
-    /// Adds objects that are not rcup's.
+    /// Adds foreign objects.
     pub fn add_strangers(&mut self, objects: Observed) {
         self.before.networks.extend(objects.networks.clone());
         self.before.containers.extend(objects.containers.clone());
@@ -154,7 +154,7 @@ impl Scene {
 }
 
 impl Drop for Scene {
-    /// Removes the lock files, which nobody else would do: no two engines in memory share theirs.
+    /// Removes the lock files. Each fake engine has its own, so nothing else removes them.
     fn drop(&mut self) {
         let slug = format!("{}.lock", self.engine.endpoint().replace([':', '/'], "-"));
         let own = format!("rcup-{}", rustix::process::getuid().as_raw());
@@ -165,7 +165,7 @@ impl Drop for Scene {
         {
             for file in std::fs::read_dir(directory).into_iter().flatten().flatten() {
                 if file.file_name().to_string_lossy().ends_with(&slug) {
-                    // Another thread may have been quicker.
+                    // Another thread may have removed it first.
                     let _ = std::fs::remove_file(file.path());
                 }
             }
@@ -173,25 +173,25 @@ impl Drop for Scene {
     }
 }
 
-/// Returns when the call hangs. One that is never made is a failure of the test.
+/// Returns when the call hangs. Fails the test if the call is never made.
 pub async fn reached(stall: &Stall) {
     tokio::time::timeout(LONG, stall.reached())
         .await
         .expect("the call is not made");
 }
 
-/// How often a call occurs.
+/// Counts the occurrences of a call.
 pub fn count(calls: &[Call], name: &str) -> usize {
     calls.iter().filter(|call| call.name == name).count()
 }
 
-/// Whether the call removes something else than the container that carries the files, which every start
-/// removes when they are in place.
+/// Returns whether the call removes an object other than the container that carries the files. Every start removes that
+/// container once the files are in place.
 pub fn removes(call: &Call) -> bool {
     call.name.starts_with("remove") && call.on != "rcup-default-files"
 }
 
-/// A container that is not rcup's.
+/// Returns a foreign container.
 pub fn foreign_container(name: &str, ports: &[u16]) -> ContainerSeen {
     ContainerSeen {
         id: format!("foreign-{name}"),
@@ -202,7 +202,7 @@ pub fn foreign_container(name: &str, ports: &[u16]) -> ContainerSeen {
     }
 }
 
-/// A network that is not rcup's.
+/// Returns a foreign network.
 pub fn foreign_network(name: &str, subnet: &str) -> NetworkSeen {
     NetworkSeen {
         id: format!("foreign-{name}"),
@@ -212,7 +212,7 @@ pub fn foreign_network(name: &str, subnet: &str) -> NetworkSeen {
     }
 }
 
-/// A volume that is not rcup's.
+/// Returns a foreign volume.
 pub fn foreign_volume(name: &str) -> VolumeSeen {
     VolumeSeen {
         name: name.to_owned(),
@@ -220,7 +220,7 @@ pub fn foreign_volume(name: &str) -> VolumeSeen {
     }
 }
 
-/// What somebody else has on the engine, another cluster of rcup included.
+/// Returns foreign objects on the engine, including another cluster of rcup.
 fn strangers() -> Observed {
     let other = BTreeMap::from([
         ("rcup.cluster".to_owned(), "other".to_owned()),

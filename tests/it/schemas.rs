@@ -1,11 +1,11 @@
-//! What the verbs print for programs is what `docs/schema/` says.
+//! The JSON output of the commands matches the schemas in `docs/schema/`.
 
 use std::path::Path;
 
 use assert_cmd::Command;
 use serde_json::Value;
 
-/// Fails with every violation of the schema `docs/schema/NAME.json`.
+/// Fails with all violations of the schema `docs/schema/NAME.json`.
 pub fn assert_valid(schema: &str, instance: &Value) {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("docs/schema/{schema}.json"));
     let text = std::fs::read_to_string(&path).unwrap();

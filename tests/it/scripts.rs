@@ -1,11 +1,11 @@
-//! The scripts, with stand-ins for the programs that they call.
+//! Tests the scripts with stubs of the programs that they call.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Output};
 
-/// A directory of stand-ins, which come before the real programs.
+/// A directory of stubs, which precedes the real programs in `PATH`.
 struct Stage(tempfile::TempDir);
 
 impl Stage {
@@ -80,7 +80,7 @@ fn a_stuck_engine_is_restarted_where_that_is_allowed() {
     fs::write(stage.path().join("pid"), stuck.id().to_string()).unwrap();
     stage.program("docker", "[ -e \"$STAGE/started\" ] || exec sleep 100");
     stage.program("dockerd", "touch \"$STAGE/started\"");
-    // What has ended counts as there until its parent, which is this test, has asked for its end.
+    // A process that has exited remains a zombie until its parent, this test, waits for it.
     let waiter = std::thread::spawn(move || stuck.wait().unwrap());
     let output = stage.ensure_docker(&[("RCUP_RESTART_STUCK_ENGINE", "1")]);
     assert!(output.status.success(), "{}", told(&output));

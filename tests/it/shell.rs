@@ -1,5 +1,5 @@
-//! Every shell script is to shellcheck's liking: those of this repository, those that the exports write as files, and
-//! those within what they write.
+//! shellcheck accepts every shell script: those of this repository, those that the exports write as files, and those
+//! embedded in exported files.
 
 use std::fs;
 use std::io::Write as _;
@@ -10,11 +10,11 @@ use saphyr::{LoadableYamlNode as _, Yaml};
 
 const ROOT: &str = env!("CARGO_MANIFEST_DIR");
 
-/// What shellcheck says against a script, which may read others that lie beside it.
+/// Returns the warnings of shellcheck for a script, which may source other scripts in `beside`.
 fn objections(script: &str, beside: &Path) -> String {
     let mut child = Command::new("shellcheck")
         .args(["--external-sources", "--source-path", beside.to_str().unwrap()])
-        // A text without a first line that says so is for `sh`.
+        // A text without a shebang line is a script for `sh`.
         .args(
             if script.starts_with("#!") || script.starts_with("# shellcheck shell=") {
                 &["-"][..]
@@ -38,7 +38,7 @@ fn objections(script: &str, beside: &Path) -> String {
     said
 }
 
-/// The files below a directory, but for what is not in the repository.
+/// Returns the files below a directory that are part of the repository.
 fn files(directory: &Path) -> Vec<PathBuf> {
     let mut all = Vec::new();
     for entry in fs::read_dir(directory).unwrap() {
@@ -53,7 +53,7 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     all
 }
 
-/// Whether the file is a shell script, and its text.
+/// Returns the text of the file if it is a shell script.
 fn script(path: &Path) -> Option<String> {
     let text = fs::read_to_string(path).ok()?;
     let first = text.lines().next().unwrap_or_default();
@@ -61,7 +61,8 @@ fn script(path: &Path) -> Option<String> {
     (is_script || first.starts_with("# shellcheck shell=")).then_some(text)
 }
 
-/// The scripts within a YAML document: what follows the options of a shell in a list. A dollar stands there twice.
+/// Finds the scripts in a YAML document: the text after the options of a shell in a list. Dollar signs are doubled
+/// there.
 fn scripts_within(yaml: &Yaml, found: &mut Vec<String>) {
     if let Some(list) = yaml.as_sequence() {
         let words: Vec<&str> = list.iter().filter_map(Yaml::as_str).collect();
@@ -70,7 +71,7 @@ fn scripts_within(yaml: &Yaml, found: &mut Vec<String>) {
             .position(|word| ["-c", "-ec", "CMD-SHELL"].contains(word))
             && let Some(script) = words.get(at + 1)
         {
-            // What the shell is told beside the script, shellcheck is told in it.
+            // Options of the shell become part of the script for shellcheck.
             let strict = if words[at] == "-ec" { "set -e\n" } else { "" };
             found.push(format!("{strict}{}", script.replace("$$", "$")));
         }
@@ -120,7 +121,7 @@ fn assert_files_clean(directory: &Path, least: usize) {
 
 #[test]
 fn the_repositorys_scripts_are_clean() {
-    // Parts that are put together while they are written are looked at as they are written.
+    // Scripts that are assembled when they are written are checked in their written form.
     assert_files_clean(&Path::new(ROOT).join("scripts"), 9);
     assert_files_clean(&Path::new(ROOT).join("images"), 0);
     assert_files_clean(&Path::new(ROOT).join(".ci"), 1);

@@ -1,4 +1,4 @@
-//! The code that `rcup env` prints, looked at without a cluster: by the tools of its language that are at hand, and
+//! Checks the code that `rcup env` prints without a cluster: with the tools of its language if they are installed, and
 //! by its structure. `docker/wiring.rs` runs it for redis-py, redis-rs and node-redis.
 
 use std::process::Command;
@@ -13,7 +13,7 @@ fn endpoint(host: &str, port: u16) -> Endpoint {
     }
 }
 
-/// Everything that changes the code.
+/// Returns all settings that affect the code.
 fn wirings() -> Vec<Wiring> {
     let nodes = vec![endpoint("10.213.0.2", 7001), endpoint("10.213.0.3", 7002)];
     let told = |node: &Endpoint| (endpoint("127.0.0.1", node.port), node.clone());
@@ -33,8 +33,8 @@ fn wirings() -> Vec<Wiring> {
     all
 }
 
-/// Whether a program is at hand. What is not looked at for want of it is told, whoever captures the output of tests.
-/// `wanted` must be there in continuous integration.
+/// Returns whether a program is installed. Reports a skipped check even if the test output is captured. In continuous
+/// integration, a program with `wanted` must be installed.
 fn has(program: &str, argument: &str, language: &str, wanted: bool) -> bool {
     use std::io::Write as _;
     let found = Command::new(program).arg(argument).output().is_ok();
@@ -51,7 +51,7 @@ fn has(program: &str, argument: &str, language: &str, wanted: bool) -> bool {
     found
 }
 
-/// What a program says about a file with this text, and whether it was content.
+/// Runs a program on a file with this text. Returns whether it succeeded, and its output.
 fn ask(program: &str, arguments: &[&str], name: &str, text: &str) -> (bool, String) {
     let home = tempfile::tempdir().unwrap();
     std::fs::write(home.path().join(name), text).unwrap();
@@ -67,7 +67,7 @@ fn ask(program: &str, arguments: &[&str], name: &str, text: &str) -> (bool, Stri
     )
 }
 
-/// What opens is closed, in order, outside of strings and comments.
+/// Checks that brackets are balanced outside of strings and comments.
 fn balanced(text: &str) -> Result<(), String> {
     let mut open = Vec::new();
     for line in text.lines() {
@@ -136,7 +136,7 @@ fn javascript_is_javascript_where_node_is_at_hand() {
     }
 }
 
-/// What javac says where the libraries are not there: names are missing, and nothing else may be wrong.
+/// Returns whether the only errors of javac are missing names, as expected without the libraries.
 fn only_names_are_missing(said: &str) -> bool {
     let mut errors = said.lines().filter(|line| line.contains(": error: ")).peekable();
     errors.peek().is_some()
@@ -190,7 +190,7 @@ fn the_file_for_spring_is_yaml_with_every_node() {
     }
 }
 
-/// The YAML as a parser reads it, in its own words.
+/// Returns the YAML as parsed, in the debug format of the parser.
 fn parsed(text: &str) -> String {
     use saphyr::LoadableYamlNode as _;
     let documents = saphyr::Yaml::load_from_str(text).unwrap();

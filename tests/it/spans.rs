@@ -1,4 +1,4 @@
-//! What the library does can be followed by `tracing`: each call of a user is a span with the cluster's name.
+//! `tracing` shows what the library does: each call of a user is a span with the name of the cluster.
 
 use std::sync::{Arc, Mutex};
 
@@ -8,7 +8,7 @@ use tracing::{Event, Metadata, Subscriber};
 use crate::scene::{LONG, Scene};
 use rcup::Cluster;
 
-/// Remembers the spans of the library.
+/// Records the spans of the library.
 #[derive(Clone, Default)]
 struct Seen(Arc<Mutex<Vec<String>>>);
 
@@ -43,8 +43,8 @@ impl Subscriber for Seen {
 #[tokio::test(start_paused = true)]
 async fn every_call_of_a_user_is_a_span_of_its_cluster() {
     let seen = Seen::default();
-    // As long as there is one listener alone, `tracing` asks whether the thread that first comes by a span listens, and
-    // believes it for all threads: another test's thread does not.
+    // With a single subscriber, `tracing` caches the interest of the first thread that reaches a span for all threads.
+    // The thread of another test has no subscriber.
     let _another = tracing::Dispatch::new(Seen::default());
     let _listening = tracing::subscriber::set_default(seen.clone());
     let scene = Scene::with_a_dead_node();

@@ -1,4 +1,4 @@
-//! The words that users read, and the lengths of test names.
+//! Checks the words of texts for users, and the lengths of test names.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use syn::visit::{self, Visit};
 
 use crate::source;
 
-/// Words that a native reader stops at. See the terms that Redis and Docker use instead.
+/// Words that a native reader would question. Use the terms of Redis and Docker instead.
 const AVOIDED: [&str; 20] = [
     "told",
     "tells",
@@ -34,13 +34,13 @@ const AVOIDED: [&str; 20] = [
 /// Files that may use a word, as (file, word).
 const ALLOWED: [(&str, &str); 0] = [];
 
-/// Words that are still to be replaced. Lower this number with every one that is.
+/// The number of occurrences that remain to be replaced. Lower it with each replacement.
 const REMAINING: usize = 60;
 
-/// A test name has fewer characters than this.
+/// The length that every test name must stay below.
 const LONGEST_TEST_NAME: usize = 60;
 
-/// Older names that are still longer. Lower this number with every name that is shortened.
+/// The number of existing test names that are too long. Lower it with each name that is shortened.
 const LONG_TEST_NAMES: usize = 98;
 
 #[test]
@@ -131,7 +131,7 @@ fn test_names_are_found_in_modules_and_macros() {
     assert_eq!(test_names(code), ["a", "b", "c"]);
 }
 
-/// How often each avoided word occurs.
+/// Counts the occurrences of each avoided word.
 fn avoided(texts: &[String]) -> BTreeMap<&'static str, usize> {
     let mut hits = BTreeMap::new();
     for text in texts {
@@ -151,7 +151,7 @@ fn avoided(texts: &[String]) -> BTreeMap<&'static str, usize> {
     hits
 }
 
-/// String literals, also those in macros, and the documentation of command line arguments.
+/// String literals, including those in macros, and the documentation of command line arguments.
 struct Texts {
     arguments: bool,
     all: Vec<String>,

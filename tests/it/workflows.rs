@@ -1,5 +1,5 @@
-//! The files for continuous integration are what the schemas of their services say. `check-jsonschema`, which carries
-//! them, comes with scripts/ensure-python.sh.
+//! The configuration of continuous integration matches the schemas of the services. `check-jsonschema` includes them;
+//! scripts/ensure-python.sh installs it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

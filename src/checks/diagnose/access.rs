@@ -1,11 +1,11 @@
-//! Nodes that do not answer: stopped, cut off, refusing, out of reach.
+//! Nodes that do not answer: stopped, disconnected, refusing connections, or unreachable.
 
 use crate::checks::diagnose::finding::{Action, Finding};
 use crate::checks::diagnose::observed::{ContainerFound, Inside, NodeFound, Observations};
 use crate::checks::diagnose::server::moment;
 use crate::runtime::observed::Activity;
 
-/// One finding for each cause, with all nodes it keeps silent.
+/// Returns one finding for each cause, with all nodes that do not answer because of it.
 pub(crate) fn silent(all: &Observations) -> Vec<Finding> {
     let mut findings: Vec<Finding> = Vec::new();
     for node in all.silent() {
@@ -41,7 +41,7 @@ fn cause(all: &Observations, node: &NodeFound) -> Finding {
     found.on([&node.name])
 }
 
-/// Why the container keeps the node from answering.
+/// Returns the finding for a container whose state prevents the node from answering.
 fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> Option<Finding> {
     let (name, cluster) = (&node.name, &all.cluster);
     let log = node
@@ -97,7 +97,7 @@ fn stopped(all: &Observations, node: &NodeFound, container: &ContainerFound) -> 
     })
 }
 
-/// A container that somebody has removed. What it had is on its volume, or nowhere.
+/// Returns the finding for a container that was removed. The data remains only if it is on a volume.
 fn gone(all: &Observations) -> Finding {
     let (what, cluster) = ("the container is gone", &all.cluster);
     if all.persists {
@@ -122,13 +122,13 @@ fn gone(all: &Observations) -> Finding {
     ])
 }
 
-/// Whether any of the words stands in the text, in whatever case.
+/// Returns whether the text contains any of the words, case-insensitively.
 fn says(text: &str, words: &[&str]) -> bool {
     let text = text.to_lowercase();
     words.iter().any(|word| text.contains(word))
 }
 
-/// Why a server that seems to run lets nobody in.
+/// Returns the finding for a running server that refuses connections.
 fn refused(all: &Observations, node: &NodeFound) -> Finding {
     let why = node.silence();
     let here = format!("{} from this host: {why}", node.name);
@@ -142,7 +142,7 @@ fn refused(all: &Observations, node: &NodeFound) -> Finding {
         .seen(node.log.last().map(last))
 }
 
-/// What the words of the refusal say by themselves.
+/// Returns the finding that the error message alone identifies.
 fn by_words(all: &Observations, node: &NodeFound, why: &str) -> Option<Finding> {
     let has = |words: &[&str]| says(why, words);
     Some(if has(&["expired"]) {
@@ -182,7 +182,7 @@ fn by_words(all: &Observations, node: &NodeFound, why: &str) -> Option<Finding> 
     })
 }
 
-/// What a client inside its container has found.
+/// Returns the finding from the answer to a client inside the node's container.
 fn from_inside(all: &Observations, node: &NodeFound, inside: &Inside) -> Finding {
     let published = node
         .container
@@ -218,7 +218,7 @@ fn from_inside(all: &Observations, node: &NodeFound, inside: &Inside) -> Finding
     }
 }
 
-/// What can be said of a server on a machine that cannot be looked into.
+/// Returns the finding for a server on a host to which rcup has no access.
 fn from_outside(node: &NodeFound, why: &str) -> Finding {
     if says(why, &["refused"]) {
         return Finding::new(
@@ -255,12 +255,13 @@ fn from_outside(node: &NodeFound, why: &str) -> Finding {
     ])
 }
 
-/// The bus port as it is unless `cluster-port` says otherwise.
+/// Returns the default bus port. `cluster-port` can override it.
 fn bus(node: &NodeFound) -> u32 {
     u32::from(node.port) + u32::from(crate::spec::cluster::BUS_OFFSET)
 }
 
-/// Whether a `bind` takes connections that come to this address. A `-` before an address makes it optional.
+/// Returns whether a `bind` value accepts connections to this address. A `-` before an address makes it
+/// optional.
 fn listens_outside(bind: &str, ip: &str) -> bool {
     let own = bind.split_whitespace().map(|word| word.trim_start_matches('-'));
     bind.trim().is_empty()

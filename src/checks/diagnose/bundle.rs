@@ -1,4 +1,4 @@
-//! Everything that helps to find out what is wrong, as texts for a folder or an archive.
+//! Diagnostic data of a cluster, as text files for a folder or an archive.
 
 use futures_util::TryStreamExt as _;
 use futures_util::future::join_all;
@@ -15,10 +15,10 @@ use crate::server::wire::reply::Configured;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Node;
 
-/// What stands where a secret was.
+/// The replacement for a secret.
 const MASK: &str = "(masked)";
 
-/// Directives whose value is never told.
+/// Directives whose values are never printed.
 const SECRET: [&str; 6] = [
     "requirepass",
     "masterauth",
@@ -28,7 +28,7 @@ const SECRET: [&str; 6] = [
     "sentinel",
 ];
 
-/// What every node is asked, and the ending of the file with the answer.
+/// The commands to run on every node, with the suffix of the file for each answer.
 const QUESTIONS: [(&str, &[&str]); 13] = [
     ("nodes", &["CLUSTER", "NODES"]),
     ("cluster-info", &["CLUSTER", "INFO"]),
@@ -45,13 +45,13 @@ const QUESTIONS: [(&str, &[&str]); 13] = [
     ("acl-log", &["ACL", "LOG"]),
 ];
 
-/// Names of files and their texts.
+/// File names and their contents.
 type Files = Vec<(String, String)>;
 
 impl<R: Faults> Attached<R> {
-    /// Names of files and their texts: the diagnosis, the report, the events that the engine remembers, and of every
-    /// node its log, its files, its settings, what it answers, and what the engine knows of its container. What cannot
-    /// be had is named in its place. Passwords are masked.
+    /// Returns file names and their contents: the diagnosis, the report, the events of the container engine,
+    /// and for every node its log, its files, its settings, its answers, and the container details. Data that
+    /// is not available is replaced by the error. Passwords are masked.
     #[doc(hidden)]
     pub async fn bundle(&self) -> Vec<(String, String)> {
         let target = self.target(OwnUser::Operator).await;
@@ -81,7 +81,7 @@ impl<R: Faults> Attached<R> {
         masked(files, &self.passwords().await)
     }
 
-    /// The clients' password and those of rcup's own users, as far as they can be read.
+    /// Returns the clients' password and those of the service users that can be read.
     async fn passwords(&self) -> Vec<String> {
         let clients = self
             .credentials()
@@ -96,8 +96,8 @@ impl<R: Faults> Attached<R> {
 }
 
 impl Endpoint {
-    /// As [`Attached::bundle`], as far as it can be had without an engine: the diagnosis, and of every node its
-    /// settings and what it answers.
+    /// Like [`Attached::bundle`], with the data that is available without a container engine: the diagnosis,
+    /// and the settings and answers of every node.
     pub async fn bundle(&self) -> Vec<(String, String)> {
         let mut files = vec![("diagnosis.json".to_owned(), pretty(&self.diagnose().await))];
         let nodes = join_all(self.target().members.iter().map(asked)).await;
@@ -111,7 +111,7 @@ impl Endpoint {
     }
 }
 
-/// Without the passwords, wherever they stand.
+/// Masks the passwords in all files.
 fn masked(mut files: Files, passwords: &[String]) -> Files {
     for password in passwords.iter().filter(|password| !password.is_empty()) {
         for (_, text) in &mut files {
@@ -121,7 +121,7 @@ fn masked(mut files: Files, passwords: &[String]) -> Files {
     files
 }
 
-/// What the engine knows of a node, and the files that the server starts from.
+/// Returns the container details of a node, and the files from which the server starts.
 async fn of_container<R: Faults>(runtime: &R, node: &Node) -> Files {
     let name = &node.name;
     let lines = runtime
@@ -156,7 +156,7 @@ async fn of_container<R: Faults>(runtime: &R, node: &Node) -> Files {
     files
 }
 
-/// What a node says.
+/// Returns the node's answers to the diagnostic commands.
 async fn asked(member: &Member) -> Files {
     let name = &member.name;
     let config = match &member.link {
@@ -186,8 +186,8 @@ fn settings(config: Configured) -> String {
     }
 }
 
-/// A line of a configuration or of a file of users: the value of a secret directive masked, and of a user the
-/// passwords and their hashes.
+/// Masks the secrets in a line of a configuration or ACL file: the value of a secret directive, and a user's
+/// passwords and password hashes.
 fn without_secret(line: &str) -> String {
     let (directive, rest) = line.split_once(' ').unwrap_or((line, ""));
     if directive == "user" {

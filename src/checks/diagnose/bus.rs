@@ -1,4 +1,4 @@
-//! The links of the cluster bus that do not stand, and what keeps them from it.
+//! Cluster bus links that are down, and their causes.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,13 @@ use crate::checks::diagnose::observed::{BusAnswer, BusProbe, NodeFound, Observat
 use crate::checks::diagnose::server::moment;
 use crate::server::wire::reply::NodeLine;
 
-/// Bus links between nodes that answer and that do not stand: from whom, to whom, and the line that tells of
-/// it. A
-/// link that is being dialled in vain shows as connected, so the other node's failure counts too.
+/// Returns bus links that are down between nodes that answer: source, destination, and the CLUSTER NODES line
+/// that reports it. A link is shown as connected while its connection attempts fail, so the other node's
+/// failure report counts too.
 pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
     let mut cut = Vec::new();
-    // Two with one id take each other's messages, so that links to both come and go; that is told by itself.
+    // Two nodes with the same id receive each other's messages, so the links to both go up and down. Another
+    // finding reports duplicate ids.
     let twin = |node: &NodeFound| all.nodes.iter().filter(|other| other.id() == node.id()).count() > 1;
     for (node, view) in all.seen().into_iter().filter(|(node, _)| !twin(node)) {
         let links = node.server.as_ref().and_then(|server| server.links.as_deref());
@@ -24,7 +25,7 @@ pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
             let linked =
                 links.is_none_or(|links| links.iter().any(|link| link.outgoing && link.node == line.id));
             let down = !line.connected || !linked || line.troubles().next().is_some();
-            // A node that is silent has a finding of its own.
+            // A node that does not answer has its own finding.
             if let Some(other) = all.by_id(&line.id).filter(|other| down && !twin(other)) {
                 cut.push((node, other, line));
             }
@@ -33,7 +34,7 @@ pub fn cut(all: &Observations) -> Vec<(&NodeFound, &NodeFound, &NodeLine)> {
     cut
 }
 
-/// Bus links that do not stand, by the port that cannot be reached.
+/// Returns findings for bus links that are down, grouped by the unreachable port.
 pub(crate) fn links(all: &Observations) -> Vec<Finding> {
     let mut by_port: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (from, to, _) in cut(all) {
@@ -117,7 +118,7 @@ fn link(all: &Observations, to: &str, by: &[&str]) -> Finding {
     .mended_by(remedy)
 }
 
-/// A certificate of a node that has ended, by the findings about it.
+/// Returns the name of a node with an expired certificate, and the expiry time.
 fn expired(all: &Observations) -> Option<String> {
     all.nodes.iter().find_map(|node| {
         let ends = node.certificate_ends?;

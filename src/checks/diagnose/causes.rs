@@ -1,7 +1,7 @@
-//! The names of all findings that a diagnosis can come to by itself. Besides them it tells a check that fails and
-//! that no finding explains, by the name of the check.
+//! The ids of all findings that identify a cause. A failed check that no finding explains is reported under
+//! the id of the check.
 
-/// The stable names, in the order of the files that find them.
+/// The stable ids, in the order of the files that create the findings.
 #[cfg(any(test, feature = "test-util"))]
 pub const CAUSES: [&str; 36] = [
     // Nodes that do not answer.
@@ -21,7 +21,7 @@ pub const CAUSES: [&str; 36] = [
     "protected-mode",
     "wrong-password",
     "certificate-expired",
-    // Links of the bus.
+    // Bus links.
     "bus-link",
     // Single servers.
     "certificate-ends",
@@ -36,7 +36,7 @@ pub const CAUSES: [&str; 36] = [
     "orphan-slots",
     "disputed-slots",
     "open-slots",
-    // What the nodes know of each other.
+    // Cluster topology as known to each node.
     "strangers",
     "dead-node",
     "handshake",
@@ -47,7 +47,8 @@ pub const CAUSES: [&str; 36] = [
     "state-fail",
 ];
 
-/// Findings and checks that tell of something on its way: failovers, handshakes, gossip and copies end by themselves.
+/// Findings and checks for conditions that can resolve without intervention: failovers, handshakes, gossip
+/// and full syncs.
 pub(crate) const PASSING: [&str; 11] = [
     "state-fail",
     "restarted",
@@ -68,7 +69,7 @@ mod tests {
 
     use super::*;
 
-    /// The first argument of every `Finding::new`, the tests left out.
+    /// Returns the first argument of every `Finding::new` call outside of tests.
     fn named(source: &str) -> Vec<String> {
         let code = source.split("#[cfg(test)]").next().unwrap();
         let calls = code.split("Finding::new(").skip(1);
@@ -83,7 +84,7 @@ mod tests {
         let mut found = BTreeSet::new();
         for entry in std::fs::read_dir(folder).unwrap() {
             let source = std::fs::read_to_string(entry.unwrap().path()).unwrap();
-            // What no cause explains is told by the name of its check.
+            // A failure without a known cause is reported under the id of its check.
             for id in named(&source).into_iter().filter(|id| id != "check.id") {
                 let literal = id.strip_prefix('"').and_then(|id| id.strip_suffix('"'));
                 let literal = literal.unwrap_or_else(|| panic!("`Finding::new({id}, …)` names no literal"));
@@ -97,7 +98,7 @@ mod tests {
 
     #[test]
     fn no_cause_has_the_name_of_a_check_that_it_does_not_explain() {
-        // `open-slots` is both: the finding stands in the place of the check.
+        // `open-slots` is both: the finding replaces the check.
         let shared: Vec<&str> = CAUSES
             .into_iter()
             .filter(|id| {

@@ -1,5 +1,5 @@
-//! Gathers what is seen of a cluster: what its nodes say, what the engine says of their containers, and, where a
-//! node is silent or a link is cut, what is seen from inside.
+//! Collects the observations of a cluster: the answers of its nodes, the container states, and, where a node
+//! does not answer or a link is down, the results of tests from inside the containers.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -37,11 +37,11 @@ use crate::server::wire::tls_peer::served_certificate;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::{Node, NodeId, Topology};
 
-/// Left out of a diagnosis although it only reads: it measures for a second, and what is slow in one moment is no
-/// state that could be mended.
+/// Excluded from a diagnosis although it only reads: it measures for a second, and a brief slowdown is not a
+/// state that can be fixed.
 const MEASURED: &str = "latency";
 
-/// The checks whose failures are told even where no cause is known: all that only read.
+/// Returns the checks whose failures are reported even without a known cause: all checks that only read.
 fn that_read() -> Vec<String> {
     CATALOGUE
         .iter()
@@ -50,16 +50,16 @@ fn that_read() -> Vec<String> {
         .collect()
 }
 
-/// How many bus ports are tried at most: each takes a program in a container.
+/// Maximum number of bus ports to test: each test runs a program in a container.
 const PROBES: usize = 12;
 
-/// How long a bus port may take to answer from here.
+/// Timeout for a bus port tested from this host.
 const CONNECT: Duration = Duration::from_secs(2);
 
-/// How many lines of a log are read.
+/// Number of log lines to read.
 const LINES: u32 = 60;
 
-/// A cluster of rcup.
+/// Collects the observations of a cluster that rcup created.
 pub(crate) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     let (runtime, topology) = (attached.runtime(), attached.topology());
     let access = attached.access().await.unwrap_or_default();
@@ -94,7 +94,7 @@ pub(crate) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     all
 }
 
-/// When the certificate ends that is served at the first of these addresses that serves one.
+/// Returns the expiry time of the certificate from the first of these addresses that serves one.
 async fn certificate(addresses: impl IntoIterator<Item = Address>) -> Option<u64> {
     for address in addresses {
         let shown = tokio::time::timeout(CONNECT, served_certificate(&address)).await;
@@ -105,20 +105,20 @@ async fn certificate(addresses: impl IntoIterator<Item = Address>) -> Option<u64
     None
 }
 
-/// A cluster of somebody else.
+/// Collects the observations of a cluster that rcup did not create.
 pub(crate) async fn found(target: &Target<'_>, access: &Access) -> Observations {
     let mut all = said(target).await;
     if access.authority().is_some() {
         let looks = target.members.iter().zip(&mut all.nodes);
         join_all(looks.map(|(member, found)| async {
-            // A link leads to where the node was found, which may be another address than the one it is known by.
+            // A link uses the address at which the node was found, which can differ from its known address.
             let at = member.link.as_ref().map(|link| link.address().clone()).ok();
             found.certificate_ends = certificate(at.into_iter().chain(address_of(member))).await;
         }))
         .await;
     }
     let mut tries = tries(&all);
-    // From here it makes no difference which node misses the link.
+    // A test from this host is the same for every node that misses the link.
     tries.sort_by(|one, other| one.1.cmp(&other.1));
     tries.dedup_by(|one, other| one.1 == other.1);
     all.probes = join_all(tries.into_iter().map(|(_, to, host, port)| async move {
@@ -139,7 +139,7 @@ pub(crate) async fn found(target: &Target<'_>, access: &Access) -> Observations 
     all
 }
 
-/// Which bus ports are worth a try: from whom, to whom, at which address.
+/// Returns the bus ports to test: source, destination, address.
 fn tries(all: &Observations) -> Vec<(String, String, String, u16)> {
     let cut = cut(all).into_iter().take(PROBES);
     cut.map(|(from, to, line)| (from.name.clone(), to.name.clone(), line.ip.clone(), line.bus))
@@ -147,7 +147,7 @@ fn tries(all: &Observations) -> Vec<(String, String, String, u16)> {
         .collect()
 }
 
-/// What the nodes say of the cluster and of themselves, and where the addresses lead that they tell.
+/// Collects the nodes' answers about the cluster and themselves, and tests the advertised addresses.
 async fn said(target: &Target<'_>) -> Observations {
     let selection = Selection::new(Suite::Standard, that_read(), Vec::new()).unwrap_or_default();
     let options = SuiteOptions::default().selection(selection).write(false);
@@ -221,7 +221,7 @@ fn place(plan: &Topology, node: &Node) -> Place {
     }
 }
 
-/// Counts the keys of slots that are in doubt, on every node.
+/// Counts the keys of uncovered, disputed or moving slots on every node.
 async fn count(target: &Target<'_>, all: &mut Observations) {
     let slots = doubtful(all);
     if slots.is_empty() {
@@ -254,8 +254,8 @@ async fn count(target: &Target<'_>, all: &mut Observations) {
     }
 }
 
-/// What the engine says of a node's container; from inside of it, where the node is silent; its log, where it may
-/// say why something is wrong.
+/// Collects a node's container state; for a node that does not answer, also the answer from inside the
+/// container; and its log where it may contain the cause.
 async fn look<R: Faults>(
     runtime: &R,
     topology: &Topology,
@@ -319,13 +319,13 @@ async fn container<R: Faults>(runtime: &R, topology: &Topology, node: &Node) -> 
     }
 }
 
-/// The words with which a node that runs refuses a connection from here.
+/// Returns the error with which a running node refuses a connection from this host.
 async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<String> {
     let mut words = None;
     for address in addresses(topology, node) {
         let tried = async { NodeConnection::open(&address, access).await?.ping().await };
         match tried.await {
-            // It has come to itself meanwhile.
+            // The node has recovered in the meantime.
             Ok(()) => return None,
             Err(error) if words.is_none() => {
                 words = Some(format!("{address}: {}", greeted(&address, access, &error).await));
@@ -337,16 +337,16 @@ async fn refusal(topology: &Topology, access: &Access, node: &Node) -> Option<St
 }
 
 impl<R: Faults> Attached<R> {
-    /// What is wrong with the cluster, why, and what mends it. Changes nothing.
+    /// Returns what is wrong with the cluster, the causes, and how to fix them. Changes nothing.
     #[doc(hidden)]
     pub async fn diagnose(&self) -> Diagnosis {
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        // Boxed because the future is large and would enlarge every caller's future.
         diagnose(&Box::pin(own(self)).await)
     }
 }
 
 impl Endpoint {
-    /// As [`Attached::diagnose`], as far as it can be seen from this host.
+    /// Like [`Attached::diagnose`], limited to the data that is available from this host.
     pub async fn diagnose(&self) -> Diagnosis {
         diagnose(&Box::pin(found(self.target(), self.access())).await)
     }

@@ -1,4 +1,4 @@
-//! What was found, and what can be done about it.
+//! Findings of a diagnosis, and the actions that fix them.
 
 use std::fmt;
 
@@ -9,24 +9,24 @@ use crate::checks::finding::Status;
 use crate::topology::layout::NodeId;
 use crate::topology::slots::SlotRange;
 
-/// Something that is wrong.
+/// A problem found in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The stable name.
+    /// The stable id.
     pub id: &'static str,
-    /// [`Status::Fail`], or [`Status::Warn`] for what does no harm yet.
+    /// [`Status::Fail`], or [`Status::Warn`] for a problem that has no effect yet.
     pub status: Status,
     /// What is wrong, in one line.
     pub what: String,
-    /// The nodes it is about, by name.
+    /// The names of the affected nodes.
     pub nodes: Vec<String>,
-    /// What it comes from, and what it does.
+    /// The cause and the effect.
     pub why: String,
-    /// What was seen, a line each.
+    /// The evidence, one line each.
     pub evidence: Vec<String>,
-    /// What mends it: commands and advice, a line each.
+    /// The fix: commands and advice, one line each.
     pub remedy: Vec<String>,
-    /// What rcup itself can do about it, in order; nothing where only a person can.
+    /// The actions that rcup can run, in order; empty where manual intervention is required.
     #[serde(serialize_with = "as_words")]
     pub actions: Vec<Action>,
 }
@@ -36,7 +36,7 @@ fn as_words<S: serde::Serializer>(actions: &[Action], serializer: S) -> Result<S
 }
 
 impl Finding {
-    /// A failure without evidence yet.
+    /// Creates a failure without evidence.
     pub(crate) fn new(id: &'static str, what: impl Into<String>, why: impl Into<String>) -> Self {
         Self {
             id,
@@ -80,71 +80,71 @@ impl Finding {
         self
     }
 
-    /// Whether rcup can do something about it.
+    /// Returns whether rcup can fix it.
     pub fn is_fixable(&self) -> bool {
         !self.actions.is_empty()
     }
 }
 
-/// One thing that rcup can do. Nodes are named as in the findings.
+/// An action that rcup can run. Nodes are named as in the findings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Action {
-    /// Start a container that has ended.
+    /// Starts a container that has exited.
     Start {
-        /// Its node.
+        /// The node.
         node: String,
     },
-    /// Let a paused container go on.
+    /// Resumes a paused container.
     Resume {
-        /// Its node.
+        /// The node.
         node: String,
     },
-    /// Plug a container into the cluster's network again.
+    /// Reconnects a container to the cluster's network.
     Connect {
-        /// Its node.
+        /// The node.
         node: String,
     },
-    /// Introduce two nodes that do not know each other.
+    /// Sends CLUSTER MEET to a node for another node that it does not know.
     Meet {
-        /// The one that is told.
+        /// The node that receives the command.
         node: String,
-        /// The one it shall meet.
+        /// The node to meet.
         other: String,
     },
-    /// Give slots without an owner to a master.
+    /// Assigns slots without an owner to a master.
     Cover {
         /// The master.
         node: String,
         /// The slots.
         slots: Vec<SlotRange>,
     },
-    /// Settle that slots belong to one of those that claim them.
+    /// Assigns disputed slots to one of the nodes that claim them.
     Settle {
-        /// The owner from now on.
+        /// The new owner.
         owner: String,
-        /// Those that give up their claim, none of which holds a key of these slots.
+        /// The nodes that give up their claim. None of them holds a key of these slots.
         others: Vec<String>,
         /// The slots.
         slots: Vec<SlotRange>,
     },
-    /// End the move of a slot that was broken off: keys that have moved go back to the owner.
+    /// Closes a slot whose migration was interrupted: keys that have moved return to the owner.
     Close {
         /// The slot.
         slot: u16,
-        /// Its owner.
+        /// The owner of the slot.
         owner: String,
-        /// The nodes that import it, and how many of its keys each holds.
+        /// The nodes that import the slot, and the number of its keys on each.
         guests: Vec<(String, u64)>,
     },
-    /// Have all nodes forget one that is gone.
+    /// Removes a node that no longer exists from all nodes, with CLUSTER FORGET.
     Forget {
-        /// Which.
+        /// The id of the node to remove.
         id: NodeId,
         /// The nodes that know it.
         by: Vec<String>,
     },
-    /// Make a node the replica of a master.
+    /// Makes a node the replica of a master.
     Follow {
         /// The replica.
         node: String,
@@ -206,33 +206,31 @@ impl fmt::Display for Action {
     }
 }
 
-/// The beginning of an id, as far as a person needs it.
+/// Returns the first eight characters of an id, for display.
 pub(crate) fn short(id: &NodeId) -> String {
     id.0.chars().take(8).collect()
 }
 
-/// Ranges in a line.
+/// Formats the ranges on one line.
 pub(crate) fn listed(slots: &[SlotRange]) -> String {
     let texts: Vec<String> = slots.iter().map(ToString::to_string).collect();
     texts.join(" ")
 }
 
-/// What came of looking.
+/// The result of a diagnosis.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
-    /// Whether nothing fails.
+    /// Whether no finding is a failure.
     pub healthy: bool,
     /// The cluster's name, or the endpoint.
     pub cluster: String,
-    /// What is wrong: causes first, then what follows from them.
+    /// The findings: causes first, then their effects.
     pub findings: Vec<Finding>,
 }
 
 impl Diagnosis {
-    /// The findings about which rcup can do something now: containers are started before nodes are
-    /// introduced, these
-    /// before slots are given away, and these before replicas follow. What comes later may then be needed no
-    /// more.
+    /// Returns the findings that rcup can fix now: it starts containers before it introduces nodes, then
+    /// assigns slots, then attaches replicas. Later actions may no longer be necessary after earlier ones.
     pub fn treatable(&self) -> Vec<&Finding> {
         let tier = |finding: &Finding| finding.actions.iter().map(Action::tier).min();
         let first = self.findings.iter().filter_map(tier).min();
@@ -242,9 +240,8 @@ impl Diagnosis {
             .collect()
     }
 
-    /// Whether what was done about `treated` has come to its end: none of them is left that rcup could do
-    /// something
-    /// about, and nothing is wrong that goes by itself.
+    /// Returns whether the actions for `treated` are complete: none of these findings remains fixable, and no
+    /// condition remains that can resolve without intervention.
     pub fn has_settled(&self, treated: &[Finding]) -> bool {
         let same = |one: &Finding, other: &Finding| one.id == other.id && one.nodes == other.nodes;
         !self.findings.iter().any(|finding| {
@@ -253,7 +250,7 @@ impl Diagnosis {
         })
     }
 
-    /// The findings with this name.
+    /// Returns the findings with this id.
     pub fn of<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Finding> {
         self.findings.iter().filter(move |finding| finding.id == id)
     }

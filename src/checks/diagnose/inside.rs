@@ -1,4 +1,5 @@
-//! Looks from inside of the containers: does the server answer there, and does another node's bus port.
+//! Tests from inside the containers: whether the server answers there, and whether another node's bus port
+//! does.
 
 use std::time::Duration;
 
@@ -10,10 +11,10 @@ use crate::server::conf::tls::authority_path;
 use crate::server::wire::access::Credentials;
 use crate::topology::layout::{Node, Topology};
 
-/// How long a client in a container may take.
+/// Timeout of a client in a container.
 const PATIENCE: Duration = Duration::from_secs(4);
 
-/// How long it waits for a connection, in seconds, as an argument.
+/// Connect timeout of the client in seconds, as an argument.
 const CONNECT: &str = "2";
 
 fn request(command: Vec<String>, login: Option<&Credentials>) -> ExecRequest {
@@ -25,7 +26,7 @@ fn request(command: Vec<String>, login: Option<&Credentials>) -> ExecRequest {
     }
 }
 
-/// What the server of a node answers a client beside it.
+/// Returns the server's answer to a client in the node's container.
 pub(crate) async fn look<R: Runtime>(
     runtime: &R,
     topology: &Topology,
@@ -41,7 +42,7 @@ pub(crate) async fn look<R: Runtime>(
         begin.extend(["--user".to_owned(), user.clone()]);
     }
     if topology.spec.tls() {
-        // An expired certificate shall not hide the server behind it.
+        // An expired certificate must not hide the state of the server.
         let tls = ["--tls", "--insecure", "--cacert"].map(str::to_owned);
         begin.extend(tls);
         begin.push(authority_path(node));
@@ -84,14 +85,14 @@ pub(crate) async fn look<R: Runtime>(
     }
 }
 
-/// The client warns of a password in its environment.
+/// Removes the client's warning about a password in its environment.
 fn without_warnings(text: &str) -> String {
     let lines = text.lines().filter(|line| !line.starts_with("Warning:"));
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
-/// Tries a bus port from inside of another node's container, with the only program that is there for certain: the
-/// client. A bus that hears its PING hangs up.
+/// Tests a bus port from inside another node's container with the only program that is certain to exist
+/// there: the client. A bus port closes the connection when it receives PING.
 pub(crate) async fn bus<R: Runtime>(
     runtime: &R,
     topology: &Topology,
@@ -111,7 +112,7 @@ pub(crate) async fn bus<R: Runtime>(
         printed(runtime, &from.name, &request(command, None), PATIENCE).await
     };
     let mut said = ask(&["-t", CONNECT]).await;
-    // Older clients do not know how to limit their patience.
+    // Older clients have no option for a connect timeout.
     if said
         .as_ref()
         .is_ok_and(|text| text.contains("Unrecognized option"))
@@ -125,7 +126,7 @@ pub(crate) async fn bus<R: Runtime>(
     }
 }
 
-/// What the client's words mean.
+/// Parses the client's message.
 fn heard(text: &str) -> BusAnswer {
     let says = |word: &str| text.contains(word);
     if says("Connection refused") {

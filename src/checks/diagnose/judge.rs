@@ -1,4 +1,4 @@
-//! All findings, in the order in which they are mended.
+//! Creates all findings, in the order in which to fix them.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,8 @@ use crate::checks::diagnose::observed::Observations;
 use crate::checks::diagnose::{access, bus, server, slots, views};
 use crate::checks::finding::{Check, Status};
 
-/// Which findings say why a check fails. A check that fails and that none of them explains is told by itself.
+/// Findings that explain why a check fails. A failed check that none of them explains is reported as its own
+/// finding.
 const EXPLAINED: [(&str, &[&str]); 16] = [
     (
         "reachable",
@@ -93,7 +94,7 @@ const EXPLAINED: [(&str, &[&str]); 16] = [
     ("memory", &["maxmemory"]),
 ];
 
-/// Checks that fail of necessity while a node is silent.
+/// Checks that always fail while a node does not answer.
 const WITHOUT_A_NODE: [&str; 8] = [
     "node-count",
     "agreement",
@@ -105,7 +106,7 @@ const WITHOUT_A_NODE: [&str; 8] = [
     "redirection",
 ];
 
-/// Finds out what is wrong, why, and what mends it.
+/// Determines what is wrong, the causes, and how to fix them.
 pub fn diagnose(all: &Observations) -> Diagnosis {
     let mut findings = access::silent(all);
     let silent = !findings.is_empty();
@@ -146,7 +147,7 @@ pub fn diagnose(all: &Observations) -> Diagnosis {
     }
 }
 
-/// What a check says, where no cause is known.
+/// Returns the finding for a failed check without a known cause.
 fn unexplained(check: &Check) -> Finding {
     let mut finding = Finding::new(
         check.id,
@@ -176,7 +177,7 @@ mod tests {
     use crate::topology::layout::tests::topology;
     use crate::topology::slots::SlotRange;
 
-    /// A cluster of rcup, 3×1, in order.
+    /// Returns a healthy cluster that rcup created: three shards with one replica each.
     fn healthy() -> Observations {
         let plan = topology(3, 1, Engine::Redis, "8.0.2");
         let nodes = plan.nodes.iter().zip(perfect(&plan)).map(|(node, answer)| {
@@ -647,7 +648,7 @@ mod tests {
             .insert("cluster_state".to_owned(), "fail".to_owned());
         info(&mut all, 0, &[("uptime_in_seconds", "2")]);
         assert_eq!(ids(&all), ["restarted", "state-fail"]);
-        // Somebody else's nodes have come back at other addresses.
+        // In a cluster that rcup did not create, nodes have restarted with other addresses.
         all.own = false;
         view(&mut all, 0).nodes[1].ip = "10.9.9.9".to_owned();
         view(&mut all, 0).nodes[1].connected = false;

@@ -1,5 +1,5 @@
-//! What is wrong with a cluster, why, and what mends it: observations go in, findings come out. A check says
-//! that something is not in order; a finding names the cause, with the evidence and the exact remedy.
+//! Diagnosis of a cluster: takes observations and returns findings. A check reports that something is wrong;
+//! a finding names the cause, with the evidence and the exact fix.
 
 pub mod access;
 pub mod bundle;

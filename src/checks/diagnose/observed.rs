@@ -1,4 +1,4 @@
-//! What was seen of a cluster, from outside and from inside its nodes.
+//! Observations of a cluster, from outside and from inside its nodes.
 
 use std::collections::BTreeMap;
 
@@ -8,55 +8,57 @@ use crate::server::wire::reply::{Answer, NodeLine, NodeView, ServerFacts};
 use crate::topology::layout::{NodeId, Role};
 use crate::topology::slots::SlotRange;
 
-/// A cluster as it was found.
+/// The observed state of a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observations {
-    /// Its name, or the endpoint.
+    /// The cluster's name, or the endpoint.
     pub cluster: String,
-    /// Whether rcup made it.
+    /// Whether rcup created it.
     pub own: bool,
-    /// Whether its data outlives its containers.
+    /// Whether its data persists when its containers are removed.
     pub persists: bool,
-    /// When it was looked at, in seconds since 1970.
+    /// The time of the observation, in seconds since the Unix epoch.
     pub looked_at: u64,
-    /// Its nodes; those of rcup in the order of the plan.
+    /// The nodes; for a cluster that rcup created, in the order of the plan.
     pub nodes: Vec<NodeFound>,
-    /// Bus ports that were tried.
+    /// The results of the bus port tests.
     pub probes: Vec<BusProbe>,
-    /// Addresses that clients are told and that lead nowhere, or to the wrong node.
+    /// Addresses that are advertised to clients and do not reach the right node.
     pub mislead: Vec<Mislead>,
-    /// What the checks of the suite say that only read.
+    /// The results of the read-only checks of the suite.
     pub checks: Vec<Check>,
 }
 
-/// A node as it was found.
+/// The observed state of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeFound {
-    /// Its name: the container's, or its address.
+    /// The container's name, or the node's address.
     pub name: String,
-    /// Its address on the bus network, without the port.
+    /// The address on the bus network, without the port.
     pub ip: String,
-    /// Its client port.
+    /// The client port.
     pub port: u16,
-    /// Its place in the plan of a cluster of rcup.
+    /// The position in the plan of a cluster that rcup created.
     pub place: Option<Place>,
-    /// Its container, where rcup made it.
+    /// The container, if rcup created it.
     pub container: Option<ContainerFound>,
-    /// What it says of the cluster, or why it says nothing.
+    /// The node's view of the cluster, or why it does not answer.
     pub answer: Answer,
-    /// What it says of itself.
+    /// The facts that the server reports about itself.
     pub server: Option<ServerFacts>,
-    /// What a client inside its container sees; asked only of those that do not answer from here.
+    /// The results from a client inside the container; collected only for nodes that do not answer from this
+    /// host.
     pub inside: Option<Inside>,
-    /// When the certificate that it serves ends, in seconds since 1970; `None` without TLS.
+    /// The expiry time of the certificate that it serves, in seconds since the Unix epoch; `None` without
+    /// TLS.
     pub certificate_ends: Option<u64>,
-    /// How many keys it holds of slots that are in doubt.
+    /// The number of keys it holds in each uncovered, disputed or moving slot.
     pub keys: BTreeMap<u16, u64>,
-    /// The last lines of its log.
+    /// The last lines of the log.
     pub log: Vec<String>,
 }
 
-/// A place in the plan.
+/// A position in the plan.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The node's index, from 1.
@@ -65,78 +67,78 @@ pub struct Place {
     pub shard: usize,
     /// The slots of that shard.
     pub slots: SlotRange,
-    /// What it began as.
+    /// The planned role.
     pub role: Role,
 }
 
-/// A container as the engine sees it.
+/// The state of a container, as the container engine reports it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ContainerFound {
-    /// What it does; `None` when it is gone.
+    /// The activity of the container; `None` when the container does not exist.
     pub activity: Option<Activity>,
-    /// The exit code of its last run.
+    /// The exit code of the last run.
     pub exit_code: i64,
-    /// Whether the kernel killed it for memory.
+    /// Whether the OOM killer ended it.
     pub out_of_memory: bool,
-    /// Whether it is plugged into the cluster's network.
+    /// Whether it is connected to the cluster's network.
     pub connected: bool,
     /// Whether its client port is published on this host.
     pub published: bool,
 }
 
-/// What a client inside a container sees.
+/// The results from a client inside a container.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inside {
-    /// The answer to PING, or the words of the failure.
+    /// The answer to PING, or the error message.
     pub said: String,
-    /// Whether the server answered, be it with a refusal.
+    /// Whether the server answered, even with an error.
     pub listens: bool,
-    /// The server's `bind`, where it tells.
+    /// The server's `bind`, if it reports it.
     pub bind: Option<String>,
-    /// The server's `protected-mode`, where it tells.
+    /// The server's `protected-mode`, if it reports it.
     pub protected: Option<String>,
 }
 
-/// What came of trying a bus port.
+/// The result of a bus port test.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BusAnswer {
-    /// Somebody listens there.
+    /// The port accepts connections.
     Open,
-    /// Nobody listens there.
+    /// The connection is refused.
     Refused,
-    /// Nothing came back.
+    /// There is no response.
     Silent,
-    /// It could not be tried.
+    /// The test could not run, for this reason.
     Untried(String),
 }
 
-/// A try of one node's bus port.
+/// A test of one node's bus port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusProbe {
-    /// From where: a node's name when it was tried from inside it; `None` from this host.
+    /// The source: the name of the node from which it was tested; `None` for this host.
     pub from: Option<String>,
-    /// The node behind the port, by name.
+    /// The name of the node that the port belongs to.
     pub to: String,
-    /// The address.
+    /// The tested address.
     pub address: String,
-    /// What came of it.
+    /// The result.
     pub answer: BusAnswer,
 }
 
-/// An address that clients are told, and where it leads.
+/// An address that is advertised to clients, and the result of a connection to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mislead {
-    /// The node that is meant, by name.
+    /// The name of the node that it is advertised for.
     pub node: String,
-    /// What clients are told.
+    /// The advertised address.
     pub told: String,
-    /// What came of dialling it.
+    /// The result of the connection.
     pub outcome: String,
 }
 
 impl Observations {
-    /// The nodes that answered, with what they said.
+    /// Returns the nodes that answered, with their views.
     pub(crate) fn seen(&self) -> Vec<(&NodeFound, &NodeView)> {
         self.nodes
             .iter()
@@ -144,18 +146,18 @@ impl Observations {
             .collect()
     }
 
-    /// The nodes that did not answer.
+    /// Returns the nodes that did not answer.
     pub(crate) fn silent(&self) -> impl Iterator<Item = &NodeFound> {
         self.nodes.iter().filter(|node| node.answer.is_err())
     }
 
-    /// The node that has this id, as it says itself.
+    /// Returns the node that reports this id as its own.
     pub(crate) fn by_id(&self, id: &NodeId) -> Option<&NodeFound> {
         self.nodes.iter().find(|node| node.id() == Some(id))
     }
 
-    /// The node of which a line tells: by its id, or as one that is silent and has its address. Each node of rcup
-    /// has a port of its own, whatever address it announces.
+    /// Returns the node that a line describes: by its id, or by its address if the node does not answer. In a
+    /// cluster that rcup created, each node has its own port, independent of the announced address.
     pub(crate) fn meant<'a>(&'a self, line: &NodeLine) -> Option<&'a NodeFound> {
         self.by_id(&line.id).or_else(|| {
             self.silent()
@@ -163,7 +165,7 @@ impl Observations {
         })
     }
 
-    /// How a person gives `command` to a node.
+    /// Returns the command line that sends `command` to a node.
     pub(crate) fn command(&self, node: &NodeFound, command: &str) -> String {
         match &node.place {
             Some(place) => format!("rcup cli {} --node {} -- {command}", self.cluster, place.index),
@@ -173,32 +175,32 @@ impl Observations {
 }
 
 impl NodeFound {
-    /// Its address.
+    /// Returns the client address.
     pub(crate) fn address(&self) -> String {
         format!("{}:{}", self.ip, self.port)
     }
 
-    /// Its own id, as it says.
+    /// Returns the id that the node reports as its own.
     pub fn id(&self) -> Option<&NodeId> {
         self.myself().map(|line| &line.id)
     }
 
-    /// Its line about itself.
+    /// Returns the node's own line in CLUSTER NODES.
     pub(crate) fn myself(&self) -> Option<&NodeLine> {
         self.answer.as_ref().ok().and_then(NodeView::myself)
     }
 
-    /// Whether it answers and is a master.
+    /// Returns whether the node answers and is a master.
     pub(crate) fn is_master(&self) -> bool {
         self.myself().is_some_and(NodeLine::is_master)
     }
 
-    /// Why it does not answer.
+    /// Returns why the node does not answer.
     pub(crate) fn silence(&self) -> &str {
         self.answer.as_ref().err().map_or("", String::as_str)
     }
 
-    /// The last line of its log that holds one of these words.
+    /// Returns the last line of the log that contains one of these words.
     pub(crate) fn logged(&self, words: &[&str]) -> Option<&str> {
         let holds = |line: &&String| words.iter().any(|word| line.contains(word));
         self.log.iter().rev().find(holds).map(String::as_str)

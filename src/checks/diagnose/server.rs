@@ -1,4 +1,4 @@
-//! Single servers: memory, disk, replication, and replicas that copy the wrong node.
+//! Findings about single servers: certificates, memory, disk, replication, and replicas of the wrong node.
 
 use std::collections::BTreeMap;
 
@@ -13,11 +13,11 @@ fn servers(all: &Observations) -> impl Iterator<Item = (&NodeFound, &ServerFacts
         .filter_map(|node| Some((node, node.server.as_ref()?)))
 }
 
-/// From how many seconds before its end on a certificate is told: two weeks leave time to have a new one
-/// signed.
+/// Seconds before its expiry from which a certificate is reported: two weeks leave time to renew it.
 const SOON: u64 = 14 * 24 * 3600;
 
-/// Nodes whose certificate ends soon. One that has ended keeps the node silent, and is told with that.
+/// Returns nodes whose certificate expires soon. A node with an expired certificate does not answer and has
+/// its own finding.
 pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
     let ending = all.nodes.iter().filter_map(|node| {
         let ends = node.certificate_ends.filter(|_| node.answer.is_ok())?;
@@ -60,7 +60,7 @@ pub(crate) fn certificates(all: &Observations) -> Vec<Finding> {
     ]
 }
 
-/// Seconds since 1970 for a person.
+/// Formats seconds since the Unix epoch for display.
 pub(crate) fn moment(seconds: u64) -> String {
     let at = std::time::UNIX_EPOCH.checked_add(std::time::Duration::from_secs(seconds));
     at.map_or_else(
@@ -69,7 +69,7 @@ pub(crate) fn moment(seconds: u64) -> String {
     )
 }
 
-/// Nodes whose maxmemory is used up.
+/// Returns nodes that have reached `maxmemory`.
 pub(crate) fn memory(all: &Observations) -> Vec<Finding> {
     let full = servers(all).filter_map(|(node, server)| {
         let (used, limit) = (server.number("used_memory")?, server.number("maxmemory")?);
@@ -96,7 +96,7 @@ pub(crate) fn memory(all: &Observations) -> Vec<Finding> {
     full.collect()
 }
 
-/// Nodes that cannot write their data down, and what they refuse because of that.
+/// Returns nodes that cannot persist their data, and the commands that they refuse because of it.
 pub(crate) fn disk(all: &Observations) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (node, server) in servers(all) {
@@ -179,7 +179,7 @@ pub(crate) fn disk(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// Replicas that cannot log in to their master, and others without a link.
+/// Returns replicas that cannot authenticate to their master, and others whose link is down.
 pub(crate) fn replication(all: &Observations) -> Vec<Finding> {
     let mut findings = Vec::new();
     for (node, view) in all.seen() {
@@ -254,7 +254,8 @@ pub(crate) fn replication(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// Nodes of a plan that copy a master of another shard, or nobody.
+/// Returns planned nodes that replicate a master of another shard or a node that no longer exists, or that
+/// are masters without slots.
 pub(crate) fn elsewhere(all: &Observations) -> Vec<Finding> {
     // The master that serves each shard.
     let mut serving: BTreeMap<usize, &NodeFound> = BTreeMap::new();
@@ -283,7 +284,7 @@ pub(crate) fn elsewhere(all: &Observations) -> Vec<Finding> {
         let is = if !myself.is_master() {
             match copies {
                 Some(other) if other.name == master.name => continue,
-                // A chain within the shard is straightened by the servers themselves.
+                // The servers fix a replication chain within the shard themselves.
                 Some(other)
                     if other
                         .place
@@ -326,7 +327,7 @@ pub(crate) fn elsewhere(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// Whether a master without slots is known to all others: it has come back, and has nothing to do.
+/// Returns whether a master without slots is known to all other nodes: it has restarted and serves nothing.
 fn lost(all: &Observations, line: &NodeLine) -> bool {
     all.seen()
         .iter()

@@ -1,4 +1,4 @@
-//! Slots: without an owner, with an owner that is down, with two, or left half-way.
+//! Findings about slots: uncovered, owned by a failed master, disputed, or with an interrupted migration.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use crate::checks::diagnose::observed::{NodeFound, Observations};
 use crate::server::wire::reply::NodeLine;
 use crate::topology::slots::{SLOTS, SlotRange};
 
-/// Who says of itself that it serves a slot.
+/// The nodes that report themselves as the owner of each slot.
 pub(crate) struct Claims<'a> {
     by_slot: BTreeMap<u16, Vec<&'a NodeFound>>,
 }
@@ -31,14 +31,14 @@ impl<'a> Claims<'a> {
         }
     }
 
-    /// The slots that nobody who answers claims.
+    /// Returns the slots that no answering node claims.
     pub(crate) fn missing(&self) -> Vec<u16> {
         (0..SLOTS)
             .filter(|slot| !self.by_slot.contains_key(slot))
             .collect()
     }
 
-    /// The slots that several claim.
+    /// Returns the slots that several nodes claim.
     pub(crate) fn disputed(&self) -> Vec<u16> {
         let several = self.by_slot.iter().filter(|(_, nodes)| nodes.len() > 1);
         several.map(|(slot, _)| *slot).collect()
@@ -49,7 +49,7 @@ fn expand(ranges: &[SlotRange]) -> impl Iterator<Item = u16> {
     ranges.iter().flat_map(|range| range.first..=range.last)
 }
 
-/// Neighbouring slots as ranges.
+/// Combines adjacent slots into ranges.
 pub(crate) fn ranges(slots: impl IntoIterator<Item = u16>) -> Vec<SlotRange> {
     let mut ranges: Vec<SlotRange> = Vec::new();
     for slot in slots {
@@ -61,7 +61,7 @@ pub(crate) fn ranges(slots: impl IntoIterator<Item = u16>) -> Vec<SlotRange> {
     ranges
 }
 
-/// Whom the nodes that answer take for the owner of each slot that nobody claims.
+/// Returns the owner that the answering nodes report for each slot that no node claims.
 fn believed<'a>(all: &'a Observations, missing: &BTreeSet<u16>) -> BTreeMap<u16, &'a NodeLine> {
     let mut believed = BTreeMap::new();
     for (_, view) in all.seen() {
@@ -74,7 +74,7 @@ fn believed<'a>(all: &'a Observations, missing: &BTreeSet<u16>) -> BTreeMap<u16,
     believed
 }
 
-/// Slots whose owner is down, and slots that have none.
+/// Returns findings for slots whose owner is down, and for slots without an owner.
 pub(crate) fn unserved(all: &Observations) -> Vec<Finding> {
     let claims = Claims::of(all);
     let missing: BTreeSet<u16> = claims.missing().into_iter().collect();
@@ -87,7 +87,7 @@ pub(crate) fn unserved(all: &Observations) -> Vec<Finding> {
     for slot in missing {
         let line = believed.get(&slot);
         match line.and_then(|line| all.meant(line)) {
-            // A node that only does not answer from here serves all the same.
+            // A node that does not answer from this host may still serve its slots.
             Some(node)
                 if node.answer.is_err() && line.is_some_and(|line| line.troubles().next().is_none()) => {}
             Some(node) if node.answer.is_err() => {
@@ -190,9 +190,8 @@ fn orphaned(all: &Observations, claims: &Claims<'_>, orphans: &[u16]) -> Finding
     })
 }
 
-/// Who shall have a slot: who holds most of its keys, else the master of the shard it was planned for, else
-/// the
-/// owner of the nearest slot below or above it, else any master.
+/// Returns the node to assign a slot to: the master with most of its keys, else the master of the planned
+/// shard, else the owner of the nearest slot below or above, else any master.
 fn heir<'a>(all: &'a Observations, claims: &Claims<'a>, slot: u16) -> Option<&'a NodeFound> {
     let masters = || all.nodes.iter().filter(|node| node.is_master());
     let holder = masters()
@@ -206,7 +205,7 @@ fn heir<'a>(all: &'a Observations, claims: &Claims<'a>, slot: u16) -> Option<&'a
                 .filter(|place| place.slots.contains(slot))
                 .map(|place| place.shard)
                 .next()?;
-            // The one that serves already, before one that has come to itself as an empty master.
+            // Prefer a master that already serves slots to one that has restarted empty.
             masters()
                 .filter(|node| node.place.as_ref().is_some_and(|place| place.shard == shard))
                 .max_by_key(|node| node.myself().map_or(0, |line| line.slots.len()))
@@ -216,7 +215,7 @@ fn heir<'a>(all: &'a Observations, claims: &Claims<'a>, slot: u16) -> Option<&'a
         .or_else(|| masters().next())
 }
 
-/// Slots that two nodes claim. Nodes that hear each other settle it by themselves.
+/// Returns findings for slots that two nodes claim. Nodes with working bus links resolve it themselves.
 pub(crate) fn disputed(all: &Observations) -> Vec<Finding> {
     let claims = Claims::of(all);
     let mut groups: BTreeMap<Vec<&str>, (Vec<&NodeFound>, Vec<u16>)> = BTreeMap::new();
@@ -238,7 +237,8 @@ pub(crate) fn disputed(all: &Observations) -> Vec<Finding> {
 fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Finding {
     let epoch = |node: &NodeFound| node.myself().map_or(0, |line| line.epoch);
     let keys = |node: &NodeFound| slots.iter().filter_map(|slot| node.keys.get(slot)).sum::<u64>();
-    // Whoever holds the keys shall keep the slots; among equals the servers themselves go by the epoch.
+    // Keep the slots on the node that holds the keys; for equal key counts use the configuration epoch, as the
+    // servers do.
     nodes.sort_by_key(|node| std::cmp::Reverse((keys(node), epoch(node))));
     let (owner, others) = (nodes[0], &nodes[1..]);
     let range_text = listed(&ranges(slots.iter().copied()));
@@ -277,10 +277,10 @@ fn dispute(all: &Observations, mut nodes: Vec<&NodeFound>, slots: &[u16]) -> Fin
     .or_by(free.then_some(action))
 }
 
-/// Moves of slots that were begun and not ended.
+/// Returns findings for slot migrations that were started and not finished.
 pub(crate) fn open(all: &Observations) -> Vec<Finding> {
     let claims = Claims::of(all);
-    // By slot: who gives it away, who takes it in.
+    // By slot: the migrating and the importing nodes.
     let mut moves: BTreeMap<u16, (Vec<&NodeFound>, Vec<&NodeFound>)> = BTreeMap::new();
     for node in &all.nodes {
         for text in node.myself().into_iter().flat_map(|line| &line.moving) {
@@ -297,7 +297,7 @@ pub(crate) fn open(all: &Observations) -> Vec<Finding> {
         .collect()
 }
 
-/// Slots that are in doubt, whose keys are worth counting on every node.
+/// Returns the uncovered, disputed and moving slots, whose keys should be counted on every node.
 pub fn doubtful(all: &Observations) -> BTreeSet<u16> {
     let claims = Claims::of(all);
     let lines = all.nodes.iter().filter_map(NodeFound::myself);
@@ -314,7 +314,7 @@ pub fn doubtful(all: &Observations) -> BTreeSet<u16> {
         .collect()
 }
 
-/// `[93->-ID]` is given away, `[93-<-ID]` is taken in.
+/// Parses a slot in migration: `[93->-ID]` is migrating, `[93-<-ID]` is importing.
 fn moving(text: &str) -> Option<(u16, bool)> {
     let inside = text.trim_matches(['[', ']']);
     let gives = inside.contains("->-");

@@ -1,4 +1,4 @@
-//! What the nodes know of each other: nodes that are gone or lost, addresses, restarts.
+//! Findings about the nodes' views of each other: removed or unknown nodes, addresses, restarts.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,10 +8,10 @@ use crate::checks::finding::Status;
 use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::NodeId;
 
-/// Nodes that do not know each other.
+/// Returns the finding for nodes that do not know each other.
 pub(crate) fn strangers(all: &Observations) -> Vec<Finding> {
     let seen = all.seen();
-    // Those who do not know each other, each named once.
+    // Each pair of nodes once.
     let mut pairs: Vec<(&NodeFound, &NodeFound)> = Vec::new();
     for (nth, (node, view)) in seen.iter().enumerate() {
         for (other, _) in &seen[nth + 1..] {
@@ -73,7 +73,7 @@ pub(crate) fn strangers(all: &Observations) -> Vec<Finding> {
             alone.join(" and ")
         )
     };
-    // One word to each node is enough: gossip tells the rest.
+    // One CLUSTER MEET per node is enough: gossip distributes the rest.
     let mut told = BTreeSet::new();
     let meetings: Vec<_> = pairs.iter().filter(|(_, two)| told.insert(&two.name)).collect();
     let command =
@@ -90,7 +90,7 @@ pub(crate) fn strangers(all: &Observations) -> Vec<Finding> {
     ]
 }
 
-/// Nodes that are known and that are nobody any more.
+/// Returns findings for known nodes that no longer exist.
 pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
     let seen = all.seen();
     let mut known: BTreeMap<&NodeId, (&NodeLine, Vec<&str>)> = BTreeMap::new();
@@ -105,7 +105,8 @@ pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
         let troubled = line.has("fail") || line.has("noaddr") || line.has("fail?");
         let missing = match all.meant(line) {
             None => troubled || !line.connected,
-            // One of somebody else's cluster that all give up, and that serves nothing.
+            // In a cluster that rcup did not create: a node in state FAIL that does not answer and has no
+            // slots.
             Some(node) => !all.own && node.answer.is_err() && line.has("fail") && line.slots.is_empty(),
         };
         if !missing || line.has("handshake") {
@@ -161,7 +162,7 @@ pub(crate) fn gone(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// Nodes that were introduced and never came to know each other.
+/// Returns the finding for nodes that remain in handshake.
 fn handshakes(all: &Observations) -> Vec<Finding> {
     let mut to: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for (node, view) in all.seen() {
@@ -186,7 +187,8 @@ fn handshakes(all: &Observations) -> Vec<Finding> {
     to.into_iter().map(finding).collect()
 }
 
-/// A node that runs on a `nodes.conf` of another life: it knows slots and nodes of its own.
+/// Returns the finding for a node that runs with a `nodes.conf` of another cluster, which lists
+/// other slots and nodes.
 pub(crate) fn stale(all: &Observations) -> Vec<Finding> {
     let seen = all.seen();
     let told = |node: &NodeFound| {
@@ -222,7 +224,7 @@ pub(crate) fn stale(all: &Observations) -> Vec<Finding> {
             .iter()
             .map(|line| line.slots.iter().map(|range| range.len()).sum::<usize>())
             .sum::<usize>();
-        // It remembers a cluster, and not the one it is in: fewer than half of its fellows.
+        // Its `nodes.conf` assigns slots, but contains fewer than half of the other nodes.
         if others == 0 || known * 2 >= others || claims == 0 {
             continue;
         }
@@ -257,7 +259,7 @@ pub(crate) fn stale(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// Two nodes that run on copies of one `nodes.conf`.
+/// Returns the finding for two nodes that run with copies of the same `nodes.conf`.
 pub(crate) fn twins(all: &Observations) -> Vec<Finding> {
     let mut by_id: BTreeMap<&NodeId, Vec<&NodeFound>> = BTreeMap::new();
     for node in &all.nodes {
@@ -287,7 +289,7 @@ pub(crate) fn twins(all: &Observations) -> Vec<Finding> {
                 )
             }))
             .mended_by(nodes.iter().skip(1).map(|node| {
-                // It has learned the other's address as its own, and tells that one until it starts anew.
+                // The node has learned the other's address as its own and advertises it until it restarts.
                 if all.own {
                     format!("docker restart {}", node.name)
                 } else {
@@ -302,12 +304,12 @@ pub(crate) fn twins(all: &Observations) -> Vec<Finding> {
         .collect()
 }
 
-/// Addresses that clients or nodes are told and that lead astray.
+/// Returns findings for addresses that are advertised to clients or nodes and do not reach the right node.
 pub(crate) fn announced(all: &Observations) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut by_node: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for mislead in &all.mislead {
-        // Whoever is silent at every address has a finding of its own.
+        // A node that does not answer at any address has its own finding.
         if all
             .nodes
             .iter()
@@ -358,10 +360,11 @@ pub(crate) fn announced(all: &Observations) -> Vec<Finding> {
     findings
 }
 
-/// How long after its start a server counts as just started, in seconds.
+/// Seconds after its start during which a server counts as recently started.
 const YOUNG: u64 = 30;
 
-/// CLUSTERDOWN after a restart: the nodes look for each other where they were.
+/// Returns the finding for CLUSTERDOWN after a restart: the nodes look for each other at their previous
+/// addresses.
 pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
     let seen = all.seen();
     let failing: Vec<&NodeFound> = seen
@@ -373,7 +376,7 @@ pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
         return Vec::new();
     }
     let age = |node: &NodeFound| node.server.as_ref()?.number("uptime_in_seconds");
-    // A node that answers and is looked for at another address.
+    // Nodes that answer, but that others look for at another address.
     let mut moved: Vec<String> = Vec::new();
     for (node, view) in &seen {
         for line in view
@@ -433,7 +436,7 @@ pub(crate) fn restarted(all: &Observations) -> Vec<Finding> {
     vec![finding]
 }
 
-/// State fail, with all that it comes from.
+/// Returns the finding for `cluster_state:fail`, with all its causes.
 pub(crate) fn state(all: &Observations, causes: &[Finding]) -> Option<Finding> {
     let seen = all.seen();
     let failing: Vec<&str> = seen

@@ -1,4 +1,4 @@
-//! Returns the roles of master to the planned nodes: after a failover test, a restart, or a repair.
+//! Restores the master roles of the planned nodes: after a failover test, a restart, or a repair.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use crate::server::wire::reply::Answer;
 use crate::topology::layout::{Node, Topology};
 use crate::wait::{Seen, pace, until};
 
-/// Interval between two questions to one node about one step.
+/// Poll interval for one step on one node.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Hands the masters' roles back to the planned nodes, one shard after the other, without losing a write:
-/// the present master stops writing until the planned one has everything.
+/// Restores the master roles of the planned nodes, one shard at a time, without losing a write: the current
+/// master pauses writes until the planned one has caught up.
 pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<String>> {
     let mut moved = Vec::new();
     loop {
@@ -32,7 +32,7 @@ pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
         let link = links.to(node.index);
         let what = format!("{} is master again", node.name);
         until(&what, deadline, Duration::from_millis(100), || async {
-            // Redis refuses to fail the same master over twice within two node timeouts, silently.
+            // Redis silently refuses to fail over the same master twice within two node timeouts.
             let asked = link.fail_over().await;
             let nodes = link.cluster_nodes().await?;
             let myself = nodes.iter().find(|line| line.has("myself"));
@@ -45,7 +45,7 @@ pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
             })
         })
         .await?;
-        // Its former master and its siblings tell the others.
+        // Its former master and its sibling replicas announce it to the other nodes.
         let shard = topology.shard_of(node);
         let siblings: Vec<&Node> = shard
             .replicas
@@ -60,11 +60,11 @@ pub(crate) async fn hand_back(topology: &Topology, links: &Links, deadline: Inst
     }
 }
 
-/// How long a node may try to follow another that it cannot copy. It needs no copy where it has missed
-/// little.
+/// How long a node may try to replicate from a master whose data format it cannot load. A partial
+/// resynchronization needs no full sync and can still succeed.
 const HOPE: Duration = Duration::from_secs(5);
 
-/// The error for a node that will never follow: nothing but a decision of the user's ends that.
+/// Returns the error for a node that can never replicate from the new master: only the user can resolve it.
 fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
     Error::new(
         ErrorKind::Unhealthy,
@@ -86,7 +86,8 @@ fn never_follows(topology: &Topology, lost: &Node, heir: &Node) -> Error {
     ))
 }
 
-/// A node that copies another which it cannot copy, with that one. `answers` stand in the order of the nodes.
+/// Returns a replica that cannot replicate from its master, with that master. `answers` are in the order of
+/// the nodes.
 fn stranded<'a>(topology: &'a Topology, answers: &[Answer]) -> Option<(&'a Node, &'a Node)> {
     let line = |node: &Node| answers.get(node.index - 1)?.as_ref().ok()?.myself();
     topology.nodes.iter().find_map(|node| {
@@ -102,7 +103,7 @@ fn stranded<'a>(topology: &'a Topology, answers: &[Answer]) -> Option<(&'a Node,
     })
 }
 
-/// Waits until a node is a replica, of whichever master.
+/// Waits until a node is a replica of any master.
 pub(crate) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let what = format!("{} is a replica again", node.name);
     until(&what, deadline, STEP, || async {
@@ -117,7 +118,7 @@ pub(crate) async fn follows_any(links: &Links, node: &Node, deadline: Instant) -
     .await
 }
 
-/// Waits until the nodes agree and every shard has one master, and returns what they say.
+/// Waits until the nodes agree and every shard has one master, and returns their answers.
 async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) -> Result<Vec<Answer>> {
     let what = "nodes to agree on slot owners";
     let stranded_since = std::sync::Mutex::new(None);
@@ -129,7 +130,8 @@ async fn within_shards(topology: &Topology, links: &Links, deadline: Instant) ->
         }
         let stranded = stranded(topology, &now);
         let since = stranded_since.lock().ok().and_then(|mut since| {
-            // A node that loads a copy in vain is silent now and then, so once begun, the time goes on.
+            // A node that repeatedly fails to load a full sync does not always answer, so the timer is not
+            // reset.
             stranded.map(|_| *since.get_or_insert_with(Instant::now))
         });
         match (stranded, since) {

@@ -1,10 +1,10 @@
-//! A failover as it was measured, and what to think of it.
+//! Evaluates measured failovers.
 
 use crate::checks::failover::measured::{Failover, Way, seconds};
 use crate::checks::failover::statistics::{FailoverTimes, Phase, Spread};
 use crate::checks::finding::{Check, Status};
 
-/// What one round did wrong, and what is worth knowing of it.
+/// Returns the failures and the warnings of one round.
 fn faults(round: &Failover) -> (Vec<String>, Vec<String>) {
     let (mut failing, mut warning) = (Vec::new(), Vec::new());
     let bound = round.way.bound(round.node_timeout);
@@ -36,7 +36,7 @@ fn faults(round: &Failover) -> (Vec<String>, Vec<String>) {
     (failing, warning)
 }
 
-/// Judges all rounds of one way. The times are told whatever came of it.
+/// Evaluates all rounds of one failover type. The times are reported in every case.
 pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
     let Some(times) = FailoverTimes::of(way, rounds) else {
         return Check::skipped(way.id(), "no failover was measured");
@@ -75,12 +75,12 @@ pub fn judge(way: Way, rounds: &[&Failover]) -> Check {
     if check.status != Status::Pass {
         check.detail.push(told(&times));
     }
-    // The evidence of a measurement is worth reading also when all is well.
+    // The evidence of a measurement is useful even without failures.
     check.detail.extend(rounds.iter().map(|round| told_round(round)));
     check
 }
 
-/// The times in a line: of one round as they are, of several the middle and the worst.
+/// Formats the times on one line: the values of a single round, or the median and the worst of several.
 fn told(times: &FailoverTimes) -> String {
     let of = |phase: Phase| -> String {
         let Some(Spread { median, worst }) = times.phase(phase).and_then(|times| times.spread) else {
@@ -114,7 +114,7 @@ fn told(times: &FailoverTimes) -> String {
     )
 }
 
-/// One round in a line: what happened when.
+/// Formats the timeline of one round on one line.
 fn told_round(round: &Failover) -> String {
     let when = |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |ms| format!("{ms} ms"));
     format!(

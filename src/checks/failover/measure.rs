@@ -1,6 +1,5 @@
-//! A failover, measured: one master is taken away while a client writes to it and every other node is
-//! watched;
-//! then it comes back, and the roles are handed back.
+//! Measures a failover: makes one master unavailable while a client writes to it and every other node is
+//! polled; then restores the master and the roles.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -26,21 +25,21 @@ use crate::topology::layout::Topology;
 use crate::topology::slots::slot_of;
 use crate::wait::{Seen, pace, until};
 
-/// How many writes the client has made before the master is taken away.
+/// Number of writes that the client completes before the master becomes unavailable.
 const WARM: usize = 20;
 
-/// How long each step after the failover may take.
+/// Timeout of each step after the failover.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Pace of the measurement's own questions.
+/// Poll interval of the measurement.
 const STEP: Duration = Duration::from_millis(5);
 
-/// One scene: who is taken away, who may take over, and who watches.
+/// The participants of one failover: the master to make unavailable, its replicas, and the polled nodes.
 struct Scene<'a, R> {
     engine: Option<&'a R>,
     way: Way,
     victim: &'a Master<'a>,
-    /// All other nodes that can be reached.
+    /// All other reachable nodes.
     others: Vec<&'a Member>,
     node_timeout: u64,
     cancel: &'a CancellationToken,
@@ -48,7 +47,7 @@ struct Scene<'a, R> {
     refused: OnceLock<String>,
 }
 
-/// What came after the deed.
+/// The results after the failover was triggered.
 #[derive(Default)]
 struct Aftermath {
     revived: Option<Instant>,
@@ -56,7 +55,7 @@ struct Aftermath {
     trouble: Option<String>,
 }
 
-/// Measures one failover. `Err` says why it was not tried.
+/// Measures one failover. `Err` contains the reason why it was not tried.
 pub(crate) async fn failover<R: Faults>(
     target: &Target<'_>,
     way: Way,
@@ -99,7 +98,8 @@ pub(crate) async fn failover<R: Faults>(
                 .to_owned(),
         );
     }
-    // Redis does not fail the same master over again within two node timeouts: each way takes another one.
+    // Redis does not fail over the same master again within two node timeouts: each failover type uses
+    // another master.
     let nth = WAYS.iter().position(|known| *known == way).unwrap_or_default() + options.round;
     let victim = candidates[nth % candidates.len()];
     let timeout = victim.link.configured("cluster-node-timeout").await;
@@ -134,8 +134,8 @@ pub(crate) async fn failover<R: Faults>(
     Ok(measured)
 }
 
-/// Whether a master can copy each of its replicas, and so come back to a shard that one of them has taken
-/// over.
+/// Returns whether a master can replicate from each of its replicas, and so can rejoin the shard after one of
+/// them was promoted.
 fn comes_back(plan: &Topology, master: &Master<'_>) -> bool {
     let server = |name: &str| {
         let node = plan.nodes.iter().find(|node| node.name == name)?;
@@ -173,7 +173,7 @@ impl<R: Faults> Scene<'_, R> {
         let watch = Watch::new(self.victim.id.clone(), slot);
         let stop = CancellationToken::new();
         let bound = Duration::from_millis(self.way.bound(self.node_timeout));
-        // An election that failed is repeated after four node timeouts.
+        // A failed election is retried after four node timeouts.
         let again = Duration::from_millis(self.node_timeout.saturating_mul(4));
         let end = Instant::now() + bound + again + PATIENCE * 3;
         let eyes = self.others.iter().enumerate().filter_map(|(place, member)| {
@@ -202,14 +202,14 @@ impl<R: Faults> Scene<'_, R> {
         measured
     }
 
-    /// How many acknowledged writes the node that serves the slots now does not have; none of them stays
-    /// there.
+    /// Returns how many acknowledged writes are missing on the node that now serves the slots, and deletes
+    /// all test keys there.
     async fn lost(&self, writer: &Writer<'_>, serving: &str) -> Result<u64, String> {
         let of = self.others.iter().find(|member| member.name == serving);
         let link = of
             .and_then(|member| member.link.as_ref().ok())
             .unwrap_or(self.victim.link);
-        // The connection to a node that was killed ended with it, and it takes its time to come back.
+        // The connection to a killed node is closed, and the node needs time to restart.
         let deadline = Instant::now() + PATIENCE;
         let alive = until("the slots are served", deadline, STEP, || async {
             let link = match link.ping().await {
@@ -219,7 +219,7 @@ impl<R: Faults> Scene<'_, R> {
                     Err(error) => return Ok(Seen::NotYet(told(&error))),
                 },
             };
-            // A master that has come back says CLUSTERDOWN for some seconds.
+            // A master that has restarted returns CLUSTERDOWN for several seconds.
             Ok(match writer.is_served_by(&link).await {
                 Ok(()) => Seen::Done(link),
                 Err(error) => Seen::NotYet(told(&error)),
@@ -229,7 +229,7 @@ impl<R: Faults> Scene<'_, R> {
         writer.lost(&alive.map_err(|error| told(&error))?).await
     }
 
-    /// Takes the master away, waits for the new one, brings the old one back.
+    /// Makes the master unavailable, waits for the new one, and restores the old one.
     async fn direct(&self, writer: &Writer<'_>, watch: &Watch, bound: Duration) -> Failover {
         let warm = self
             .wait("the client writes", PATIENCE, || {
@@ -286,7 +286,7 @@ impl<R: Faults> Scene<'_, R> {
         }
     }
 
-    /// Waits until another node has taken over, and brings back what was taken away, whatever came of it.
+    /// Waits until another node has taken over, and restores the old master in every case.
     async fn aftermath(&self, writer: &Writer<'_>, watch: &Watch, bound: Duration) -> Aftermath {
         let mut after = Aftermath::default();
         let over = self
@@ -295,7 +295,7 @@ impl<R: Faults> Scene<'_, R> {
             })
             .await;
         match over {
-            // The others learn of it by gossip; one that does not shows in the timeline.
+            // The other nodes receive the update by gossip; a node that does not is visible in the timeline.
             Ok(()) => {
                 let others = self.others.len();
                 let _ = self
@@ -313,7 +313,7 @@ impl<R: Faults> Scene<'_, R> {
             Ok(()) => {
                 after.revived = Some(Instant::now());
                 if watch.promoted().is_none() {
-                    // Nobody has taken over, so it is the master still.
+                    // No replica was promoted, so the node is still the master.
                     return after;
                 }
                 self.back().await
@@ -333,7 +333,7 @@ impl<R: Faults> Scene<'_, R> {
         match (self.way, self.engine) {
             (Way::Pause, Some(engine)) => {
                 let paused = engine.pause(self.victim.name).await;
-                // Without cgroups of its own, or with version 1, a rootless container engine refuses it.
+                // A rootless container engine refuses it with cgroups v1 or without cgroup delegation.
                 if let Err(error) = &paused
                     && error.kind() == ErrorKind::Engine
                 {
@@ -362,7 +362,7 @@ impl<R: Faults> Scene<'_, R> {
         let what = format!("{} is a replica in sync", self.victim.name);
         let deadline = Instant::now() + PATIENCE;
         until(&what, deadline, STEP, || async {
-            // Its old connection ended with it.
+            // The restart closed its previous connection.
             let link = match self.victim.link.elsewhere(self.victim.link.address()).await {
                 Ok(link) => link,
                 Err(error) => return Ok(Seen::NotYet(told(&error))),
@@ -379,7 +379,7 @@ impl<R: Faults> Scene<'_, R> {
         .await
     }
 
-    /// Waits for what the client and the eyes have seen.
+    /// Waits for a condition on the results of the client and the polled nodes.
     async fn wait(&self, what: &str, patience: Duration, holds: impl Fn() -> bool) -> Result<()> {
         let deadline = Instant::now() + patience;
         until(what, deadline, STEP, || {
@@ -400,7 +400,7 @@ fn ms(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The same members, those connected anew whose connection has ended.
+/// Returns the same members, and reconnects those whose connection is closed.
 async fn reconnected(members: &[Member]) -> Vec<Member> {
     join_all(members.iter().map(|member| async {
         let mut member = member.clone();
@@ -417,7 +417,7 @@ async fn reconnected(members: &[Member]) -> Vec<Member> {
     .await
 }
 
-/// Hands the role back to the node that had it, and waits until all agree.
+/// Restores the master role of the original node, and waits until all nodes agree.
 async fn restored(target: &Target<'_>, victim: &Master<'_>) -> Result<()> {
     let deadline = Instant::now() + PATIENCE;
     let now = Target {

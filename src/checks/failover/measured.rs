@@ -2,24 +2,24 @@
 
 use serde::Serialize;
 
-/// How the master was taken away.
+/// How the master was made unavailable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Way {
     /// `CLUSTER FAILOVER` on its replica.
     Command,
-    /// Its process was frozen, as by a machine that hangs.
+    /// Its process was paused, as on a host that hangs.
     Pause,
     /// Its process was killed.
     Kill,
 }
 
-/// All ways, in the order in which they are tried.
+/// All failover types, in the order in which they run.
 pub const WAYS: [Way; 3] = [Way::Command, Way::Pause, Way::Kill];
 
 impl Way {
-    /// The id of its check.
+    /// Returns the id of its check.
     pub fn id(self) -> &'static str {
         match self {
             Self::Command => "failover-command",
@@ -28,7 +28,7 @@ impl Way {
         }
     }
 
-    /// What is done to the master.
+    /// Returns a description of how the master is made unavailable.
     pub fn deed(self) -> &'static str {
         match self {
             Self::Command => "manual failover",
@@ -37,9 +37,9 @@ impl Way {
         }
     }
 
-    /// Until when writes are expected to work again, in milliseconds. Redis promotes after 1.0 to 1.5 node
-    /// timeouts and the delay of an election, which is 0.5 to 1 s and another second for each replica that
-    /// is behind; by command it takes a moment, and Redis gives up after 5 s.
+    /// Returns the time until writes are expected to succeed again, in milliseconds. Redis promotes after 1.0
+    /// to 1.5 node timeouts plus the election delay, which is 0.5 to 1 s and another second for each replica
+    /// with a higher replication offset; a manual failover takes a moment, and Redis aborts it after 5 s.
     pub fn bound(self, node_timeout: u64) -> u64 {
         match self {
             Self::Command => 5_000,
@@ -48,7 +48,7 @@ impl Way {
     }
 }
 
-/// When one node learned what. Times are milliseconds since the master was taken away.
+/// When one node noticed each state change. Times are in milliseconds since the master became unavailable.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Noticed {
     /// The node.
@@ -61,57 +61,58 @@ pub struct Noticed {
     pub followed: Option<u64>,
 }
 
-/// One failover. Times are milliseconds since the master was taken away; `None` is what did not happen before
-/// the measurement was given up.
+/// One failover. Times are in milliseconds since the master became unavailable; `None` means that the event
+/// did not occur before the measurement timed out.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failover {
-    /// How.
+    /// The failover type.
     pub way: Way,
-    /// Which master was taken away.
+    /// The name of the master that was made unavailable.
     pub victim: String,
-    /// Which node took over.
+    /// The name of the promoted node.
     pub successor: Option<String>,
     /// The node timeout, in milliseconds.
     pub node_timeout: u64,
-    /// What the other nodes noticed, and when.
+    /// When the other nodes noticed each state change.
     pub noticed: Vec<Noticed>,
-    /// When the successor called itself master.
+    /// When the successor reported itself as master.
     pub promoted: Option<u64>,
-    /// When the last write before the gap was acknowledged. After the deed, while it still took effect.
+    /// When the last write before the gap was acknowledged. This can be after the failover was triggered,
+    /// until it takes effect.
     pub last_write: u64,
     /// When a write to the slots was acknowledged again.
     pub writes_again: Option<u64>,
-    /// When the old master was let go on, or started again.
+    /// When the old master was resumed or restarted.
     pub revived: Option<u64>,
     /// When the old master was a replica in sync.
     pub back: Option<u64>,
-    /// How many writes were acknowledged in all.
+    /// The total number of acknowledged writes.
     pub acknowledged: u64,
-    /// How many of them the new master does not have.
+    /// The number of acknowledged writes that the new master does not have.
     pub lost: u64,
-    /// Why the measurement could not be finished.
+    /// Why the measurement could not be completed.
     pub trouble: Option<String>,
 }
 
 impl Failover {
-    /// When the first node marked the master FAIL.
+    /// Returns when the first node marked the master FAIL.
     pub fn first_failed(&self) -> Option<u64> {
         self.noticed.iter().filter_map(|one| one.failed).min()
     }
 
-    /// When the first node suspected the master.
+    /// Returns when the first node suspected the master.
     pub fn first_suspected(&self) -> Option<u64> {
         self.noticed.iter().filter_map(|one| one.suspected).min()
     }
 
-    /// For how long no write was acknowledged, in milliseconds.
+    /// Returns how long no write was acknowledged, in milliseconds.
     pub fn gap(&self) -> Option<u64> {
         self.writes_again
             .map(|again| again.saturating_sub(self.last_write))
     }
 }
 
-/// Milliseconds for a person.
+/// Formats milliseconds for display.
 pub fn seconds(ms: u64) -> String {
     match ms {
         0..1000 => format!("{ms} ms"),

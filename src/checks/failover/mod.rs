@@ -1,4 +1,4 @@
-//! Failovers: measured on a running cluster, judged, and summarized over several rounds.
+//! Failovers: measured on a running cluster, evaluated, and summarized over several rounds.
 
 pub mod hand_back;
 #[cfg(feature = "cli")]

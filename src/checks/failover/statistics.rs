@@ -1,21 +1,20 @@
-//! The times of several failovers put together: the middle and the worst of each phase, beside what is
-//! expected.
+//! Statistics of several failovers: the median and the worst time of each phase, next to the expected time.
 
 use serde::Serialize;
 
 use crate::checks::failover::measured::{Failover, WAYS, Way};
 
-/// The middle and the worst of several values.
+/// The median and the worst of several values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Spread {
-    /// The middle one; the lower of two.
+    /// The median; the lower of the two middle values if their number is even.
     pub median: u64,
-    /// The greatest.
+    /// The highest value.
     pub worst: u64,
 }
 
 impl Spread {
-    /// Of these values, if there are any.
+    /// Returns the spread of these values, or `None` without values.
     pub fn of(values: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut values: Vec<u64> = values.into_iter().collect();
         values.sort_unstable();
@@ -26,27 +25,27 @@ impl Spread {
     }
 }
 
-/// What happens in a failover, in this order.
+/// The phases of a failover, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Phase {
     /// The first node suspected the master (PFAIL).
     Suspected,
-    /// The first node held it for failed (FAIL): a majority of masters had suspected it.
+    /// The first node marked it as failed (FAIL): a majority of masters had suspected it.
     Failed,
-    /// The successor called itself master.
+    /// The successor reported itself as master.
     Promoted,
     /// A write to the slots was acknowledged again.
     WritesAgain,
     /// The last of the other nodes knew the new master.
     Followed,
-    /// The old master was a replica in sync, counted from its return.
+    /// The old master was a replica in sync. Measured from its restart.
     Back,
 }
 
 impl Phase {
-    /// All of them.
+    /// All phases.
     pub const ALL: [Self; 6] = [
         Self::Suspected,
         Self::Failed,
@@ -56,7 +55,7 @@ impl Phase {
         Self::Back,
     ];
 
-    /// In words.
+    /// Returns a description of the phase.
     pub fn told(self) -> &'static str {
         match self {
             Self::Suspected => "first suspected (PFAIL)",
@@ -68,7 +67,7 @@ impl Phase {
         }
     }
 
-    /// When it happened, in milliseconds.
+    /// Returns when the phase occurred, in milliseconds.
     pub fn of(self, failover: &Failover) -> Option<u64> {
         match self {
             Self::Suspected => failover.first_suspected(),
@@ -86,11 +85,10 @@ impl Phase {
         }
     }
 
-    /// By when it is expected, in milliseconds. A node pings every other at least twice in a node timeout,
-    /// and
-    /// suspects one whose answer is late by a whole one; its reports travel with its next pings, within
-    /// another half.
-    /// The rest is the delay of an election. How long a copy takes depends on the data alone.
+    /// Returns the expected time, in milliseconds. A node pings every other node at least twice per node
+    /// timeout, and suspects a node whose answer is late by one node timeout; its failure reports travel with
+    /// its next pings, within another half. The rest is the election delay. The duration of a full sync
+    /// depends only on the data.
     pub fn expected(self, way: Way, node_timeout: u64) -> Option<u64> {
         let halves = |number: u64| (node_timeout.saturating_mul(number) / 2).saturating_add(500);
         match (self, way) {
@@ -105,35 +103,35 @@ impl Phase {
 /// The times of one phase over all rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct PhaseTimes {
-    /// Which.
+    /// The phase.
     pub phase: Phase,
-    /// In how many rounds it happened.
+    /// The number of rounds in which it occurred.
     pub rounds: usize,
-    /// When, in milliseconds since the master was taken away.
+    /// The time in milliseconds since the master became unavailable.
     pub spread: Option<Spread>,
-    /// By when it is expected.
+    /// The expected time.
     pub expected: Option<u64>,
 }
 
-/// All failovers of one way put together.
+/// Statistics of all failovers of one type.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FailoverTimes {
-    /// Which way.
+    /// The failover type.
     pub way: Way,
-    /// How many there were.
+    /// The number of rounds.
     pub rounds: usize,
-    /// The node timeout, in milliseconds; the longest, should it have changed.
+    /// The node timeout, in milliseconds; the longest if it changed between rounds.
     pub node_timeout: u64,
-    /// The phases in their order.
+    /// The phases, in order.
     pub phases: Vec<PhaseTimes>,
-    /// How many acknowledged writes a round has lost.
+    /// The acknowledged writes that were lost per round.
     pub lost: Spread,
-    /// How many writes were acknowledged in all rounds.
+    /// The number of acknowledged writes in all rounds.
     pub acknowledged: u64,
 }
 
 impl FailoverTimes {
-    /// Of these failovers of one way, if there are any.
+    /// Returns the statistics of these failovers of one type, or `None` without rounds.
     pub fn of(way: Way, rounds: &[&Failover]) -> Option<Self> {
         let node_timeout = rounds.iter().map(|round| round.node_timeout).max()?;
         let phases = Phase::ALL.map(|phase| {
@@ -155,13 +153,13 @@ impl FailoverTimes {
         })
     }
 
-    /// Of a phase.
+    /// Returns the times of a phase.
     pub fn phase(&self, phase: Phase) -> Option<&PhaseTimes> {
         self.phases.iter().find(|known| known.phase == phase)
     }
 }
 
-/// Of each way that was tried.
+/// Returns the statistics of each failover type that was measured.
 pub fn failover_times(failovers: &[Failover]) -> Vec<FailoverTimes> {
     let of = |way: Way| {
         let rounds: Vec<&Failover> = failovers.iter().filter(|one| one.way == way).collect();

@@ -1,4 +1,4 @@
-//! Who watches a failover: a client that writes all the time, and a pair of eyes on every other node.
+//! Monitors a failover: a client that writes continuously, and a poll of every other node.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -13,42 +13,43 @@ use crate::server::wire::connection::NodeConnection;
 use crate::topology::layout::NodeId;
 use crate::wait::{Seen, until};
 
-/// How often a write is tried, and how often a node is asked for its view.
+/// Interval between writes, and between polls of a node.
 const PACE: Duration = Duration::from_millis(5);
 
-/// How long a write may take before it counts as unanswered.
+/// Timeout of a write.
 const ANSWER: Duration = Duration::from_millis(100);
 
-/// How long a key of the client lives, in milliseconds, should its deletion be lost: longer than any failover.
+/// TTL of the client's keys in milliseconds, in case their deletion fails: longer than any failover.
 const KEY_LIFE: &str = "600000";
 
-/// How many keys are counted or deleted at once.
+/// Number of keys to count or delete in one pipeline.
 const CHUNK: usize = 500;
 
 fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What was acknowledged to the client.
+/// The writes that were acknowledged to the client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Acknowledged {
     /// The numbers of its keys.
     pub(crate) keys: Vec<u64>,
-    /// When the old master answered last.
+    /// When the old master last acknowledged a write.
     pub(crate) last_on_old: Option<Instant>,
-    /// When another node answered first.
+    /// When another node first acknowledged a write.
     pub(crate) first_on_new: Option<Instant>,
 }
 
-/// A client that writes a new key all the time, on the master until it fails, then wherever it is taken.
+/// A client that continuously writes new keys, to the master until it fails, then to the replicas.
 pub(crate) struct Writer<'a> {
-    /// The master that is taken away, then its replicas.
+    /// The master that is made unavailable, then its replicas.
     stations: Vec<&'a NodeConnection>,
     tag: u64,
     at: AtomicUsize,
-    /// Whether the master is being taken away: until then an answer that is late is no reason to leave it.
+    /// Whether the failover has been triggered: before that, a late answer does not make the client switch to
+    /// another node.
     leaves: AtomicBool,
-    /// How many writes were tried; they are numbered from 1.
+    /// The number of attempted writes; they are numbered from 1.
     tried: AtomicU64,
     acknowledged: Mutex<Acknowledged>,
 }
@@ -65,12 +66,12 @@ impl<'a> Writer<'a> {
         }
     }
 
-    /// What was acknowledged until now.
+    /// Returns the writes that are acknowledged so far.
     pub(crate) fn acknowledged(&self) -> Acknowledged {
         held(&self.acknowledged).clone()
     }
 
-    /// From now on it turns to the replicas where the master does not answer.
+    /// From now on, lets the client switch to the replicas when the master does not answer.
     pub(crate) fn leave(&self) {
         self.leaves.store(true, Ordering::Relaxed);
     }
@@ -81,7 +82,7 @@ impl<'a> Writer<'a> {
 
     /// Writes until `stop`.
     pub(crate) async fn write(&self, stop: &CancellationToken, deadline: Instant) {
-        // That the deadline passes is told by what was acknowledged.
+        // A passed deadline is visible in the acknowledged writes.
         let _ = until("writing ends", deadline, PACE, || async {
             if stop.is_cancelled() {
                 return Ok(Seen::Done(()));
@@ -101,7 +102,7 @@ impl<'a> Writer<'a> {
                         acknowledged.first_on_new.get_or_insert_with(Instant::now);
                     }
                 }
-                // A client does not go back to a master that has failed it.
+                // A client does not return to a master that has failed.
                 _ if self.leaves.load(Ordering::Relaxed) => self
                     .at
                     .store(station % (self.stations.len() - 1) + 1, Ordering::Relaxed),
@@ -112,13 +113,13 @@ impl<'a> Writer<'a> {
         .await;
     }
 
-    /// Whether a node takes writes to the slots: it deletes a key that there never was.
+    /// Checks whether a node accepts writes to the slots, by deleting a key that never existed.
     pub(crate) async fn is_served_by(&self, master: &NodeConnection) -> crate::error::Result<()> {
         master.command::<u64>(&["DEL", &self.key(0)]).await.map(drop)
     }
 
-    /// How many of the acknowledged keys a node does not have. All keys that were ever tried are deleted there: a
-    /// write whose answer did not come may have been made all the same.
+    /// Returns how many of the acknowledged keys a node does not have. Deletes all attempted keys there: a
+    /// write without an answer may have been executed.
     pub(crate) async fn lost(&self, master: &NodeConnection) -> Result<u64, String> {
         let acknowledged: BTreeSet<u64> = self.acknowledged().keys.into_iter().collect();
         let tried: Vec<u64> = (1..=self.tried.load(Ordering::Relaxed)).collect();
@@ -136,17 +137,17 @@ impl<'a> Writer<'a> {
     }
 }
 
-/// When one node learned what.
+/// When one node noticed each state change.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Learned {
     pub(crate) suspected: Option<Instant>,
     pub(crate) failed: Option<Instant>,
     pub(crate) followed: Option<Instant>,
-    /// When it called itself master of the slot.
+    /// When it reported itself as master of the slot.
     pub(crate) promoted: Option<Instant>,
 }
 
-/// What all watched nodes learned about one master, by their place among them.
+/// What all polled nodes have reported about one master, by their position among them.
 pub(crate) struct Watch {
     pub(crate) master: NodeId,
     /// One of its slots.
@@ -163,25 +164,25 @@ impl Watch {
         }
     }
 
-    /// What the node at this place has learned until now.
+    /// Returns what the node at this position has reported so far.
     pub(crate) fn learned(&self, place: usize) -> Learned {
         held(&self.learned).get(&place).copied().unwrap_or_default()
     }
 
-    /// Which node has called itself master, and when.
+    /// Returns which node has reported itself as master, and when.
     pub(crate) fn promoted(&self) -> Option<(usize, Instant)> {
         held(&self.learned)
             .iter()
             .find_map(|(place, learned)| Some((*place, learned.promoted?)))
     }
 
-    /// Whether all of so many nodes know the new master.
+    /// Returns whether all of the first `nodes` nodes know the new master.
     pub(crate) fn all_follow(&self, nodes: usize) -> bool {
         let learned = held(&self.learned);
         (0..nodes).all(|place| learned.get(&place).is_some_and(|one| one.followed.is_some()))
     }
 
-    /// Looks at a node's view until `stop`.
+    /// Polls a node's view until `stop`.
     pub(crate) async fn look(
         &self,
         place: usize,

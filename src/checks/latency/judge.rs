@@ -1,4 +1,4 @@
-//! How long nodes take to answer: percentiles and a histogram each, never an average alone.
+//! Response times of the nodes: percentiles and a histogram for each node, no averages.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use serde::Serialize;
 
 use crate::checks::finding::Check;
 
-/// From which 99th percentile on a node is told, in microseconds, where no threshold was given. A loopback or
-/// a local network is far below it even on a busy machine.
+/// 99th percentile from which a node is reported, in microseconds, if no threshold is set. On loopback or a
+/// local network it is far lower, even on a busy host.
 const SLOW: u64 = 100_000;
 
-/// How long one node took to answer, in microseconds.
+/// Response times of one node, in microseconds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeLatency {
     /// The node's name.
     pub node: String,
-    /// How many answers were measured.
+    /// The number of measured responses.
     pub samples: u64,
     /// The median.
     pub p50: u64,
@@ -24,22 +24,22 @@ pub struct NodeLatency {
     pub p90: u64,
     /// The 99th percentile.
     pub p99: u64,
-    /// The 99.9th percentile; `None` from fewer than 1000 answers, of which it would be the slowest.
+    /// The 99.9th percentile; `None` for fewer than 1000 responses, where it would equal the maximum.
     pub p999: Option<u64>,
-    /// The slowest.
+    /// The maximum.
     pub max: u64,
-    /// The histogram: upper bounds in microseconds, doubling, and how many answers lie at or below each and
-    /// above the one before.
+    /// The histogram: upper bounds in microseconds, doubling, and the number of responses at or below each
+    /// bound and above the previous one.
     pub buckets: Vec<(u64, u64)>,
-    /// All of it, for other measurements to be added.
+    /// The full histogram, for adding other measurements.
     #[serde(skip)]
     counts: Counts,
 }
 
-/// From how many answers on a 99.9th percentile means something.
+/// Number of responses from which a 99.9th percentile is meaningful.
 pub const ENOUGH_FOR_P999: u64 = 1000;
 
-/// How often each time was measured, to three digits.
+/// The number of measurements for each time, with three significant digits.
 #[derive(Clone, PartialEq)]
 struct Counts(Histogram<u64>);
 
@@ -53,22 +53,22 @@ impl std::fmt::Debug for Counts {
 }
 
 impl NodeLatency {
-    /// From single measurements in microseconds.
+    /// Creates it from single measurements in microseconds.
     pub fn of(node: &str, micros: &[u64]) -> Self {
         Self::counted(node, micros.iter().map(|value| (*value, 1)))
     }
 
-    /// From times in microseconds and how often each was measured.
+    /// Creates it from times in microseconds and the number of measurements for each.
     pub fn counted(node: &str, times: impl IntoIterator<Item = (u64, u64)>) -> Self {
         let mut histogram = empty();
         for (value, count) in times {
-            // It grows with what it is given, so that nothing is out of its range.
+            // The histogram resizes automatically, so every value is in range.
             let _ = histogram.record_n(value.max(1), count);
         }
         Self::from(node, histogram)
     }
 
-    /// Both measurements together.
+    /// Combines both measurements.
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         let _ = self.counts.0.add(&other.counts.0);
@@ -91,12 +91,12 @@ impl NodeLatency {
     }
 }
 
-/// Three digits from a microsecond up, without an end.
+/// Creates a histogram with three significant digits, from one microsecond and without an upper limit.
 fn empty() -> Histogram<u64> {
     Histogram::new(3).expect("one to five digits are allowed")
 }
 
-/// Doubling buckets from the first that holds a value to the last.
+/// Returns doubling buckets, from the first to the last one that is not empty.
 fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     let mut all: Vec<(u64, u64)> = Vec::new();
     for value in histogram.iter_recorded() {
@@ -115,33 +115,33 @@ fn buckets(histogram: &Histogram<u64>) -> Vec<(u64, u64)> {
     all
 }
 
-/// A percentile and how slow it may be.
+/// The maximum for a percentile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold {
-    /// Which: `p50`, `p90`, `p99`, `p99.9` or `max`.
+    /// The percentile: `p50`, `p90`, `p99`, `p99.9` or `max`.
     pub percentile: Percentile,
-    /// How slow it may be.
+    /// The maximum response time.
     pub most: Duration,
 }
 
-/// A percentile that is measured.
+/// A measured percentile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Percentile {
     /// The median.
     P50,
-    /// Nine of ten are quicker.
+    /// The 90th percentile.
     P90,
-    /// 99 of a hundred are quicker.
+    /// The 99th percentile.
     P99,
-    /// 999 of a thousand are quicker.
+    /// The 99.9th percentile.
     P999,
-    /// The slowest.
+    /// The maximum.
     Max,
 }
 
 impl Percentile {
-    /// Its name.
+    /// Returns its name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::P50 => "p50",
@@ -152,7 +152,7 @@ impl Percentile {
         }
     }
 
-    /// Without enough answers for a percentile, the slowest stands for it.
+    /// Returns the value of this percentile, or the maximum if there are too few responses for it.
     fn of(self, latency: &NodeLatency) -> u64 {
         match self {
             Self::P50 => latency.p50,
@@ -175,18 +175,17 @@ impl std::str::FromStr for Percentile {
     }
 }
 
-/// What was measured of all nodes.
+/// The measurements of all nodes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latencies {
-    /// The nodes that answered.
+    /// The nodes that responded.
     pub nodes: Vec<NodeLatency>,
-    /// The nodes of which nothing or not all could be measured: `node: why`.
+    /// The nodes with missing or incomplete measurements: `node: reason`.
     pub missing: Vec<String>,
 }
 
-/// Judges against the thresholds that were given: a node that stopped answering is within none of them.
-/// Without
-/// any, only what is slow beyond doubt, or could not be measured, is told, as a warning.
+/// Checks the response times against the given thresholds: a node that stopped responding exceeds all of
+/// them. Without thresholds, reports only very slow and unmeasurable nodes, as a warning.
 pub fn latency(measured: &Latencies, thresholds: &[Threshold]) -> Check {
     const ID: &str = "latency";
     const BAD: &str = "nodes respond too slowly or not at all";
@@ -233,7 +232,7 @@ pub fn latency(measured: &Latencies, thresholds: &[Threshold]) -> Check {
     Check::of(ID, good, BAD, wrong, hint)
 }
 
-/// Microseconds for a person: `87 µs`, `1.2 ms`, `2.5 s`.
+/// Formats microseconds for display: `87 µs`, `1.2 ms`, `2.5 s`.
 pub fn micros(value: u64) -> String {
     match value {
         0..1_000 => format!("{value} µs"),

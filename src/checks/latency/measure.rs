@@ -1,4 +1,4 @@
-//! The time that PING takes on every node.
+//! Measures the response time of PING on every node.
 
 use std::time::{Duration, Instant};
 
@@ -8,13 +8,14 @@ use crate::checks::latency::judge::{ENOUGH_FOR_P999, Latencies, NodeLatency, Per
 use crate::connect::target::Target;
 use crate::server::wire::connection::NodeConnection;
 
-/// How many answers are measured on each node.
+/// Number of responses to measure on each node.
 const SAMPLES: u64 = 200;
 
-/// For how long at most, where no percentile is asked for that needs more of them: a node far away answers slowly.
+/// Maximum duration, unless a percentile requires more responses: a distant node responds slowly.
 const TIME: Duration = Duration::from_secs(2);
 
-/// Asks one node after the other, so that none is measured while this process waits for another's answer.
+/// Measures the nodes one after the other, so that this process never measures one while it waits for
+/// another.
 pub(crate) async fn latency(target: &Target<'_>, thresholds: &[Threshold]) -> Latencies {
     let rare = thresholds
         .iter()
@@ -25,7 +26,7 @@ pub(crate) async fn latency(target: &Target<'_>, thresholds: &[Threshold]) -> La
         (SAMPLES, Some(TIME))
     };
     let mut all = Latencies::default();
-    // Connections of their own: on those of the other probes a PING would wait behind their commands.
+    // Separate connections: on those of the other probes, a PING would wait behind their commands.
     let opened = join_all(target.members.iter().map(async |member| {
         let link = match &member.link {
             Ok(link) => link
@@ -56,7 +57,7 @@ pub(crate) async fn latency(target: &Target<'_>, thresholds: &[Threshold]) -> La
     all
 }
 
-/// Adds the microseconds of each answer to `micros`, as long as there is time.
+/// Adds the microseconds of each response to `micros`, until `time` has passed.
 async fn pings(
     link: &NodeConnection,
     samples: u64,

@@ -1,4 +1,4 @@
-//! Response times of the nodes: measured, then judged against thresholds.
+//! Response times of the nodes: measured, then compared with thresholds.
 
 pub mod judge;
 pub mod measure;

@@ -1,4 +1,4 @@
-//! What nodes tell clients, from where an address was tried, and who answered there.
+//! Addresses that nodes advertise to clients, where each address was tested from, and which node answered.
 
 use std::net::Ipv4Addr;
 
@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::server::wire::reply::Endpoint;
 use crate::topology::layout::{Announce, NodeId};
 
-/// By which answer a client is told an address.
+/// The response in which a client receives an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -27,7 +27,7 @@ pub enum Source {
 }
 
 impl Source {
-    /// The name in upper case, as in the server's documentation.
+    /// Returns the name in upper case, as in the server's documentation.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Slots => "SLOTS",
@@ -40,7 +40,7 @@ impl Source {
     }
 }
 
-/// From where an address was tried.
+/// The location from which an address was tested.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
@@ -52,7 +52,7 @@ pub enum Place {
 }
 
 impl Place {
-    /// The words for a person.
+    /// Returns the name for display.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Host => "this host",
@@ -61,36 +61,36 @@ impl Place {
     }
 }
 
-/// One thing that one node told.
+/// An address that a node advertises.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The node that told it.
+    /// The node that advertises it.
     pub by: NodeId,
-    /// By which answer.
+    /// The response that contains it.
     pub source: Source,
-    /// What it told, and about whom.
+    /// The advertised address, and the node that it belongs to.
     pub endpoint: Endpoint,
 }
 
-/// A node as it was planned, with the id that it has.
+/// A planned node with its actual id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// Its index, from 1.
+    /// The index, from 1.
     pub index: usize,
-    /// Its container's name.
+    /// The name of its container.
     pub name: String,
-    /// Its id.
+    /// The node id.
     pub id: NodeId,
-    /// Its address on the bridge.
+    /// The address on the bridge network.
     pub ip: Ipv4Addr,
-    /// The address of the host on which its port is published.
+    /// The host address on which its port is published.
     pub published: Ipv4Addr,
-    /// Its client port, which is the same everywhere.
+    /// The client port, which is the same inside and outside of the container.
     pub port: u16,
 }
 
 impl Member {
-    /// The host that the plan has this answer tell.
+    /// Returns the host that this response contains according to the plan.
     pub(crate) fn planned(&self, announce: Announce, source: Source) -> String {
         match (announce, source) {
             (Announce::Ip, _) | (Announce::Hostname, Source::Nodes) => self.ip.to_string(),
@@ -98,7 +98,8 @@ impl Member {
         }
     }
 
-    /// Where it should answer from a place, whatever it tells.
+    /// Returns the addresses at which the node should answer from a location, independent of the advertised
+    /// address.
     pub fn ways(&self, place: Place) -> Vec<(String, u16)> {
         let bridge = (self.ip.to_string(), self.port);
         match place {
@@ -108,15 +109,15 @@ impl Member {
     }
 }
 
-/// An address that was tried from a place.
+/// The result of a connection to an address from a location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dialled {
-    /// From where.
+    /// The location.
     pub place: Place,
     /// Host name or address.
     pub host: String,
     /// Port.
     pub port: u16,
-    /// Who answered, or why nobody did.
+    /// The id of the node that answered, or why there was no answer.
     pub answer: Result<NodeId, String>,
 }

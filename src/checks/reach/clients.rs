@@ -1,4 +1,4 @@
-//! The families of clients, and what each of them is promised.
+//! Client families, and which of them each announce mode supports.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,25 @@ use crate::checks::finding::Status;
 use crate::checks::reach::advertised::{Place, Source};
 use crate::topology::layout::Announce;
 
-/// Clients that learn the cluster from the same answers.
+/// A family of clients that discover the cluster with the same command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Family {
-    /// Those that read `CLUSTER SLOTS`: most of them.
+    /// Clients that read `CLUSTER SLOTS`: most clients.
     Slots,
-    /// Those that read `CLUSTER SHARDS`.
+    /// Clients that read `CLUSTER SHARDS`.
     Shards,
-    /// Those that read `CLUSTER NODES` and take the addresses there.
+    /// Clients that read `CLUSTER NODES` and use its IP addresses.
     Nodes,
-    /// Those that read `CLUSTER NODES` and prefer a host name.
+    /// Clients that read `CLUSTER NODES` and prefer a host name.
     NodeNames,
-    /// Those that only follow redirections.
+    /// Clients that only follow redirections.
     Redirections,
 }
 
 impl Family {
-    /// All of them.
+    /// All families.
     pub const ALL: [Self; 5] = [
         Self::Slots,
         Self::Shards,
@@ -35,7 +35,7 @@ impl Family {
         Self::Redirections,
     ];
 
-    /// What it reads, for a person.
+    /// Returns what the family reads, for display.
     pub fn reads(self) -> &'static str {
         match self {
             Self::Slots => "CLUSTER SLOTS",
@@ -46,7 +46,7 @@ impl Family {
         }
     }
 
-    /// Some clients that belong to it.
+    /// Returns examples of clients in the family.
     pub fn examples(self) -> &'static str {
         match self {
             Self::Slots => "redis-py, redis-rs, Jedis, go-redis, ioredis, node-redis",
@@ -57,7 +57,7 @@ impl Family {
         }
     }
 
-    /// Whether what `source` tells matters to it. All clients follow redirections.
+    /// Returns whether the family uses addresses from `source`. All clients follow redirections.
     pub(crate) fn hears(self, source: Source) -> bool {
         match source {
             Source::Moved | Source::Ask => true,
@@ -68,9 +68,8 @@ impl Family {
         }
     }
 
-    /// Whether it is meant to work from a place. Nodes that announce 127.0.0.1 are for clients on the host;
-    /// those
-    /// that do so by a host name leave the bridge's addresses in `CLUSTER NODES`.
+    /// Returns whether the announce mode supports the family from a location. Nodes that announce 127.0.0.1 are
+    /// for clients on the host; with a host name, `CLUSTER NODES` still contains the bridge addresses.
     pub(crate) fn promised(self, announce: Announce, place: Place) -> bool {
         match (announce, place) {
             (Announce::Ip, _) | (Announce::ClientIpv4, Place::Host) => true,
@@ -80,9 +79,9 @@ impl Family {
     }
 }
 
-/// Whom this way of announcing does not serve, and what to set for them, in a line; `None` where it serves
-/// everybody.
-/// Those who are told the bridge's addresses are served where this host reaches these.
+/// Returns the clients that an announce mode does not support and how to configure them, on one line; `None`
+/// if it supports all clients. Clients that receive bridge addresses work if this host can reach these
+/// addresses.
 pub(crate) fn left_out(announce: Announce, bridge_reachable: bool, name: &str) -> Option<String> {
     let mut all: Vec<String> = Vec::new();
     let without = |place: Place| {
@@ -114,24 +113,24 @@ pub(crate) fn left_out(announce: Announce, bridge_reachable: bool, name: &str) -
     (!all.is_empty()).then(|| all.join("; "))
 }
 
-/// Whether a family works from a place.
+/// Whether a client family works from a location.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClientVerdict {
-    /// Which family.
+    /// The client family.
     pub family: Family,
-    /// From where.
+    /// The location.
     pub place: Place,
-    /// `pass` when it works; `warn` when it does not, and this way of announcing does not promise it; else
+    /// `pass` if it works; `warn` if it does not work and the announce mode does not support it; otherwise
     /// `fail`.
     pub status: Status,
-    /// One line.
+    /// A one-line summary.
     pub summary: String,
-    /// What stands in its way, a line each.
+    /// The causes, one line each.
     pub detail: Vec<String>,
-    /// What to set, a line each.
+    /// What to configure, one line each.
     pub remedies: Vec<String>,
-    /// With this map from addresses as they are told to addresses that answer, a client of the family works.
-    /// Empty when none is needed, or none would do.
+    /// A map from advertised addresses to reachable addresses, with which a client of the family works. Empty
+    /// if no map is needed or no map would work.
     pub nat_map: BTreeMap<String, String>,
 }
 
@@ -150,7 +149,7 @@ mod tests {
                 let told = told(announce, reachable);
                 assert!(told.contains("`rcup env orders --from network"), "{told}");
                 assert_eq!(told.contains("--announce ip"), reachable, "{told}");
-                // What stands in CLUSTER NODES is an address for clients, or is reached.
+                // The address in CLUSTER NODES is intended for clients, or is reachable.
                 let readers = announce == Announce::Hostname && !reachable;
                 assert_eq!(
                     told.contains("CLUSTER NODES (StackExchange.Redis"),

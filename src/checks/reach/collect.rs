@@ -1,4 +1,4 @@
-//! Every address that a client could be told: what the nodes answer to questions, and where they redirect.
+//! Collects every address that a client can receive: from cluster commands, and from redirections.
 
 use futures_util::future::join_all;
 
@@ -13,14 +13,14 @@ use crate::server::wire::reply::Endpoint;
 use crate::spec::service_user::VALIDATION_PREFIX;
 use crate::topology::layout::{NodeId, Topology};
 
-/// What was collected.
+/// The collected data.
 pub(crate) struct Collected {
     pub(crate) members: Vec<Member>,
     pub(crate) told: Vec<Told>,
     pub(crate) unasked: Vec<Unasked>,
 }
 
-/// Asks all nodes, side by side.
+/// Queries all nodes concurrently.
 pub(crate) async fn collect(target: &Target<'_>, topology: &Topology) -> Collected {
     let views = target.views().await;
     let ids: Vec<Option<NodeId>> = views
@@ -62,7 +62,7 @@ pub(crate) async fn collect(target: &Target<'_>, topology: &Topology) -> Collect
     }
 }
 
-/// What one node tells.
+/// Returns the addresses that one node advertises.
 async fn of_node(
     link: &NodeConnection,
     member: &Member,
@@ -111,7 +111,7 @@ async fn of_node(
         Err(error) => unasked.push(whole(&error)),
     }
     match nodes {
-        // One that is being introduced has an id for the moment only.
+        // The id of a node in handshake is temporary.
         Ok(lines) => told.extend(
             lines
                 .into_iter()
@@ -143,20 +143,20 @@ async fn of_node(
             ))),
         }
     }
-    // The same address for several slot ranges is one.
+    // Several slot ranges can have the same address; keep it once.
     told.sort_by(|one, other| (one.source, &one.endpoint).cmp(&(other.source, &other.endpoint)));
     told.dedup();
     (told, unasked)
 }
 
-/// Where a node sends a client that asks it for a key of another master.
+/// Returns the redirection that a node sends for a key of another master.
 async fn redirected(link: &NodeConnection, master: &Master<'_>) -> Result<(String, u16), String> {
     let key = format!("{VALIDATION_PREFIX}:verify:{{{}}}", master.tag());
     let said = link.said(&["GET", &key]).await;
     target(&said, "MOVED").ok_or(said)
 }
 
-/// Where every master asks clients to go for a key that is on its way to the next master.
+/// Returns the ASK redirection of every master, for a key that is migrating to the next master.
 async fn asks(masters: &[Master<'_>]) -> Vec<Result<Told, Unasked>> {
     if masters.len() < 2 {
         return Vec::new();
@@ -189,7 +189,7 @@ async fn asks(masters: &[Master<'_>]) -> Vec<Result<Told, Unasked>> {
     .await
 }
 
-/// `MOVED 12182 10.0.0.3:7003`. Nothing may stand before the colon, and colons in the address.
+/// Parses `MOVED 12182 10.0.0.3:7003`. The host can be empty, and can contain colons.
 fn target(said: &str, word: &str) -> Option<(String, u16)> {
     let mut words = said.split(' ');
     if words.next()? != word {
@@ -200,7 +200,7 @@ fn target(said: &str, word: &str) -> Option<(String, u16)> {
     Some((host.to_owned(), port.parse().ok()?))
 }
 
-/// An error with its causes.
+/// Formats an error with its causes.
 pub(crate) fn whole(error: &Error) -> String {
     let mut text = error.to_string();
     for cause in error.causes() {
@@ -210,7 +210,7 @@ pub(crate) fn whole(error: &Error) -> String {
     text
 }
 
-/// The nodes as planned, with the ids that they have.
+/// Returns the planned nodes with their actual ids.
 pub(crate) fn members(topology: &Topology, ids: &[Option<NodeId>]) -> Vec<Member> {
     topology
         .nodes

@@ -1,4 +1,4 @@
-//! The judgement: what was told beside where it led.
+//! Compares the advertised addresses with the results of the connections to them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,96 +9,96 @@ use crate::checks::reach::advertised::{Dialled, Member, Place, Source, Told};
 use crate::checks::reach::clients::{ClientVerdict, Family};
 use crate::topology::layout::{Announce, NodeId};
 
-/// Everything that was collected.
+/// The collected data.
 #[derive(Clone, Debug)]
 pub struct Evidence {
     /// The cluster's name.
     pub name: String,
-    /// How its nodes announce themselves.
+    /// The announce mode of the nodes.
     pub announce: Announce,
-    /// From where addresses were tried.
+    /// The locations from which addresses were tested.
     pub places: Vec<Place>,
-    /// Whether the user named the place: what is not promised there fails all the same.
+    /// Whether the user named the location: then a family that the announce mode does not support fails as well.
     pub insisted: bool,
     /// The nodes.
     pub members: Vec<Member>,
-    /// What they told.
+    /// The addresses that they advertise.
     pub told: Vec<Told>,
-    /// What was tried.
+    /// The results of the connections.
     pub dialled: Vec<Dialled>,
-    /// What could not be asked, and why.
+    /// Queries that failed, and why.
     pub unasked: Vec<Unasked>,
 }
 
-/// A node that did not tell something.
+/// A query that a node did not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Unasked {
     /// The node.
     pub node: String,
-    /// What it was asked, and what it said.
+    /// The query, and the answer.
     pub why: String,
 }
 
-/// Who answers at an address.
+/// Which node answers at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// The node that is meant.
+    /// The node that the address is advertised for.
     Right,
-    /// Another one.
+    /// Another node.
     Wrong,
-    /// Nobody.
+    /// No node.
     Nobody,
 }
 
-/// An address as it looks from a place.
+/// The result for an address from a location.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Seen {
-    /// From where.
+    /// The location.
     pub place: Place,
-    /// Who answers.
+    /// Which node answers.
     pub outcome: Outcome,
-    /// Why not the right node.
+    /// Why the expected node did not answer.
     pub why: Option<String>,
 }
 
-/// An address that clients are told.
+/// An address that is advertised to clients.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AddressSeen {
-    /// The node that is meant: its name, or its id where the plan does not know it.
+    /// The node that it is advertised for: its name, or its id if the node is not in the plan.
     pub node: String,
-    /// `HOST:PORT`; nothing before the colon where the server tells none.
+    /// `HOST:PORT`; the host is empty if the server reports none.
     pub address: String,
-    /// Whether it is what the plan has these answers tell.
+    /// Whether it is the planned address for these responses.
     pub planned: bool,
-    /// The answers that tell it.
+    /// The responses that contain it.
     pub sources: Vec<Source>,
-    /// The nodes that tell it.
+    /// The nodes that advertise it.
     pub told_by: Vec<String>,
-    /// Who answers there.
+    /// The result from each location.
     pub seen: Vec<Seen>,
 }
 
-/// Whether clients reach every node.
+/// Whether clients can reach every node.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Verification {
-    /// Whether every node could be asked, and every family works where it is meant to.
+    /// Whether all queries succeeded and every family works where the announce mode supports it.
     pub passed: bool,
     /// The cluster's name.
     pub name: String,
-    /// How its nodes announce themselves.
+    /// The announce mode of the nodes.
     pub announce: Announce,
-    /// From where addresses were tried.
+    /// The locations from which addresses were tested.
     pub places: Vec<Place>,
-    /// A verdict for each family and each place.
+    /// The result for each family and each location.
     pub clients: Vec<ClientVerdict>,
-    /// The addresses that clients are told.
+    /// The addresses that are advertised to clients.
     pub addresses: Vec<AddressSeen>,
-    /// What could not be asked.
+    /// Queries that failed.
     pub unasked: Vec<Unasked>,
 }
 
-/// One address about one node: where, and whether the plan has it.
+/// An advertised address and the node that it is advertised for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Spot<'a> {
     id: &'a NodeId,
@@ -106,7 +106,7 @@ struct Spot<'a> {
     port: u16,
 }
 
-/// Judges.
+/// Determines whether each client family reaches every node.
 pub fn judge_reach(evidence: &Evidence) -> Verification {
     let clients: Vec<ClientVerdict> = evidence
         .places
@@ -129,7 +129,7 @@ impl Evidence {
         self.members.iter().find(|member| member.id == *id)
     }
 
-    /// The node's name, or its id where nobody has planned it.
+    /// Returns the node's name, or its id if the node is not in the plan.
     fn name_of(&self, id: &NodeId) -> String {
         self.member(id)
             .map_or_else(|| id.to_string(), |member| member.name.clone())
@@ -142,7 +142,7 @@ impl Evidence {
         })
     }
 
-    /// What was told, by address.
+    /// Groups the advertised addresses by node, host and port.
     fn spots<'a>(&'a self, wanted: impl Fn(&Told) -> bool) -> BTreeMap<Spot<'a>, Vec<&'a Told>> {
         let mut spots: BTreeMap<Spot<'a>, Vec<&'a Told>> = BTreeMap::new();
         for told in self.told.iter().filter(|told| wanted(told)) {
@@ -206,7 +206,7 @@ impl Evidence {
         all.into_iter().map(|(_, seen)| seen).collect()
     }
 
-    /// The names of those who told it, in the order of the nodes.
+    /// Returns the names of the nodes that advertise it, in node order.
     fn tellers(&self, told: &[&Told]) -> Vec<String> {
         let by: BTreeSet<&NodeId> = told.iter().map(|one| &one.by).collect();
         let known = self.members.iter().filter(|member| by.contains(&member.id));
@@ -348,7 +348,7 @@ impl Evidence {
         all
     }
 
-    /// What a node has to be told again so that it is announced as planned.
+    /// Returns the settings to change so that the node is announced as planned.
     fn settings(&self, member: &Member, strays: &[&Told]) -> BTreeSet<String> {
         let set = |node: usize, directive: &str, value: &str| {
             format!(
@@ -362,7 +362,7 @@ impl Evidence {
             if told.endpoint.host != planned {
                 let own = member.ip.to_string();
                 let named = self.announce == Announce::Hostname && told.source != Source::Nodes;
-                // Which of a node's two names is told, is the choice of the node that tells it.
+                // The node that sends the response chooses between the IP address and the host name.
                 let teller = self.member(&told.by).filter(|_| {
                     named
                         && told.source != Source::NodeNames
@@ -389,7 +389,7 @@ impl Evidence {
         all
     }
 
-    /// An address at which the node really answers from a place.
+    /// Returns an address at which the node answers from a location.
     fn way(&self, member: &Member, place: Place) -> Option<String> {
         member
             .ways(place)
@@ -416,7 +416,7 @@ impl Evidence {
                 return BTreeMap::new();
             };
             let told = format!("{}:{}", one.spot.host, one.spot.port);
-            // Two nodes under one address cannot be told apart by any map.
+            // A map cannot distinguish two nodes with the same advertised address.
             if map.insert(told, way.clone()).is_some_and(|other| other != way) {
                 return BTreeMap::new();
             }
@@ -425,7 +425,7 @@ impl Evidence {
     }
 }
 
-/// An address that does not lead where it should.
+/// An advertised address that does not reach its node.
 struct Broken<'a> {
     spot: Spot<'a>,
     told: Vec<&'a Told>,
@@ -442,7 +442,8 @@ mod tests {
     use crate::topology::layout::Topology;
     use crate::topology::layout::tests::surroundings;
 
-    /// A healthy cluster that announces so, of which `reach` says who is reached: by place, host and port.
+    /// Returns a healthy cluster with an announce mode. `reach` decides which hosts are reachable from a
+    /// location.
     fn evidence(announce: AnnounceChoice, reach: impl Fn(Place, &str) -> bool) -> Evidence {
         let spec = ClusterSpec::builder().announce(announce).build().unwrap();
         let topology = Topology::new(&spec, &surroundings(Engine::Valkey, "8.1.1")).unwrap();
@@ -508,12 +509,12 @@ mod tests {
         evidence
     }
 
-    /// A native Linux: the host reaches everything, containers only the bridge.
+    /// Docker on native Linux: the host reaches every address, containers reach only the bridge.
     fn linux(place: Place, host: &str) -> bool {
         place == Place::Host || host != "127.0.0.1"
     }
 
-    /// A virtual machine: the host reaches the published ports alone.
+    /// Docker in a virtual machine: the host reaches only the published ports.
     fn walled(place: Place, host: &str) -> bool {
         (place == Place::Host) == (host == "127.0.0.1")
     }
@@ -524,7 +525,7 @@ mod tests {
             .unwrap()
     }
 
-    /// The statuses of a place, in the order of the families.
+    /// Returns the statuses of a location, in the order of the families.
     fn statuses(verification: &Verification, place: Place) -> Vec<Status> {
         Family::ALL
             .map(|family| of(verification, family, place).status)

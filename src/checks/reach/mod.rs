@@ -1,4 +1,5 @@
-//! Whether clients reach every node: what the nodes told, and where that led, judged for each family of clients.
+//! Verifies that clients can reach every node: compares the advertised addresses with the results of
+//! connections to them, for each client family.
 
 pub mod advertised;
 pub mod clients;

@@ -1,4 +1,4 @@
-//! The same question from inside: a container on the cluster's network asks every address who answers there.
+//! Tests the addresses from inside: a container on the cluster's network asks each address for its node id.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,24 +14,20 @@ use crate::runtime::interface::{ExecRequest, Output, Runtime};
 use crate::server::wire::access::Access;
 use crate::topology::layout::NodeId;
 
-/// How long an address may take to answer, when nobody else stands before it.
+/// Timeout of an address, without the wait for other addresses.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// How many addresses are asked at once: each is a process of its own, and a machine has few cores.
+/// Number of addresses to test concurrently: each needs a process, and a host has few cores.
 const AT_ONCE: usize = 16;
 
-/// How often an address is asked that does not answer in time.
+/// Number of attempts for an address that times out.
 const ATTEMPTS: usize = 3;
 
-/// Asks every address that follows, a few at a time. The first arguments are the client, the authority's
-/// certificate,
-/// which is empty without TLS, the user, which is empty for the one whom nobody names, how many to ask at
-/// once, and how
-/// many seconds each may take. Each line of an answer begins with `@` and the place of its address; who does
-/// not answer
-/// in time has no line. Not every image has `timeout`, so a clock of its own ends the wait for an answer;
-/// whoever hangs
-/// goes with the container.
+/// Queries every address that follows, a few at a time. The first arguments are the client; the CA
+/// certificate (empty without TLS); the user (empty for the default user); the number of concurrent queries;
+/// and the timeout of each in seconds. Each output line begins with `@` and the index of its address; an
+/// address that times out has no line. Not every image has `timeout`, so the script uses its own timer;
+/// processes that hang end with the container.
 const ASK: &str = r#"client=$1; more=; [ -n "$2" ] && more="--tls --cacert $2"; [ -n "$3" ] && more="$more --user $3"; lanes=$4; patience=$5; shift 5
 lane=0
 while [ $lane -lt $lanes ]; do
@@ -50,7 +46,7 @@ while [ $lane -lt $lanes ]; do
 done
 wait"#;
 
-/// Tries all addresses from a container on the cluster's network, which is gone afterwards.
+/// Tests all addresses from a temporary container on the cluster's network.
 pub(crate) async fn dial<R: Runtime>(
     attached: &Attached<R>,
     addresses: &[(String, u16)],
@@ -81,7 +77,7 @@ pub(crate) async fn dial<R: Runtime>(
         .collect())
 }
 
-/// Asks all addresses, and those again that have not answered: a silence may be a busy moment.
+/// Queries all addresses, and retries those that did not answer: a timeout can be caused by a temporary load.
 async fn persistently(
     addresses: &[(String, u16)],
     ask: impl AsyncFn(&[(String, u16)]) -> Result<BTreeMap<usize, String>>,
@@ -104,15 +100,14 @@ async fn persistently(
     Ok(answers)
 }
 
-/// How long so many addresses may take: each lane goes through its own one after the other, and the engine
-/// has to
-/// start the program.
+/// Returns the timeout for this number of addresses: each lane processes its addresses one after the other,
+/// and the container engine has to start the program.
 fn patience(addresses: usize) -> Duration {
     let rounds = addresses.div_ceil(AT_ONCE) + 1;
     PATIENCE * u32::try_from(rounds).unwrap_or(u32::MAX)
 }
 
-/// What the addresses said, by their places.
+/// Returns the answers of the addresses, by index.
 async fn ask<R: Runtime>(
     attached: &Attached<R>,
     id: &str,
@@ -139,7 +134,7 @@ async fn ask<R: Runtime>(
     let mut session = attached.runtime().exec(id, &request).await?;
     let deadline = Instant::now() + patience(addresses.len());
     let mut text = Vec::new();
-    // What has not answered by then is told so; the container and its clients go.
+    // An address without an answer by the deadline has timed out; its client ends with the container.
     while let Ok(Some(piece)) = tokio::time::timeout_at(deadline, session.output.next()).await {
         match piece? {
             Output::Stdout(bytes) | Output::Stderr(bytes) => text.extend(bytes),
@@ -161,13 +156,14 @@ async fn ask<R: Runtime>(
     Ok(answers)
 }
 
-/// What `sh -c` is given before the addresses.
+/// Returns the arguments of `sh -c` before the addresses.
 fn question(client: &str, authority: &str, user: &str, patience: Duration) -> [String; 7] {
     let (lanes, seconds) = (AT_ONCE.to_string(), patience.as_secs().to_string());
     [ASK, "sh", client, authority, user, &lanes, &seconds].map(str::to_owned)
 }
 
-/// The lines `@PLACE ANSWER`. An answer may have several, between which those of others may stand.
+/// Parses lines of the form `@INDEX ANSWER`. An answer can have several lines, interleaved with those of
+/// other answers.
 fn answers(text: &str) -> BTreeMap<usize, String> {
     let mut all: BTreeMap<usize, String> = BTreeMap::new();
     let lines = text
@@ -185,7 +181,7 @@ fn answers(text: &str) -> BTreeMap<usize, String> {
     all
 }
 
-/// A node's id, or why there is none.
+/// Returns a node id, or the reason why there is none.
 fn who(said: &str) -> Result<NodeId, String> {
     let said = said.trim();
     if said.len() == 40 && said.chars().all(|letter| letter.is_ascii_hexdigit()) {
@@ -214,7 +210,7 @@ mod tests {
     #[tokio::test]
     async fn who_has_not_answered_is_asked_again_and_nobody_else() {
         let asked = AtomicUsize::new(0);
-        // The first address of every question answers, so it takes one question for each.
+        // Only the first address of each query answers, so each address needs one query.
         let three = addresses(3);
         let answers = persistently(&three, async |some| {
             let nth = asked.fetch_add(1, Ordering::Relaxed);
@@ -237,7 +233,7 @@ mod tests {
         assert_eq!(patience(AT_ONCE * 4), PATIENCE * 5);
     }
 
-    /// Says its port, together with how many of its kind are at work; port 7005 hangs.
+    /// Prints its port and the number of concurrent clients; port 7005 hangs.
     #[cfg(unix)]
     const CLIENT: &str = r#"#!/bin/sh
 mkdir "$0.$$"; set -- "$4" "$0".*; sleep 0.1

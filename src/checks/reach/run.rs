@@ -1,6 +1,5 @@
-//! Collects every address that a client could be told, tries each from this host and from the cluster's
-//! network,
-//! and has it judged.
+//! Collects every address that a client can receive, tests each from this host and from the cluster's
+//! network, and evaluates the results.
 
 use std::collections::BTreeSet;
 
@@ -17,19 +16,18 @@ use crate::server::wire::connection::{Address, NodeConnection};
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::NodeId;
 
-/// How often an address is tried from here that does not answer in time.
+/// Number of attempts for an address that times out from this host.
 const ATTEMPTS: usize = 4;
 
 impl<R: Runtime> Attached<R> {
-    /// Whether clients reach every node, from `place`, or from wherever it can be tried. Writes nothing; an
-    /// empty
-    /// slot is half-migrated for a moment, so that its owner tells where it asks clients to go.
+    /// Verifies that clients can reach every node, from `place` or from all available locations. Writes no keys;
+    /// an empty slot is migrating for a moment, so that its owner returns an ASK redirection.
     ///
     /// # Errors
-    /// When there is no way to log in, or `place` cannot be tried from.
+    /// When authentication fails, or no test can run from `place`.
     #[doc(hidden)]
     pub async fn verify(&self, place: Option<Place>) -> Result<Verification> {
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        // Boxed because the future is large and would enlarge every caller's future.
         Box::pin(self.prove(place)).await
     }
 
@@ -103,7 +101,7 @@ impl<R: Runtime> Attached<R> {
     }
 }
 
-/// What comes from something that is no server of ours may have several lines.
+/// Joins the lines of a response: one that does not come from a server of this cluster can have several.
 fn in_a_line(why: &str) -> String {
     let lines: Vec<&str> = why
         .lines()
@@ -113,14 +111,14 @@ fn in_a_line(why: &str) -> String {
     lines.join("; ")
 }
 
-/// Tries all addresses from this host, side by side.
+/// Tests all addresses from this host concurrently.
 async fn from_here(addresses: Vec<(String, u16)>, access: &Access) -> Vec<Dialled> {
     join_all(addresses.into_iter().map(|(host, port)| async move {
         let address = Address::new(&host, port);
         let mut answer = Err(String::new());
         for _ in 0..ATTEMPTS {
             answer = ask(&address, access).await.map_err(|why| in_a_line(&why));
-            // A refusal is final; a silence may be a busy moment.
+            // A refused connection is final; a timeout can be caused by a temporary load.
             if !answer.as_ref().is_err_and(|why| why.contains("timed out")) {
                 break;
             }

@@ -1,6 +1,5 @@
-//! Load from inside of the cluster's network: the server's own benchmark, in a container beside the nodes,
-//! one for each
-//! master, so that every key has rcup's beginning, a time to live, and a name by which it is deleted.
+//! Load from inside the cluster's network: runs the server's own benchmark in a container next to the nodes,
+//! once for each master, so that every key has rcup's prefix, a TTL, and a known name for its deletion.
 
 use std::time::Duration;
 
@@ -15,36 +14,36 @@ use crate::runtime::interface::{ExecRequest, Runtime};
 use crate::server::wire::benchmark::{Benchmark, benchmark as read, last_words};
 use crate::topology::layout::Topology;
 
-/// How many clients there are in all, at least one for each master.
+/// Total number of clients, at least one for each master.
 const CLIENTS: usize = 50;
 
-/// How many commands there are in all: about a second's.
+/// Total number of commands: about one second of load.
 const COMMANDS: usize = 30_000;
 
-/// The fewest for a single master.
+/// Minimum number of commands for each master.
 const FEWEST: usize = 1000;
 
-/// How many keys a master gets.
+/// Number of keys on each master.
 const KEYS: usize = 100;
 
-/// How long a key lives at most, in milliseconds: longer than both commands are measured.
+/// Maximum TTL of a key in milliseconds: longer than the measurement of both commands.
 const KEY_LIFE: &str = "60000";
 
 /// The size of a value, in bytes.
 const VALUE: usize = 64;
 
-/// How long a run may take.
+/// Timeout of a run.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Why there are no figures.
+/// Why there are no results.
 pub(crate) enum Trouble {
-    /// It cannot be done so, for this reason.
+    /// The benchmark cannot run, for this reason.
     Unable(String),
-    /// It was done, and failed.
+    /// The benchmark ran and failed.
     Failed(String),
 }
 
-/// SET, then GET, on all masters at once. No key is left.
+/// Runs SET, then GET, on all masters concurrently. Deletes its keys afterwards.
 pub(crate) async fn load<R: Runtime>(
     runtime: &R,
     topology: &Topology,
@@ -55,7 +54,7 @@ pub(crate) async fn load<R: Runtime>(
     };
     let access = first.link.access();
     if access.credentials().is_some() {
-        // The program takes a password as an argument only, which everybody on the machine could read.
+        // The program accepts a password only as an argument, which every user on the host can read.
         return Err(Trouble::Unable(
             "the benchmark would expose the password in its arguments".to_owned(),
         ));
@@ -115,7 +114,7 @@ pub(crate) async fn load<R: Runtime>(
     }
 }
 
-/// How many clients one of so many masters gets.
+/// Returns the number of clients for each master.
 fn clients(masters: usize) -> usize {
     (CLIENTS / masters.max(1)).max(1)
 }
@@ -157,7 +156,7 @@ fn request(
     }
 }
 
-/// What it means that a run has printed no report.
+/// Returns the reason why a run has printed no report.
 fn why(master: &str, command: &str, said: &str) -> Trouble {
     let last = last_words(said).unwrap_or("it exited without a report or any output");
     if said.contains("Unrecognized option") || said.contains("Invalid option") {
@@ -168,7 +167,7 @@ fn why(master: &str, command: &str, said: &str) -> Trouble {
     Trouble::Failed(format!("{master}: {command}: {last}"))
 }
 
-/// The runs on all masters, which went on at the same time.
+/// Combines the concurrent runs on all masters.
 fn together(command: &str, program: &str, runs: &[Benchmark], masters: usize) -> Throughput {
     let commands: u64 = runs.iter().map(|run| run.commands).sum();
     let ms = runs.iter().map(|run| run.ms).max().unwrap_or(1);

@@ -1,5 +1,5 @@
-//! What clients are told, and whether it is true from here: every advertised address is dialled, every master
-//! written to, every redirection followed.
+//! Tests the addresses that are advertised to clients from this host: connects to every advertised address,
+//! writes to every master, follows every redirection.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant as Stopwatch;
@@ -15,10 +15,10 @@ use crate::server::wire::reply::{Endpoint, SlotOwner};
 use crate::topology::layout::NodeId;
 use crate::topology::slots::{SLOTS, SlotRange, tag_in};
 
-/// How long a key of a validation lives at most, in milliseconds, should its deletion be lost.
+/// Maximum TTL of a validation key in milliseconds, in case its deletion fails.
 pub(crate) const KEY_LIFE: &str = "10000";
 
-/// What clients are told, and whether it is true from here.
+/// Tests the advertised addresses from this host.
 pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
     let begun = Stopwatch::now();
     let told = join_all(links.iter().map(NodeConnection::cluster_slots)).await;
@@ -30,7 +30,7 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
             Err(error) => detail.push(format!("{}: {}", link.address(), error.reason())),
         }
     }
-    // Which replicas are told depends on what each node knows of their progress, and is no contradiction.
+    // The list of replicas depends on each node's knowledge of their progress, so differences are valid.
     let owners = |map: &[SlotOwner]| -> Vec<(SlotRange, Option<Endpoint>)> {
         map.iter()
             .map(|owner| (owner.slots, owner.endpoints.first().cloned()))
@@ -79,9 +79,8 @@ pub(crate) async fn advertised(links: &Links, write: bool) -> Vec<Check> {
     vec![addresses, write_read, redirection]
 }
 
-/// The addresses that clients are told and that lead from here to nobody, or to the wrong node; and what
-/// happens
-/// there.
+/// Returns the advertised addresses that reach no node or the wrong node from this host, with the result of
+/// each connection.
 pub(crate) async fn astray(links: &Links) -> Vec<(Endpoint, String)> {
     let told = join_all(links.iter().map(NodeConnection::cluster_slots)).await;
     let maps: Vec<Vec<SlotOwner>> = told.into_iter().flatten().collect();
@@ -93,9 +92,8 @@ pub(crate) async fn astray(links: &Links) -> Vec<(Endpoint, String)> {
         .collect()
 }
 
-/// Every address that clients are told, and which nodes did not tell. CLUSTER SLOTS leaves out a replica that
-/// has
-/// not received anything yet, so CLUSTER NODES is asked too.
+/// Returns all advertised addresses, and the nodes that did not return any. CLUSTER SLOTS omits a replica
+/// that has not received any data yet, so CLUSTER NODES is read as well.
 async fn endpoints(links: &Links, maps: &[Vec<SlotOwner>]) -> (BTreeSet<Endpoint>, Vec<String>) {
     let ((lines, mut failures), (shards, others)) = tokio::join!(told_by_nodes(links), told_by_shards(links));
     failures.extend(others);
@@ -104,8 +102,8 @@ async fn endpoints(links: &Links, maps: &[Vec<SlotOwner>]) -> (BTreeSet<Endpoint
     (told.chain(lines).chain(shards).collect(), failures)
 }
 
-/// Where CLUSTER NODES says that each node is, as every node tells it. A host name stands there only when
-/// it is what clients shall use.
+/// Returns the node addresses in CLUSTER NODES of every node. It contains a host name only when clients
+/// should use it.
 async fn told_by_nodes(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
     let answers = join_all(links.iter().map(NodeConnection::cluster_nodes)).await;
     let (mut endpoints, mut failures) = (BTreeSet::new(), Vec::new());
@@ -122,7 +120,7 @@ async fn told_by_nodes(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
     (endpoints, failures)
 }
 
-/// What CLUSTER SHARDS says, on every node.
+/// Returns the node addresses in CLUSTER SHARDS of every node.
 async fn told_by_shards(links: &Links) -> (BTreeSet<Endpoint>, Vec<String>) {
     let answers = join_all(links.iter().map(NodeConnection::cluster_shards)).await;
     let (mut endpoints, mut failures) = (BTreeSet::new(), Vec::new());
@@ -140,8 +138,8 @@ fn sorted(mut map: Vec<SlotOwner>) -> Vec<SlotOwner> {
     map
 }
 
-/// Connects to an advertised address and checks who answers. A link that leads there already is taken: it
-/// was opened from here.
+/// Connects to an advertised address and verifies which node answers. Uses an existing link to that address
+/// if there is one: it was opened from this host.
 async fn reach(links: &Links, endpoint: &Endpoint) -> Result<NodeConnection, String> {
     if endpoint.host.is_empty() {
         return Err("the node does not know the address".to_owned());
@@ -163,7 +161,7 @@ fn key(range: SlotRange) -> String {
     crate::checks::masters::key(tag_in(range), "clients")
 }
 
-/// One write, one read and one deletion in every range, through its master's advertised address.
+/// Writes, reads and deletes one key in every range, through the advertised address of its master.
 async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId, NodeConnection>) -> Check {
     let begun = Stopwatch::now();
     let outcomes = join_all(owners.iter().map(|(range, endpoint)| async move {
@@ -208,13 +206,12 @@ async fn write_read(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId
     check
 }
 
-/// Of so many other masters at most each node is asked for a key: all of them, in clusters that fit on a
-/// machine.
+/// Maximum number of other masters for whose keys each node is queried: includes all of them in clusters that
+/// fit on one host.
 const ASKED: usize = 64;
 
-/// Asks every wrong node, replicas included, for a key of every range: the redirection must lead to the right
-/// address,
-/// and the node there must answer.
+/// Queries every other node, replicas included, for a key of every range: the redirection must contain the
+/// right address, and the node there must answer.
 async fn redirection(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeId, NodeConnection>) -> Check {
     let begun = Stopwatch::now();
     let outcomes = join_all(
@@ -261,7 +258,7 @@ async fn redirection(owners: &[(SlotRange, &Endpoint)], reached: &BTreeMap<NodeI
     .await;
     let asked: usize = outcomes.iter().map(|(asked, _)| asked).sum();
     let outcomes: Vec<String> = outcomes.into_iter().flat_map(|(_, wrong)| wrong).collect();
-    // Who may not ask for a key learns nothing of where it is.
+    // A user without permission for a key receives no redirection.
     if let Some(why) = outcomes.iter().find(|line| line.starts_with("NOPERM")) {
         return Check::skipped(
             "redirection",

@@ -1,5 +1,5 @@
-//! Load, as `redis-benchmark -t set,get --cluster` makes it: many clients, each with one command under way,
-//! spread over all masters.
+//! Load like that of `redis-benchmark -t set,get --cluster`: many clients, each with one command in flight,
+//! distributed over all masters.
 
 use std::time::{Duration, Instant};
 
@@ -11,10 +11,10 @@ use crate::checks::suite::clients::KEY_LIFE;
 use crate::checks::suite::validation::{LoadFrom, Throughput};
 use crate::server::wire::connection::NodeConnection;
 
-/// How many clients there are in all.
+/// Total number of clients.
 const CLIENTS: usize = 50;
 
-/// For how long each command is measured.
+/// Duration of the measurement for each command.
 const TIME: Duration = Duration::from_secs(1);
 
 /// The size of a value, in bytes.
@@ -26,7 +26,7 @@ struct Client {
     key: String,
 }
 
-/// SET, then GET, for a second each. `Err` says on which node it failed, and how.
+/// Runs SET, then GET, for a second each. `Err` contains the node on which it failed, and the error.
 pub(crate) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, String> {
     if masters.is_empty() {
         return Ok(Vec::new());
@@ -43,7 +43,7 @@ pub(crate) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
     .await;
     let clients: Vec<Client> = opened.into_iter().collect::<Result<_, _>>()?;
     let measured = measured(&clients).await;
-    // Also where the load has failed half-way.
+    // Delete the keys also after a failure.
     join_all(clients.iter().map(|client| async {
         client.link.said(&["DEL", &client.key]).await;
     }))
@@ -51,7 +51,7 @@ pub(crate) async fn load(masters: &[Master<'_>]) -> Result<Vec<Throughput>, Stri
     measured
 }
 
-/// Each command under load, one after the other.
+/// Measures each command under load, one after the other.
 async fn measured(clients: &[Client]) -> Result<Vec<Throughput>, String> {
     let value = "x".repeat(VALUE);
     let mut all = Vec::new();
@@ -76,7 +76,7 @@ async fn measured(clients: &[Client]) -> Result<Vec<Throughput>, String> {
     Ok(all)
 }
 
-/// What one client measures, in microseconds.
+/// Returns the response times of one client, in microseconds.
 async fn one(client: &Client, command: &str, value: &str, begun: Instant) -> Result<Vec<u64>, String> {
     let words: &[&str] = match command {
         "SET" => &["SET", &client.key, value, "PX", KEY_LIFE],

@@ -1,8 +1,7 @@
-//! The validation suite: what is asked of the nodes, and tried on them, for `check` to judge. One file for
-//! each kind of effect.
+//! The validation suite: the queries and tests on the nodes that `check` evaluates. One file for each kind of
+//! effect.
 //!
-//! Keys and channels of a validation carry a prefix of their own; keys have a time to live besides being
-//! deleted.
+//! Keys and channels of a validation have their own prefix; keys have a TTL and are deleted as well.
 
 #[cfg(feature = "cli")]
 pub mod benchmark;

@@ -1,4 +1,4 @@
-//! What is tried on every master with keys of its own: hash tags, scripts, and writes that wait for the
+//! Functional tests on every master with their own keys: hash tags, scripts, and writes that wait for the
 //! replicas.
 
 use futures_util::future::join_all;
@@ -8,10 +8,11 @@ use crate::checks::suite::clients::KEY_LIFE;
 use crate::checks::trial::Trial;
 use crate::server::wire::connection::NodeConnection;
 
-/// How long a write may take to reach the replicas, in milliseconds.
+/// Timeout for a write to reach the replicas, in milliseconds.
 const ARRIVAL: &str = "2000";
 
-/// Keys with one hash tag can be used together; keys of two slots cannot, even on one master.
+/// Checks that keys with one hash tag can be used together, and that keys of two slots cannot, even on one
+/// master.
 pub(crate) async fn hash_tags(masters: &[Master<'_>]) -> Vec<Trial> {
     let each = masters.iter().map(|master| async move {
         let tag = master.tag();
@@ -38,15 +39,15 @@ pub(crate) async fn hash_tags(masters: &[Master<'_>]) -> Vec<Trial> {
     join_all(each).await.into_iter().flatten().collect()
 }
 
-/// How many scripts a server has in its cache; `None` where it does not tell.
+/// Returns the number of scripts in the server's cache; `None` if the server does not report it.
 async fn cached(link: &NodeConnection) -> Option<u64> {
     let memory = link.info().await.ok()?;
     memory.get("number_of_cached_scripts")?.parse().ok()
 }
 
-/// Scripts run on every master, by text and by digest, and keep to one slot. No server can forget a single script, so
-/// its cache is emptied afterwards where nobody else has one there; otherwise the two of this probe stay, which are
-/// the same each time.
+/// Checks that scripts run on every master, by text and by digest, and that they cannot use several slots. A
+/// server cannot remove a single script, so the cache is flushed afterwards if it contains no other scripts;
+/// otherwise the two scripts of this test remain, which are the same each time.
 pub(crate) async fn scripts(masters: &[Master<'_>]) -> Vec<Trial> {
     const WRITE: &str =
         "redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2]) return redis.call('GET', KEYS[1])";
@@ -78,7 +79,7 @@ pub(crate) async fn scripts(masters: &[Master<'_>]) -> Vec<Trial> {
     join_all(each).await.into_iter().flatten().collect()
 }
 
-/// A write on every master that waits until all its replicas have it.
+/// Writes on every master and waits until all its replicas have received the write.
 pub(crate) async fn waits(masters: &[Master<'_>]) -> Vec<Trial> {
     let each = masters
         .iter()
@@ -86,7 +87,7 @@ pub(crate) async fn waits(masters: &[Master<'_>]) -> Vec<Trial> {
         .map(|master| async move {
             let replicas = master.replicas.len();
             let what = format!("WAIT for {replicas} replicas");
-            // A connection of its own: WAIT holds up whatever else is asked on it.
+            // A separate connection: WAIT blocks all other commands on it.
             let link = match master.link.elsewhere(master.link.address()).await {
                 Ok(link) => link,
                 Err(error) => {

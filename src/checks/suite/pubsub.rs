@@ -1,4 +1,4 @@
-//! Messages: by channel they reach every node through the bus, by shard those of the shard.
+//! Pub/Sub: channel messages reach every node over the cluster bus, sharded messages the nodes of the shard.
 
 use std::time::Duration;
 
@@ -10,15 +10,15 @@ use crate::checks::trial::Trial;
 use crate::connect::target::{Member, Target};
 use crate::server::wire::connection::{Message, NodeConnection};
 
-/// How long a message may take.
+/// Timeout of a message.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// A subscription on one node.
 struct Ear<'a> {
     node: &'a str,
-    /// What the subscription was answered with; `subscribed` when it stands.
+    /// The response to the subscription; `subscribed` if it succeeded.
     stands: String,
-    /// Kept, because dropping it ends the subscription.
+    /// Kept because the subscription ends when the connection is dropped.
     _link: Option<NodeConnection>,
     messages: Option<UnboundedReceiver<Message>>,
 }
@@ -48,7 +48,7 @@ async fn subscribe<'a>(member: &'a Member, command: &str, channel: &str) -> Ear<
     }
 }
 
-/// The next message on it, or what came instead.
+/// Returns the next message of the subscription, or the error.
 async fn heard(ear: &mut Ear<'_>, sharded: bool) -> String {
     let Some(messages) = &mut ear.messages else {
         return ear.stands.clone();
@@ -65,7 +65,7 @@ async fn heard(ear: &mut Ear<'_>, sharded: bool) -> String {
     text.unwrap_or_else(|_| format!("nothing within {} s", ARRIVAL.as_secs()))
 }
 
-/// A message published on the last master must reach a subscriber on every node.
+/// Checks that a message published on the last master reaches a subscriber on every node.
 pub(crate) async fn classic(target: &Target<'_>, masters: &[Master<'_>]) -> Vec<Trial> {
     let Some(speaker) = masters.last() else {
         return Vec::new();
@@ -90,8 +90,8 @@ pub(crate) async fn classic(target: &Target<'_>, masters: &[Master<'_>]) -> Vec<
     trials
 }
 
-/// A message published in a shard must reach subscribers on its master and on its replicas. Empty where the
-/// server has no sharded channels (before Redis 7.0).
+/// Checks that a message published in a shard reaches subscribers on its master and on its replicas. Empty if
+/// the server has no sharded channels (before Redis 7.0).
 pub(crate) async fn sharded(target: &Target<'_>, masters: &[Master<'_>]) -> Vec<Trial> {
     let each = masters.iter().map(|master| async move {
         let channel = key(master.tag(), "news");

@@ -1,5 +1,5 @@
-//! One validation: asks, tries and measures what the selection wants, side by side where one does not disturb
-//! the other, and has it judged.
+//! Runs one validation: queries, tests and measures what the selection includes, concurrently where they do
+//! not disturb each other, and evaluates the results.
 
 use std::collections::BTreeMap;
 use std::time::Instant;
@@ -34,7 +34,7 @@ use crate::spec::service_user::OwnUser;
 use crate::topology::layout::NodeId;
 use tracing::Instrument as _;
 
-/// The checks that follow from what every server says about itself.
+/// The checks that use what every server reports about itself.
 const OF_SERVERS: [&str; 10] = [
     "bus-links",
     "node-ids",
@@ -48,7 +48,7 @@ const OF_SERVERS: [&str; 10] = [
     "versions",
 ];
 
-/// Makes one validation. `engine` is there where the nodes are containers that may be frozen and killed.
+/// Runs one validation. `engine` is set if the nodes are containers that can be paused and killed.
 pub(crate) async fn run<R: Faults>(
     target: &Target<'_>,
     options: &SuiteOptions,
@@ -97,7 +97,7 @@ pub(crate) async fn run<R: Faults>(
     .settled()
 }
 
-/// What is more than a check.
+/// Results other than checks.
 #[derive(Default)]
 struct Measured {
     latency: Vec<crate::checks::latency::judge::NodeLatency>,
@@ -105,7 +105,7 @@ struct Measured {
     failovers: Vec<crate::checks::failover::measured::Failover>,
 }
 
-/// A future's outcome and its time; nothing where it is not wanted.
+/// Returns a future's result and its duration, or `None` if it is not wanted.
 async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Option<(T, u64)> {
     if !wanted {
         return None;
@@ -115,7 +115,7 @@ async fn when<T>(wanted: bool, work: impl Future<Output = T>) -> Option<(T, u64)
     Some((outcome, millis(begun)))
 }
 
-/// All that does not disturb the cluster.
+/// Runs everything that does not disturb the cluster.
 async fn measure(
     target: &Target<'_>,
     options: &SuiteOptions,
@@ -127,7 +127,7 @@ async fn measure(
     let masters = masters(target, answers);
     let write = options.write;
     let standard = options.selection.suite() >= Suite::Standard;
-    // The first of them stands in the smoke suite too, by what CLUSTER NODES says alone.
+    // The first of them is also in the smoke suite, where it uses only CLUSTER NODES.
     let survey_wanted = options.selection.any(&OF_SERVERS[1..]) || (standard && options.wants(OF_SERVERS[0]));
     let (clients, servers, waits, tags, scripts, news) = tokio::join!(
         when(
@@ -187,7 +187,7 @@ async fn measure(
             None => {}
         }
     }
-    // Alone, so that it measures the nodes and not this process.
+    // Runs alone, so that it measures the nodes and not this process.
     if let Some((measured, ms)) = when(
         options.wants("latency"),
         latency::latency(target, &options.thresholds),
@@ -214,7 +214,7 @@ fn seen<'a>(target: &'a Target<'_>, answers: &'a [Answer]) -> Vec<(&'a str, &'a 
         .collect()
 }
 
-/// Puts a check in the place of a simpler one of the same id.
+/// Replaces a simpler check with the same id.
 fn replace(checks: &mut Vec<Check>, check: Check, ms: u64) {
     match checks.iter_mut().find(|known| known.id == check.id) {
         Some(known) => {
@@ -251,7 +251,7 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
         apart(seen, target.plan.is_some(), &zones),
     ];
     if servers.is_empty() {
-        // A user may be kept from INFO. What nobody tells is not in order by that.
+        // A user may lack permission for INFO. Without facts, skip the checks instead of passing them.
         let untold = OF_SERVERS[checks.len()..].iter();
         checks.extend(untold.map(|id| Check::skipped(id, "no node responds to INFO")));
         return checks;
@@ -267,8 +267,8 @@ fn of_servers(target: &Target<'_>, seen: &[(&str, &NodeView)], servers: &[Server
     checks
 }
 
-/// What puts load on the cluster or takes a part of it away, one after the other, and only where all is in
-/// order until then.
+/// Runs everything that puts load on the cluster or makes a part of it unavailable, one after the other, and
+/// only if no check has failed before.
 async fn disturb<R: Faults>(
     target: &Target<'_>,
     options: &SuiteOptions,
@@ -335,7 +335,7 @@ async fn disturb<R: Faults>(
     }
 }
 
-/// Load from inside of the network where that can be, else from this host; and which it was, and why.
+/// Runs the load from inside the network if possible, otherwise from this host; reports which one, and why.
 async fn throughput<R: Faults>(
     target: &Target<'_>,
     masters: &[Master<'_>],
@@ -357,18 +357,19 @@ async fn throughput<R: Faults>(
 }
 
 impl<R: Faults> Attached<R> {
-    /// What `up` proves, as it stands now: the readiness contract, and the use of every advertised address.
+    /// Runs the readiness checks of `up` again: the readiness contract, and the use of every advertised
+    /// address.
     #[doc(hidden)]
     pub async fn validate(&self) -> Vec<Check> {
         let smoke = SuiteOptions::default().selection(Selection::of(Suite::Smoke));
         self.validate_with(&smoke).await.checks
     }
 
-    /// The validation suite, as far as the options select it. A failover takes a master away for a while and
-    /// brings it back, also when it is cancelled.
+    /// Runs the validation suite with the given options. A failover makes a master unavailable temporarily
+    /// and restores it, also after a cancellation.
     #[doc(hidden)]
     pub async fn validate_with(&self, options: &SuiteOptions) -> Validation {
-        // Who takes a master away must be able to hand the roles back.
+        // A user that triggers failovers also needs permission to restore the roles.
         let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));
         let user = if destructive {
             OwnUser::Operator
@@ -376,16 +377,16 @@ impl<R: Faults> Attached<R> {
             OwnUser::Validator
         };
         let target = self.target(user).await;
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        // Boxed because the future is large and would enlarge every caller's future.
         let span = tracing::info_span!("validate", cluster = %self.topology().name());
         Box::pin(run(&target, options, Some(self.runtime())).instrument(span)).await
     }
 }
 
 impl Endpoint {
-    /// Makes the checks. Nothing is written unless the options say so.
+    /// Runs the checks. Writes nothing unless the options enable it.
     pub async fn validate(&self, options: &SuiteOptions) -> Validation {
-        // Boxed, because it is large, and whoever awaits it would have to carry it.
+        // Boxed because the future is large and would enlarge every caller's future.
         Box::pin(run(self.target(), options, None::<&Docker>)).await
     }
 }

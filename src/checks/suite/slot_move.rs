@@ -1,4 +1,4 @@
-//! A slot between two masters: while it is half migrated, its old owner sends clients on with ASK.
+//! Slot migration between two masters: while the slot is migrating, its owner redirects clients with ASK.
 
 use crate::checks::masters::{Master, key};
 use crate::checks::suite::clients::KEY_LIFE;
@@ -7,11 +7,11 @@ use crate::ownership::background::aside;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::topology::slots::slot_of;
 
-/// How many tags are tried to find an empty slot.
+/// Number of tags to try to find an empty slot.
 const TAGS: u64 = 20_000;
 
-/// Opens an empty slot of the first master towards the second, sees both answers, and closes it again. `Err`
-/// says why it could not be tried.
+/// Opens an empty slot for migration from the first master to the second, tests both responses, and closes it.
+/// `Err` contains the reason why the test could not run.
 pub(crate) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static str> {
     let [from, to, ..] = masters else {
         return Err("slot migration requires two masters, but there is only one");
@@ -23,7 +23,7 @@ pub(crate) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
     let slot = half.slot.clone();
     let asked = from.link.said(&["GET", &own]).await;
     let unasked = to.link.said(&["GET", &own]).await;
-    // ASKING holds for the next command of the connection alone, so both are sent at once.
+    // ASKING applies only to the next command of the connection, so both are sent together.
     let asking = |words: &[&str]| -> Vec<Vec<String>> {
         let words = words.iter().map(|word| (*word).to_owned()).collect();
         vec![vec!["ASKING".to_owned()], words]
@@ -51,8 +51,9 @@ pub(crate) async fn ask(masters: &[Master<'_>]) -> Result<Vec<Trial>, &'static s
     ])
 }
 
-/// What a master answers to a client whose key has moved half-way to another master: `ASK SLOT HOST:PORT`, or
-/// something else. `Err` says why it could not be tried, or that the slot could not be closed again.
+/// Returns the response of a master to a request for a key that is migrating to another master:
+/// `ASK SLOT HOST:PORT`, or something else. `Err` contains the reason why the test could not run, or that the
+/// slot could not be closed again.
 pub(crate) async fn told_to_ask(from: &Master<'_>, to: &Master<'_>) -> Result<String, String> {
     let Some(half) = HalfMoved::open(from, to).await else {
         return Err(FULL.to_owned());
@@ -64,14 +65,14 @@ pub(crate) async fn told_to_ask(from: &Master<'_>, to: &Master<'_>) -> Result<St
     }
 }
 
-/// Why a slot was not moved.
+/// Why no slot was migrated.
 const FULL: &str = "no empty slot was found for the test";
 
-/// An empty slot on its way from one master to another. It is closed again, also when this is dropped.
+/// An empty slot that is migrating from one master to another. It is closed again, also when this is dropped.
 struct HalfMoved {
     from: NodeConnection,
     to: NodeConnection,
-    /// The name of the node it goes to.
+    /// The name of the importing node.
     name: String,
     tag: u64,
     slot: String,
@@ -81,11 +82,11 @@ struct HalfMoved {
 }
 
 impl HalfMoved {
-    /// Opens an empty slot; `None` when there is none.
+    /// Opens an empty slot; `None` if there is none.
     async fn open(from: &Master<'_>, to: &Master<'_>) -> Option<Self> {
         let tag = empty(from).await?;
         let slot = slot_of(tag.to_string().as_bytes()).to_string();
-        // It exists before the first command is sent, so that whatever ends this closes the slot.
+        // Created before the first command is sent, so that the slot is closed in every case.
         let mut half = Self {
             from: from.link.clone(),
             to: to.link.clone(),
@@ -118,7 +119,7 @@ impl Drop for HalfMoved {
         let (from, to) = (self.from.clone(), self.to.clone());
         let (name, slot) = (self.name.clone(), self.slot.clone());
         aside("close a slot", async move {
-            // The connections belong to an executor that may be about to end.
+            // The existing connections belong to an executor that may be shutting down.
             let again = tokio::join!(from.elsewhere(from.address()), to.elsewhere(to.address()));
             if let (Ok(from), Ok(to)) = again {
                 close(&from, &to, &name, &slot).await;
@@ -127,8 +128,8 @@ impl Drop for HalfMoved {
     }
 }
 
-/// Closes the slot on both sides. What another client has written on the new side meanwhile is brought back
-/// first: it would be out of reach there.
+/// Closes the slot on both sides. First moves back the keys that other clients have written on the
+/// importing node: they would be inaccessible there.
 async fn close(from: &NodeConnection, to: &NodeConnection, name: &str, slot: &str) -> String {
     let strays: Vec<String> = to
         .command(&["CLUSTER", "GETKEYSINSLOT", slot, "1000"])
@@ -149,17 +150,17 @@ async fn close(from: &NodeConnection, to: &NodeConnection, name: &str, slot: &st
     if stable == "OK" { other } else { stable }
 }
 
-/// Where the other nodes reach a node. It may have been dialled at a port that is published on the host
-/// alone.
+/// Returns the address at which the other nodes reach a node. This connection may use a port that is
+/// published only on the host.
 async fn home(node: &NodeConnection) -> Option<Address> {
     let view = node.view().await.ok()?;
     let myself = view.myself()?;
     (!myself.ip.is_empty()).then(|| Address::new(&myself.ip, node.address().port))
 }
 
-/// A tag whose slot the master serves and holds no key.
+/// Returns a tag whose slot the master serves and in which it has no key.
 async fn empty(master: &Master<'_>) -> Option<u64> {
-    // Begins at another place in each run, so that two validations hardly meet.
+    // Starts at a different position in each run, so that two validations rarely use the same slot.
     let first = u64::from(std::process::id()) % TAGS;
     for tag in (first..first + TAGS).filter(|tag| {
         let slot = slot_of(tag.to_string().as_bytes());

@@ -1,17 +1,17 @@
-//! What every server says about itself: INFO, its configuration, its bus links, its clock.
+//! Facts that every server reports about itself: INFO, its configuration, its bus links, its clock.
 
 use futures_util::future::join_all;
 
 use crate::connect::target::Target;
 use crate::server::wire::reply::ServerFacts;
 
-/// Asks all nodes that can be reached, side by side. One that stops answering meanwhile is left out; the
-/// checks that ask everybody tell so.
+/// Queries all reachable nodes concurrently. Omits a node that stops answering in the meantime; the checks
+/// that query all nodes report it.
 pub(crate) async fn survey(target: &Target<'_>) -> Vec<ServerFacts> {
     let asked = target.members.iter().filter_map(|member| {
         let link = member.link.as_ref().ok()?;
         Some(async move {
-            // Before the rest, whose answers would make this one late.
+            // Before the other queries, whose responses would delay this one.
             let clock = link.clock_seen().await.ok();
             let (info, config, links) = tokio::join!(link.info(), link.configuration(), link.bus_links());
             Some(ServerFacts {

@@ -1,4 +1,4 @@
-//! A whole validation: the checks, what was measured on the way, and several rounds of it put together.
+//! The result of a validation: the checks, the measurements, and the combination of several rounds.
 
 use std::cmp::Ordering;
 
@@ -15,22 +15,22 @@ use crate::server::wire::reply::Answer;
 use crate::topology::layout::Role;
 use crate::topology::slots::SlotRange;
 
-/// A node as the validation has seen it.
+/// A node as seen by the validation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct NodeSeen {
-    /// Its name: the container's, or the address.
+    /// The container's name, or the address.
     pub name: String,
-    /// Its address.
+    /// The address.
     pub address: String,
-    /// Its role, if it answers.
+    /// The role, if the node answers.
     pub role: Option<Role>,
     /// The slots it owns.
     pub slots: Vec<SlotRange>,
-    /// The name of the master it copies.
+    /// The name of the master that it replicates.
     pub replica_of: Option<String>,
 }
 
-/// From the answers of the nodes, in the order of their names and addresses.
+/// Creates the list from the nodes' answers, in the order of their names and addresses.
 pub fn nodes_seen(names: &[&str], addresses: &[String], answers: &[Answer]) -> Vec<NodeSeen> {
     let id_of = |answer: &Answer| answer.as_ref().ok()?.myself().map(|line| line.id.clone());
     names
@@ -62,19 +62,19 @@ pub fn nodes_seen(names: &[&str], addresses: &[String], answers: &[Answer]) -> V
         .collect()
 }
 
-/// Where load came from.
+/// The source of a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum LoadFrom {
-    /// From a container on the cluster's network.
+    /// A container on the cluster's network.
     Network,
-    /// From this host.
+    /// This host.
     Host,
 }
 
 impl LoadFrom {
-    /// In words.
+    /// Returns a description of the source.
     pub fn told(self) -> &'static str {
         match self {
             Self::Network => "from the network",
@@ -83,29 +83,29 @@ impl LoadFrom {
     }
 }
 
-/// How many commands a second the cluster answered, and how quickly.
+/// Commands per second that the cluster answered, and the response times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Throughput {
     /// `SET` or `GET`.
     pub command: String,
-    /// Where the load came from.
+    /// The source of the load.
     pub from: LoadFrom,
-    /// Which program made it, such as `redis-benchmark`.
+    /// The program that created it, such as `redis-benchmark`.
     pub program: String,
-    /// How many commands were answered.
+    /// The number of answered commands.
     pub commands: u64,
-    /// In how many milliseconds.
+    /// The duration, in milliseconds.
     pub ms: u64,
-    /// How many that is in a second.
+    /// The commands per second.
     pub per_second: u64,
-    /// How many commands were under way at once.
+    /// The number of commands in flight at the same time.
     pub clients: usize,
-    /// How long single answers took.
+    /// The response times of single commands.
     pub latency: NodeLatency,
 }
 
 impl Throughput {
-    /// In a line: `SET 41000/s, p99 2.1 ms`.
+    /// Formats it on one line: `SET 41000/s, p99 2.1 ms`.
     pub fn told(&self) -> String {
         format!(
             "{} {}/s, p99 {}",
@@ -115,12 +115,12 @@ impl Throughput {
         )
     }
 
-    /// Whether the same was measured in the same way.
+    /// Returns whether both measure the same command in the same way.
     fn is_like(&self, other: &Self) -> bool {
         (&self.command, self.from, &self.program) == (&other.command, other.from, &other.program)
     }
 
-    /// Both measurements together, one after the other.
+    /// Adds a measurement that ran after this one.
     fn and(mut self, other: &Self) -> Self {
         self.commands += other.commands;
         self.ms += other.ms;
@@ -130,7 +130,7 @@ impl Throughput {
     }
 }
 
-/// A validation, or several rounds of one put together.
+/// The result of a validation, or of several rounds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Validation {
     /// Whether no check failed.
@@ -139,24 +139,24 @@ pub struct Validation {
     pub checks: Vec<Check>,
     /// The cluster's name, or the endpoint.
     pub cluster: String,
-    /// Which suite it was.
+    /// The suite.
     pub suite: Suite,
-    /// How many rounds there were.
+    /// The number of rounds.
     pub rounds: usize,
     /// The nodes, as last seen.
     pub nodes: Vec<NodeSeen>,
-    /// How long each node took to answer, in all rounds together.
+    /// The response times of each node, over all rounds.
     pub latency: Vec<NodeLatency>,
-    /// The load, in all rounds together.
+    /// The load, over all rounds.
     pub throughput: Vec<Throughput>,
-    /// Every failover that was measured, round by round.
+    /// Every measured failover, round by round.
     pub failovers: Vec<Failover>,
-    /// The same put together: the middle and the worst of each phase, for each way.
+    /// Their statistics: the median and the worst time of each phase, for each failover type.
     pub failover_times: Vec<FailoverTimes>,
 }
 
 impl Validation {
-    /// Puts the checks into order and sums up.
+    /// Sorts the checks, sets `passed`, and computes the failover statistics.
     #[must_use]
     pub(crate) fn settled(mut self) -> Self {
         let place = |id: &str| CATALOGUE.iter().position(|entry| entry.id == id);
@@ -166,13 +166,14 @@ impl Validation {
         self
     }
 
-    /// How many checks ended so.
+    /// Returns the number of checks with this status.
     pub fn count(&self, status: Status) -> usize {
         self.checks.iter().filter(|check| check.status == status).count()
     }
 
-    /// Puts another round behind this one. A check ends as badly as in its worst round, says in how many rounds it
-    /// did, and keeps the evidence of all of them; measurements are put together; failovers are judged over all rounds.
+    /// Appends another round. A check takes its status from its worst round, reports in how many rounds it
+    /// failed or warned, and keeps the evidence of all rounds; measurements are combined; failovers are
+    /// evaluated over all rounds.
     #[must_use]
     pub fn followed_by(mut self, next: Self) -> Self {
         let rounds = self.rounds + next.rounds;
@@ -216,10 +217,10 @@ impl Validation {
     }
 }
 
-/// How many lines of evidence a check keeps at most over many rounds.
+/// Maximum number of evidence lines that a check keeps over many rounds.
 const LINES: usize = 40;
 
-/// How bad an end is.
+/// Returns the severity of a status.
 fn badness(status: Status) -> u8 {
     match status {
         Status::Skip => 0,
@@ -229,13 +230,13 @@ fn badness(status: Status) -> u8 {
     }
 }
 
-/// Puts what a check found in round `nth` behind what it found before.
+/// Merges the result of round `nth` into the previous result.
 fn merge(known: &mut Check, next: Check, nth: usize) {
     let ms = known.ms.max(next.ms);
     match badness(next.status).cmp(&badness(known.status)) {
         Ordering::Less => {}
         Ordering::Greater => *known = next,
-        // The latest words of a check that is in order.
+        // Keep the latest result of a check without failures.
         Ordering::Equal if badness(known.status) < 2 => *known = next,
         Ordering::Equal => {
             known.rounds_bad += next.rounds_bad;

@@ -31,7 +31,7 @@ pub struct Env {
 }
 
 impl Env {
-    /// Where the program runs.
+    /// Returns where the program runs.
     pub fn vantage(&self) -> Vantage {
         match (self.from, self.format) {
             (Some(Where::Network), _) | (None, EnvFormat::Docker) => Vantage::Network,
@@ -39,7 +39,7 @@ impl Env {
         }
     }
 
-    /// The same as the flag has it.
+    /// Returns the value of `--from`.
     pub fn standing(&self) -> &'static str {
         match self.vantage() {
             Vantage::Network => "network",
@@ -91,7 +91,7 @@ pub enum EnvFormat {
 }
 
 impl EnvFormat {
-    /// Client library, if the format is code.
+    /// Returns the client library, if the format is code.
     pub fn library(self) -> Option<Library> {
         Some(match self {
             Self::Shell | Self::Dotenv | Self::Json | Self::Github | Self::Docker => return None,
@@ -107,7 +107,7 @@ impl EnvFormat {
         })
     }
 
-    /// As the flag has it.
+    /// Returns the value of `--format`.
     pub fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())

@@ -104,7 +104,7 @@ fn host(text: &str) -> Result<Ipv4Addr, Error> {
 }
 
 impl ExportVerb {
-    /// Name of the format.
+    /// Returns the name of the format.
     pub fn format(&self) -> &'static str {
         match self {
             Self::Compose(_) => "compose",
@@ -115,7 +115,7 @@ impl ExportVerb {
         }
     }
 
-    /// Arguments shared by all formats.
+    /// Returns the arguments shared by all formats.
     pub fn export(&self) -> &Export {
         match self {
             Self::Compose(export)

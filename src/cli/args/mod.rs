@@ -487,7 +487,7 @@ const GROUPS: [(&str, &[&str]); 6] = [
     ("Set up", &["image", "completions", "man"]),
 ];
 
-/// The parser, with the commands grouped in its help. clap has one heading for all commands.
+/// Returns the parser, with the commands grouped in its help. clap has one heading for all commands.
 pub fn command() -> Command {
     let command = Cli::command();
     let mut list = String::new();
@@ -506,7 +506,7 @@ pub fn command() -> Command {
     ))
 }
 
-/// Whether the command line asks for JSON, also when it cannot be parsed.
+/// Returns whether the command line requests JSON output, even if it cannot be parsed.
 pub fn wants_json(arguments: &[OsString]) -> bool {
     let is_json = |value: &str| matches!(value, "json" | "ndjson");
     let own = arguments

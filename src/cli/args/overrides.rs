@@ -48,7 +48,7 @@ pub struct Nodes {
 }
 
 impl Nodes {
-    /// Adds the settings to a specification. Of two settings for one node, the later wins.
+    /// Adds the overrides to a specification. If two apply to the same setting of a node, the later one wins.
     pub fn add_to(self, mut spec: ClusterSpecBuilder) -> ClusterSpecBuilder {
         for NodeImage(nodes, image) in self.image {
             spec = spec.node(nodes, NodeWish::default().with_image(image));
@@ -75,7 +75,7 @@ pub struct NodeMemory(pub Selector, pub u64);
 #[derive(Clone, Debug)]
 pub struct NodeSet(pub Selector, pub Directive);
 
-/// The two sides of a text.
+/// Splits a text at the equals sign.
 fn halves<'a>(text: &'a str, example: &str) -> Result<(&'a str, &'a str), Error> {
     text.split_once('=').ok_or_else(|| {
         Error::new(ErrorKind::Usage, format!("`{text}` is not NODE=VALUE"))
@@ -107,7 +107,7 @@ impl FromStr for NodeSet {
     fn from_str(text: &str) -> Result<Self, Error> {
         const EXAMPLE: &str = "4:maxmemory=64mb";
         let (name, _) = halves(text, EXAMPLE)?;
-        // A selector may have a colon, and the name of a directive has none.
+        // A selector may contain a colon, but the name of a directive does not.
         let (nodes, _) = name.rsplit_once(':').ok_or_else(|| {
             Error::new(ErrorKind::Usage, format!("`{text}` names no node"))
                 .hint(format!("Write it as `{EXAMPLE}`, or use --set for all nodes."))

@@ -72,7 +72,7 @@ pub enum LoginAs {
 }
 
 impl LoginAs {
-    /// Credentials of the user. An unrestricted cluster has only the user `default`.
+    /// Returns the credentials of the user. An unrestricted cluster has only the user `default`.
     pub async fn credentials<R: Runtime>(self, attached: &Attached<R>) -> Result<Option<Credentials>, Error> {
         let own = match self {
             Self::Default => None,
@@ -97,7 +97,7 @@ fn hidden(text: &str) -> Result<Secret, Infallible> {
 }
 
 impl Security {
-    /// The requested password, from any source.
+    /// Returns the requested password, from any source.
     pub fn password(&self) -> Result<Option<Password>, Error> {
         // An empty path overrides a file named in the environment.
         let file = self.password_file.as_ref();
@@ -110,7 +110,7 @@ impl Security {
         }))
     }
 
-    /// The user's certificates, if any.
+    /// Returns the user's certificates, if any.
     pub fn certificates(&self) -> Result<Option<Certificates>, Error> {
         match (&self.tls_ca, &self.tls_cert, &self.tls_key) {
             (None, None, None) => Ok(None),
@@ -128,7 +128,7 @@ impl Security {
         }
     }
 
-    /// The requested users.
+    /// Returns the requested users.
     pub fn users(&self) -> Result<Vec<User>, Error> {
         self.users.iter().map(|line| user(line.expose())).collect()
     }
@@ -192,7 +192,7 @@ fn pem(path: &Path) -> Result<Secret, Error> {
     })
 }
 
-/// The first line of a file: editors and `echo` append a newline.
+/// Returns the first line of a file: editors and `echo` append a newline.
 fn read(path: &Path) -> Result<Secret, Error> {
     let mut text = String::new();
     let read = if path == Path::new("-") {

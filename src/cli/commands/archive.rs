@@ -1,10 +1,10 @@
-//! Texts as a `.tar.gz`. The archive is not compressed: stored blocks are valid gzip (RFC 1951, 3.2.4; RFC 1952).
+//! Writes a `.tar.gz` without compression: stored blocks are valid gzip (RFC 1951, 3.2.4; RFC 1952).
 
 use std::path::Path;
 
 use crate::error::{Error, ErrorKind};
 
-/// Writes the files, each under the folder's name, readable by the user alone.
+/// Writes the files below a directory in the archive, readable only by this user.
 pub fn write(path: &Path, folder: &str, files: &[(String, String)]) -> Result<(), Error> {
     let wrong = |error: std::io::Error| {
         Error::new(ErrorKind::Io, format!("cannot write {}", path.display()))

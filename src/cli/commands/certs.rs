@@ -67,8 +67,8 @@ fn write(path: &Path, text: &str, mode: u32) -> io::Result<()> {
     file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// The file with the cluster's CA certificate, for programs that need a path: in this user's data
-/// directory, rewritten on every call.
+/// Returns the path of a file with the cluster's CA certificate, for programs that need one. The file is in
+/// this user's data directory and rewritten on every call.
 pub fn authority_file(name: &str, certificates: &Certificates) -> Result<PathBuf, Error> {
     let variable = |name: &str| {
         std::env::var_os(name)

@@ -12,14 +12,14 @@ use crate::spec::name::ClusterName;
 use crate::spec::selector::Selector;
 use crate::topology::layout::{Node, Role};
 
-/// A cluster and some of its nodes, in the order of their indices.
+/// A cluster and some of its nodes, in index order.
 pub struct Chosen {
     pub attached: Attached<Docker>,
     pub nodes: Vec<Node>,
 }
 
 impl Chosen {
-    /// Finds them by their current roles, which a failover changes.
+    /// Finds the nodes by their current roles, which a failover changes.
     pub async fn find(name: &ClusterName, selector: Selector, terminal: &Terminal) -> Result<Self, Failure> {
         let attached = Cluster::attach(engine(terminal).await?, name).await?;
         let by_role = !matches!(selector, Selector::All | Selector::Node(_));
@@ -42,7 +42,7 @@ impl Chosen {
         Ok(Self { attached, nodes })
     }
 
-    /// The single selected node.
+    /// Returns the single selected node.
     pub fn single(&self, selector: Selector) -> Result<&Node, Error> {
         match self.nodes.as_slice() {
             [node] => Ok(node),
@@ -57,7 +57,7 @@ impl Chosen {
         }
     }
 
-    /// Activity of a node's container; `None` if it does not exist.
+    /// Returns the activity of a node's container; `None` if the container does not exist.
     pub fn activity(&self, node: &Node) -> Option<&Activity> {
         self.attached
             .containers()
@@ -66,7 +66,7 @@ impl Chosen {
             .map(|container| &container.activity)
     }
 
-    /// Fails if one of them is not running.
+    /// Returns an error if one of the nodes is not running.
     pub fn all_run(&self) -> Result<(), Error> {
         for node in &self.nodes {
             let state = match self.activity(node) {

@@ -28,11 +28,11 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     let credentials = args.user.credentials(&chosen.attached).await?;
     let user = user(credentials.as_ref());
     let env = login(credentials);
-    // A redirection leads to the advertised address. If that is an address of this host, it is unreachable
+    // A redirection contains the advertised address. If that is an address of this host, it is unreachable
     // from inside a container.
     let follows = topology.announce == Announce::Ip;
     if !follows && !terminal.is_json() {
-        // The client on this host has no path to the CA certificate; the one in a node has.
+        // The client on this host has no path to the CA certificate; the client in a node has.
         if installed(client) && !topology.spec.tls() {
             return here(client, node, &[user, args.args].concat(), &env);
         }
@@ -56,9 +56,9 @@ pub async fn run(args: CliArgs, terminal: &Terminal) -> Outcome {
     exec::in_nodes(&chosen, Run { command, env }, terminal).await
 }
 
-/// The password in the client's environment. As an argument, every user of the host could
-/// read it, and on standard input it would mix with the user's input. A process environment is readable only by its
-/// user, and container engines do not report it either.
+/// Returns the environment of the client with the password. Every user of the host could read the password as
+/// an argument, and on standard input it would mix with the user's input. Only its own user can read the
+/// environment of a process, and container engines do not report it either.
 fn login(credentials: Option<Credentials>) -> Vec<(String, Secret)> {
     // valkey-cli has its own variable and also reads REDISCLI_AUTH.
     credentials
@@ -67,7 +67,7 @@ fn login(credentials: Option<Credentials>) -> Vec<(String, Secret)> {
         .collect()
 }
 
-/// The name of a user other than `default`; not a secret.
+/// Returns the arguments for a user other than `default`; the name is not a secret.
 fn user(credentials: Option<&Credentials>) -> Vec<String> {
     let name = credentials.and_then(|credentials| credentials.user.clone());
     name.map_or_else(Vec::new, |name| vec!["--user".to_owned(), name])
@@ -79,7 +79,7 @@ struct Login {
     env: Vec<(String, Secret)>,
 }
 
-/// TLS arguments of a client in a node's container.
+/// Returns the TLS arguments of a client in a node's container.
 fn tls(topology: &Topology, node: &Node) -> Vec<String> {
     if topology.spec.tls() {
         vec!["--tls".to_owned(), "--cacert".to_owned(), authority_path(node)]
@@ -88,8 +88,8 @@ fn tls(topology: &Topology, node: &Node) -> Vec<String> {
     }
 }
 
-/// Runs one command on the right node: a redirection that the client cannot follow from inside a container is followed
-/// by running the command in the target node.
+/// Runs one command and follows its redirections. The client cannot follow them from inside a container, so
+/// the command is run again in the target node.
 async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String], login: Login) -> Outcome {
     let mut node = first;
     for _ in 0..MOST_REDIRECTIONS {
@@ -133,7 +133,7 @@ async fn redirected(chosen: &Chosen, first: &Node, client: &str, args: &[String]
     .into())
 }
 
-/// The port of a redirection, if the output is one: `MOVED 12182 127.0.0.1:7003`.
+/// Returns the port of a redirection, if the output is one: `MOVED 12182 127.0.0.1:7003`.
 fn moved_to(output: &str) -> Option<u16> {
     let output = output.trim();
     let output = output.strip_prefix("(error) ").unwrap_or(output);

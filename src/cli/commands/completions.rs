@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Outcome};
 use crate::cli::terminal::Terminal;
 
 pub fn run(shell: Shell, terminal: &Terminal) -> Outcome {
-    // Buffered: the generator panics when the reader closes the pipe.
+    // Use a buffer: the generator panics if the reader closes the pipe.
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Cli::command(), "rcup", &mut script);
     terminal.out().write_all(&script)?;

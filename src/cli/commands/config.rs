@@ -54,7 +54,8 @@ struct Line {
 }
 
 impl Line {
-    /// A setting of node `index`, or of all nodes; `nodes` lists all nodes and whether they are masters.
+    /// Converts a setting of node `index`, or of all nodes; `nodes` lists all nodes and whether they are
+    /// masters.
     fn new(setting: Setting, given: &Given, (index, nodes): (usize, &[(usize, bool)])) -> Self {
         let asked = match setting.origin {
             Origin::Node => given.node(index, canonical(&setting.name), nodes),
@@ -91,7 +92,7 @@ struct ShownUser {
     why: String,
 }
 
-/// All users of every node, with the origin of their rules.
+/// Returns all users of every node, with the origin of their rules.
 fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
     let spec = &topology.spec;
     if !spec.guards() {
@@ -231,7 +232,7 @@ fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// Origin of a value that was set.
+/// Returns the name of the origin of a value that was set.
 fn word(source: Option<Source>) -> &'static str {
     match source {
         Some(Source::File) => "file",
@@ -240,7 +241,7 @@ fn word(source: Option<Source>) -> &'static str {
     }
 }
 
-/// The planned topology. The container engine is not used if the specification names the server.
+/// Returns the planned topology. The container engine is not used if the specification names the server.
 fn topology(spec: &ClusterSpec, terminal: &Terminal) -> Result<Topology, crate::cli::exit::Failure> {
     if (spec.image().is_some() || spec.engine_version().is_some())
         && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
@@ -260,7 +261,7 @@ fn topology(spec: &ClusterSpec, terminal: &Terminal) -> Result<Topology, crate::
     found.ok_or(crate::cli::exit::Failure::ReaderGone)
 }
 
-/// Splits directives into common ones and those of each node.
+/// Splits directives into those common to all nodes and those of each node.
 fn apart(nodes: Vec<(&Node, Vec<Setting>)>) -> (Vec<Setting>, Vec<(&Node, Vec<Setting>)>) {
     let shared: Vec<Setting> = match nodes.as_slice() {
         [] | [_] => Vec::new(),

@@ -68,7 +68,7 @@ impl Subject {
         }
     }
 
-    /// The directory in the archive, and the files.
+    /// Returns the directory in the archive, and the files.
     async fn bundle(&self) -> (String, Vec<(String, String)>) {
         match self {
             Self::Own(attached) => (
@@ -105,7 +105,7 @@ pub async fn run(args: Diagnose, terminal: &Terminal) -> Outcome {
     }
     let subject = Subject::find(&args, terminal).await?;
     let mut found = subject.diagnose().await;
-    // Written before any change, so that it shows the fault.
+    // Write the archive before any change, so that it shows the fault.
     if let Some(path) = &args.bundle {
         let (folder, files) = subject.bundle().await;
         archive::write(path, &folder, &files)?;
@@ -162,7 +162,7 @@ fn human(found: &Diagnosis, fixing: bool, terminal: &Terminal) -> Result<(), Fai
     Ok(())
 }
 
-/// Applies repairs, asking before each, until none is left or none helps.
+/// Applies repairs, asking before each, until there are no more or none succeeds.
 async fn fix(
     subject: &Subject,
     mut found: Diagnosis,
@@ -171,7 +171,7 @@ async fn fix(
 ) -> Result<(Diagnosis, Vec<Fixed>), Failure> {
     let mut all: Vec<Fixed> = Vec::new();
     for _ in 0..ROUNDS {
-        // An action is proposed only once.
+        // Propose each action only once.
         let tried = |action: &Action| all.iter().any(|done| done.action == action.to_string());
         let next: Vec<Finding> = found
             .treatable()

@@ -76,8 +76,7 @@ pub async fn run(args: Doctor, terminal: &Terminal) -> Outcome {
     Ok(Exit::ready(diagnosis.fit))
 }
 
-/// Gathers the facts. A signal is handled only afterwards, when the probe container has been removed
-/// again.
+/// Gathers the facts. A signal is handled only afterwards, when the probe container has been removed.
 async fn look_at(spec: &ClusterSpec, look: Look, signals: &mut Signals) -> Result<Diagnosis, Error> {
     let diagnosis = examine(Docker::find(), engines(), spec, look).await;
     match signals.next().now_or_never() {
@@ -190,7 +189,7 @@ fn told(
     }
 }
 
-/// Shows a change and asks whether to apply it. Any answer but yes is no.
+/// Shows a change and asks whether to apply it. Any answer other than yes means no.
 async fn agreed(change: &str, signals: &mut Signals, terminal: &Terminal) -> Result<bool, Failure> {
     terminal.ask(&format!("{change}\napply? [y/N] "))?;
     let read = tokio::task::spawn_blocking(|| {

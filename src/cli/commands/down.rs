@@ -76,11 +76,11 @@ pub async fn run(args: Down, terminal: &Terminal) -> Outcome {
     failure.map_or(Ok(Exit::DONE), |failure| Err(failure.into()))
 }
 
-/// Whether data on a cluster's volumes may be deleted: if there is none, or the user agrees.
+/// Checks whether the data on a cluster's volumes may be deleted: if there is none, or the user agrees.
 async fn consent(engine: &Docker, name: &ClusterName, terminal: &Terminal) -> Result<(), Error> {
     let attached = match Cluster::attach(engine.clone(), name).await {
         Ok(attached) => attached,
-        // No cluster, or unreadable labels: such remains hold no data.
+        // If there is no cluster or its labels are unreadable, the remaining objects hold no data.
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(error),
     };

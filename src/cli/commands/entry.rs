@@ -8,15 +8,15 @@ use crate::server::wire::access::{Access, Credentials};
 use crate::server::wire::connection::Address;
 use crate::spec::secret::Secret;
 
-/// Connect timeout: a lost first packet is resent after a second.
+/// Connect timeout. A lost first packet is resent after a second.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Several endpoints.
+/// Parses several endpoints.
 pub fn addresses(texts: &[String]) -> Result<Vec<Address>, Error> {
     texts.iter().map(|text| address(text)).collect()
 }
 
-/// `HOST:PORT`, with brackets around an IPv6 address.
+/// Parses `HOST:PORT`, with brackets around an IPv6 address.
 pub fn address(text: &str) -> Result<Address, Error> {
     let wrong = || {
         Error::new(ErrorKind::Usage, format!("`{text}` is not an address"))
@@ -31,7 +31,7 @@ pub fn address(text: &str) -> Result<Address, Error> {
     Ok(Address::new(host, port))
 }
 
-/// Access options for the nodes.
+/// Returns the access options for the nodes.
 pub fn access(entry: &Entry) -> Result<Access, Error> {
     let mut access = Access::open().with_patience(PATIENCE);
     if let Some(variable) = &entry.password_env {

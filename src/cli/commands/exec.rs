@@ -24,8 +24,8 @@ pub async fn run(args: Exec, terminal: &Terminal) -> Outcome {
     in_nodes(&chosen, args.command.into(), terminal).await
 }
 
-/// Runs a command in the selected nodes: interactive in a single one, with prefixed lines in
-/// several, collected for JSON output.
+/// Runs a command in the selected nodes. In a single node the command is interactive; in several nodes,
+/// output lines are prefixed. For JSON, the output is collected.
 pub async fn in_nodes(chosen: &Chosen, run: Run, terminal: &Terminal) -> Outcome {
     let program = run.command.first().cloned().unwrap_or_default();
     if let ([node], false) = (chosen.nodes.as_slice(), terminal.is_json()) {

@@ -108,8 +108,9 @@ pub fn run(verb: &ExportVerb, terminal: &Terminal) -> Outcome {
     }
 }
 
-/// From the container engine if only a cluster is named, otherwise from the flags. On machines a cluster
-/// has other addresses than in containers, and so another certificate: `so_far` is the previous one.
+/// Returns topology and secrets: of the running cluster if only a name is given, otherwise of the flags. A
+/// cluster on machines has other addresses than in containers and therefore another certificate; `so_far` is
+/// the certificate of the previous export.
 fn source(
     export: &Export,
     machines: Option<&BareMetal>,
@@ -159,7 +160,7 @@ fn place(hosts: &[Ipv4Addr], clients: &[Ipv4Net]) -> BareMetal {
     }
 }
 
-/// Certificates of an earlier export.
+/// Reads the certificates of an earlier export.
 fn certificates_in(out: Option<&Path>) -> Option<Certificates> {
     let read = |name: &str| fs::read_to_string(out?.join("certs").join(name)).ok();
     Some(Certificates {
@@ -256,7 +257,7 @@ fn write(
     Ok(Exit::DONE)
 }
 
-/// Writes all files, or none if one exists and may not be replaced, and returns their paths.
+/// Writes all files and returns their paths; writes none if one exists and must not be replaced.
 pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathBuf>, Failure> {
     let open = documents.iter().filter(|document| !document.secret).count();
     let single = open == 1 && !out.is_dir() && !out.as_os_str().to_string_lossy().ends_with('/');
@@ -288,8 +289,9 @@ pub fn save(documents: &[Document], out: &Path, force: bool) -> Result<Vec<PathB
     Ok(places)
 }
 
-/// A file that must be readable for the nodes' user is secret only in a closed directory. An existing directory
-/// may be shared on purpose, so its mode is checked but never changed.
+/// Rejects a directory that other users can access. A secret file that the nodes' user must read is protected
+/// only by its directory. An existing directory may be shared on purpose, so its mode is checked but never
+/// changed.
 fn refuse_open_directory(document: &Document, place: &Path) -> Result<(), Failure> {
     #[cfg(unix)]
     if let Some(directory) = place.parent()
@@ -346,7 +348,7 @@ fn put(document: &Document, place: &Path) -> io::Result<()> {
     written
 }
 
-/// Creates a directory and its parents; private from the start if it is for secrets.
+/// Creates a directory and its parents. If it is for secrets, it is created with private mode.
 fn make(directory: &Path, secret: bool) -> io::Result<()> {
     if let Some(above) = directory.parent() {
         fs::create_dir_all(above)?;

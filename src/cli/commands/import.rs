@@ -88,7 +88,7 @@ fn read(file: &Path) -> Result<String, Error> {
     if file == Path::new("-") {
         std::io::stdin().take(LARGEST + 1).read_to_end(&mut text)
     } else {
-        // Opening a FIFO waits for a writer, and a device may have no end.
+        // Opening a FIFO waits for a writer, and reading a device may never end.
         let seen = std::fs::metadata(file).map_err(failed)?;
         if !seen.is_file() {
             return Err(
@@ -114,7 +114,7 @@ fn read(file: &Path) -> Result<String, Error> {
     })
 }
 
-/// The file's name in messages.
+/// Returns the file's name for messages.
 fn shown(file: &Path) -> String {
     if file == Path::new("-") {
         "<stdin>".to_owned()
@@ -123,14 +123,15 @@ fn shown(file: &Path) -> String {
     }
 }
 
-/// Reads a file named in the Compose file; for standard input, relative to the current directory.
+/// Reads a file that the Compose file refers to. For standard input, the path is relative to the current
+/// directory.
 fn beside(file: &Path, path: &str) -> Option<String> {
     let place = file.parent().unwrap_or(Path::new("")).join(path);
     let is_small = std::fs::metadata(&place).is_ok_and(|seen| seen.is_file() && seen.len() < LARGEST);
     is_small.then(|| std::fs::read_to_string(&place).ok()).flatten()
 }
 
-/// A note if Compose would add another file to this one.
+/// Returns a note if Compose would add another file to this one.
 fn overridden(file: &Path) -> Option<Note> {
     let name = file.file_name()?.to_str()?;
     let (_, others) = DEFAULTS.iter().find(|(default, _)| *default == name)?;
@@ -142,7 +143,7 @@ fn overridden(file: &Path) -> Option<Note> {
     })
 }
 
-/// A note if `rcup up` would refuse the settings.
+/// Returns a note if `rcup up` would reject the settings.
 fn refused(imported: &Imported) -> Option<Note> {
     let note = |cause: String| Note {
         line: 1,
@@ -160,7 +161,7 @@ fn refused(imported: &Imported) -> Option<Note> {
             return Some(note(first.trim_start_matches("error: ").to_owned()));
         }
     };
-    // Files that the environment names are no matter of the import.
+    // Ignore files from environment variables; they are not part of the import.
     let security = &mut up.spec.security;
     security.password_file = None;
     (security.tls_ca, security.tls_cert, security.tls_key) = (None, None, None);

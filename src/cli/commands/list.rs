@@ -69,7 +69,7 @@ fn entry(listed: &Listed) -> Entry {
     }
 }
 
-/// State according to the container engine only.
+/// Returns the state as the container engine reports it.
 fn state(nodes: usize, containers: usize, running: usize) -> &'static str {
     if containers < nodes || nodes == 0 {
         "incomplete"

@@ -71,14 +71,14 @@ pub async fn run(args: Logs, terminal: &Terminal) -> Outcome {
     Ok(Exit::DONE)
 }
 
-/// UNIX time of this long ago.
+/// Returns the UNIX time of this long ago.
 fn since(ago: Duration) -> i64 {
     let then = SystemTime::now().checked_sub(ago).unwrap_or(UNIX_EPOCH);
     let seconds = then.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     i64::try_from(seconds).unwrap_or_default().max(1)
 }
 
-/// The lines of one node.
+/// Returns the log lines of one node as a stream.
 fn lines(
     engine: &Docker,
     node: usize,
@@ -105,8 +105,8 @@ impl Line {
     }
 }
 
-/// All lines by time, then by node, keeping each node's order. The container
-/// engine's timestamps have a fixed width and are in UTC, so that they sort as text.
+/// Returns all lines sorted by time, then by node; the lines of a node keep their order. The container
+/// engine's timestamps have a fixed width and are in UTC, so they sort as text.
 fn merged(each: Vec<Vec<Line>>) -> Vec<Line> {
     let mut all: Vec<Line> = each.into_iter().flatten().collect();
     all.sort_by(|a, b| (&a.time, a.node).cmp(&(&b.time, b.node)));

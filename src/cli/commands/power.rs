@@ -122,7 +122,7 @@ fn consent(name: &ClusterName, data: Data, doing: &str, terminal: &Terminal) -> 
     .into())
 }
 
-/// The cluster's number of keys in words.
+/// Describes how many keys the cluster holds.
 pub fn holds(name: &ClusterName, data: Data) -> String {
     match data.keys {
         Some(keys) => format!("cluster {name} holds {}", count_of_keys(keys)),

@@ -44,7 +44,7 @@ pub async fn run(args: Up, terminal: &Terminal) -> Outcome {
     };
     progress.stop();
     let mut cluster = started?;
-    // Keep the cluster from here on, even if the output cannot be written.
+    // Keep the cluster from here on, even if printing fails.
     if args.owner.is_some() {
         cluster.release();
     } else {
@@ -130,7 +130,7 @@ fn human(cluster: &Cluster, report: &Report, start: &Start, terminal: &Terminal)
     Ok(())
 }
 
-/// How to connect: only the advertised addresses work for cluster clients.
+/// Prints how to connect. Cluster clients need the advertised addresses.
 fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) -> std::io::Result<()> {
     let Some(first) = report.nodes.first() else {
         return Ok(());
@@ -146,7 +146,7 @@ fn connect(out: &mut impl std::io::Write, report: &Report, cluster: &Cluster) ->
     writeln!(out, "\nConnect with")?;
     let (locked, tls) = (cluster.credentials().is_some(), cluster.certificates().is_some());
     if locked || tls {
-        // The password is printed only on request: the output of `up` often ends up in a log.
+        // The password is printed only on request, because the output of `up` is often logged.
         writeln!(out, "  rcup cli {name}")?;
         writeln!(out, "  eval \"$(rcup env {name})\"")?;
         if locked {

@@ -47,8 +47,8 @@ impl Subject {
         )))
     }
 
-    /// Reconnects for another round: a failover or a failure may have changed the connections. The nodes
-    /// of an endpoint are remembered, so that unreachable ones are reported.
+    /// Reconnects for another round: a failover or a failure may have changed the connections. Keeps the node
+    /// list of an endpoint, so that unreachable nodes are reported.
     async fn again(&self, args: &Validate, terminal: &Terminal) -> Result<Self, Failure> {
         match self {
             Self::Own(_) => Self::find(args, terminal).await,
@@ -108,7 +108,7 @@ pub async fn run(args: Validate, terminal: &Terminal) -> Outcome {
     Ok(Exit::healthy(outcome.passed))
 }
 
-/// Merges all rounds.
+/// Runs all rounds and merges their results.
 async fn rounds(args: &Validate, options: &SuiteOptions, terminal: &Terminal) -> Result<Validation, Failure> {
     let mut subject = Subject::find(args, terminal).await?;
     let mut all = subject.validate(options).await;
@@ -196,7 +196,7 @@ fn show(outcome: &Validation, terminal: &Terminal) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Fails before the checks if a report cannot be written after them.
+/// Returns an error before the checks if a report cannot be written after them.
 fn place(report: &Report) -> Result<(), Error> {
     let folder = report
         .file
@@ -231,7 +231,7 @@ fn write(reports: &[Report], outcome: &Validation) -> Result<(), Error> {
     Ok(())
 }
 
-/// Asks on a terminal; otherwise fails with a hint.
+/// Asks for confirmation on a terminal; otherwise returns an error with a hint.
 fn agree(args: &Validate, terminal: &Terminal) -> Result<(), Failure> {
     let what = match args.foreign.endpoint.as_slice() {
         [] => args.name.to_string(),

@@ -17,7 +17,7 @@ use crate::cluster::handle::Cluster;
 pub async fn run(args: Verify, terminal: &Terminal) -> Outcome {
     let mut signals = Signals::new()?;
     let attached = Cluster::attach(engine(terminal).await?, &args.name).await?;
-    // Its probes and connections are closed when it is dropped.
+    // Dropping the future removes its probes and closes its connections.
     let verification = tokio::select! {
         verification = attached.verify(args.from.map(Place::from)) => verification?,
         () = signals.next() => return Ok(Exit::FAILED),

@@ -21,8 +21,7 @@ pub struct Said {
     pub others: Vec<Entry>,
 }
 
-/// Reads the settings of cluster `name`: the top-level keys, then those of `[cluster.NAME]`,
-/// which come later and therefore win.
+/// Reads the settings of cluster `name`: the top-level keys, then those of `[cluster.NAME]`. Later keys win.
 pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
     let table = DeTable::parse(text).map_err(|error| Wrong {
         message: error.message().to_owned(),
@@ -73,7 +72,7 @@ pub fn entries(text: &str, name: &str) -> Result<Said, Wrong> {
 type Key<'a> = toml::Spanned<std::borrow::Cow<'a, str>>;
 type Value<'a> = toml::Spanned<DeValue<'a>>;
 
-/// The entries of a key: one, or one for each directive, user or node in its table.
+/// Returns the entries of a key: one, or one for each directive, user or node in its table.
 fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
     match (key.get_ref().as_ref(), value.get_ref()) {
         ("users", users) => users_of(key.span().start, users),
@@ -86,7 +85,7 @@ fn entries_of(key: &Key<'_>, value: &Value<'_>) -> Result<Vec<Entry>, Wrong> {
     }
 }
 
-/// A directive of a table, with its position.
+/// Returns the entry for a directive of a table, with its position.
 fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     let at = name.span().start;
     let text = scalar(value.get_ref()).ok_or_else(|| Wrong {
@@ -103,7 +102,8 @@ fn directive(name: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-/// The users of a table. It is never printed: it contains rules and passwords.
+/// Returns the entries for the users of a table. The table contains rules and passwords, so it is never
+/// printed.
 fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: &str, at| Wrong {
         message: message.to_owned(),
@@ -164,7 +164,7 @@ fn users_of(at: usize, users: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     Ok(all)
 }
 
-/// Other names of keys, with the name of the flag. A cluster's own key replaces a common one under either name.
+/// Aliases of keys, with the name of the flag. A cluster's own key replaces a common one under either name.
 const ALIASES: [(&str, &str); 3] = [
     ("engine", "server"),
     ("engine-version", "server-version"),
@@ -202,8 +202,8 @@ fn entry(key: &Key<'_>, value: &Value<'_>) -> Result<Entry, Wrong> {
     })
 }
 
-/// The error for a position in the file: line and column, the line itself, and a mark below it. Of a line that
-/// may contain a secret, only the key is shown, if `is_key` knows it.
+/// Returns the error for a position in the file: line and column, the line itself, and a marker below it. If
+/// the line may contain a secret, only its key is shown, and only if `is_key` knows it.
 pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> bool) -> Error {
     let at = text.floor_char_boundary(wrong.at.min(text.len()));
     let before = &text[..at];
@@ -212,7 +212,7 @@ pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> boo
     let column = before[start..].chars().count() + 1;
     let whole = text[start..].lines().next().unwrap_or_default();
     let shown = match wrong.shown {
-        // Only a line that begins with the error: earlier text may be secret.
+        // Show the line only if it begins with the error: earlier text may be secret.
         Some(end) if text[start..at].trim().is_empty() && end > start => {
             let end = text.floor_char_boundary(end.min(start + whole.len()));
             text[start..end].to_owned()
@@ -233,8 +233,8 @@ pub fn error(path: &str, text: &str, wrong: &Wrong, is_key: impl Fn(&str) -> boo
     .hint(wrong.hint.clone())
 }
 
-/// A line without possible secrets: its key, if known. Text before another
-/// equals sign may belong to a string that began on an earlier line.
+/// Returns a line without possible secrets: its key, if known. Text before another equals sign may belong to
+/// a string that began on an earlier line.
 fn masked(line: &str, is_key: impl Fn(&str) -> bool) -> String {
     match line.split_once('=') {
         Some((key, _)) if is_key(key.trim()) => format!("{key}= …"),

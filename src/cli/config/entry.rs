@@ -19,9 +19,9 @@ pub struct Entry {
 /// An error at a position in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// What.
+    /// Error message.
     pub message: String,
-    /// The hint.
+    /// Hint.
     pub hint: String,
     /// Byte offset.
     pub at: usize,

@@ -26,7 +26,8 @@ const SECRET_DIRECTIVES: [&str; 7] = [
     "user",
 ];
 
-/// Whether an entry's value may be shown: that of a known key, or of a known directive, that holds no secret.
+/// Returns whether an entry's value may be shown: the key or directive must be known and must not hold a
+/// secret.
 pub fn is_open(entry: &Entry) -> bool {
     if entry.key == "set" || entry.key == "node-set" {
         return entry.values.iter().all(|value| {
@@ -39,7 +40,7 @@ pub fn is_open(entry: &Entry) -> bool {
     !SECRET.contains(&entry.key.replace('_', "-").as_str())
 }
 
-/// Whether a word is a key of the file and so not a secret.
+/// Returns whether a word is a key of the file and so not a secret.
 pub fn is_key(up: &Command, word: &str) -> bool {
     OF_TABLES.contains(&word) || flag(up, word).is_some() || directives::lookup::find(word).is_some()
 }
@@ -56,14 +57,14 @@ const OF_TABLES: [&str; 8] = [
     "password-hash",
 ];
 
-/// The flags of a command that the file may set.
+/// Returns the flags of a command that the file may set.
 pub fn allowed(verb: &Command) -> impl Iterator<Item = &Arg> {
     verb.get_arguments()
         .filter(|arg| !arg.is_global_set())
         .filter(|arg| arg.get_long().is_some_and(|long| !OF_A_CALL.contains(&long)))
 }
 
-/// The flag of a key. Dashes, underscores and flag aliases are accepted.
+/// Returns the flag for a key. Dashes, underscores and flag aliases are accepted.
 pub fn flag<'a>(verb: &'a Command, key: &str) -> Option<&'a Arg> {
     let key = key.replace('_', "-");
     allowed(verb).find(|arg| {
@@ -74,7 +75,7 @@ pub fn flag<'a>(verb: &'a Command, key: &str) -> Option<&'a Arg> {
     })
 }
 
-/// The JSON Schema of the file.
+/// Returns the JSON Schema of the file.
 pub fn schema(up: &Command) -> Value {
     let mut keys = serde_json::Map::new();
     for arg in allowed(up) {
@@ -107,7 +108,7 @@ pub fn schema(up: &Command) -> Value {
     })
 }
 
-/// The tables `[users.NAME]`, equivalent to the flag `--user`.
+/// Returns the schema of the tables `[users.NAME]`, equivalent to the flag `--user`.
 fn users() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
@@ -144,7 +145,7 @@ fn kind(arg: &Arg) -> Value {
             "type": "object",
             "additionalProperties": { "type": ["string", "integer", "boolean"] },
         }),
-        // `true` generates one.
+        // `true` generates a password.
         _ if arg.get_long() == Some("password") => json!({ "type": ["string", "integer", "boolean"] }),
         ArgAction::SetTrue => json!({ "type": "boolean" }),
         _ if parser == std::any::TypeId::of::<bool>() => json!({ "type": "boolean" }),

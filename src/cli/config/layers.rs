@@ -1,5 +1,5 @@
-//! Precedence: flag, environment, file, default. The file's keys become flags unless they are set
-//! already.
+//! Applies the precedence: flag, environment, file, default. The file's keys become flags unless they are
+//! already set.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -30,43 +30,43 @@ const SAME: [(&str, &str); 2] = [("password", "password-file"), ("tls", "tls-ca"
 pub struct Given {
     /// The configuration file.
     pub file: Option<String>,
-    /// By flag name; a directive as `set:NAME`.
+    /// Sources by flag name; for a directive, `set:NAME`.
     sources: BTreeMap<String, Source>,
     /// Per-node overrides.
     nodes: nodes::Given,
 }
 
 impl Given {
-    /// Origin of a flag's value, if it was set.
+    /// Returns the origin of a flag's value, if it was set.
     pub fn source(&self, flag: &str) -> Option<Source> {
         let other = SAME.iter().find(|(one, _)| *one == flag);
         let given = self.sources.get(flag);
         given.or_else(|| self.sources.get(other?.1)).copied()
     }
 
-    /// Origin of a user.
+    /// Returns the origin of a user.
     pub fn user(&self, name: &str) -> Option<Source> {
         self.source(&format!("user:{name}"))
     }
 
-    /// Origin of a per-node override: its `image`, or a directive. `nodes` lists all nodes and whether they are
-    /// masters.
+    /// Returns the origin of a per-node override: its `image`, or a directive. `nodes` lists all nodes and
+    /// whether they are masters.
     pub fn node(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
         self.nodes.source(index, what, nodes)
     }
 
-    /// Origin of a directive.
+    /// Returns the origin of a directive.
     pub fn directive(&self, name: &str) -> Option<Source> {
         self.source(&format!("set:{name}"))
     }
 }
 
-/// The arguments with the settings of the file. Arguments that cannot be parsed are left unchanged, so
-/// that clap reports them.
+/// Returns the arguments with the settings of the file. Arguments that cannot be parsed are left unchanged,
+/// so that clap reports them.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] with line and column for an error in the file, [`ErrorKind::Io`] when it was
-/// named and cannot be read.
+/// [`ErrorKind::Usage`] with line and column for an error in the file, [`ErrorKind::Io`] when a file was
+/// named but cannot be read.
 pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsString>, Given), Error> {
     let mut given = Given::default();
     let Ok(matches) = command.clone().try_get_matches_from(&arguments) else {
@@ -120,8 +120,8 @@ pub fn layered(command: &Command, arguments: Vec<OsString>) -> Result<(Vec<OsStr
     Ok((arguments, given))
 }
 
-/// The arguments with environment variables that clap cannot parse: several users in one variable, and
-/// a password on the command line with a password file in the environment.
+/// Returns the arguments with the environment variables that clap cannot handle: several users in one
+/// variable, and a password on the command line with a password file in the environment.
 fn with_environment(
     arguments: Vec<OsString>,
     mut added: Vec<OsString>,
@@ -144,7 +144,7 @@ const FORMER: [(&str, &str, &str); 2] = [
     ("server_version", "server-version", "RCUP_ENGINE_VERSION"),
 ];
 
-/// Flags set by variables with former names.
+/// Returns flags for variables with former names.
 fn from_former_names(own: &ArgMatches, given: &mut Given) -> Vec<OsString> {
     let mut added = Vec::new();
     for (id, flag, variable) in FORMER {
@@ -162,7 +162,7 @@ fn from_former_names(own: &ArgMatches, given: &mut Given) -> Vec<OsString> {
     added
 }
 
-/// The requested users as text.
+/// Returns the requested users as text.
 fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
     let all = own.get_many::<Secret>("users").into_iter().flatten();
     let environment = own.value_source("users") == Some(ValueSource::EnvVariable);
@@ -177,7 +177,7 @@ fn users_of(own: &ArgMatches) -> impl Iterator<Item = &str> {
     .filter(|line| !line.is_empty())
 }
 
-/// The called subcommand and its matches.
+/// Returns the innermost subcommand and its matches.
 fn leaf<'a>(command: &'a Command, matches: &'a ArgMatches) -> Option<(&'a Command, &'a ArgMatches)> {
     let (name, inner) = matches.subcommand()?;
     let verb = command.find_subcommand(name)?;
@@ -188,7 +188,7 @@ fn has_cluster_flags(verb: &Command) -> bool {
     verb.get_arguments().any(|arg| arg.get_long() == Some("masters"))
 }
 
-/// Records the origins so far.
+/// Records the origins of the values set so far.
 fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
     for arg in allowed(verb) {
         let source = match own.value_source(arg.get_id().as_str()) {
@@ -218,7 +218,7 @@ fn note(verb: &Command, own: &ArgMatches, given: &mut Given) {
     }
 }
 
-/// The named file, or the one in the current directory if present.
+/// Reads the named file, or the one in the current directory if present.
 fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
     let path = asked.unwrap_or(FOUND);
     match std::fs::read_to_string(Path::new(path)) {
@@ -230,7 +230,7 @@ fn read(asked: Option<&str>) -> Result<Option<(String, String)>, Error> {
     }
 }
 
-/// The flag of an entry and its arguments, if known.
+/// Returns the flag of an entry and its arguments, if the flag is known.
 fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<String>), Wrong> {
     let Some(known) = flag(up, &entry.key) else {
         return Err(Wrong {
@@ -255,8 +255,8 @@ fn known_flag<'a>(up: &'a Command, entry: &Entry) -> Result<(&'a clap::Arg, Vec<
     Ok((known, words))
 }
 
-/// The arguments that an entry adds to `verb`: none if the command line or the environment has
-/// set it, or if only other commands have the flag.
+/// Returns the arguments that an entry adds to `verb`: none if the command line or the environment has set
+/// the flag, or if only other commands have it.
 fn flags_of(
     entry: &Entry,
     verb: &Command,
@@ -279,7 +279,7 @@ fn flags_of(
         let source = given.sources.get(long);
         source.is_some_and(|by| *by != Source::File)
     };
-    // A password from another source takes precedence, in any form.
+    // A password from another source takes precedence, whichever flag sets it.
     let said =
         spoken(&long) || (long.starts_with("password") && (spoken("password") || spoken("password-file")));
     if flag(verb, &long).is_none() || (!joined && said) {
@@ -302,8 +302,8 @@ fn flags_of(
     Ok(words.into_iter().map(OsString::from).collect())
 }
 
-/// Adds list values of the environment after those of the file, because clap would drop them; those of the command line
-/// follow.
+/// Adds list values from the environment after those of the file, because clap would drop them. Those of the
+/// command line come last.
 fn join(flag: &Arg, words: &[String], own: &ArgMatches, given: &Given) -> Vec<OsString> {
     let mut all: Vec<OsString> = words.iter().map(OsString::from).collect();
     let long = flag.get_long().unwrap_or_default();
@@ -326,7 +326,7 @@ fn wrong_user(error: &Error, entry: &Entry) -> Wrong {
     }
 }
 
-/// Parses the value alone, so that an error has its position.
+/// Parses the value alone, so that an error refers to its position.
 fn refuse_bad_values(up: &Command, words: &[String], entry: &Entry) -> Result<(), Wrong> {
     let mut trial = vec!["up".to_owned()];
     trial.extend_from_slice(words);
@@ -368,13 +368,14 @@ fn nearest(up: &Command, key: &str) -> String {
     }
 }
 
-/// The command's arguments begin after its name; the file's come first, so that flags override them.
+/// Inserts the file's arguments directly after the command's name, so that flags on the command line override
+/// them.
 fn insert(mut arguments: Vec<OsString>, added: Vec<OsString>, own: &ArgMatches) -> Vec<OsString> {
     let end = arguments
         .iter()
         .position(|argument| argument == "--")
         .unwrap_or(arguments.len());
-    // Directives and users precede those of the command line, because later ones win.
+    // Insert directives and users before those of the command line, because later ones win.
     let of_command_line = |name: &&str| own.value_source(name) == Some(ValueSource::CommandLine);
     let joined: Vec<String> = ["set", "users", "node_image", "node_memory", "node_set"]
         .iter()

@@ -14,7 +14,7 @@ const KEYS: &str = "A node has `image`, `memory` and a table `set` of directives
 /// The per-node flags. Each is repeatable, and a `[cluster.NAME]` table extends them.
 pub const NODE_FLAGS: [&str; 3] = ["node-image", "node-memory", "node-set"];
 
-/// The entries of the tables, less specific selectors first, because later ones win.
+/// Returns the entries of the tables, less specific selectors first, because later ones win.
 pub fn entries(at: usize, value: &DeValue<'_>) -> Result<Vec<Entry>, Wrong> {
     let wrong = |message: String, at| Wrong {
         message,
@@ -91,7 +91,7 @@ fn of_table(selector: Selector, keys: &DeTable<'_>) -> Result<Vec<Entry>, Wrong>
     Ok(all)
 }
 
-/// The JSON Schema of the tables.
+/// Returns the JSON Schema of the tables.
 pub fn schema() -> Value {
     let text = |description: &str| json!({ "type": "string", "description": description });
     json!({
@@ -128,7 +128,7 @@ pub struct Given {
     called: Vec<(Said, Source)>,
 }
 
-/// The selector and the setting: `image`, `maxmemory` or another directive.
+/// Selector and setting: `image`, `maxmemory` or another directive.
 #[derive(Clone, Debug)]
 struct Said {
     nodes: Selector,
@@ -165,7 +165,7 @@ impl Given {
             .extend(values.filter_map(|value| Said::read(&entry.key, value)));
     }
 
-    /// Origin of a node's setting, if set; `nodes` lists all nodes and whether they are masters.
+    /// Returns the origin of a node's setting, if set; `nodes` lists all nodes and whether they are masters.
     pub fn source(&self, index: usize, what: &str, nodes: &[(usize, bool)]) -> Option<Source> {
         let means = |said: &Said| {
             said.what == what
@@ -181,8 +181,8 @@ impl Given {
     }
 }
 
-/// Rejects a table for nodes that the cluster `name` does not have, with its position. `own` is the command's arguments
-/// in all.
+/// Rejects a table for nodes that the cluster `name` does not have, with its position. `own` contains all
+/// arguments of the command.
 pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     let number = |id| own.try_get_one::<usize>(id).ok().flatten().copied();
     let (Some(masters), Some(replicas)) = (number("masters"), number("replicas")) else {
@@ -190,7 +190,7 @@ pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     };
     let total = replicas.checked_add(1).and_then(|each| each.checked_mul(masters));
     let Some(total) = total.filter(|total| (1..=crate::spec::cluster::MOST_NODES).contains(total)) else {
-        // Rejected for another reason.
+        // The error is reported elsewhere.
         return Ok(());
     };
     let nodes: Vec<(usize, bool)> = (1..=total).map(|index| (index, index <= masters)).collect();
@@ -205,7 +205,7 @@ pub fn check(text: &str, name: &str, own: &ArgMatches) -> Result<(), Wrong> {
     Ok(())
 }
 
-/// The selectors of the file's tables, with their positions.
+/// Returns the selectors of the file's tables, with their positions.
 fn named(text: &str, cluster: &str) -> Vec<(Selector, usize)> {
     let Ok(document) = DeTable::parse(text) else {
         return Vec::new();

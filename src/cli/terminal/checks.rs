@@ -8,8 +8,8 @@ use crate::checks::finding::{Check, Status};
 use crate::cli::terminal::duration;
 use crate::cli::terminal::table::{Cell, Table};
 
-/// One row per check, with evidence and advice below those that did not pass. With `times`, the duration of
-/// each; with several rounds, the number of rounds that did not pass.
+/// Returns one row per check, with evidence and advice below those that did not pass. With `times`, adds the
+/// duration of each check; with several rounds, the number of rounds that did not pass.
 pub fn text(checks: &[Check], rounds: usize, times: bool, columns: Option<usize>) -> String {
     let mut table = Table::new(&["", "", ""]);
     for check in checks {
@@ -47,7 +47,7 @@ fn needs_words(check: &Check) -> bool {
     matches!(check.status, Status::Fail | Status::Warn) && !(check.detail.is_empty() && check.hint.is_none())
 }
 
-/// The mark next to the word; status is never shown by colour alone.
+/// Returns the mark next to the word. Colour alone never shows the status.
 pub fn mark(status: Status) -> (&'static str, Style) {
     match status {
         Status::Pass => ("✓", Style::new().green()),

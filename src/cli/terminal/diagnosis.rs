@@ -8,7 +8,7 @@ use crate::checks::diagnose::finding::{Diagnosis, Finding};
 use crate::cli::terminal::checks::mark;
 use crate::cli::terminal::table::{Cell, Table, wrap};
 
-/// The whole text; empty without findings.
+/// Returns the whole text; empty without findings.
 pub fn text(diagnosis: &Diagnosis, columns: Option<usize>) -> String {
     if diagnosis.findings.is_empty() {
         return String::new();
@@ -38,7 +38,7 @@ fn explained(text: &mut String, finding: &Finding, columns: Option<usize>) {
     for line in &finding.evidence {
         let _ = writeln!(text, "  {} {line}", "|".dimmed());
     }
-    // Commands are not wrapped, so that they can be copied.
+    // Do not wrap commands, so that they can be copied.
     for line in &finding.remedy {
         let _ = writeln!(text, "  {} {line}", "remedy:".cyan());
     }

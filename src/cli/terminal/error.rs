@@ -26,7 +26,7 @@ pub fn tell(error: &Error, json: bool) {
     }
 }
 
-/// Prints a command line error, the help or the version.
+/// Prints a command line error, the help or the version, and returns the exit code.
 pub fn refused(refused: &clap::Error, json: bool) -> Exit {
     match refused.kind() {
         ClapKind::DisplayHelp | ClapKind::DisplayVersion => {

@@ -7,8 +7,7 @@ use owo_colors::{OwoColorize as _, Style};
 use crate::cli::terminal::table::{Cell, Table, wrap};
 use crate::doctor::finding::{Diagnosis, Finding, Severity};
 
-/// One row per finding, with fixes below. Facts that could not be checked are only
-/// shown with `all`.
+/// Returns one row per finding, with fixes below. Checks that could not run are only shown with `all`.
 pub fn text(diagnosis: &Diagnosis, all: bool, columns: Option<usize>) -> String {
     let mut table = Table::new(&["", "", ""]);
     for finding in &diagnosis.findings {
@@ -46,7 +45,7 @@ fn mended(text: &mut String, finding: &Finding, columns: Option<usize>) {
         let _ = writeln!(text, "  {}", line.dimmed());
     }
     let _ = writeln!(text, "  {} {}", "wanted:  ".cyan(), finding.wanted);
-    // Commands are not wrapped, so that they can be copied.
+    // Do not wrap commands, so that they can be copied.
     if let Some(fix) = &finding.fix {
         let _ = writeln!(text, "  {} {fix}", "now:     ".cyan());
     }
@@ -55,7 +54,7 @@ fn mended(text: &mut String, finding: &Finding, columns: Option<usize>) {
     }
 }
 
-/// The mark next to the word; status is never shown by colour alone.
+/// Returns the mark next to the word. Colour alone never shows the status.
 fn mark(severity: Severity) -> (&'static str, Style) {
     match severity {
         Severity::Ok => ("✓", Style::new().green()),

@@ -1,4 +1,4 @@
-//! The terminal: data on standard output, everything else on standard error. The only place that prints.
+//! Prints data on standard output and everything else on standard error. No other module prints.
 
 pub mod checks;
 pub mod diagnosis;
@@ -30,11 +30,11 @@ pub struct Terminal {
     pub verbose: bool,
 }
 
-/// A stream that removes colours if not supported.
+/// A stream that removes colours if the output does not support them.
 pub type Stream = anstream::AutoStream<io::StdoutLock<'static>>;
 
 impl Terminal {
-    /// From the global flags.
+    /// Returns the options from the global flags.
     pub fn new(global: &Global) -> Self {
         Self {
             output: global.output,
@@ -43,12 +43,12 @@ impl Terminal {
         }
     }
 
-    /// Whether the output is JSON.
+    /// Returns whether the output is JSON.
     pub fn is_json(&self) -> bool {
         self.output != Output::Human
     }
 
-    /// Standard output.
+    /// Locks standard output.
     pub fn out(&self) -> Stream {
         anstream::stdout().lock()
     }
@@ -83,7 +83,7 @@ impl Terminal {
         Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Prints a warning, always.
+    /// Prints a warning, even with `quiet`.
     pub fn warn(&self, message: &str) {
         if self.is_json() {
             line(&serde_json::json!({ "warning": { "message": message } }).to_string());
@@ -105,18 +105,18 @@ pub fn pass_on(piece: &crate::runtime::interface::Output) -> io::Result<()> {
     }
 }
 
-/// One line on standard error; write errors are ignored.
+/// Prints one line on standard error; ignores write errors.
 fn line(text: &str) {
     let _ = writeln!(anstream::stderr().lock(), "{text}");
 }
 
-/// A marked message on standard error, wrapped at the terminal width.
+/// Prints a message with a mark on standard error, wrapped at the terminal width.
 fn paragraph(mark: impl std::fmt::Display, text: &str) {
     let columns = if io::stderr().is_terminal() { width() } else { None };
     line(&flow(&mark.to_string(), text, columns));
 }
 
-/// The mark and the text; continuation lines are indented by two columns.
+/// Returns the mark and the wrapped text; continuation lines are indented by two columns.
 fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     let mark_width = anstream::adapter::strip_str(mark).to_string().chars().count();
     let gap = if mark_width > 0 { " " } else { "" };
@@ -133,7 +133,7 @@ fn flow(mark: &str, text: &str, columns: Option<usize>) -> String {
     lines.fold(format!("{mark}{first}"), |text, next| format!("{text}\n  {next}"))
 }
 
-/// Width of the output, if it is a terminal.
+/// Returns the width of standard output, if it is a terminal.
 pub fn columns() -> Option<usize> {
     if !io::stdout().is_terminal() {
         return None;

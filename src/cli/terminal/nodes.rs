@@ -7,7 +7,7 @@ use crate::cli::terminal::count;
 use crate::cli::terminal::table::{Cell, Table};
 use crate::topology::layout::Role;
 
-/// Summary of the topology: `3 masters, 3 replicas, Redis 8.0.2`.
+/// Returns a summary of the topology: `3 masters, 3 replicas, Redis 8.0.2`.
 pub fn shape(report: &Report) -> String {
     let masters = report.masters().count();
     let engine = match report.engine {
@@ -37,7 +37,7 @@ pub fn word(state: State) -> &'static str {
     }
 }
 
-/// One row per node, optionally with its id.
+/// Returns a table with one row per node, optionally with its id.
 pub fn table(report: &Report, ids: bool) -> Table {
     let mixed = report.nodes.iter().any(|node| node.own.is_some());
     let mut head = vec![
@@ -81,7 +81,7 @@ pub fn table(report: &Report, ids: bool) -> Table {
     table
 }
 
-/// The slots of a master, or the master of a replica.
+/// Returns the slots of a master, or the master of a replica.
 fn slots(node: &NodeReport) -> String {
     if node.role == Role::Replica {
         return node

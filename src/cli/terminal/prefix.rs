@@ -11,7 +11,7 @@ const COLOURS: [AnsiColors; 6] = [
     AnsiColors::Red,
 ];
 
-/// The prefix of a node's lines, padded to the common width: `rcup-x-1  | `.
+/// Returns the prefix of a node's lines, padded to the common width: `rcup-x-1  | `.
 pub fn of(name: &str, widest: usize, nth: usize) -> String {
     let padded = format!("{name:<widest$} |");
     format!("{} ", padded.color(COLOURS[nth % COLOURS.len()]))
@@ -24,7 +24,7 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// The lines completed by `bytes`, without line ends.
+    /// Returns the lines completed by `bytes`, without line ends.
     pub fn push(&mut self, bytes: &[u8]) -> Vec<String> {
         self.rest.extend_from_slice(bytes);
         let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
@@ -37,7 +37,7 @@ impl Lines {
             .collect()
     }
 
-    /// The rest after the last line end.
+    /// Returns the rest after the last line end.
     pub fn rest(&mut self) -> Option<String> {
         let rest = std::mem::take(&mut self.rest);
         (!rest.is_empty()).then(|| String::from_utf8_lossy(&rest).into_owned())

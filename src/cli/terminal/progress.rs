@@ -41,7 +41,7 @@ enum Form {
 struct Now {
     bar: Option<ProgressBar>,
     units: usize,
-    /// Limits the lines about a pull.
+    /// Limits how often a line about a pull is printed.
     rate: Option<Rate>,
 }
 
@@ -63,7 +63,7 @@ impl Progress {
         })
     }
 
-    /// The same without notes.
+    /// Creates a progress display without notes.
     pub fn without_notes(terminal: &Terminal) -> Arc<Self> {
         let mut progress = Self::new(terminal);
         if let Some(progress) = Arc::get_mut(&mut progress) {
@@ -138,7 +138,7 @@ impl Progress {
     fn finished(&self, phase: Phase, ms: u64) {
         self.stop();
         let units = self.now.lock().unwrap_or_else(PoisonError::into_inner).units;
-        // A single removal is the network that nothing uses yet.
+        // If only one unit is removed, it is the unused network, not a node.
         let nodes = of_nodes(phase) && units > usize::from(phase == Phase::Remove);
         let what = if nodes {
             count(units, "node")
@@ -194,7 +194,7 @@ impl Drop for Progress {
     }
 }
 
-/// Whether the units of a phase are nodes.
+/// Returns whether the units of a phase are nodes.
 fn of_nodes(phase: Phase) -> bool {
     matches!(phase, Phase::Create | Phase::Start | Phase::Remove)
 }
@@ -203,7 +203,7 @@ const SPINNER: &str = "{spinner} {msg}";
 
 const NODES: &str = "{spinner} {msg:<8} {bar:30} {pos}/{len}";
 
-/// The bar of a pull, which replaces the spinner once the size is known.
+/// Template for the bar of a pull, which replaces the spinner once the size is known.
 const BYTES: &str = "{spinner} {msg:<8} {bar:30} {decimal_bytes} of {decimal_total_bytes}";
 
 fn spinner() -> ProgressBar {

@@ -10,8 +10,8 @@ use crate::checks::reach::clients::{ClientVerdict, Family};
 use crate::checks::reach::judge::{Outcome, Verification};
 use crate::cli::terminal::table::{Cell, Table};
 
-/// One row per client family, followed by the obstacles and the settings for those that do not
-/// work. With `all`, every address too.
+/// Returns one row per client family, followed by the causes and the suggested settings for those that do not
+/// work. With `all`, includes every address.
 pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> String {
     let mut head = vec!["CLIENTS THAT READ"];
     head.extend(verification.places.iter().map(|place| match place {
@@ -50,7 +50,7 @@ pub fn text(verification: &Verification, all: bool, columns: Option<usize>) -> S
     text
 }
 
-/// The failed verdicts, grouped by reason.
+/// Groups the failed verdicts by reason.
 fn groups(verification: &Verification) -> Vec<(Vec<&ClientVerdict>, &ClientVerdict)> {
     let mut groups: Vec<(Vec<&ClientVerdict>, &ClientVerdict)> = Vec::new();
     for one in verification
@@ -84,7 +84,7 @@ fn explain(text: &mut String, verdicts: &[&ClientVerdict], first: &ClientVerdict
     );
     let mut told: Vec<&str> = Vec::new();
     for line in verdicts.iter().flat_map(|one| &one.detail) {
-        // Families differ in the replies they use; each advertised address is listed once.
+        // Client families differ in the replies they use. List each advertised address once.
         let whom = line.split(" (").next().unwrap_or(line);
         if !told.contains(&whom) {
             told.push(whom);
@@ -124,7 +124,7 @@ fn addresses(verification: &Verification) -> Table {
     table
 }
 
-/// The mark, the word next to it, and their style; status is never shown by colour alone.
+/// Returns the mark, the word next to it, and their style. Colour alone never shows the status.
 fn shown(status: Status) -> (&'static str, &'static str, Style) {
     match status {
         Status::Pass => ("✓", "work", Style::new().green()),

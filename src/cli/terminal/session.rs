@@ -47,7 +47,7 @@ pub enum Ended {
 }
 
 impl Ended {
-    /// From the exit code and the buffered output that looked like a refusal.
+    /// Returns the result for an exit code and the buffered output that looked like a refusal.
     pub fn new(code: i64, held: &[u8]) -> Self {
         if matches!(code, 126 | 127) && looks_refused(held) {
             Self::NotRun {
@@ -58,8 +58,8 @@ impl Ended {
         }
     }
 
-    /// The exit code as in a shell (127 not found, 126 not executable), and the
-    /// error, if the program could not be run.
+    /// Returns the exit code as a shell does (127 not found, 126 not executable), and the error if the
+    /// program could not be run.
     pub fn verdict(&self, container: &str, program: &str) -> (i64, Option<Error>) {
         match self {
             Self::Code(code) => (*code, None),
@@ -87,14 +87,14 @@ impl Ended {
     }
 }
 
-/// Whether the output is or may become the container engine's error.
+/// Returns whether the output is, or may become, the container engine's error.
 pub fn looks_refused(output: &[u8]) -> bool {
     let length = output.len().min(REFUSAL.len());
     length > 0 && output[..length] == REFUSAL[..length]
 }
 
-/// Runs a program attached to this process: with a pseudo-terminal if this is a terminal, else with
-/// pipes.
+/// Runs a program attached to this process: with a pseudo-terminal if this process has a terminal, otherwise
+/// with pipes.
 pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<Ended, Failure> {
     let tty = io::stdin().is_terminal() && io::stdout().is_terminal();
     let request = ExecRequest {
@@ -106,11 +106,11 @@ pub async fn run<R: Runtime>(engine: &R, container: &str, run: Run) -> Result<En
     let session = engine.exec(container, &request).await?;
     let raw = if tty { Some(Raw::enter()?) } else { None };
     let mut input = session.input;
-    // A separate task: a program that does not read must not block its output.
+    // Use a separate task: a program that does not read must not block its output.
     let feeding = tokio::spawn(async move {
         let _ = tokio::io::copy(&mut tokio::io::stdin(), &mut input).await;
         let _ = input.shutdown().await;
-        // The connection stays open for the output.
+        // Keep the connection open for the output.
         std::future::pending::<()>().await;
     });
     let sizing = tty.then(|| tokio::spawn(follow_size(engine.clone(), session.id.clone())));
@@ -173,7 +173,7 @@ impl Drop for Raw {
     }
 }
 
-/// Forwards the terminal size to the program, now and on every change.
+/// Forwards the terminal size to the program, initially and on every change.
 async fn follow_size<R: Runtime>(engine: R, id: String) {
     // The size cannot be set before the program runs.
     let mut again = tokio::time::interval(Duration::from_millis(20));

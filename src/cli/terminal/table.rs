@@ -18,7 +18,7 @@ pub struct Cell {
 }
 
 impl Cell {
-    /// A cell with a colour or a weight.
+    /// Returns a cell with a colour or a weight.
     pub fn styled(text: impl Into<String>, style: Style) -> Self {
         Self {
             text: text.into(),
@@ -43,7 +43,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// A table with these headings; the last column is wrapped. Without headings, only rows are drawn.
+    /// Returns a table with these headings; the last column is wrapped. Without headings, only rows are
+    /// drawn.
     pub fn new(head: &[&'static str]) -> Self {
         Self {
             head: head.to_vec(),
@@ -72,7 +73,7 @@ impl Table {
         self.rows.push(cells.into_iter().collect());
     }
 
-    /// The text with colours. `columns` is the maximum width, if any.
+    /// Returns the text with colours. `columns` is the maximum width, if any.
     pub fn render(&self, columns: Option<usize>) -> String {
         let mut widths: Vec<usize> = self.head.iter().map(|head| width(head)).collect();
         for row in &self.rows {
@@ -100,7 +101,7 @@ impl Table {
         text
     }
 
-    /// One row, wrapped over several lines.
+    /// Adds one row, wrapped over several lines.
     fn line(&self, text: &mut String, row: &[Cell], widths: &[usize]) {
         let wrapped = row
             .get(self.flexible)
@@ -135,7 +136,7 @@ impl Table {
     }
 }
 
-/// Width of a text; all characters that rcup prints have width 1.
+/// Returns the width of a text; all characters that rcup prints have width 1.
 fn width(text: &str) -> usize {
     text.chars().count()
 }

@@ -1,27 +1,26 @@
-//! Applies what mends a finding, and reads back what the kernel says then.
+//! Applies fixes and reads the resulting kernel values.
 
 use std::process::Stdio;
 
 use crate::doctor::fix::Remedy;
 use crate::error::{Error, ErrorKind, Result};
 
-/// A file of the kernel after it was written.
+/// A kernel file after the write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mended {
-    /// Its path.
+    /// Path.
     pub path: String,
-    /// What is in it now.
+    /// Current contents.
     pub now: String,
-    /// Whether that is what was wanted.
+    /// Whether the contents match the requested value.
     pub done: bool,
 }
 
-/// Runs the remedy's commands as root, through sudo where this process is not root, and reads the kernel's
-/// files
-/// back.
+/// Runs the commands of the fix as root (through sudo if this process is not root), and reads the kernel
+/// files afterwards.
 ///
 /// # Errors
-/// [`ErrorKind::Host`] when the commands cannot be run or fail, with what they said.
+/// [`ErrorKind::Host`] with the output of the commands when they cannot be run or fail.
 pub async fn mend(remedy: &Remedy) -> Result<Vec<Mended>> {
     let script = format!("set -e; {}", remedy.commands().join("; "));
     let root = rustix::process::geteuid().is_root();
@@ -32,7 +31,7 @@ pub async fn mend(remedy: &Remedy) -> Result<Vec<Mended>> {
         sudo.args(["--", "sh"]);
         sudo
     };
-    // Input stays with the terminal: sudo may ask for a password.
+    // Inherit standard input: sudo may ask for a password.
     let output = command
         .args(["-c", &script])
         .stdin(Stdio::inherit())

@@ -1,4 +1,4 @@
-//! Of what kind the engine is, and what it keeps where.
+//! Detects the kind of container engine, and reads its disk, clock and bridge reachability.
 
 use std::io::ErrorKind;
 use std::net::SocketAddrV4;
@@ -14,10 +14,11 @@ use crate::runtime::labels;
 use crate::runtime::observed::{Activity, Observed};
 use crate::topology::address::gateway;
 
-/// How long a node may take to accept a connection over a bridge of the same machine.
+/// Timeout for a connection to a node over a bridge of the same machine.
 const NEAR: Duration = Duration::from_millis(500);
 
-/// Decides by what the engine says. `own_kernel` is the release of this machine's kernel, where it is Linux.
+/// Detects the kind from the container engine's own information. `own_kernel` is the release of this
+/// machine's kernel, if it is Linux.
 pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Option<&str>) -> Kind {
     if !info.local {
         return Kind::Remote;
@@ -38,7 +39,7 @@ pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Optio
     };
     match product {
         Some(product) => Kind::Machine(product.to_owned()),
-        // Two machines with the same release are possible, and then also have the same defaults.
+        // Two machines may have the same kernel release; their default settings are then the same too.
         None if own_kernel.is_some_and(|own| own == details.kernel) => {
             if details.rootless {
                 Kind::Rootless
@@ -51,13 +52,13 @@ pub(crate) fn kind(info: &EngineInfo, details: &EngineDetails, own_kernel: Optio
     }
 }
 
-/// The release of this machine's kernel, where it is Linux.
+/// Returns the release of this machine's kernel, if it is Linux.
 pub(crate) fn own_kernel() -> Option<String> {
     let text = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok()?;
     Some(text.trim().to_owned())
 }
 
-/// The disk on which the engine's directory lies, on this machine.
+/// Reads the disk that holds the container engine's data directory, on this machine.
 pub(crate) fn disk(root: &str) -> Fact<Disk> {
     let space = rustix::fs::statvfs(root).map_err(|error| format!("{root}: {error}"))?;
     Ok(Disk {
@@ -67,9 +68,8 @@ pub(crate) fn disk(root: &str) -> Fact<Disk> {
     })
 }
 
-/// The kernel tells it for a disk; a partition's directory lies in its disk's. Of a disk that a hypervisor
-/// shows,
-/// the kernel only repeats its own default.
+/// Returns whether the disk is rotational. The kernel reports it per disk; the directory of a partition is
+/// inside that of its disk. For a virtual disk, the kernel reports only its default, so the result is `None`.
 fn rotational(path: &str) -> Option<bool> {
     let device = std::fs::metadata(path).ok()?.dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));
@@ -83,9 +83,8 @@ fn rotational(path: &str) -> Option<bool> {
     Some(text.trim() == "1")
 }
 
-/// By how many milliseconds the engine's clock is ahead, and by how many that may be wrong: the engine was
-/// asked
-/// at `asked` and had answered at `answered`.
+/// Returns how many milliseconds the Docker host's clock is ahead, and the maximum error: the request was
+/// sent at `asked` and answered at `answered`.
 pub(crate) fn ahead(time: Option<SystemTime>, asked: SystemTime, answered: SystemTime) -> Fact<(i64, u64)> {
     let time = time.ok_or_else(|| "the container engine does not report the time".to_owned())?;
     let ms = |time: SystemTime| -> i64 {
@@ -97,17 +96,17 @@ pub(crate) fn ahead(time: Option<SystemTime>, asked: SystemTime, answered: Syste
     Ok((ms(time) - i64::midpoint(asked, answered), exact))
 }
 
-/// How many nodes are tried before the way to them is doubted: one may be about to end.
+/// Number of nodes to try before the bridge counts as unreachable: a node may be shutting down.
 const TRIED: usize = 4;
 
-/// Whether an address on the engine's bridges answers from here: a node's where one runs, else the default
-/// bridge's own.
+/// Checks whether this machine can reach an address on a bridge of the container engine: that of a running
+/// node, otherwise the gateway of the default bridge.
 pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
     let mut silent = None;
     for (name, address) in running_nodes(observed).take(TRIED) {
         match tokio::time::timeout(NEAR, tokio::net::TcpStream::connect(address)).await {
             Ok(Ok(_)) => return Ok((true, format!("{name} answers at {address}"))),
-            // Only its own kernel can refuse, so the way there is open.
+            // Only the node's kernel can refuse the connection, so the address is reachable.
             Ok(Err(error)) if error.kind() == ErrorKind::ConnectionRefused => {
                 return Ok((
                     true,

@@ -1,11 +1,11 @@
-//! Looks for container engines.
+//! Detects container engines.
 
 use std::path::{Path, PathBuf};
 
 use crate::doctor::facts::{EnginesFacts, SocketFacts};
 use crate::runtime::docker::find::{Environment, Survey, survey};
 
-/// The container engines that this process can see.
+/// Returns the container engines that are visible to this process.
 pub(crate) fn engines() -> EnginesFacts {
     facts(survey(&Environment::of_this_process()))
 }

@@ -1,4 +1,4 @@
-//! Gathers everything that is judged about a machine, side by side where it has to wait.
+//! Gathers all facts about the host. Runs slow queries concurrently.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -29,14 +29,14 @@ use crate::topology::address::{choose_ports, choose_subnet};
 use crate::topology::layout::Image;
 use crate::topology::startup::callers;
 
-/// Where the kernel's settings are read.
+/// Source of the kernel settings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reading {
-    /// On this machine if the containers run on its kernel, else through a container.
+    /// This machine if the containers run on its kernel, otherwise a container.
     #[default]
     Nearest,
-    /// Through a container.
+    /// A container.
     #[cfg_attr(
         not(any(test, feature = "test-util")),
         expect(
@@ -47,20 +47,20 @@ pub enum Reading {
     Container,
 }
 
-/// How closely is looked.
+/// Options of an examination.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Look {
     /// The profile.
     pub profile: Profile,
-    /// Whether the time of an fsync is measured, which takes up to three seconds.
+    /// Whether to measure the fsync latency, which takes up to three seconds.
     pub deep: bool,
-    /// Where the kernel's settings are read.
+    /// Source of the kernel settings.
     pub reading: Reading,
 }
 
 impl Look {
-    /// A look for `profile`.
+    /// Returns the default options for `profile`.
     pub fn of(profile: Profile) -> Self {
         Self {
             profile,
@@ -68,14 +68,14 @@ impl Look {
         }
     }
 
-    /// The same, with the time of an fsync.
+    /// Sets whether to measure the fsync latency.
     #[must_use]
     pub fn deep(mut self, deep: bool) -> Self {
         self.deep = deep;
         self
     }
 
-    /// The same, reading the kernel's settings elsewhere.
+    /// Sets the source of the kernel settings.
     #[must_use]
     #[cfg(any(test, feature = "test-util"))]
     pub fn reading(mut self, reading: Reading) -> Self {
@@ -84,7 +84,7 @@ impl Look {
     }
 }
 
-/// What an engine that answers has told.
+/// Information from a container engine that responds.
 struct Known<R> {
     runtime: R,
     info: EngineInfo,
@@ -93,9 +93,8 @@ struct Known<R> {
     ahead: Fact<(i64, u64)>,
 }
 
-/// Looks at the machine and judges whether a cluster of `spec` fits on it. An engine that cannot be found or
-/// does
-/// not answer is a finding like others.
+/// Examines the host and checks whether a cluster of `spec` can run on it. A container engine that is missing
+/// or does not respond is reported as a finding.
 pub async fn examine<R: Runtime>(
     runtime: Result<R>,
     engines: EnginesFacts,
@@ -117,7 +116,7 @@ pub async fn examine<R: Runtime>(
 async fn ask<R: Runtime>(runtime: Result<R>) -> Result<Known<R>> {
     let runtime = runtime?;
     let before = SystemTime::now();
-    // A clock is only compared with an answer that did not have to wait for others.
+    // Take the time directly after this response: concurrent requests would increase the measurement error.
     let details = async {
         let details = runtime.details().await?;
         Ok::<_, Error>((details, SystemTime::now()))
@@ -308,8 +307,7 @@ async fn measure<R: Runtime>(
     }
 }
 
-/// The error with its innermost cause: what lies between says where in rcup it was, which a finding needs
-/// not.
+/// Converts an error, keeping only its innermost cause: the intermediate causes refer to rcup's internals.
 fn trouble(error: &Error) -> EngineTrouble {
     let message = match error.causes().pop() {
         Some(cause) => format!("{error}: {cause}"),
@@ -321,7 +319,7 @@ fn trouble(error: &Error) -> EngineTrouble {
     }
 }
 
-/// An image that is not here can be pulled, which nobody has tried yet.
+/// Returns the failure for an image that is not present locally and has not been pulled yet.
 fn no_image(error: &Error, spec: &ClusterSpec) -> EngineTrouble {
     EngineTrouble {
         message: error.to_string(),
@@ -337,7 +335,8 @@ fn wanted_image(spec: &ClusterSpec) -> String {
     spec.image().map_or_else(|| spec.official_image(), str::to_owned)
 }
 
-/// What can be told without an engine: this machine's own kernel, where it is Linux.
+/// Returns the facts that are available without a container engine: those of this machine's kernel, if it is
+/// Linux.
 fn without_engine(error: &Error) -> HostFacts {
     let why = "no container engine responds";
     let none = || trouble(error);

@@ -1,4 +1,4 @@
-//! Reads the rules of the host's firewall, where this user may.
+//! Reads the rules of the host's firewall, if this user has permission.
 
 use std::process::Stdio;
 
@@ -8,14 +8,14 @@ use serde::Deserialize;
 use crate::doctor::finding::Fact;
 use crate::doctor::firewall::FirewallFacts;
 
-/// The rules that packets of `subnet` to `ports` pass.
+/// Reads the rules that apply to packets within `subnet` to `ports`.
 pub(crate) async fn rules(subnet: Ipv4Net, ports: Vec<u16>) -> Fact<FirewallFacts> {
     let bridged = std::fs::read_to_string("/proc/sys/net/bridge/bridge-nf-call-iptables")
         .is_ok_and(|text| text.trim() == "1");
     if !rustix::process::geteuid().is_root() {
         return Err("only root can read the rules: sudo rcup doctor".to_owned());
     }
-    // Asking the old set of rules for a table would make one; only what is there is asked for.
+    // `iptables-legacy-save` creates a missing table, so it is called only for an existing one.
     let old = std::fs::read_to_string("/proc/net/ip_tables_names")
         .is_ok_and(|names| names.lines().any(|name| name == "filter"));
     let (new, old, nft) = tokio::join!(
@@ -49,7 +49,7 @@ async fn printed(program: &str, arguments: &[&str]) -> Option<String> {
     let path = std::env::var("PATH").unwrap_or_default();
     let output = tokio::process::Command::new(program)
         .args(arguments)
-        // Programs of the administrator are not on every user's path.
+        // Administration tools are not on every user's PATH.
         .env("PATH", format!("{path}:/usr/sbin:/sbin"))
         .stdin(Stdio::null())
         .kill_on_drop(true)
@@ -83,9 +83,8 @@ struct Chain {
     policy: Option<String>,
 }
 
-/// Chains that drop forwarded packets by default. Those of iptables are read as iptables, and the engine's
-/// own
-/// let its networks pass.
+/// Returns the chains that drop forwarded packets by default. Chains of iptables are evaluated with the
+/// iptables rules, and those of the container engine accept its own networks.
 fn strict_chains(json: &str) -> Vec<String> {
     let ruleset = serde_json::from_str::<Ruleset>(json).map_or_else(|_| Vec::new(), |set| set.nftables);
     ruleset

@@ -1,4 +1,4 @@
-//! How long it takes until a small write is on the engine's disk.
+//! Measures the fsync latency of the container engine's disk.
 
 use std::io::Write as _;
 use std::os::unix::fs::FileExt as _;
@@ -10,17 +10,17 @@ use crate::doctor::finding::Fact;
 use crate::ownership::probe::run_once;
 use crate::runtime::interface::Runtime;
 
-/// How many writes are made, and for how long at most.
+/// Number of writes, and the time limit for all of them.
 const WRITES: u32 = 500;
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Writes into a file without a name in `directory`, which is gone whatever happens.
+/// Measures writes to an unnamed file in `directory`; the kernel deletes the file in any case.
 pub(crate) async fn direct(directory: PathBuf) -> Fact<Fsync> {
     tokio::task::spawn_blocking(move || {
         let failed = |error: std::io::Error| format!("{}: {error}", directory.display());
         let mut file = tempfile::tempfile_in(&directory).map_err(failed)?;
         let block = [0x5a_u8; 4096];
-        // Blocks that are there already are written as a log on a warm disk is: without new metadata.
+        // Allocate the block first, so that the measured writes change no metadata, as in an existing log.
         file.write_all(&block).map_err(failed)?;
         file.sync_all().map_err(failed)?;
         let begun = Instant::now();
@@ -31,7 +31,7 @@ pub(crate) async fn direct(directory: PathBuf) -> Fact<Fsync> {
             }
             let one = Instant::now();
             file.write_all_at(&block, nth * 4096).map_err(failed)?;
-            // As the servers do: they flush the data of their log, not its times.
+            // The servers also use fdatasync for their log.
             file.sync_data().map_err(failed)?;
             times.push(one.elapsed());
         }
@@ -55,9 +55,9 @@ fn summary(mut times: Vec<Duration>) -> Option<Fsync> {
     })
 }
 
-/// Where this user may not write to the engine's disk, or it is another machine's: a server in a container of
-/// `image` makes writes that it answers only after an fsync. Their way through the server is part of the
-/// time.
+/// Measures through a server in a container of `image`, if this user cannot write to the container engine's
+/// disk or the disk is on another machine. The server replies to each write only after an fsync. The result
+/// includes the overhead of the server.
 pub(crate) async fn through<R: Runtime>(runtime: &R, image: &str, server: &str) -> Fact<Fsync> {
     let benchmark = server.replace("-server", "-benchmark");
     let script = format!(

@@ -1,4 +1,4 @@
-//! What a running node sees of its kernel settings and limits.
+//! Reads kernel settings and limits inside running nodes.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::runtime::observed::{Activity, ContainerSeen, Observed};
 use crate::runtime::{exec, labels};
 use crate::topology::layout::{Node, Topology};
 
-/// How long such a program may take on a busy machine.
+/// Timeout for a program in a node on a busy host.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Asks one node of each cluster that runs.
+/// Reads the settings in one node of each running cluster.
 pub(crate) async fn running_nodes<R: Runtime>(runtime: &R, observed: &Observed) -> Vec<NodeFacts> {
     let clusters = observed.clusters();
     let asked = clusters.iter().filter_map(|name| {
@@ -32,7 +32,7 @@ pub(crate) async fn running_nodes<R: Runtime>(runtime: &R, observed: &Observed) 
     futures_util::future::join_all(answers).await
 }
 
-/// What limits the memory of a container, from within: with the second version of control groups, and with the first.
+/// Files with the memory limit of a container, as seen inside it: cgroup v2 and v1.
 const MEMORY: [&str; 2] = [
     "/sys/fs/cgroup/memory.max",
     "/sys/fs/cgroup/memory/memory.limit_in_bytes",
@@ -55,7 +55,8 @@ async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeF
     let number = |text: &str| text.lines().next().and_then(|line| line.trim().parse().ok());
     let (text, backlog, memory) = tokio::join!(cat(&[somaxconn, limits]), cat(&[syn_backlog]), cat(&MEMORY));
     let quoted_number = |path: &'static str| async move {
-        // An image without `cat` has its server, which quotes the first line of a file that is no configuration.
+        // In an image without `cat`, the server prints the first line of the file when it is given as its
+        // configuration.
         let command = vec![topology.server(node).engine.server().to_owned(), path.to_owned()];
         let text = printed(runtime, &node.name, command).await.unwrap_or_default();
         quoted(&text).and_then(|line| line.parse().ok())
@@ -77,18 +78,18 @@ async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeF
     }
 }
 
-/// The limit in one of the two files, of which the other is missing.
+/// Parses the limit from the output for both files; only one of them exists.
 fn memory_limit(text: &str) -> Option<u64> {
     let mut lines = text.lines().map(str::trim);
     let bytes = lines.find_map(|line| match line {
         "max" => Some(u64::MAX),
         line => line.parse().ok(),
     })?;
-    // No limit is the largest number of pages that the first version can count.
+    // cgroup v1 reports the largest possible number of pages if there is no limit.
     Some(if bytes > u64::MAX / 4 { u64::MAX } else { bytes })
 }
 
-/// The soft limit in the table of `/proc/PID/limits`.
+/// Returns the soft limit from `/proc/PID/limits`.
 pub(crate) fn open_files(table: &str) -> Option<u64> {
     let line = table
         .lines()

@@ -1,4 +1,4 @@
-//! Kernel settings: read off this machine, or where the containers run, through a container.
+//! Reads kernel settings on this machine, or through a container on the Docker host.
 
 use std::collections::BTreeMap;
 
@@ -17,17 +17,16 @@ const SWAPS: &str = "/proc/swaps";
 const SOMAXCONN: &str = "/proc/sys/net/core/somaxconn";
 const SYN_BACKLOG: &str = "/proc/sys/net/ipv4/tcp_max_syn_backlog";
 
-/// What a container shows of the kernel that all containers share. The settings of a network namespace are
-/// not
-/// among them: a container has a namespace of its own.
+/// Kernel files that are the same in all containers. Settings of the network namespace are excluded, because
+/// each container has its own.
 const SHARED: [&str; 5] = [THP_ENABLED, THP_DEFRAG, OVERCOMMIT, SWAPPINESS, SWAPS];
 
-/// The settings of this machine's kernel, for seven small files.
+/// Reads the settings of this machine's kernel from seven small files.
 pub(crate) fn kernel_here() -> KernelFacts {
     facts(&|path| std::fs::read_to_string(path).map_err(|error| format!("{path}: {error}")))
 }
 
-/// No settings, and why.
+/// Returns no settings, with the reason.
 pub(crate) fn unknown(why: &str) -> KernelFacts {
     facts(&|_| Err(why.to_owned()))
 }
@@ -51,7 +50,7 @@ fn facts(read: &dyn Fn(&str) -> Fact<String>) -> KernelFacts {
     }
 }
 
-/// Bytes of swap, and bytes in use. The table counts in KiB, in its third and fourth column.
+/// Returns total and used swap in bytes. The table has KiB in its third and fourth column.
 fn swap(table: &str) -> (u64, u64) {
     let column = |line: &str, nth: usize| -> u64 {
         let word = line.split_whitespace().nth(nth);
@@ -62,7 +61,8 @@ fn swap(table: &str) -> (u64, u64) {
     })
 }
 
-/// What a container of `image` shows: the kernel's settings, and the free bytes of the engine's disk.
+/// Reads the kernel settings and the free bytes of the container engine's disk through a container of
+/// `image`.
 pub(crate) async fn kernel_through<R: Runtime>(runtime: &R, image: &str) -> (KernelFacts, Fact<u64>) {
     let script = format!(
         "for file in {}; do echo \"== $file\"; cat \"$file\"; done 2>/dev/null; echo '== df'; df -Pk /",
@@ -71,9 +71,8 @@ pub(crate) async fn kernel_through<R: Runtime>(runtime: &R, image: &str) -> (Ker
     let command = ["sh", "-c", &script].map(str::to_owned);
     let texts = match run_once(runtime, image, &command).await {
         Ok(text) => sections(&text),
-        // An image without a shell still has its server, which quotes the first line of a file that it is
-        // given
-        // as its configuration.
+        // In an image without a shell, the server prints the first line of a file when it is given as its
+        // configuration.
         Err(error) if error.kind() == ErrorKind::Image => by_the_server(runtime, image).await,
         Err(error) => {
             let why = format!("a container of {image} could not read it: {error}");
@@ -96,7 +95,7 @@ pub(crate) async fn kernel_through<R: Runtime>(runtime: &R, image: &str) -> (Ker
     (facts(&read), free)
 }
 
-/// The texts between lines such as `== /proc/swaps`, without those that are empty.
+/// Returns the text below each line such as `== /proc/swaps`, without empty ones.
 fn sections(text: &str) -> BTreeMap<String, String> {
     let mut sections: BTreeMap<String, String> = BTreeMap::new();
     let mut name = String::new();
@@ -113,7 +112,7 @@ fn sections(text: &str) -> BTreeMap<String, String> {
 }
 
 async fn by_the_server<R: Runtime>(runtime: &R, image: &str) -> BTreeMap<String, String> {
-    // The table of swap begins with its heading, which says nothing.
+    // The first line of `/proc/swaps` is its heading, so the server cannot read it this way.
     let files = SHARED.into_iter().filter(|path| *path != SWAPS);
     let read = files.map(|path| async move {
         for engine in [Engine::Redis, Engine::Valkey] {
@@ -128,7 +127,7 @@ async fn by_the_server<R: Runtime>(runtime: &R, image: &str) -> BTreeMap<String,
     lines.into_iter().flatten().collect()
 }
 
-/// The line that a server complains about: `>>> 'always [madvise] never'`.
+/// Returns the line that a server quotes in its configuration error: `>>> 'always [madvise] never'`.
 pub(crate) fn quoted(text: &str) -> Option<String> {
     let line = text.lines().find_map(|line| line.split_once(">>> '"))?.1;
     line.trim_end().strip_suffix('\'').map(str::to_owned)

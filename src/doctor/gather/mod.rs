@@ -1,4 +1,4 @@
-//! What this and the machine on which the containers run, say of themselves; and mending it.
+//! Reads the facts from this machine and the Docker host, and applies fixes.
 
 #[cfg(feature = "cli")]
 pub mod apply;

@@ -1,9 +1,9 @@
-//! The processes of this machine that matter: the engine's, and what keeps the clock right.
+//! Finds processes on this machine: the container engine and time sync services.
 
 use crate::doctor::finding::Fact;
 use crate::doctor::gather::inside::open_files;
 
-/// Programs that keep a clock right, by the names that the kernel shows (15 characters of them).
+/// Time sync services by process name (truncated to 15 characters by the kernel).
 const KEEPERS: [(&str, &str); 7] = [
     ("chronyd", "chrony"),
     ("ntpd", "ntpd"),
@@ -14,15 +14,15 @@ const KEEPERS: [(&str, &str); 7] = [
     ("phc2sys", "phc2sys"),
 ];
 
-/// What one walk over the processes tells.
+/// Results of one scan of the processes.
 pub(crate) struct Processes {
-    /// What keeps the clock right.
+    /// The time sync service, if one was found.
     pub(crate) keeper: Option<String>,
-    /// The limit of open files of `dockerd`.
+    /// Limit of open files of `dockerd`.
     pub(crate) engine_files: Fact<u64>,
 }
 
-/// Walks over them.
+/// Scans the processes.
 pub(crate) fn look() -> Processes {
     let mut keeper = None;
     let mut engine = None;

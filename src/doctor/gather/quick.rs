@@ -1,4 +1,4 @@
-//! What a start looks at: a few small files of the kernel, for less than a tenth of a millisecond.
+//! Checks during a start: reads a few small kernel files in less than 0.1 ms.
 
 use crate::doctor::fix::Seat;
 use crate::doctor::gather::kernel::kernel_here;
@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Observer};
 use crate::spec::profile::Profile;
 
-/// Warns of what is not as the profile wants it, a line each.
+/// Prints one warning for each setting that does not meet the profile.
 ///
 /// # Errors
 /// [`ErrorKind::Host`] instead of the warnings when `strict`.

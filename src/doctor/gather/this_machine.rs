@@ -1,4 +1,4 @@
-//! What this machine itself says: its routes, its ports, its addresses.
+//! Reads routes, ports, addresses and hardware of this machine.
 
 use std::io::ErrorKind as IoErrorKind;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
@@ -11,16 +11,16 @@ use crate::spec::cluster::ClusterSpec;
 use crate::topology::address::{TakenPort, TakenSubnet};
 use crate::topology::hardware::Machine;
 
-/// The address ranges to which this machine has a route, the default route left out. Only Linux tells
-/// them in a file; elsewhere containers live in a virtual machine whose routes are not this machine's.
+/// Returns the address ranges of this machine's routes, without the default route. Only Linux has them in a
+/// file; on other systems the containers run in a virtual machine with its own routes.
 pub(crate) fn routes() -> Vec<TakenSubnet> {
     std::fs::read_to_string("/proc/net/route")
         .map(|table| parse_routes(&table))
         .unwrap_or_default()
 }
 
-/// The kernel's table: name, destination, gateway, flags, …, mask at the eighth place, in hexadecimal and
-/// in the byte order of the machine.
+/// Parses the kernel's routing table. The columns are name, destination, gateway, flags, …, with the mask in
+/// the eighth; addresses are hexadecimal in the host's byte order.
 fn parse_routes(table: &str) -> Vec<TakenSubnet> {
     table
         .lines()
@@ -39,7 +39,7 @@ fn parse_routes(table: &str) -> Vec<TakenSubnet> {
         .collect()
 }
 
-/// What holds `port` on 127.0.0.1, if anything: the port is bound for a moment to find out.
+/// Returns what uses `port` on 127.0.0.1, if anything; binds the port briefly to check.
 pub(crate) fn port_holder(address: Ipv4Addr, port: u16) -> Option<String> {
     match TcpListener::bind(SocketAddrV4::new(address, port)) {
         Ok(_) => None,
@@ -50,7 +50,7 @@ pub(crate) fn port_holder(address: Ipv4Addr, port: u16) -> Option<String> {
     }
 }
 
-/// The process that listens on `port`, where the kernel tells (Linux, and a process of this user).
+/// Returns the process that listens on `port`, if it is visible (Linux, processes of this user).
 fn listening_process(port: u16) -> Option<String> {
     let inode = ["/proc/net/tcp", "/proc/net/tcp6"]
         .iter()
@@ -84,7 +84,7 @@ fn listening_process(port: u16) -> Option<String> {
         })
 }
 
-/// The inode of the socket that listens (state 0A) on `port`, in the table of `/proc/net/tcp`.
+/// Returns the inode of the listening socket (state 0A) on `port`, from the table of `/proc/net/tcp`.
 fn listening_inode(table: &str, port: u16) -> Option<String> {
     let suffix = format!(":{port:04X}");
     table.lines().skip(1).find_map(|line| {
@@ -96,14 +96,16 @@ fn listening_inode(table: &str, port: u16) -> Option<String> {
     })
 }
 
-/// The open files that a node is wanted to have: the guide's number, ample for Redis's 10000 clients.
+/// Requested limit of open files: the value from the deployment guide, enough for Redis's default of 10000
+/// clients.
 const OPEN_FILES: u64 = 65_536;
 
-/// What a server with Redis's default of 10000 clients needs at least.
+/// Minimum for a server with Redis's default of 10000 clients.
 const OPEN_FILES_NEEDED: u64 = 10_032;
 
-/// The limit of open files to ask the engine for. It cannot grant more than its own limit, which a local
-/// engine usually shares with this process; where that is too little, the engine's default is better.
+/// Returns the limit of open files to request from the container engine. It cannot grant more than its own
+/// limit, and a local one usually has the same limit as this process. If that is too low, `None` keeps the
+/// container engine's default.
 pub(crate) fn open_files(local: bool) -> Option<u64> {
     let own = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum;
     grantable(own.filter(|_| local))
@@ -114,8 +116,8 @@ fn grantable(own: Option<u64>) -> Option<u64> {
     (limit >= OPEN_FILES_NEEDED).then_some(limit)
 }
 
-/// The memory and the processors of this machine. Only Linux tells its memory in a file; elsewhere containers
-/// live in a virtual machine.
+/// Returns memory and processors of this machine. Only Linux has the memory size in a file; on other systems
+/// the containers run in a virtual machine.
 pub fn this_machine() -> Machine {
     let memory = std::fs::read_to_string("/proc/meminfo")
         .ok()
@@ -127,22 +129,21 @@ pub fn this_machine() -> Machine {
     }
 }
 
-/// `MemTotal:       24630208 kB`, in bytes.
+/// Parses a line such as `MemTotal:       24630208 kB`; returns bytes.
 fn parse_memory(table: &str) -> Option<u64> {
     let line = table.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
 }
 
-/// How many neighbour entries the kernel keeps for all network namespaces together. Only Linux tells, and
-/// only the first namespace.
+/// Returns the maximum number of neighbour entries for all network namespaces together. Only readable on
+/// Linux and in the initial network namespace.
 pub(crate) fn neighbour_limit() -> Option<usize> {
     kernels_number("/proc/sys/net/ipv4/neigh/default/gc_thresh3")
 }
 
-/// How many packets the kernel queues for each processor before it drops what comes. Only Linux tells, and
-/// only the first
-/// namespace.
+/// Returns the maximum number of packets that the kernel queues per processor; it drops further ones. Only
+/// readable on Linux and in the initial network namespace.
 pub(crate) fn backlog() -> Option<usize> {
     kernels_number("/proc/sys/net/core/netdev_max_backlog")
 }
@@ -151,14 +152,13 @@ fn kernels_number(path: &str) -> Option<usize> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Whether `address` belongs to this machine. A bridge whose gateway is our own address is one that we
-/// reach: so on native Linux, but not with Docker Desktop, a remote engine or a rootless one, whose
-/// bridges live elsewhere.
+/// Returns whether `address` belongs to this machine. If the gateway of a bridge does, this machine can reach
+/// the bridge: on native Linux, but not with Docker Desktop, a remote or a rootless container engine.
 pub(crate) fn is_own_address(address: Ipv4Addr) -> bool {
     UdpSocket::bind(SocketAddrV4::new(address, 0)).is_ok()
 }
 
-/// The subnets and ports that are in use, as far as the engine and this machine's routes tell.
+/// Returns the used subnets and ports, as far as the container engine and this machine's routes show.
 pub(crate) fn taken(engine: &EngineInfo, observed: &Observed) -> (Vec<TakenSubnet>, Vec<TakenPort>) {
     let mut subnets = observed.taken_subnets();
     if engine.local {
@@ -167,7 +167,7 @@ pub(crate) fn taken(engine: &EngineInfo, observed: &Observed) -> (Vec<TakenSubne
     (subnets, observed.taken_ports())
 }
 
-/// The sizes of the other clusters that run.
+/// Returns the sizes of the other running clusters.
 pub(crate) fn neighbourhood(spec: &ClusterSpec, observed: &Observed) -> Vec<usize> {
     observed
         .clusters()

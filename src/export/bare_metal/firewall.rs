@@ -1,22 +1,22 @@
-//! Who may reach a host's nodes, for the three firewalls that machines have: clients the client ports, the other
-//! hosts the bus as well, and nobody else either of them.
+//! Firewall rules of a host for nftables, ufw and firewalld. Clients reach the client ports. The other hosts also
+//! reach the bus ports. Other sources reach neither.
 
 use std::fmt::Write as _;
 
 use crate::export::bare_metal::placement::BareMetal;
 use crate::spec::cluster::BUS_OFFSET;
 
-/// The rules of a host.
+/// Firewall rules of one host.
 pub(crate) struct Rules<'a> {
     name: &'a str,
     first: u16,
     last: u16,
-    /// The hosts, which are clients of each other too: replication uses the client ports.
+    /// The hosts, which also need the client ports: replication uses them.
     hosts: Vec<String>,
     clients: Vec<String>,
 }
 
-/// The service that loads the rules for nftables at boot.
+/// Returns the systemd unit that loads the nftables rules at boot.
 pub(crate) fn unit(name: &str) -> String {
     let table = table(name);
     format!(

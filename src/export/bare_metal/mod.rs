@@ -1,9 +1,9 @@
-//! A directory with which a cluster is deployed on machines over SSH: the settings of every node, a hardened
-//! service, kernel settings, firewall rules, and one script that brings all of it where it belongs.
+//! Exports a directory that deploys a cluster on machines over SSH: the configuration of every node, a hardened
+//! systemd service, kernel settings, firewall rules, and one script that installs all of it.
 //!
-//! The nodes and their slots are the topology's, spread over the hosts so that no replica lies on its master's.
-//! The cluster is formed by commands, because the hosts' packages decide which server runs, and the format of
-//! `nodes.conf` depends on it.
+//! The nodes and their slots come from the topology. They are spread over the hosts so that no replica runs on the host
+//! of its master. The script forms the cluster with commands and not with a prepared `nodes.conf`: the packages of the
+//! hosts determine the server version, and the format of `nodes.conf` depends on that version.
 
 pub mod firewall;
 pub mod placement;
@@ -21,17 +21,17 @@ use crate::spec::security::Secrets;
 use crate::spec::server::Engine;
 use crate::topology::layout::{Node, Role, Topology};
 
-/// The script. It is the same for every cluster, and reads what it needs from `cluster.env`.
+/// The deploy script. It is the same for every cluster and reads its settings from `cluster.env`.
 const DEPLOY: &str = include_str!("deploy.sh");
 
-/// Its parts: what it does on a host, how the cluster is formed, and how either tells of it.
+/// Parts of the script: the steps on a host, the creation of the cluster, and the output functions.
 const PARTS: [(&str, &str); 3] = [
     ("common/host.sh", include_str!("host.sh")),
     ("common/cluster.sh", include_str!("cluster.sh")),
     ("common/say.sh", include_str!("say.sh")),
 ];
 
-/// Directives that are otherwise on a machine than in a container.
+/// Directives whose value on a machine differs from that in a container.
 const OTHERWISE: [&str; 7] = [
     "aclfile",
     "port",
@@ -42,14 +42,14 @@ const OTHERWISE: [&str; 7] = [
     "cluster-announce-ip",
 ];
 
-/// Those of the directives of TLS that are otherwise on a machine.
+/// TLS directives whose value on a machine differs from that in a container.
 const OTHERWISE_OF_TLS: [&str; 4] = ["tls-port", "tls-ca-cert-file", "tls-cert-file", "tls-key-file"];
 
-/// Renders the directory, without what is secret in it.
+/// Renders the directory, without the secrets.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, and for a cluster with users, or a node with an
-/// image of its own.
+/// [`ErrorKind::Usage`] if there are too few hosts, if a host is named twice, if the cluster has users, or if a node
+/// has its own image.
 pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document>> {
     check(topology)?;
     refuse_images(topology)?;
@@ -86,7 +86,7 @@ pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document
     Ok(files)
 }
 
-/// What is not brought to the machines must not be left out in silence.
+/// Refuses settings that the export does not support, instead of omitting them silently.
 fn check(topology: &Topology) -> Result<()> {
     let refuse = |with: &str, reason: &str, hint: &str| {
         let message = format!("no deployment can be written for a cluster with {with}");
@@ -107,7 +107,8 @@ fn check(topology: &Topology) -> Result<()> {
     Ok(())
 }
 
-/// The machines' packages bring the server, and each machine has one for all of its nodes.
+/// Refuses nodes with their own image: the server comes from the packages of the machine, one version for all its
+/// nodes.
 fn refuse_images(topology: &Topology) -> Result<()> {
     let own = topology.spec.overrides().iter();
     let Some((index, image)) = own
@@ -123,7 +124,7 @@ fn refuse_images(topology: &Topology) -> Result<()> {
     .hint("Leave out --node-image; install another version on the machine of that node, if it needs one."))
 }
 
-/// What the script reads: shell variables, and one line for each node.
+/// Returns `cluster.env`: shell variables, and one line for each node.
 fn settings(topology: &Topology, place: &BareMetal) -> String {
     let engine = topology.surroundings.image.server.engine;
     let hosts: Vec<String> = place.hosts.iter().map(ToString::to_string).collect();
@@ -167,7 +168,7 @@ fn settings(topology: &Topology, place: &BareMetal) -> String {
     text
 }
 
-/// A node's file: what holds on a machine alone, then what holds everywhere.
+/// Returns the `redis.conf` of a node: first the machine-specific lines, then the common ones.
 fn conf(topology: &Topology, node: &Node) -> String {
     let name = topology.name();
     let data = format!("/var/lib/rcup-{name}/{}", node.port);
@@ -207,7 +208,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
         otherwise.extend(OTHERWISE_OF_TLS);
     }
     if !wished("loglevel") {
-        // What the journal shall have is the server's own default.
+        // Keep the server's default log level for the journal.
         otherwise.push("loglevel");
     }
     if !topology.spec.persist() && !wished("appendonly") {
@@ -240,7 +241,7 @@ fn conf(topology: &Topology, node: &Node) -> String {
     text
 }
 
-/// The lines of a node that is reached by TLS alone.
+/// Returns the port and TLS lines of a node that accepts TLS connections only.
 fn encrypted(name: &str, node: &Node) -> String {
     format!(
         "\n# TLS and nothing else.\nport 0\ntls-port {}\n\n\
@@ -252,8 +253,8 @@ fn encrypted(name: &str, node: &Node) -> String {
     )
 }
 
-/// What is secret in the directory: the certificates, and the password where one is wished for. `secrets` are those of
-/// the cluster on the machines.
+/// Returns the secret files of the directory: the certificates, and the password if one is set. `secrets` are the
+/// secrets of the cluster on the machines.
 pub fn bare_metal_secrets(secrets: &Secrets) -> Vec<Document> {
     let mut files: Vec<Document> = secrets
         .certificates

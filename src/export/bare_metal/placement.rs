@@ -1,4 +1,4 @@
-//! Which node runs on which host, and under which port.
+//! Assigns each node a host and a port.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -10,22 +10,23 @@ use crate::export::spread::host_of;
 use crate::spec::cluster::BUS_OFFSET;
 use crate::topology::layout::Topology;
 
-/// The port of a host's first node where the user names none: the one that Redis has by default.
+/// The port of the first node of a host if the user names none: the default port of Redis.
 const FIRST_PORT: u16 = 6379;
 
-/// The machines and who may talk to the nodes on them.
+/// The machines, and the clients that may connect to the nodes on them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BareMetal {
-    /// The machines' addresses, under which the nodes reach each other.
+    /// The addresses of the machines, at which the nodes reach each other.
     pub hosts: Vec<Ipv4Addr>,
-    /// From where clients come; the hosts themselves are always let in.
+    /// The networks of the clients. The hosts themselves always have access.
     pub clients: Vec<Ipv4Net>,
 }
 
-/// The same topology with the nodes on the machines, under their addresses and ports.
+/// Returns the topology with the nodes placed on the machines, with their addresses and ports.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] when the hosts are too few, or are named twice, or a port leaves no room for the bus.
+/// [`ErrorKind::Usage`] if there are too few hosts, if a host is named twice, or if a port is too high for its bus
+/// port.
 pub fn on_machines(topology: &Topology, place: &BareMetal) -> Result<Topology> {
     let usage =
         |message: String, hint: &str| Err(Error::new(ErrorKind::Usage, message).hint(hint.to_owned()));

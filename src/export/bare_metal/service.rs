@@ -1,8 +1,8 @@
-//! The service of a node, and the kernel settings of its host.
+//! The systemd service of a node, and the kernel settings of its host.
 
 use crate::spec::server::Engine;
 
-/// Kernel settings for `/etc/sysctl.d`, which every boot reads.
+/// Kernel settings for `/etc/sysctl.d`, applied at every boot.
 pub(crate) const SYSCTL: &str = "\
 # For Redis and Valkey; written by `rcup export bare-metal`.
 
@@ -15,7 +15,7 @@ net.core.somaxconn = 65535
 net.ipv4.tcp_max_syn_backlog = 65535
 ";
 
-/// For `/etc/tmpfiles.d`, which every boot carries out.
+/// Settings for `/etc/tmpfiles.d`, applied at every boot.
 pub(crate) const TMPFILES: &str = "\
 # For Redis and Valkey; written by `rcup export bare-metal`.
 # With transparent huge pages, one write after a fork copies 2 MB instead of 4 kB.
@@ -23,7 +23,7 @@ w- /sys/kernel/mm/transparent_hugepage/enabled - - - - never
 w- /sys/kernel/mm/transparent_hugepage/defrag - - - - never
 ";
 
-/// The unit of all nodes of a host; an instance is named by its port.
+/// Returns the template unit of all nodes of a host. The instance name is the port.
 pub(crate) fn unit(name: &str, engine: Engine) -> String {
     let (server, user) = (engine.server(), engine.as_str());
     format!(

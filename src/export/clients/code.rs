@@ -1,6 +1,6 @@
-//! Pieces of the client snippets.
+//! Helpers for the client snippets.
 
-/// Lines of code, indented by so many blanks, one for each item.
+/// Returns one line of code for each item, indented by `blanks` spaces.
 pub(crate) fn lines<T>(items: &[T], blanks: usize, line: impl Fn(&T) -> String) -> String {
     let indent = " ".repeat(blanks);
     items.iter().fold(String::new(), |mut text, item| {
@@ -11,10 +11,10 @@ pub(crate) fn lines<T>(items: &[T], blanks: usize, line: impl Fn(&T) -> String) 
     })
 }
 
-/// The text, or nothing.
+/// Returns the text if the condition is true, or an empty string.
 pub(crate) fn when(condition: bool, text: &str) -> &str {
     if condition { text } else { "" }
 }
 
-/// What a map is for, as a sentence in a comment.
+/// The comment that explains an address map in a snippet.
 pub(crate) const WHY: &str = "The address that a node advertises, and the address to connect to.";

@@ -3,8 +3,8 @@
 use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// For StackExchange.Redis, which reads `CLUSTER NODES` and follows redirections. Its `Tunnel` may name another place to
-/// connect to.
+/// Returns the snippet for StackExchange.Redis, which reads `CLUSTER NODES` and follows redirections. Its `Tunnel` can
+/// replace the address to connect to.
 pub fn stack_exchange_redis(wiring: &Wiring) -> String {
     let all = wiring.whole_nat();
     let mapped = !all.is_empty();

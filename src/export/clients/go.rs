@@ -3,8 +3,9 @@
 use crate::export::clients::code::{lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// For go-redis. It has no map of addresses, but takes a dialler. Where it is advertised a loopback address by a node
-/// elsewhere, it puts that node's own host in its place, so the map goes by the port, which is a node's own.
+/// Returns the snippet for go-redis, which has no address map but accepts a custom dialer. If a remote node advertises
+/// a loopback address, go-redis replaces it with the host of that node. The map therefore uses the port as its key:
+/// each node has a different one.
 pub fn go_redis(wiring: &Wiring) -> String {
     let mapped = !wiring.nat.is_empty();
     let imports = [
@@ -25,7 +26,7 @@ pub fn go_redis(wiring: &Wiring) -> String {
     );
     let dialler = if mapped {
         let dial = if wiring.tls {
-            // A dialler of one's own sets up TLS by itself.
+            // go-redis does not set up TLS for a custom dialer.
             "\t\tdialer := &tls.Dialer{Config: &tls.Config{RootCAs: pool}}\n\t\treturn dialer.DialContext(ctx, network, address)\n"
         } else {
             "\t\treturn (&net.Dialer{}).DialContext(ctx, network, address)\n"

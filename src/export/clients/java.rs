@@ -3,14 +3,14 @@
 use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// Lines that end with a comma, but the last.
+/// Returns one line for each item, separated by commas.
 fn listed<T>(items: &[T], blanks: usize, item: impl Fn(&T) -> String) -> String {
     let text = lines(items, blanks, |one| format!("{},", item(one)));
     text.strip_suffix(",\n")
         .map_or(String::new(), |text| format!("{text}\n"))
 }
 
-/// The map as a constant, or nothing. `make` makes a host with a port.
+/// Returns the address map as a constant, or an empty string. `make` is the code that creates a host and port.
 fn nat(wiring: &Wiring, make: &str) -> String {
     if wiring.nat.is_empty() {
         return String::new();
@@ -26,7 +26,7 @@ fn nat(wiring: &Wiring, make: &str) -> String {
     )
 }
 
-/// For Jedis.
+/// Returns the snippet for Jedis.
 pub fn jedis(wiring: &Wiring) -> String {
     let mapped = !wiring.nat.is_empty();
     let nodes = listed(&wiring.nodes, 12, |node| {
@@ -66,7 +66,7 @@ pub fn jedis(wiring: &Wiring) -> String {
     )
 }
 
-/// Java wants a store of certificates where others take a file.
+/// Code that loads the CA certificate into a trust store, which Java requires instead of a file.
 const TRUST: &str = r#"
     /** Trusts the authority in a file, and nobody else. */
     private static SSLSocketFactory trust(Path authority) throws Exception {
@@ -83,7 +83,7 @@ const TRUST: &str = r#"
     }
 "#;
 
-/// For Lettuce.
+/// Returns the snippet for Lettuce.
 pub fn lettuce(wiring: &Wiring) -> String {
     let mapped = !wiring.nat.is_empty();
     let nodes = listed(&wiring.nodes, 12, |node| {

@@ -17,7 +17,7 @@ fn nat(map: &[(Endpoint, Endpoint)], name: &str) -> String {
     format!("  // {WHY}\n  {name}: {{\n{pairs}  }},\n")
 }
 
-/// For ioredis.
+/// Returns the snippet for ioredis.
 pub fn ioredis(wiring: &Wiring) -> String {
     let nodes = lines(&wiring.nodes, 2, |node| format!("{},", address(node)));
     let login = [
@@ -46,7 +46,7 @@ pub fn ioredis(wiring: &Wiring) -> String {
     )
 }
 
-/// For node-redis, which read `CLUSTER NODES` and its addresses in versions that are still about (4.5, in Debian 12).
+/// Returns the snippet for node-redis. Versions still in use (4.5 in Debian 12) read addresses from `CLUSTER NODES`.
 pub fn node_redis(wiring: &Wiring) -> String {
     let scheme = if wiring.tls { "rediss" } else { "redis" };
     let nodes = lines(&wiring.nodes, 4, |node| {

@@ -1,5 +1,6 @@
-//! Code that connects a program to a cluster, for the usual client libraries. Where a client cannot do as the
-//! nodes tell it, the code says where to dial instead. A password is read from the environment, never written down.
+//! Generates code that connects to a cluster with common client libraries. If a client cannot connect to the advertised
+//! addresses, the code maps them to reachable ones. The code reads the password from the environment and never
+//! contains it.
 
 pub mod code;
 pub mod dotnet;
@@ -17,28 +18,28 @@ use crate::export::clients::wiring::Wiring;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Library {
-    /// Python.
+    /// redis-py (Python).
     RedisPy,
-    /// Rust.
+    /// redis-rs (Rust).
     RedisRs,
-    /// JavaScript.
+    /// ioredis (JavaScript).
     IoRedis,
-    /// JavaScript, the official one.
+    /// node-redis (JavaScript), the official client.
     NodeRedis,
-    /// Go.
+    /// go-redis (Go).
     GoRedis,
-    /// Java, blocking.
+    /// Jedis (Java), blocking.
     Jedis,
-    /// Java, asynchronous.
+    /// Lettuce (Java), asynchronous.
     Lettuce,
-    /// C#.
+    /// StackExchange.Redis (C#).
     StackExchangeRedis,
-    /// Java with Spring Boot.
+    /// Spring Boot (Java).
     Spring,
 }
 
 impl Library {
-    /// All that there are.
+    /// All client libraries.
     #[cfg(any(test, feature = "test-util"))]
     pub const ALL: [Self; 9] = [
         Self::RedisPy,
@@ -52,7 +53,7 @@ impl Library {
         Self::Spring,
     ];
 
-    /// Its code for a client of these nodes.
+    /// Returns the code that connects this client to the nodes.
     pub fn snippet(self, wiring: &Wiring) -> String {
         match self {
             Self::RedisPy => python::redis_py(wiring),

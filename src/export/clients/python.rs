@@ -3,7 +3,7 @@
 use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// For redis-py.
+/// Returns the snippet for redis-py.
 pub fn redis_py(wiring: &Wiring) -> String {
     let nodes = lines(&wiring.nodes, 4, |node| {
         format!("(\"{}\", {}),", node.host, node.port)
@@ -20,8 +20,8 @@ pub fn redis_py(wiring: &Wiring) -> String {
     } else {
         String::new()
     };
-    // It maps what CLUSTER SLOTS tells, and takes redirections as they are: it then looks in vain for the node of an
-    // ASK, and makes one for a MOVED that does not answer.
+    // redis-py maps the addresses of CLUSTER SLOTS, but not those of redirections. Without this function, it does not
+    // find the node of an ASK, and for a MOVED it creates a node that does not answer.
     let redirected = when(
         mapped,
         "\n\ndef known(host=None, port=None, node_name=None, find=client.nodes_manager.get_node):\n    \"\"\"Where \

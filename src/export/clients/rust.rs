@@ -3,7 +3,7 @@
 use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// For the crate `redis`. Its `node_address_map` came with version 1.5.
+/// Returns the snippet for the `redis` crate. Version 1.5 added `node_address_map`.
 pub fn redis_rs(wiring: &Wiring) -> String {
     let scheme = if wiring.tls { "rediss" } else { "redis" };
     let nodes = lines(&wiring.nodes, 8, |node| format!("\"{scheme}://{node}\","));

@@ -3,8 +3,8 @@
 use crate::export::clients::code::{WHY, lines, when};
 use crate::export::clients::wiring::Wiring;
 
-/// An `application.yml`. Spring has no map of addresses; where one is needed, the bean that gives Lettuce one stands
-/// in a comment below.
+/// Returns an `application.yml`. Spring has no address map. If one is needed, a comment at the end of the file contains
+/// the bean that sets it in Lettuce.
 pub fn spring(wiring: &Wiring) -> String {
     let nodes = lines(&wiring.nodes, 10, |node| format!("- '{node}'"));
     let password = when(wiring.password, "      password: ${REDIS_PASSWORD}\n");

@@ -1,15 +1,15 @@
-//! What a client is advertised, and where it must dial instead from where it stands.
+//! The addresses that nodes advertise to a client, and the addresses to which the client connects instead.
 
 use std::fmt;
 use std::net::SocketAddrV4;
 
 use crate::topology::layout::{Announce, Node, Topology};
 
-/// Where a client stands.
+/// Where a client runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Vantage {
-    /// On this host, or wherever the published ports are.
+    /// On this host, or on any machine that reaches the published ports.
     #[default]
     Host,
     /// In a container on the cluster's network.
@@ -40,23 +40,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// Everything that a client's code depends on. It knows that there is a password, and not which.
+/// The data from which client code is generated. It contains whether there is a password, but not the password.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wiring {
-    /// The nodes, as the client dials them.
+    /// The nodes, as addresses to which the client connects.
     pub nodes: Vec<Endpoint>,
-    /// What nodes advertise, and where it is to be dialled instead; empty where clients can do as they are advertised.
+    /// Advertised addresses and the addresses to connect to instead. Empty if clients reach the advertised addresses.
     pub nat: Vec<(Endpoint, Endpoint)>,
-    /// The same for clients that dial the addresses in `CLUSTER NODES`, which a host name does not change.
+    /// The same map for clients that use the addresses in `CLUSTER NODES`, which an advertised host name does not
+    /// change.
     pub nat_of_nodes: Vec<(Endpoint, Endpoint)>,
-    /// Whether the nodes ask for a password.
+    /// Whether the nodes require a password.
     pub password: bool,
-    /// Whether the nodes speak TLS.
+    /// Whether the nodes use TLS.
     pub tls: bool,
 }
 
 impl Wiring {
-    /// For a client that stands there.
+    /// Returns the addresses for a client at `vantage`.
     pub fn new(topology: &Topology, vantage: Vantage) -> Self {
         let pairs = |advertised: fn(&Topology, &Node) -> SocketAddrV4| -> Vec<(Endpoint, Endpoint)> {
             topology
@@ -75,7 +76,7 @@ impl Wiring {
             pairs
         };
         let all = pairs(advertised_address);
-        // Where the bridge is reached, what stands there is as good as what is advertised elsewhere.
+        // If the bridge is reachable, the addresses in CLUSTER NODES work as well as the advertised ones.
         let by_nodes = match vantage {
             Vantage::Host if topology.surroundings.bridge_reachable => Vec::new(),
             _ => nat(pairs(told_by_nodes)),
@@ -91,14 +92,14 @@ impl Wiring {
 }
 
 impl Wiring {
-    /// For clients that dial the addresses in `CLUSTER NODES`, and follow redirections.
+    /// Returns the map for clients that use the addresses in `CLUSTER NODES` and also follow redirections.
     pub(crate) fn whole_nat(&self) -> Vec<(Endpoint, Endpoint)> {
         let more = self.nat_of_nodes.iter().filter(|pair| !self.nat.contains(pair));
         self.nat.iter().chain(more).cloned().collect()
     }
 }
 
-/// What the nodes say of a node.
+/// Returns the address that a node advertises to clients.
 fn advertised_address(topology: &Topology, node: &Node) -> SocketAddrV4 {
     match topology.announce {
         Announce::Ip => node.address(),
@@ -106,7 +107,7 @@ fn advertised_address(topology: &Topology, node: &Node) -> SocketAddrV4 {
     }
 }
 
-/// What stands in `CLUSTER NODES` before the host name.
+/// Returns the address of a node in `CLUSTER NODES`, without the host name.
 fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
     match topology.announce {
         Announce::Ip | Announce::Hostname => node.address(),
@@ -114,7 +115,7 @@ fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
     }
 }
 
-/// Where a node answers. A host that reaches the network of the nodes is advertised their addresses there.
+/// Returns the address to connect to. A host that reaches the network of the nodes uses the advertised addresses.
 fn dialled(topology: &Topology, node: &Node, vantage: Vantage) -> SocketAddrV4 {
     match vantage {
         Vantage::Network => node.address(),

@@ -1,4 +1,4 @@
-//! The objects, as text, so that the comments of the files stand beside what they explain.
+//! Kubernetes manifests as text, so that the files keep their comments next to the fields.
 
 use std::fmt::Write as _;
 
@@ -7,16 +7,16 @@ use crate::spec::service_user::OwnUser;
 use crate::topology::hardware::Memory;
 use crate::topology::layout::{Shard, Topology};
 
-/// The port of every pod: each has an address of its own.
+/// The port of every pod. All pods can use the same port, because each has its own IP address.
 pub(crate) const PORT: u16 = 6379;
 
-/// The user of the official images.
+/// The user ID of the server in the official images.
 const USER: u32 = 999;
 
-/// The exporter's port.
+/// The port of the metrics exporter.
 const METRICS: u16 = 9121;
 
-/// The metrics exporter and its user.
+/// The image of the metrics exporter and its user ID.
 const EXPORTER: &str = "oliver006/redis_exporter:v1.62.0";
 const EXPORTER_USER: u32 = 59000;
 
@@ -28,7 +28,7 @@ fn shard_name(topology: &Topology, shard: &Shard) -> String {
     format!("{}-shard-{}", app(topology), shard.number)
 }
 
-/// A shard's pods by the names that the headless service gives them; the first is its first master.
+/// Returns the DNS names of a shard's pods in the headless service. The first pod is the initial master.
 fn pods(topology: &Topology, shard: &Shard) -> Vec<String> {
     let (app, name) = (app(topology), shard_name(topology, shard));
     (0..=topology.spec.replicas())
@@ -45,7 +45,7 @@ fn labels(topology: &Topology, columns: usize) -> String {
     )
 }
 
-/// Whether the pods have a password, and so a secret.
+/// Checks whether the pods have a password and therefore a secret.
 fn has_secret(topology: &Topology) -> bool {
     topology.spec.password().is_some()
 }
@@ -80,7 +80,7 @@ pub(crate) fn kustomization(topology: &Topology, monitored: bool) -> String {
     text
 }
 
-/// What the directory is, how to use it, what it needs, and on what it has been run.
+/// Returns the header comment: contents, usage, requirements and tested versions.
 fn kustomization_head(topology: &Topology, monitored: bool) -> String {
     let app = app(topology);
     let (masters, replicas) = (topology.spec.masters(), topology.spec.replicas());
@@ -180,7 +180,7 @@ pub(crate) fn disruption(topology: &Topology) -> String {
     all.join("---\n")
 }
 
-/// The variables that the scripts read.
+/// Returns the environment variables that the scripts read.
 fn environment(topology: &Topology, columns: usize) -> String {
     let engine = topology.surroundings.image.server.engine;
     let indent = " ".repeat(columns);
@@ -198,7 +198,7 @@ const NO_PRIVILEGE: &str = concat!(
     "            capabilities: { drop: [ALL] }\n",
 );
 
-/// Where a container finds its files.
+/// Returns the volume mounts of a container.
 fn mounts(topology: &Topology) -> String {
     let secret = "            - { name: secret, mountPath: /run/secrets/redis }\n";
     format!(
@@ -293,11 +293,11 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
     text
 }
 
-/// On which nodes the pods of a shard run.
+/// Returns the scheduling constraints of the pods of a shard.
 ///
-/// Nodes without a zone must not lose the spread over nodes: the scheduler scores a node by its spread constraints only
-/// if it has the labels of all of them (`requireAllTopologies` in podtopologyspread/scoring.go). Therefore the zone is a
-/// preferred anti-affinity, which ignores nodes without that label.
+/// Nodes without a zone must not lose the spread over nodes: the scheduler scores a node by its spread constraints
+/// only if it has the labels of all of them (`requireAllTopologies` in podtopologyspread/scoring.go). Therefore the
+/// zone is a preferred anti-affinity, which ignores nodes without that label.
 fn placement(topology: &Topology, shard: usize) -> String {
     let selector = |columns: usize| {
         format!(
@@ -324,7 +324,7 @@ fn placement(topology: &Topology, shard: usize) -> String {
     )
 }
 
-/// Variables by which a pod has a user for the exporter.
+/// Returns the environment variables that create the exporter's user in a pod.
 fn monitor(topology: &Topology, monitored: bool) -> String {
     if !monitored || !has_secret(topology) {
         return String::new();
@@ -336,7 +336,8 @@ fn monitor(topology: &Topology, monitored: bool) -> String {
     )
 }
 
-/// A pod's memory, if it is known. Request and limit are equal, so that it never uses memory that other pods requested.
+/// Returns the memory of a pod, if it is known. Request and limit are equal, so a pod never uses memory that other pods
+/// requested.
 fn resources(topology: &Topology) -> String {
     let memory = topology.surroundings.machine.memory(&topology.spec, 1);
     memory.map_or_else(String::new, |memory| {
@@ -348,7 +349,7 @@ fn resources(topology: &Topology) -> String {
     })
 }
 
-/// The exporter container beside each server. If there is a password, it logs in as a user who may read metrics only.
+/// Returns the exporter container of each pod. If there is a password, it logs in as a user that may only read metrics.
 fn exporter(topology: &Topology, monitored: bool) -> String {
     if !monitored {
         return String::new();
@@ -373,7 +374,7 @@ fn exporter(topology: &Topology, monitored: bool) -> String {
     )
 }
 
-/// For a Prometheus whose operator looks for such objects.
+/// Returns the `ServiceMonitor` for the Prometheus Operator.
 pub(crate) fn service_monitor(topology: &Topology) -> String {
     let app = app(topology);
     format!(

@@ -1,8 +1,8 @@
-//! The cluster for Kubernetes, as a directory for kustomize.
+//! Exports the cluster as a kustomize directory for Kubernetes.
 //!
-//! Every shard is a `StatefulSet` of its own, so that anti-affinity can keep replicas off the machine of their master,
-//! whichever pod that is, and a disruption budget can allow one pod of each shard to be away. The pods' addresses
-//! change, so nothing is seeded: a job forms the cluster, and may run again at any time.
+//! Every shard is a separate `StatefulSet`. Anti-affinity can then keep replicas off the Kubernetes node of their
+//! master after any failover, and a `PodDisruptionBudget` can allow one unavailable pod for each shard. Pod addresses
+//! change, so there is no prepared `nodes.conf`: a job forms the cluster, and can run again at any time.
 
 pub mod manifests;
 
@@ -13,7 +13,7 @@ use crate::spec::security::Secrets;
 use crate::spec::service_user::OwnUser;
 use crate::topology::layout::Topology;
 
-/// The scripts of the pods.
+/// The scripts that run in the pods.
 const SCRIPTS: [(&str, &str); 4] = [
     ("start.sh", include_str!("start.sh")),
     ("stop.sh", include_str!("stop.sh")),
@@ -21,14 +21,14 @@ const SCRIPTS: [(&str, &str); 4] = [
     ("create.sh", include_str!("create.sh")),
 ];
 
-/// The file with the password of the exporter's user.
+/// The file with the password of the exporter user.
 const MONITOR_FILE: &str = "secrets/monitor";
 
-/// Renders the directory. With `monitored`, each pod has a metrics exporter, and there is a `ServiceMonitor` for them. These
+/// Renders the directory. With `monitored`, each pod gets a metrics exporter, and there is a `ServiceMonitor`. These
 /// files contain no password.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) for a cluster whose nodes differ by more than their placement.
+/// [`ErrorKind::Usage`](crate::error::ErrorKind::Usage) if single nodes have settings that differ from the others.
 pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>> {
     refuse_overrides(topology, "Kubernetes manifest")?;
     let mut files = vec![
@@ -54,7 +54,7 @@ pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>>
     Ok(files)
 }
 
-/// The password files of the export: the clients' and the exporter's. None for a cluster without a password.
+/// Returns the password files for clients and for the exporter. Empty for a cluster without a password.
 pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
     let mut files: Vec<Document> = secrets.password.iter().map(Document::password).collect();
     if let Some(password) = secrets.own.get(&OwnUser::Monitor).filter(|_| monitored) {
@@ -66,7 +66,7 @@ pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
     files
 }
 
-/// The `redis.conf` of all pods.
+/// Returns the `redis.conf` that all pods share.
 fn conf(topology: &Topology) -> String {
     let head = format!(
         "# For every pod of the cluster `{}`. scripts/start.sh adds what differs from pod to pod.\n\nport {}\ndir /data\n",
@@ -145,7 +145,7 @@ mod tests {
         );
     }
 
-    /// A job's template is immutable: what it names must not change with the contents of a file.
+    /// A job's template is immutable: the names that it refers to must not change with the contents of a file.
     #[test]
     fn nothing_that_the_job_names_has_a_name_that_changes() {
         let files = kubernetes(&with_password(Engine::Redis, "8.0.2"), false).unwrap();
@@ -209,7 +209,7 @@ mod tests {
         assert!(!head(0).contains("At least"));
     }
 
-    /// A constraint by zone would disable the one by node where nodes have no zone.
+    /// A spread constraint by zone would disable the one by node if the nodes have no zone label.
     #[test]
     fn first_masters_are_spread_over_nodes_without_zones() {
         let files = kubernetes(&topology(3, 1, Engine::Redis, "8.0.2"), false).unwrap();

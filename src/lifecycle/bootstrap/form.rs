@@ -1,4 +1,4 @@
-//! Making one cluster of nodes that answer.
+//! Forms one cluster from nodes that answer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -23,10 +23,10 @@ use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::{Formation, Node, NodeId, Topology};
 use crate::wait::{Seen, pace, until};
 
-/// How often a single node is asked about a single step.
+/// Poll interval for one step of one node.
 const STEP: Duration = Duration::from_millis(2);
 
-/// Gathers the nodes while they are started, forms the cluster in the way the topology chose, and sets the
+/// Connects to the nodes while they start, forms the cluster with the formation of the topology, and applies the
 /// settled configuration. `arrived` is called when all nodes answer.
 pub(crate) async fn form<R: Runtime>(
     runtime: &R,
@@ -46,8 +46,9 @@ pub(crate) async fn form<R: Runtime>(
     Ok(links)
 }
 
-/// The nodes boot from `nodes.conf`, most with swapped roles: wait until they are connected, promote the masters of those
-/// one after the other, let the replicas tell everybody, and set the lasting configuration.
+/// Forms a cluster whose nodes booted from a seeded `nodes.conf`, most of them with swapped roles. Waits until they
+/// are connected, promotes the masters of the swapped shards one after the other, announces the replicas' roles to
+/// all nodes, and applies the settled configuration.
 async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let ghosts = ghosts(topology);
     connected(topology, links, &ghosts, deadline).await?;
@@ -61,21 +62,21 @@ async fn seeded(topology: &Topology, links: &Links, deadline: Instant) -> Result
     let replicas = try_join_all(replicas.map(|node| async {
         let link = links.to(node.index);
         follows(topology, link, node, deadline).await?;
-        // While the clock is still quick, and the timeout still says that this is not finished.
+        // While the cron frequency is still raised, and the node timeout still marks the cluster as unfinished.
         tell_while_forming(topology, link, &temporary(topology, node)[0].forming, deadline).await
     }));
     tokio::try_join!(masters, replicas)?;
-    // Only now, because a node that takes its own time to answer has failed by the settled timeout.
+    // Only now, because with the settled timeout a node that is slow to answer would be marked as failed.
     settle_all(topology, links).await
 }
 
-/// Waits until every node has had an answer from every other, and the future masters call the state ok. (A link that is
-/// being made counts as `connected` in `CLUSTER NODES`.)
+/// Waits until every node has received an answer from every other node, and the future masters report the state
+/// `ok`. (A link that is still being established counts as `connected` in `CLUSTER NODES`.)
 ///
-/// A master could be promoted as soon as it boots, and the links would carry the news. That is a tick
-/// quicker, and not safe: messages from before the promotion then cross those from after it while the links
-/// come up, on which Redis 8.0.6 was seen to loop for ever. Between nodes that are all connected there is
-/// silence.
+/// A master could be promoted as soon as it boots, and its links would carry the update. That is one cron tick
+/// faster, but unsafe: messages from before the promotion then cross those from after it while the links are
+/// established, which was observed to put Redis 8.0.6 into an infinite loop. Once all nodes are connected, no such
+/// messages are in transit.
 async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
     let masters = topology.shards.len();
     let expected = topology.nodes.len() + ghosts.len();
@@ -120,8 +121,8 @@ async fn connected(topology: &Topology, links: &Links, ghosts: &[NodeId], deadli
     try_join_all(each).await.map(drop)
 }
 
-/// A node of which the asked one has only heard from others. Whose answers may be hearsay shows by the links, and once
-/// these stand by the ping that goes over each of them at once.
+/// Returns a node that the queried node knows only through gossip. A PONG time may come from gossip while the link to
+/// the node is not established, or while the PING that is sent over each new link is pending.
 async fn unheard(link: &NodeConnection, nodes: &[NodeLine], ghosts: &[NodeId]) -> Result<Option<NodeLine>> {
     if doubtful(nodes, ghosts).next().is_none() {
         return Ok(None);
@@ -129,12 +130,12 @@ async fn unheard(link: &NodeConnection, nodes: &[NodeLine], ghosts: &[NodeId]) -
     let Some(links) = link.bus_links().await else {
         return Ok(None);
     };
-    // Asked after the links: who has answered over one that stands has no ping of it left.
+    // Queried after the links: a node that has answered over an established link has no PING from it pending.
     let later = link.cluster_nodes().await?;
     Ok(only_heard_of(&later, &links, ghosts).cloned())
 }
 
-/// Waits until every node fulfils the readiness contract. The settings are not part of it.
+/// Waits until every node meets the readiness contract. The settings are not part of it.
 async fn agreed(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     until(
         "all nodes agree",
@@ -156,8 +157,9 @@ fn is_swapped(topology: &Topology, node: &Node) -> bool {
     topology.is_swapped(topology.shard_of(node))
 }
 
-/// Promotes the masters that booted as replicas, in their order. Two promotions at once would choose the same epoch, and the
-/// collision is repaired only seconds later; so each waits until its node has heard of the one before.
+/// Promotes the masters that booted as replicas, in their order. Two concurrent promotions would choose the same
+/// epoch, and the collision is resolved only seconds later; so each waits until its node knows the epoch of the
+/// previous one.
 async fn promote(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
     let mut reached = 0;
     for master in topology.masters().filter(|node| is_swapped(topology, node)) {
@@ -184,7 +186,7 @@ pub(crate) fn number(info: &BTreeMap<String, String>, field: &str) -> u64 {
         .unwrap_or_default()
 }
 
-/// Waits until a replica copies its planned master.
+/// Waits until a replica replicates its planned master.
 async fn follows(topology: &Topology, link: &NodeConnection, node: &Node, deadline: Instant) -> Result<()> {
     let master = &topology.master_of(topology.shard_of(node)).id;
     let what = format!("{} copies its master", node.name);
@@ -208,7 +210,7 @@ fn others(topology: &Topology, node: &Node) -> Vec<(String, u16)> {
         .collect()
 }
 
-/// Forgets the ghosts, once the node has seen that they own nothing any more.
+/// Sends `CLUSTER FORGET` for the ghosts, once the node sees that they own no slots any more.
 async fn forget(link: &NodeConnection, ghosts: &[NodeId], deadline: Instant) -> Result<()> {
     if ghosts.is_empty() {
         return Ok(());
@@ -230,10 +232,11 @@ async fn forget(link: &NodeConnection, ghosts: &[NodeId], deadline: Instant) -> 
     link.forget(ghosts).await
 }
 
-/// The nodes booted empty: assign slots and epochs, introduce everybody to everybody, attach the replicas.
+/// Forms a cluster whose nodes booted with an empty configuration: assigns slots and epochs, lets all nodes meet
+/// each other, and attaches the replicas.
 async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Result<()> {
-    // An epoch can be set only while a node knows nobody, and every node gets its own: future replicas
-    // are masters for a moment, and masters with one epoch collide.
+    // An epoch can be set only while a node knows no other, and every node gets its own: future replicas are
+    // masters at first, and masters with the same epoch collide.
     try_join_all(topology.nodes.iter().map(|node| async move {
         let link = links.to(node.index);
         link.set_epoch(node.index as u64).await?;
@@ -243,7 +246,7 @@ async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Resu
         Ok::<_, Error>(())
     }))
     .await?;
-    // Both ways, because only the sender of MEET learns the other's slots at once.
+    // In both directions, because only the sender of MEET learns the other's slots at once.
     try_join_all(
         topology
             .nodes
@@ -261,7 +264,7 @@ async fn commands(topology: &Topology, links: &Links, deadline: Instant) -> Resu
     settle_all(topology, links).await
 }
 
-/// Makes a replica of a node as soon as it knows its master.
+/// Makes a node a replica as soon as it knows its master.
 async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Instant) -> Result<()> {
     let master = topology.master_of(topology.shard_of(node));
     let id = links.to(master.index).my_id().await?;
@@ -276,7 +279,7 @@ async fn attach(topology: &Topology, links: &Links, node: &Node, deadline: Insta
     .await
 }
 
-/// Gives the temporary settings of all nodes their lasting values.
+/// Applies the settled values of the temporary settings on all nodes.
 async fn settle_all(topology: &Topology, links: &Links) -> Result<()> {
     let settled = topology.nodes.iter().map(|node| async move {
         let settings = temporary(topology, node);
@@ -285,7 +288,7 @@ async fn settle_all(topology: &Topology, links: &Links) -> Result<()> {
     try_join_all(settled).await.map(drop)
 }
 
-/// Gives the temporary settings their lasting values, in the running server and in its file.
+/// Applies the settled values of the temporary settings to the running server and its configuration file.
 async fn settle(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
     let lasting: Vec<(&str, &str)> = settings
         .iter()
@@ -295,7 +298,7 @@ async fn settle(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
     confirm(link, settings).await
 }
 
-/// Reads the lasting values back.
+/// Reads the settled values back and compares them.
 async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
     for Temporary { name, settled, .. } in settings {
         let is = link.configured(name).await?;
@@ -312,8 +315,8 @@ async fn confirm(link: &NodeConnection, settings: &[Temporary]) -> Result<()> {
     Ok(())
 }
 
-/// Whether a node still has the timeout that it has only while its cluster is formed. Other settings that differ
-/// meanwhile prove nothing: a user may have set them to the same.
+/// Whether a node still has a node timeout that it has only while its cluster is formed. Other settings that differ
+/// during that time are no evidence: a user may have set the same values.
 pub(crate) async fn is_forming(topology: &Topology, node: &Node, link: &NodeConnection) -> Result<bool> {
     let is = link.configured(NODE_TIMEOUT).await?;
     let mut settings = temporary(topology, node).into_iter();

@@ -1,5 +1,5 @@
-//! The proof that a cluster is ready: every node fulfils the contract, every address that a client is told
-//! leads from here to the right node, and every master takes a write and gives it back.
+//! Readiness check: every node meets the readiness contract, every address that is advertised to clients reaches
+//! the right node from this host, and every master accepts a write and returns it.
 
 use std::sync::Mutex;
 use std::time::Instant as Stopwatch;
@@ -18,10 +18,10 @@ use crate::server::wire::reply::Answer;
 use crate::topology::layout::Topology;
 use crate::wait::{Seen, pace, until};
 
-/// Waits until the contract holds on every node, then uses every advertised address.
+/// Waits until the readiness contract holds on every node, then connects to every advertised address.
 ///
 /// # Errors
-/// [`ErrorKind::Unhealthy`] with everything that is wrong when the deadline passes.
+/// [`ErrorKind::Unhealthy`] with all failed checks when the deadline passes.
 pub(crate) async fn prove(
     topology: &Topology,
     roles: Roles,

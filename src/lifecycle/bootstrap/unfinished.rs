@@ -1,4 +1,4 @@
-//! Whether what is there was ever a cluster: only its nodes can tell.
+//! Determines whether the existing nodes ever formed a cluster. Only the nodes themselves know.
 
 use std::time::Duration;
 
@@ -14,11 +14,12 @@ use crate::runtime::interface::Runtime;
 use crate::runtime::observed::Observed;
 use crate::spec::security::Secrets;
 
-/// How long a running node may take to say whether its formation was finished.
+/// How long a running node may take to report whether its formation was finished.
 const DOUBT: Duration = Duration::from_secs(1);
 
-/// Asks the nodes that run whether their formation was ever finished. An unfinished cluster without a key
-/// is nobody's, and is replaced; one that has lost nodes is not touched. Also what was needed to ask them.
+/// Asks the running nodes whether their formation was ever finished. An unfinished cluster without keys is
+/// orphaned and is replaced; a cluster that has lost nodes is not changed. Also returns the secrets that the
+/// queries needed.
 pub(crate) async fn doubt<R: Runtime>(
     runtime: &R,
     decision: Decision,

@@ -1,13 +1,13 @@
-//! The settings and users with which a cluster was made, for whoever resets it in another process: a file beside
-//! the locks for each run, readable by this user alone. Who does not find it, on another machine for example, goes by
-//! the plan.
+//! The settings and users with which a cluster was created, for a reset in another process: a file for each run
+//! beside the locks, readable only by this user. Without the file, for example on another machine, a reset uses the
+//! planned settings.
 
 use crate::lifecycle::reset::settings::Settings;
 use crate::ownership::run_files;
 use crate::spec::security::Secrets;
 use crate::topology::layout::Topology;
 
-/// Keeps them. Without the file, a reset still knows the plan, so that it cannot be written is no failure.
+/// Writes the settings to the file of the run. A failed write is not an error: a reset then uses the planned settings.
 pub(crate) fn keep(topology: &Topology, settings: &Settings) {
     let written = serde_json::to_vec(settings)
         .map_err(std::io::Error::from)
@@ -17,7 +17,7 @@ pub(crate) fn keep(topology: &Topology, settings: &Settings) {
     }
 }
 
-/// The settings with which a cluster was made, or else as they are planned.
+/// Returns the settings with which a cluster was created, or else the planned ones.
 pub(crate) fn of(topology: &Topology, secrets: &Secrets) -> Settings {
     let kept = run_files::read(&topology.run);
     kept.and_then(|text| serde_json::from_slice(&text).ok())

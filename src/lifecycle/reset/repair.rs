@@ -1,4 +1,4 @@
-//! How an empty cluster that stands differently than planned gets back to its plan.
+//! Determines the repairs of an empty cluster whose state differs from the plan.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,51 +7,51 @@ use crate::server::wire::reply::{NodeLine, NodeView};
 use crate::topology::layout::{NodeId, Topology};
 use crate::topology::slots::SlotRange;
 
-/// A thing to do on one node of a cluster that holds no key. Indices count from 1.
+/// A repair of one node in a cluster without keys. Indices count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Mend {
-    /// The node does not know all others: introduce them.
+    /// The node does not know all others: introduce it with `CLUSTER MEET`.
     Introduce {
         /// Its index.
         node: usize,
     },
-    /// A planned master copies another node of its shard: it takes over.
+    /// A planned master replicates another node of its shard: promote it.
     Promote {
         /// Its index.
         node: usize,
     },
-    /// A planned master copies a node of another shard: it forgets everything and is introduced again.
+    /// A planned master replicates a node of another shard: reset it and introduce it again.
     Rejoin {
         /// Its index.
         node: usize,
     },
-    /// A planned master lacks slots of its own: it claims them.
+    /// A planned master lacks some of its own slots: claim them.
     Claim {
         /// Its index.
         node: usize,
-        /// Which.
+        /// The slots.
         slots: Vec<u16>,
     },
-    /// A move of slots was begun and never ended: it is called off.
+    /// Slots are still migrating or importing: cancel the migration.
     Close {
-        /// The index of the node that says so.
+        /// The index of the node that reports them.
         node: usize,
-        /// Which.
+        /// The slots.
         slots: Vec<u16>,
     },
-    /// A planned replica copies the wrong node or none.
+    /// A planned replica replicates the wrong node or none.
     Follow {
         /// Its index.
         node: usize,
-        /// The index of the master it shall copy.
+        /// The index of its planned master.
         master: usize,
     },
-    /// Nodes that are not in the plan are known.
+    /// The node knows nodes that are not in the plan.
     Forget {
         /// The index of the node that knows them.
         node: usize,
-        /// Which.
+        /// Their node ids.
         ids: Vec<NodeId>,
     },
 }
@@ -78,10 +78,10 @@ impl fmt::Display for Mend {
     }
 }
 
-/// What to do next, judged from what every node says about itself; `views` stand in the order of the nodes.
-/// All steps that come back may be taken side by side, but for promotions and claims, which change epochs and
-/// are taken one after the other. What follows from them is seen by asking again. Nothing to do means that
-/// all nodes are where they belong, and only have to hear it of each other.
+/// Returns the next repairs, based on what every node reports about itself; `views` are in the order of the nodes.
+/// All returned repairs may run concurrently, except promotions and claims, which change epochs and run one after
+/// the other. Query the nodes again to find the repairs that follow. An empty result means that all nodes have
+/// their planned state, and gossip only has to reach all of them.
 pub fn mend(topology: &Topology, views: &[NodeView]) -> Vec<Mend> {
     let ids: Vec<Option<&NodeId>> = views
         .iter()
@@ -111,7 +111,7 @@ pub fn mend(topology: &Topology, views: &[NodeView]) -> Vec<Mend> {
                 .filter_map(|node| {
                     let myself = views[node.index - 1].myself()?;
                     let master = topology.shard_of(node).master;
-                    // A master that still owns slots loses them to a claim first, and follows by itself.
+                    // A master that still owns slots first loses them to a claim, and then becomes a replica by itself.
                     let misled = myself.slots.is_empty() && myself.master.as_ref() != ids[master - 1];
                     misled.then_some(Mend::Follow {
                         node: node.index,
@@ -147,8 +147,8 @@ fn slots(ranges: &[SlotRange]) -> BTreeSet<u16> {
     ranges.iter().flat_map(|range| range.first..=range.last).collect()
 }
 
-/// A node that loses its last slot becomes a replica of whoever took it. So at first everybody takes one slot
-/// of its own, where it has none, and only then the rest.
+/// Returns the claims of slots. A node that loses its last slot becomes a replica of the node that took it. So
+/// masters without any of their own slots first claim one each, and only then the rest is claimed.
 fn claims(topology: &Topology, views: &[NodeView]) -> Vec<Mend> {
     let lacking = topology.shards.iter().filter_map(|shard| {
         let myself = views[shard.master - 1].myself()?;
@@ -171,7 +171,7 @@ fn claims(topology: &Topology, views: &[NodeView]) -> Vec<Mend> {
         .collect()
 }
 
-/// The slots that a node says are on their way: `[93->-id]` or `[93-<-id]`.
+/// Returns the slots that a node reports as migrating or importing: `[93->-id]` or `[93-<-id]`.
 fn open(topology: &Topology, views: &[NodeView]) -> Vec<Mend> {
     topology
         .nodes
@@ -215,7 +215,7 @@ mod tests {
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::topology;
 
-    /// What a cluster of 3×1 whose nodes say this about themselves needs.
+    /// Returns the repairs of a 3×1 cluster whose nodes report these views.
     fn needs(change: impl Fn(&mut Vec<NodeView>)) -> Vec<String> {
         let topology = topology(3, 1, Engine::Redis, "8.0.2");
         let mut views: Vec<NodeView> = perfect(&topology).into_iter().map(Result::unwrap).collect();
@@ -232,7 +232,7 @@ mod tests {
         myself(views, index).id.clone()
     }
 
-    /// Lets a node say that it copies another.
+    /// Makes a node report that it replicates another.
     fn copies(views: &mut [NodeView], node: usize, master: usize) {
         let master = id(views, master);
         let line = myself(views, node);

@@ -1,4 +1,4 @@
-//! Bringing a cluster back to its plan, without a key, in much less time than it takes to start one.
+//! Resets a cluster to its plan and deletes all keys, in much less time than a start takes.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -30,23 +30,23 @@ use crate::server::wire::reply::{Answer, NodeView};
 use crate::topology::layout::Topology;
 use crate::wait::{Seen, pace, until};
 
-/// How long a reset may take. Nodes that were away for longer than the node timeout are called failed, and it
-/// takes twice that time until the others take a master back.
+/// Timeout of a reset. Nodes that were unreachable for longer than the node timeout are marked as failed, and the
+/// others take twice that time to accept a master again.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How long a node that should run may be silent before its cable is looked at.
+/// How long a node that should run may not answer before its network connection is checked.
 const SILENCE: Duration = Duration::from_millis(300);
 
-/// What a reset has found and mended.
+/// Result of a reset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Reset {
-    /// In the order in which it was done; empty when only keys, scripts and functions had to go.
+    /// The repairs in the order in which they were applied; empty when only keys, scripts and functions were removed.
     pub mended: Vec<String>,
-    /// How long all of it took, in milliseconds.
+    /// Total duration in milliseconds.
     pub ms: u64,
 }
 
-/// See [`super::Cluster::reset`].
+/// Resets a cluster, see [`Cluster::reset`](crate::Cluster::reset).
 pub(crate) async fn reset<R: Faults>(
     runtime: &R,
     topology: &Topology,
@@ -57,7 +57,7 @@ pub(crate) async fn reset<R: Faults>(
     Ok(reset)
 }
 
-/// The same with the proof that the cluster is ready.
+/// Resets a cluster and also returns the results of the readiness check.
 pub(crate) async fn proven<R: Faults>(
     runtime: &R,
     topology: &Topology,
@@ -75,17 +75,17 @@ pub(crate) async fn proven<R: Faults>(
     straighten(topology, &links, deadline, &mut mended).await?;
     if let Some(new) = unvoted(runtime, topology, access, &links, deadline, &mut mended).await? {
         links = new;
-        // They have read their files anew, which are what a `CONFIG REWRITE` has left.
+        // The restarted nodes have read their files again, which a `CONFIG REWRITE` may have changed.
         mended.extend(settings.restore(topology, &links).await?);
         straighten(topology, &links, deadline, &mut mended).await?;
     }
     if mended.len() > before {
-        // A node that could not copy its master has become one with what it held.
+        // A node that could not replicate its master has become a master with the data that it had.
         wipe(&links).await?;
     }
     let proof = prove(topology, Roles::AsPlanned, &links, deadline).await?;
     empty(topology, &links, deadline).await?;
-    // Where something was mended, it is asked once more; where nothing was, this was the proof.
+    // After a change, the settings are read again; without one, the first read has verified them.
     if mended.iter().any(|what| what.starts_with("set ")) {
         let again = settings.restore(topology, &links).await?;
         if !again.is_empty() {
@@ -103,7 +103,7 @@ pub(crate) async fn proven<R: Faults>(
     Ok((reset, proof))
 }
 
-/// Starts what was stopped and lets go on what was paused.
+/// Starts stopped nodes and resumes paused ones.
 async fn wake<R: Faults>(runtime: &R, topology: &Topology) -> Result<Vec<String>> {
     let observed = runtime.observe(&Scope::Cluster(topology.name().clone())).await?;
     whole(topology, &observed)?;
@@ -128,7 +128,7 @@ async fn wake<R: Faults>(runtime: &R, topology: &Topology) -> Result<Vec<String>
     Ok(woken.into_iter().flatten().collect())
 }
 
-/// What is gone cannot be reset.
+/// Checks that no container and no network is missing. Missing objects cannot be reset.
 fn whole(topology: &Topology, observed: &Observed) -> Result<()> {
     let name = topology.name();
     let there = |index: usize| {
@@ -154,7 +154,7 @@ fn whole(topology: &Topology, observed: &Observed) -> Result<()> {
     Ok(())
 }
 
-/// Connects the nodes whose cable was pulled.
+/// Connects the nodes that are disconnected from the network.
 async fn plug_in<R: Faults>(runtime: &R, topology: &Topology, access: &Access) -> Result<Vec<String>> {
     let all: Vec<usize> = topology.nodes.iter().map(|node| node.index).collect();
     let answering = reachable(topology, access, &all, SILENCE).await;
@@ -174,7 +174,7 @@ async fn plug_in<R: Faults>(runtime: &R, topology: &Topology, access: &Access) -
     Ok(plugged.into_iter().flatten().collect())
 }
 
-/// Removes every key, function and script. A replica refuses what its master will tell it.
+/// Removes all keys, functions and scripts. A replica rejects writes; its master replicates them to it.
 async fn wipe(links: &Links) -> Result<()> {
     try_join_all(links.iter().map(|link| async move {
         link.command::<::redis::Value>(&["CLIENT", "UNPAUSE"]).await?;
@@ -190,7 +190,7 @@ async fn wipe(links: &Links) -> Result<()> {
     .map(drop)
 }
 
-/// Mends until every node is where it belongs and all others have heard of it.
+/// Applies repairs until every node has its planned state and all other nodes know it.
 async fn straighten(
     topology: &Topology,
     links: &Links,
@@ -218,7 +218,7 @@ async fn straighten(
                     if error.kind() == ErrorKind::Timeout {
                         return Err(error);
                     }
-                    // A node that has not heard of a change yet refuses what follows from it.
+                    // A node that does not know of a change yet rejects the commands that depend on it.
                     return Ok(Seen::NotYet(format!("{step}: {}", error.causes().join(": "))));
                 }
                 let step = step.to_string();
@@ -259,13 +259,13 @@ async fn apply(topology: &Topology, links: &Links, step: &Mend, deadline: Instan
     }
 }
 
-/// How a server counts the votes that it has asked for, and those that it has given, since it was started.
+/// The counters in `CLUSTER INFO` of the votes that a server has requested and granted since it was started.
 const ASKED: &str = "cluster_stats_messages_auth-req_sent";
 const GAVE: &str = "cluster_stats_messages_auth-ack_sent";
 
-/// Makes all nodes forget elections. Who was elected takes the old votes for new ones for four node timeouts (Redis 7.0
-/// and 8.0), and who voted refuses another vote about the same master for two (all servers), so the same shard could
-/// not be failed over again in that time. Returns new connections where a node was restarted.
+/// Makes all nodes forget elections. An elected node counts the old votes as new ones for four node timeouts (Redis
+/// 7.0 and 8.0), and a node that has voted refuses another vote about the same master for two (all servers), so the
+/// same shard could not fail over again in that time. Returns new connections if a node was restarted.
 async fn unvoted<R: Faults>(
     runtime: &R,
     topology: &Topology,
@@ -314,7 +314,7 @@ async fn unvoted<R: Faults>(
     }
 }
 
-/// The nodes that remember an election.
+/// Returns the nodes that remember an election.
 async fn remembered(topology: &Topology, links: &Links) -> Result<Remembered> {
     let infos = try_join_all(topology.nodes.iter().map(|node| async {
         let info = links.to(node.index).cluster_info().await?;
@@ -346,8 +346,8 @@ async fn introduce(topology: &Topology, links: &Links, index: usize) -> Result<(
     links.to(index).meet(&others).await
 }
 
-/// The highest epoch that anybody knows. Whoever chooses the next one must have heard of it, because two nodes
-/// that choose alike repair it only seconds later.
+/// Waits until a node knows the highest epoch that any node knows. It must know it before it chooses the next
+/// epoch, because a collision of two equal epochs is resolved only seconds later.
 async fn heard(links: &Links, link: &NodeConnection, deadline: Instant) -> Result<()> {
     let infos = try_join_all(links.iter().map(NodeConnection::cluster_info)).await?;
     let epoch = |info: &BTreeMap<String, String>| number(info, "cluster_current_epoch");
@@ -364,7 +364,7 @@ async fn heard(links: &Links, link: &NodeConnection, deadline: Instant) -> Resul
     .await
 }
 
-/// After promotions, side by side: the other nodes of their shards follow, and say so.
+/// Waits until the other nodes of promoted shards replicate their new masters, and announces their roles, concurrently.
 async fn followed(topology: &Topology, links: &Links, steps: &[Mend], deadline: Instant) -> Result<()> {
     let promoted = steps.iter().filter_map(|step| match step {
         Mend::Promote { node } => topology.node(*node),
@@ -383,16 +383,17 @@ async fn followed(topology: &Topology, links: &Links, steps: &[Mend], deadline: 
     .map(drop)
 }
 
-/// No vote is needed and no write can be lost: the cluster is empty.
+/// Promotes a node. It needs no vote, and no write can be lost: the cluster is empty.
 async fn take_over(links: &Links, index: usize, deadline: Instant) -> Result<()> {
     let link = links.to(index);
     heard(links, link, deadline).await?;
     link.take_over().await
 }
 
-/// A node that ends an import takes a new epoch and tells everybody at once, so what lies between two ended
-/// imports is told with them, and whoever owned the slots gives way to the newer epoch. What lies between is
-/// claimed in ranges: Valkey has its replicas confirm every single `SETSLOT` before the next.
+/// Assigns slots to a node. A node that completes an import takes a new epoch and broadcasts it at once, so the
+/// slots that are claimed between two completed imports are announced with them, and their former owner yields to
+/// the newer epoch. The slots in between are claimed in ranges: Valkey waits until its replicas have confirmed each
+/// single `SETSLOT` before the next.
 async fn claim(
     topology: &Topology,
     links: &Links,
@@ -434,7 +435,7 @@ async fn claim(
     link.pipeline::<Vec<String>>(&commands).await.map(drop)
 }
 
-/// A command with the fewest ranges that cover exactly these slots, which stand in order.
+/// Returns a command with the fewest ranges that cover exactly these slots, which are sorted.
 fn ranges(verb: &str, slots: &[u16]) -> Vec<String> {
     let mut words = cluster(&[verb]);
     let runs = slots.chunk_by(|one, next| one + 1 == *next);

@@ -1,4 +1,4 @@
-//! The settings and users of every node at one moment, so that they can be brought back.
+//! The settings and users of every node at one time, so that they can be restored.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ use crate::spec::size::bytes;
 use crate::spec::user::split_rules;
 use crate::topology::layout::Topology;
 
-/// How long the nodes may take to answer.
+/// Timeout for the nodes to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Secrets, which are kept nowhere, and what follows from a node's role.
+/// Directives that are not recorded: secrets, which are never stored, and those that depend on a node's role.
 const LEFT_OUT: [&str; 9] = [
     "requirepass",
     "masterauth",
@@ -32,11 +32,12 @@ const LEFT_OUT: [&str; 9] = [
     "slaveof",
 ];
 
-/// What `CONFIG GET *` and `ACL LIST` said on every node. Passwords stand in it as the servers' own hashes.
+/// Output of `CONFIG GET *` and `ACL LIST` on every node. It contains passwords as the servers' own hashes.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Settings {
     nodes: Vec<NodeSettings>,
-    /// Whether they are from the plan: then a user's rules are as rcup writes them, and a server tells them otherwise.
+    /// Whether they are from the plan: then a user's rules are as rcup writes them, and a server prints them
+    /// differently.
     #[serde(default)]
     planned: bool,
 }
@@ -56,13 +57,13 @@ impl std::fmt::Debug for Settings {
 }
 
 impl Settings {
-    /// Asks every node.
+    /// Queries every node over new connections.
     pub(crate) async fn read(topology: &Topology, access: &Access) -> Result<Self> {
         let links = all_reachable(topology, access, Instant::now() + PATIENCE).await?;
         Self::of(&links).await
     }
 
-    /// Asks every node over a connection that is open.
+    /// Queries every node over open connections.
     pub(crate) async fn of(links: &Links) -> Result<Self> {
         let nodes = try_join_all(links.iter().map(read)).await?;
         Ok(Self {
@@ -71,8 +72,8 @@ impl Settings {
         })
     }
 
-    /// As the plan has them: the directives that rcup writes, and no user but those that were asked for. What a
-    /// server has by itself is not among them.
+    /// Returns the planned settings: the directives that rcup writes, and only the requested users. A server's own
+    /// defaults are not included.
     pub(crate) fn planned(topology: &Topology, secrets: &Secrets) -> Self {
         let users = |node| users_acl(topology, &[topology.server(node)], secrets);
         let nodes = topology.nodes.iter().map(|node| NodeSettings {
@@ -89,7 +90,7 @@ impl Settings {
         }
     }
 
-    /// Brings them back where they differ, and says where that was.
+    /// Restores settings and users where they differ, and returns what was restored on which node.
     pub(crate) async fn restore(&self, topology: &Topology, links: &Links) -> Result<Vec<String>> {
         let each = topology
             .nodes
@@ -110,7 +111,7 @@ impl Settings {
                     let words: Vec<&str> = words.iter().map(String::as_str).collect();
                     link.command::<::redis::Value>(&words).await?;
                 }
-                // Two ways to write the same rules make the same user, and nothing had to be set back.
+                // Two notations of the same rules make the same user; then nothing was restored.
                 let after = if self.planned && !commands.is_empty() {
                     Some(read(link).await?)
                 } else {
@@ -143,7 +144,7 @@ async fn read(link: &NodeConnection) -> Result<NodeSettings> {
     Ok(NodeSettings { config, users })
 }
 
-/// Users by their names, from lines as a server tells and reads them.
+/// Parses users by name, from lines in the format of `ACL LIST` and of ACL files.
 fn users_in<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String> {
     lines
         .filter_map(|line| {
@@ -157,7 +158,7 @@ fn users_in<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<String, String
         .collect()
 }
 
-/// A value of a configuration file as a server tells it.
+/// Converts a value of a configuration file to the format of `CONFIG GET`.
 fn told(value: &str) -> String {
     match bytes(value) {
         Ok(bytes) => bytes.to_string(),
@@ -165,7 +166,7 @@ fn told(value: &str) -> String {
     }
 }
 
-/// A user's rules in an order that says nothing.
+/// Returns a user's rules in sorted order, because servers list them in any order.
 fn rules(node: &NodeSettings, name: &str) -> Option<Vec<String>> {
     let rules = node.users.get(name)?;
     let mut words: Vec<String> = split_rules(rules).iter().map(|rule| in_order(rule)).collect();
@@ -173,7 +174,7 @@ fn rules(node: &NodeSettings, name: &str) -> Option<Vec<String>> {
     Some(words)
 }
 
-/// The directives that have another value than wanted, with the wanted one.
+/// Returns the directives whose values differ, with the wanted values.
 fn different<'a>(is: &NodeSettings, wanted: &'a NodeSettings) -> Vec<(&'a str, &'a str)> {
     wanted
         .config
@@ -183,7 +184,7 @@ fn different<'a>(is: &NodeSettings, wanted: &'a NodeSettings) -> Vec<(&'a str, &
         .collect()
 }
 
-/// The commands that make the users what is wanted.
+/// Returns the commands that change the users to the wanted state.
 fn users(is: &NodeSettings, wanted: &NodeSettings) -> Vec<Vec<String>> {
     let words = |verb: &str, name: &str| vec!["ACL".to_owned(), verb.to_owned(), name.to_owned()];
     let names: BTreeSet<&String> = is.users.keys().chain(wanted.users.keys()).collect();
@@ -202,7 +203,8 @@ fn users(is: &NodeSettings, wanted: &NodeSettings) -> Vec<Vec<String>> {
         .collect()
 }
 
-/// A rule, or a selector with its rules sorted: Redis 7.0 tells a user's commands in another order after every start.
+/// Sorts the rules of a selector; returns other rules unchanged. Redis 7.0 lists a user's commands in another order
+/// after every start.
 fn in_order(rule: &str) -> String {
     let Some(inside) = rule.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else {
         return rule.to_owned();

@@ -1,4 +1,4 @@
-//! How the nodes of an empty cluster forget elections, so that every shard can be failed over again.
+//! Determines how the nodes of an empty cluster forget elections, so that every shard can fail over again.
 
 use std::fmt;
 
@@ -8,24 +8,24 @@ use crate::topology::layout::{Node, Role, Topology};
 /// The nodes, by their indices, that remember an election since they were started.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remembered {
-    /// Those that have asked for votes.
+    /// Nodes that have requested votes.
     pub asked: Vec<usize>,
-    /// Those that have given one.
+    /// Nodes that have granted a vote.
     pub gave: Vec<usize>,
 }
 
-/// A thing to do on one node of a cluster that holds no key. Indices count from 1.
+/// A step on one node of a cluster without keys. Indices count from 1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unvote {
-    /// A master remembers an election, and has to be a replica before it is restarted: one of its replicas takes over.
+    /// A master remembers an election, and must be a replica before it is restarted: one of its replicas is promoted.
     StepDown {
         /// Its index.
         node: usize,
         /// The index of the replica.
         heir: usize,
     },
-    /// A replica remembers an election: only a restart makes it forget.
+    /// A replica remembers an election: only a restart clears it.
     Restart {
         /// Its index.
         node: usize,
@@ -41,16 +41,16 @@ impl fmt::Display for Unvote {
     }
 }
 
-/// What to do next so that every shard can be failed over, whatever is remembered. Replicas are restarted side by side,
-/// and none is missed meanwhile: a master would serve again only seconds after its restart, so it hands over to a
-/// replica first. A master without any remembers for good.
+/// Returns the next steps after which every shard can fail over, whatever the nodes remember. Replicas are
+/// restarted concurrently, without an interruption of service. A restarted master would serve again only after
+/// seconds, so one of its replicas is promoted first. A master without replicas keeps remembering.
 pub fn unvote(topology: &Topology, views: &[NodeView], remembered: &Remembered) -> Vec<Unvote> {
     let myself = |index: usize| views.get(index - 1).and_then(NodeView::myself);
     let is_master = |index: usize| myself(index).is_some_and(NodeLine::is_master);
     let all = topology.shards.len();
     let majority = all / 2 + 1;
     if remembered.asked.is_empty() && remembered.gave.len() < majority && all > majority {
-        // What one shard's master remembers of its own shard, where the others are enough to elect.
+        // A shard's master remembers a vote about its own shard, and the other masters are enough to elect.
         return Vec::new();
     }
     let mut failed_over = remembered
@@ -99,7 +99,7 @@ mod tests {
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::topology;
 
-    /// What a cluster of so many masters with so many replicas each does about these memories.
+    /// Returns the steps of a cluster of this size whose nodes remember these elections.
     fn forgets(masters: usize, replicas: usize, asked: &[usize], gave: &[usize]) -> Vec<String> {
         let topology = topology(masters, replicas, Engine::Redis, "8.0.2");
         let views: Vec<NodeView> = perfect(&topology).into_iter().map(Result::unwrap).collect();
@@ -120,14 +120,14 @@ mod tests {
         assert_eq!(forgets(3, 1, &[4], &[1, 2, 3]), [stand_in(5, 2), stand_in(6, 3)]);
         assert_eq!(forgets(3, 1, &[4], &[1]), [restart(4)]);
         assert!(forgets(3, 1, &[], &[1]).is_empty(), "and is left so");
-        // Where two have failed over, it has to vote for the other.
+        // If two shards have failed over, it has to vote for the other one.
         assert_eq!(forgets(3, 1, &[4, 5], &[1, 2, 3]), [stand_in(6, 3)]);
         assert_eq!(forgets(3, 1, &[4, 5], &[1, 2]), [restart(4), restart(5)]);
-        // There and back.
+        // Failover and failback.
         assert_eq!(forgets(3, 1, &[1, 4], &[2, 3]), [stand_in(5, 2), stand_in(6, 3)]);
         assert_eq!(forgets(3, 1, &[1, 4], &[]), [restart(4)]);
         assert_eq!(forgets(3, 1, &[1], &[]), [stand_in(4, 1)]);
-        // Who was elected was restarted by somebody else.
+        // The elected node was already restarted by another process.
         assert_eq!(forgets(3, 1, &[], &[1, 2]), [stand_in(4, 1), stand_in(5, 2)]);
     }
 

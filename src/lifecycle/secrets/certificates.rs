@@ -1,16 +1,16 @@
-//! The certificates of a new cluster: made for it, or brought along and looked at closely.
+//! The certificates of a new cluster: generated, or provided by the user and checked.
 
 use crate::error::Result;
 use crate::lifecycle::secrets::subject::Place;
 use crate::spec::security::Certificates;
 use crate::topology::layout::Topology;
 
-/// Whether these certificates serve a cluster.
+/// Whether these certificates are usable for a cluster.
 pub(crate) fn serve(topology: &Topology, place: Place, certificates: &Certificates) -> bool {
     crate::lifecycle::secrets::provided::check(topology, place, certificates).is_ok()
 }
 
-/// The certificates of a cluster with TLS.
+/// Returns the certificates of a cluster with TLS.
 pub(crate) fn of(topology: &Topology, place: Place) -> Result<Certificates> {
     match topology.spec.certificates() {
         Some(given) => {

@@ -1,4 +1,4 @@
-//! Where a cluster's secrets come from: made for a new one, read back from the nodes' files of one that is there.
+//! Sources of a cluster's secrets: generated for a new cluster, read back from the nodes' files for an existing one.
 
 use std::collections::BTreeMap;
 
@@ -15,22 +15,22 @@ use crate::spec::service_user::OwnUser;
 use crate::spec::user::{Login, User};
 use crate::topology::layout::Topology;
 
-/// How many letters and digits a generated password has: 190 bits, which nobody guesses, and nothing that a
-/// shell, a URL or a configuration file would read as something else.
+/// Number of letters and digits in a generated password: 190 bits, which cannot be guessed, and no character that a
+/// shell, a URL or a configuration file would interpret.
 const LETTERS: usize = 32;
 
-/// The secrets of a new cluster.
+/// Generates the secrets of a new cluster.
 ///
 /// # Errors
-/// [`ErrorKind::Io`] when there are no certificates to be had, [`ErrorKind::Usage`] when those that were given cannot
-/// serve this cluster.
+/// [`ErrorKind::Io`] when no certificates can be generated, [`ErrorKind::Usage`] when the provided ones are not
+/// usable for this cluster.
 pub fn make(topology: &Topology) -> Result<Secrets> {
     made(topology, |topology| certificates::of(topology, Place::Containers))
 }
 
-/// The secrets of a cluster on machines, which is met under their addresses: see
-/// [`on_machines`](crate::export::bare_metal::placement::on_machines). The certificates that it has had so far stay where they still serve and no
-/// others are given, because its clients trust whoever signed them.
+/// Generates the secrets of a cluster on machines, which is reached at their addresses: see
+/// [`on_machines`](crate::export::bare_metal::placement::on_machines). Its present certificates are kept if they are
+/// still usable and no others are provided, because its clients trust their issuer.
 ///
 /// # Errors
 /// As [`make`].
@@ -70,7 +70,7 @@ fn made(
     })
 }
 
-/// From the thread's generator, which is cryptographically secure and seeded by the system.
+/// Generates a password with the thread's generator, which is cryptographically secure and seeded by the system.
 fn generated() -> Secret {
     Secret::new(
         rand::rng()
@@ -81,10 +81,10 @@ fn generated() -> Secret {
     )
 }
 
-/// Refuses a password or certificates that are given for a cluster that has others.
+/// Refuses a provided password or certificates if the cluster has others.
 ///
 /// # Errors
-/// [`ErrorKind::Different`].
+/// [`ErrorKind::Different`] when they differ.
 pub(crate) fn same(spec: &ClusterSpec, secrets: &Secrets) -> Result<()> {
     let other = spec.users().iter().find(|user| match user.login() {
         Login::Hash(given) => secrets.users.get(user.name()) != Some(given),

@@ -1,4 +1,4 @@
-//! Certificates made for a new cluster.
+//! Generates the certificates of a new cluster.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -13,10 +13,11 @@ use crate::spec::secret::Secret;
 use crate::spec::security::{Certificates, ClientCertificate};
 use crate::topology::layout::Topology;
 
-/// Makes an authority, has it sign one certificate for all nodes and one for a client, and forgets its key.
+/// Generates a certificate authority, signs one certificate for all nodes and one for a client, and discards the
+/// authority's key.
 ///
-/// One key serves all nodes: they share an engine and a volume, so a key for each would separate nothing. With
-/// elliptic curves (ECDSA P-256, which every client knows) all of it takes under a millisecond.
+/// All nodes use one key: they share a container engine and a volume, so separate keys would not isolate them. With
+/// elliptic curves (ECDSA P-256, which every client supports), everything takes under a millisecond.
 pub(crate) fn make(topology: &Topology, place: Place) -> Result<Certificates> {
     made(topology, place).map_err(|error| {
         Error::new(ErrorKind::Io, "cannot make the cluster's certificates").because(error.to_string())
@@ -43,7 +44,7 @@ fn made(topology: &Topology, place: Place) -> Result<Certificates, rcgen::Error>
     for name in place.names(topology).chain(["localhost"]) {
         node.subject_alt_names.push(SanType::DnsName(name.try_into()?));
     }
-    // On the bus and for replication a node is a client too.
+    // On the bus and for replication, a node is also a client.
     node.extended_key_usages = vec![
         ExtendedKeyUsagePurpose::ServerAuth,
         ExtendedKeyUsagePurpose::ClientAuth,
@@ -66,7 +67,8 @@ fn made(topology: &Topology, place: Place) -> Result<Certificates, rcgen::Error>
     })
 }
 
-/// Valid for longer than any cluster lives, and from before any clock that is set at all.
+/// Returns parameters with a validity that exceeds any cluster's lifetime, and that begins before the time of any
+/// clock that was set.
 fn params(name: &str) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
@@ -124,7 +126,7 @@ mod tests {
         ] {
             assert!(!names(name), "{name}");
         }
-        // Whoever has a client's certificate is no node.
+        // A client certificate does not identify a node.
         let client = made.client.unwrap();
         let client = CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap();
         let name = ServerName::try_from("127.0.0.1").unwrap();

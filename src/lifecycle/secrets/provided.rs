@@ -1,5 +1,5 @@
-//! Certificates that the user brings along: whether nodes and clients can work with them is found out before
-//! anything is made, by the verifier with which rcup itself will meet the nodes.
+//! Checks the certificates that the user provides: whether nodes and clients can use them. The check runs before
+//! anything is created, with the verifier that rcup itself uses to connect to the nodes.
 
 use std::fmt::Write as _;
 use std::net::IpAddr;
@@ -20,10 +20,10 @@ use crate::lifecycle::secrets::subject::Place;
 use crate::spec::security::Certificates;
 use crate::topology::layout::Topology;
 
-/// Refuses certificates that nodes could not serve with, or that clients would not believe.
+/// Refuses certificates that nodes could not use, or that clients would not trust.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] tells which file is wrong, why, and what it must have.
+/// [`ErrorKind::Usage`] with the file that is wrong, the reason, and what the file must contain.
 pub(crate) fn check(topology: &Topology, place: Place, given: &Certificates) -> Result<()> {
     check_at(topology, place, given, UnixTime::now())
 }
@@ -35,7 +35,7 @@ fn check_at(topology: &Topology, place: Place, given: &Certificates, now: UnixTi
     key_fits(&chain, given.node_key.expose(), &provider)?;
     let mut roots = RootCertStore::empty();
     for authority in authorities {
-        // The servers look at an authority's end, which a verifier of the web does not.
+        // The servers check the expiry of an authority, which a web PKI verifier does not.
         if ended(&authority, now) {
             return Err(refused("the authority in --tls-ca is no longer valid")
                 .hint("The nodes' servers would trust nobody: give one that is valid."));
@@ -79,7 +79,7 @@ fn check_at(topology: &Topology, place: Place, given: &Certificates, now: UnixTi
         let all: Vec<&str> = wanted.iter().map(|(text, _)| text.as_str()).collect();
         return Err(unnamed(topology, place, &missing, &all));
     }
-    // On the bus and for replication a node is a client too.
+    // On the bus and for replication, a node is also a client.
     WebPkiClientVerifier::builder_with_provider(roots, provider)
         .build()
         .map_err(|error| failed(&error))?
@@ -105,7 +105,7 @@ fn certificates(flag: &str, pem: &str) -> Result<Vec<CertificateDer<'static>>> {
     }
 }
 
-/// Whether the key is the certificate's. Neither is repeated.
+/// Checks that the key belongs to the certificate. Errors contain neither of them.
 fn key_fits(chain: &[CertificateDer<'static>], pem: &str, provider: &Arc<CryptoProvider>) -> Result<()> {
     if pem.contains("ENCRYPTED") {
         return Err(refused("the key in --tls-key is encrypted")
@@ -130,7 +130,7 @@ fn key_fits(chain: &[CertificateDer<'static>], pem: &str, provider: &Arc<CryptoP
     }
 }
 
-/// Every address and name under which a node is met.
+/// Returns every address and name at which a node is reached.
 fn wanted(topology: &Topology, place: Place) -> Vec<(String, ServerName<'static>)> {
     let addresses = place.addresses(topology).into_iter();
     let mut all: Vec<(String, ServerName<'static>)> = addresses
@@ -164,7 +164,7 @@ fn unnamed(topology: &Topology, place: Place, missing: &[&str], all: &[&str]) ->
     .hint(format!("{hint}."))
 }
 
-/// What a verifier has against a certificate as that of a server or of a client.
+/// Returns the error for a certificate that a verifier rejects as that of a server or of a client.
 fn unfit(error: &rustls::Error, role: &str) -> Error {
     let rustls::Error::InvalidCertificate(reason) = error else {
         return refused("the certificate in --tls-cert cannot be used").because(error.to_string());
@@ -195,15 +195,15 @@ fn unfit(error: &rustls::Error, role: &str) -> Error {
     }
 }
 
-/// Whether subject and issuer are one name. A library without the feature `cli` leaves this case to the servers. The verifier reports a
-/// certificate that cannot be parsed.
+/// Whether subject and issuer are the same name. Without the feature `cli`, the library leaves this case to the
+/// servers. The verifier reports a certificate that cannot be parsed.
 #[cfg(feature = "cli")]
 fn is_its_own_issuer(certificate: &CertificateDer<'_>) -> bool {
     x509_parser::parse_x509_certificate(certificate)
         .is_ok_and(|(_, parsed)| parsed.subject().as_raw() == parsed.issuer().as_raw())
 }
 
-/// Whether a certificate has ended.
+/// Whether a certificate has expired.
 fn ended(certificate: &CertificateDer<'_>, now: UnixTime) -> bool {
     let now = UNIX_EPOCH + Duration::from_secs(now.as_secs());
     crate::server::wire::certificate::ends(certificate)
@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn what_the_nodes_can_work_with_is_taken() {
         check(&topology(), Place::Containers, &signed(|_| {}, 2099)).unwrap();
-        // No purpose at all is every purpose.
+        // Without any extended key usage, a certificate is valid for every purpose.
         check(
             &topology(),
             Place::Containers,

@@ -4,12 +4,13 @@ use std::net::Ipv4Addr;
 
 use crate::topology::layout::Topology;
 
-/// Where the nodes run, which decides under what they are met: on the bus, by replicas, and by clients.
+/// Where the nodes run. This determines the addresses at which they are reached: on the bus, by replicas and by
+/// clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// In containers: by their addresses and names on the network, and by those of the host.
+    /// In containers: their addresses and names on the network, and the addresses of the host.
     Containers,
-    /// On machines: by the machines' addresses.
+    /// On machines: the machines' addresses.
     Machines,
 }
 

@@ -1,16 +1,16 @@
-//! The strokes: what SVG calls text, rectangles and lines. The page's style sheet colours them by class.
+//! SVG primitives: text, rectangles and lines. The style sheet of the page sets their colours by class.
 
 use std::fmt::Write as _;
 
 use crate::report::markup::escaped;
 
-/// The width of a drawing, in its own units.
+/// The width of a diagram in SVG units.
 pub(crate) const WIDTH: u64 = 960;
 
-/// The width of a letter of a name, about.
+/// The approximate width of a letter of a name in SVG units.
 pub(crate) const LETTER: u64 = 8;
 
-/// A name of at most so many letters: its beginning, and its end, by which the nodes of a cluster differ.
+/// Shortens a name to `most` characters. Keeps the beginning and the end, because node names differ at the end.
 fn shortened(name: &str, most: usize) -> String {
     let letters: Vec<char> = name.chars().collect();
     if letters.len() <= most.max(8) {
@@ -22,7 +22,7 @@ fn shortened(name: &str, most: usize) -> String {
     first.iter().chain(&['…']).chain(last).collect()
 }
 
-/// A drawing under way.
+/// An SVG diagram in progress.
 pub(crate) struct Drawing(String);
 
 impl Drawing {
@@ -41,7 +41,7 @@ impl Drawing {
         );
     }
 
-    /// A bar with its meaning as a tooltip.
+    /// Draws a bar with a tooltip.
     pub(crate) fn bar(&mut self, (x, y): (u64, u64), (width, height): (u64, u64), class: &str, title: &str) {
         let (width, title) = (width.max(1), escaped(title));
         let _ = write!(
@@ -57,7 +57,7 @@ impl Drawing {
         );
     }
 
-    /// A name, cut to so many units of width, whole as a tooltip.
+    /// Draws a name, shortened to `width`, with the full name as a tooltip.
     pub(crate) fn name(&mut self, (x, y): (u64, u64), width: u64, name: &str) {
         let shown = escaped(&shortened(
             name,
@@ -70,7 +70,7 @@ impl Drawing {
         );
     }
 
-    /// A sign in a circle, with its meaning as a tooltip.
+    /// Draws a symbol in a circle with a tooltip.
     pub(crate) fn sign(&mut self, (x, y): (u64, u64), sign: &str, class: &str, title: &str) {
         let (sign, title) = (escaped(sign), escaped(title));
         let _ = write!(

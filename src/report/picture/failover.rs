@@ -1,15 +1,15 @@
-//! A failover: the client, the master that was taken away, and every other node on a line of its own.
+//! A diagram of a failover, with a row for the client, the old master and every other node.
 
 use crate::checks::failover::measured::{Failover, Way, seconds};
 use crate::report::picture::draw::{Drawing, WIDTH};
 
-/// Where the lines begin, after the names.
+/// The start of the rows, to the right of the names.
 const LEFT: u64 = 200;
 
-/// The height of a line.
+/// The height of a row.
 const ROW: u64 = 26;
 
-/// Milliseconds to places.
+/// Converts milliseconds to horizontal positions.
 struct Scale {
     end: u64,
 }
@@ -26,7 +26,7 @@ impl Scale {
             .max()
             .unwrap_or(bound)
             .max(1);
-        // The bound of a command lies far beyond what happens, and would press everything to the left.
+        // The bound of a command is far above real times. With it, all events would be at the left edge.
         let end = if failover.way == Way::Command {
             latest
         } else {
@@ -41,14 +41,14 @@ impl Scale {
         LEFT + ms.min(self.end) * (WIDTH - LEFT - 10) / self.end
     }
 
-    /// A bar from one moment to another.
+    /// Draws a bar between two points in time.
     fn span(&self, drawing: &mut Drawing, y: u64, (from, to): (u64, u64), class: &str, title: &str) {
         let (from, to) = (self.at(from), self.at(to));
         drawing.bar((from, y + 4), (to.saturating_sub(from), 14), class, title);
     }
 }
 
-/// What happened when.
+/// Draws the events of a failover on a time axis.
 pub(crate) fn failover(failover: &Failover) -> String {
     let bound = failover.way.bound(failover.node_timeout);
     let scale = Scale::of(failover, bound);

@@ -1,4 +1,4 @@
-//! The histogram of one node: a bar for each bucket, with its count.
+//! The latency histogram of one node: a bar for each bucket, with its count.
 
 use crate::checks::latency::judge::{NodeLatency, micros};
 use crate::report::picture::draw::Drawing;
@@ -6,7 +6,7 @@ use crate::report::picture::draw::Drawing;
 const WIDE: u64 = 300;
 const HIGH: u64 = 120;
 
-/// How long a node took to answer.
+/// Draws the response times of a node.
 pub(crate) fn histogram(latency: &NodeLatency) -> String {
     let mut drawing = Drawing::new(WIDE, HIGH, &format!("Response times of {}", latency.node));
     let most = latency.buckets.iter().map(|(_, count)| *count).max();

@@ -1,4 +1,4 @@
-//! The drawings of the page, as SVG: who copies whom, how long answers took, what happened when.
+//! SVG diagrams of the page: topology, latency histograms and failovers.
 
 pub mod draw;
 pub mod failover;

@@ -1,21 +1,21 @@
-//! The slots in one bar, coloured by owner, and below it a column for each shard.
+//! A diagram of the slots as one bar, coloured by owner, with a column for each shard below.
 
 use crate::checks::suite::validation::NodeSeen;
 use crate::report::picture::draw::{Drawing, WIDTH};
 use crate::topology::layout::Role;
 use crate::topology::slots::SLOTS;
 
-/// The colours of the shards, by class in the page's style sheet.
+/// The number of shard colours, which are classes in the style sheet of the page.
 const COLOURS: usize = 8;
 
-/// How many shards stand side by side.
+/// The number of shards in a row.
 const PER_ROW: usize = 6;
 
 /// The height of a node, and of a node with the gap below it.
 const BOX: u64 = 58;
 const STEP: u64 = 70;
 
-/// Who copies whom, and who owns what. Nodes that belong to no shard stand at the end.
+/// Draws the masters with their replicas and slots. Nodes that belong to no shard are at the end.
 pub(crate) fn topology(nodes: &[NodeSeen]) -> String {
     let shards: Vec<(&NodeSeen, Vec<&NodeSeen>)> = nodes
         .iter()

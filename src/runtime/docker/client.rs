@@ -35,7 +35,7 @@ const OLDEST_API: (u32, u32) = (1, 41);
 /// Timeout of a call that only reads or writes metadata.
 pub(crate) const QUICK: Duration = Duration::from_secs(30);
 
-/// Timeout of a call that starts, kills or removes a process. Sixty of them may be queued.
+/// Timeout of a call that starts, kills or removes a process. Up to sixty such calls may be queued.
 pub(crate) const SLOW: Duration = Duration::from_mins(2);
 
 /// A container engine with Docker's API.
@@ -72,7 +72,8 @@ impl Docker {
     }
 }
 
-/// Whether an endpoint is a socket that belongs to an ordinary user, as that of a rootless container engine does.
+/// Returns whether an endpoint is a socket that belongs to an unprivileged user, as with a rootless container
+/// engine.
 fn is_user_socket(endpoint: &str) -> bool {
     #[cfg(unix)]
     if let Some(path) = endpoint.strip_prefix("unix://") {
@@ -82,7 +83,7 @@ fn is_user_socket(endpoint: &str) -> bool {
     false
 }
 
-/// Whether an endpoint is on this host: a socket or a loopback address.
+/// Returns whether an endpoint is on this host: a socket or a loopback address.
 fn is_here(endpoint: &str) -> bool {
     match host_of(endpoint) {
         None => endpoint.starts_with("unix://") || endpoint.starts_with("npipe://"),
@@ -299,7 +300,7 @@ impl Runtime for Docker {
             .map_err(|_| late(&what, SLOW))?;
         match outcome {
             Ok(_) => Ok(()),
-            // A chunk border inside the final line end reads as an error after a good import.
+            // A chunk boundary within the final line ending is reported as an error after a successful import.
             Err(_) if self.image(reference).await?.is_some() => Ok(()),
             Err(source) => Err(translate::error(&what, source)),
         }
@@ -534,12 +535,13 @@ impl Runtime for Docker {
     }
 }
 
-/// A variable in Docker's format.
+/// Returns an environment variable in Docker's format.
 fn variable((name, value): &(String, Secret)) -> String {
     format!("{name}={}", value.expose())
 }
 
-/// Name and tag of an image reference. A digest stays with the name; no tag means `latest`, as for Docker.
+/// Splits an image reference into name and tag. A digest stays with the name; without a tag, it is `latest`, as in
+/// Docker.
 pub(crate) fn split_reference(reference: &str) -> (&str, &str) {
     if reference.contains('@') {
         return (reference, "");

@@ -17,7 +17,7 @@ use crate::runtime::docker::unreachable::unreachable;
 const RESPONSE: u64 = 120;
 
 impl Docker {
-    /// A problem on the way to the container engine that the user should know.
+    /// Returns a problem during the search for the container engine that the user should know.
     pub(crate) fn warning(&self) -> Option<&str> {
         self.place.warning.as_deref()
     }
@@ -34,7 +34,7 @@ impl Docker {
         Ok(docker)
     }
 
-    /// Sends nothing yet.
+    /// Creates the client. It sends nothing yet.
     pub(crate) fn connect(place: Place) -> Result<Self> {
         let plain = ["tcp://", "http://"];
         let client = match &place.certificates {

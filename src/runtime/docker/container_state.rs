@@ -1,8 +1,8 @@
 //! Reads containers in any state.
 //!
-//! bollard's types list Docker's states and reject every other word. Podman has more: `stopped` between the end of a
-//! process and its cleanup, `configured`, `initialized`, `stopping` (libpod/define/containerstate.go). One such
-//! container would make every list unreadable, so the states are taken out and the rest is read again.
+//! bollard's types list Docker's states and reject every other word. Podman has more: `stopped` between the end of
+//! a process and its cleanup, `configured`, `initialized`, `stopping` (libpod/define/containerstate.go). One such
+//! container would make every list unreadable, so the states are removed and the response is parsed again.
 
 use bollard::errors::Error as DockerError;
 use bollard::models::{ContainerInspectResponse, ContainerSummary};
@@ -13,7 +13,7 @@ use crate::runtime::docker::client::Docker;
 use crate::runtime::observed::Activity;
 
 impl Docker {
-    /// The containers, each with its state.
+    /// Lists the containers, each with its state.
     pub(crate) async fn list(
         &self,
         options: query::ListContainersOptions,
@@ -30,7 +30,7 @@ impl Docker {
         }
     }
 
-    /// A container and its state.
+    /// Inspects a container and returns it with its state.
     pub(crate) async fn inspect_in_any_state(
         &self,
         container: &str,
@@ -47,7 +47,7 @@ impl Docker {
     }
 }
 
-/// Reads the answer again that bollard rejected.
+/// Parses a response again that bollard rejected.
 fn reread<T>(error: DockerError, read: impl FnOnce(Value) -> Option<T>) -> Result<T, DockerError> {
     let DockerError::JsonDataError { contents, .. } = &error else {
         return Err(error);

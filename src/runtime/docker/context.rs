@@ -35,7 +35,7 @@ struct ContextEndpoint {
     skip_verify: bool,
 }
 
-/// What `config.json` says about the current context.
+/// The current context in `config.json`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Current {
     /// The context, if one is selected.
@@ -44,7 +44,7 @@ pub(crate) struct Current {
     pub(crate) problem: Option<String>,
 }
 
-/// The current context of a Docker configuration directory.
+/// Returns the current context of a Docker configuration directory.
 ///
 /// # Errors
 /// [`ErrorKind::EngineUnavailable`] when the file is invalid, but seems to select a context: another
@@ -80,8 +80,8 @@ pub(crate) fn current(directory: &Path) -> Result<Current> {
     }
 }
 
-/// The context in the text of `config.json`, or a line and what is wrong with it. Like Docker's client, it
-/// reads the first value only, accepts an empty file and rejects a byte order mark.
+/// Returns the context in the text of `config.json`, or a line and its error. Like Docker's client, it uses the
+/// first JSON value only, accepts an empty file and rejects a byte order mark.
 fn name(bytes: &[u8]) -> Result<Option<String>, (usize, String)> {
     if bytes.starts_with(b"\xef\xbb\xbf") {
         return Err((1, "a byte order mark precedes the text".to_owned()));
@@ -109,7 +109,7 @@ fn is_selection(name: &str) -> bool {
     !name.is_empty() && name != "default"
 }
 
-/// The context that an invalid file would select, as far as can be seen.
+/// Returns the context that an invalid file seems to select.
 fn seems_selected(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("\"currentContext\"")?;
     let value = rest.trim_start().strip_prefix(':')?.trim_start();
@@ -125,7 +125,7 @@ pub(crate) struct Remote {
     pub(crate) certificates: Option<PathBuf>,
 }
 
-/// Reads the context `wanted`, which `by` names.
+/// Reads the context `wanted`. `by` is the source of its name, for messages.
 ///
 /// # Errors
 /// [`ErrorKind::EngineUnavailable`] when it does not exist or cannot be used.

@@ -41,13 +41,13 @@ pub(crate) fn details(info: SystemInfo) -> EngineDetails {
     }
 }
 
-/// Podman reports its own license, and its storage library's directory.
+/// Detects Podman, which reports its own license and the directory of its storage library.
 fn is_podman(license: Option<&str>, root: &str) -> bool {
     license == Some("Apache-2.0") || root.ends_with("/containers/storage")
 }
 
-/// Podman 4.3 reports `"Rootless": true` beside the fields of Docker's API, which the client drops, and no
-/// `name=rootless` in `SecurityOptions`. Its directory is then below the user's home.
+/// Detects rootless Podman 4.3 by its directory below the user's home. It reports `"Rootless": true` beside the
+/// fields of Docker's API, which the client drops, and no `name=rootless` in `SecurityOptions`.
 fn is_rootless_storage(root: &str) -> bool {
     root.ends_with("/.local/share/containers/storage")
 }
@@ -77,7 +77,7 @@ pub(crate) fn network(network: NetworkInspect) -> NetworkDetails {
     }
 }
 
-/// `2026-11-22T22:14:08.168663542Z`, or with an offset such as `+02:00` instead of the Z.
+/// Parses `2026-11-22T22:14:08.168663542Z`, or a time with an offset such as `+02:00` instead of the Z.
 fn time(text: &str) -> Option<SystemTime> {
     if text.ends_with('Z') {
         return humantime::parse_rfc3339(text).ok();

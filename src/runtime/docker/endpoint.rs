@@ -1,4 +1,4 @@
-//! Reads an endpoint as the Docker CLI does, and explains one that it cannot use.
+//! Parses an endpoint like the Docker CLI, and explains why an endpoint cannot be used.
 
 use std::path::Path;
 
@@ -53,9 +53,9 @@ fn wrong(why: &'static str, right: impl Into<String>) -> Wrong {
     }
 }
 
-/// A URL with one of the schemes unix, tcp, http, https and ssh. As in the Docker CLI, the text may have
-/// blanks around it, no scheme if it is HOST:PORT, and no port. `exists` says whether a relative path
-/// leads to a file.
+/// Returns a URL with one of the schemes unix, tcp, http, https and ssh. As in the Docker CLI, the text may have
+/// whitespace around it, no scheme if it is HOST:PORT, and no port. `exists` returns whether a relative path points
+/// to a file.
 ///
 /// # Errors
 /// [`ErrorKind::EngineUnavailable`] shows a correct form.
@@ -142,7 +142,7 @@ fn ssh(rest: &str) -> Result<String, Wrong> {
     }
 }
 
-/// Host and port of a URL's part behind the scheme. The host of an IPv6 address has brackets.
+/// Returns host and port from the part of a URL after the scheme. The host of an IPv6 address has brackets.
 fn address(rest: &str) -> Option<(&str, Option<u16>)> {
     let authority = rest.split('/').next().unwrap_or(rest);
     let (host, port) = match authority.rsplit_once(':') {
@@ -166,7 +166,7 @@ fn known_scheme(text: &str) -> Option<(&'static str, &str)> {
         })
 }
 
-/// A correct form that is close to `text`.
+/// Suggests a correct form that is close to `text`.
 fn suggestion(text: &str) -> String {
     if let Some((scheme, rest)) = known_scheme(text) {
         let rest = rest.trim_start_matches('/');
@@ -199,7 +199,7 @@ fn suggestion(text: &str) -> String {
     format!("tcp://{text}")
 }
 
-/// The text without a password before the `@`, for messages.
+/// Removes a password before the `@`, for messages.
 fn without_password(text: &str) -> String {
     let (start, rest) = match text.find("://") {
         Some(at) => text.split_at(at + 3),
@@ -214,7 +214,7 @@ fn without_password(text: &str) -> String {
     }
 }
 
-/// Command for each connection.
+/// Returns the command for each connection.
 pub(crate) fn ssh_command(endpoint: &str) -> Vec<String> {
     let authority = endpoint.trim_start_matches(SCHEME).trim_end_matches('/');
     // The port follows the brackets of an IPv6 address; ssh takes the address without them.

@@ -94,7 +94,7 @@ impl Faults for Docker {
 }
 
 impl Docker {
-    /// The past events of one type that match a filter.
+    /// Returns the past events of one type that match a filter.
     async fn events(&self, kind: &str, filter: &str, value: &str) -> Result<Vec<EventMessage>> {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         let now = now.unwrap_or_default();
@@ -114,7 +114,7 @@ impl Docker {
         .await
     }
 
-    /// Docker reports a conflict if a container already has the requested state.
+    /// Ignores the conflict that Docker reports if a container already has the requested state.
     async fn unless(&self, done: Result<()>, container: &str, already: &[Activity]) -> Result<()> {
         let Err(error) = done else { return Ok(()) };
         match self.state(container).await {

@@ -18,12 +18,12 @@ pub(crate) struct Place {
     pub(crate) found_by: String,
     /// The directory with `ca.pem`, `cert.pem` and `key.pem`, if TLS is used.
     pub(crate) certificates: Option<PathBuf>,
-    /// A problem on the way that the user should know.
+    /// A problem during the search that the user should know.
     pub(crate) warning: Option<String>,
 }
 
 impl Place {
-    /// The three files, in this order: CA, certificate, key.
+    /// Returns the three files, in this order: CA, certificate, key.
     ///
     /// # Errors
     /// [`ErrorKind::EngineUnavailable`] names the one that cannot be read.
@@ -59,7 +59,7 @@ pub(crate) struct Environment {
 impl Environment {
     pub(crate) fn of_this_process() -> Self {
         let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-        // A value that is not Unicode must not look like none, which would select another container engine.
+        // A value that is not Unicode must not count as unset, which would select another container engine.
         let text = |name: &str| value(name).map(|value| value.to_string_lossy().into_owned());
         Self {
             docker_host: text("DOCKER_HOST"),
@@ -78,7 +78,7 @@ impl Environment {
     }
 }
 
-/// The endpoint to use: the user's, or the first default socket that accepts a connection. An endpoint that
+/// Returns the endpoint to use: the user's, or the first default socket that accepts a connection. An endpoint that
 /// the user selected is never replaced by another.
 ///
 /// # Errors
@@ -180,7 +180,7 @@ fn none_exists(candidates: &[Candidate]) -> Error {
         )
 }
 
-/// All container engines that can be seen from here.
+/// All container engines that this process can find.
 #[cfg(feature = "cli")]
 #[derive(Debug)]
 pub(crate) struct Survey {
@@ -192,7 +192,7 @@ pub(crate) struct Survey {
     pub(crate) sockets: Vec<(Candidate, Option<String>)>,
 }
 
-/// Looks at all default sockets, also if the user selected another endpoint.
+/// Tries all default sockets, even if the user selected an endpoint.
 #[cfg(feature = "cli")]
 pub(crate) fn survey(environment: &Environment) -> Survey {
     let candidates = candidates(&environment.directories);

@@ -1,6 +1,5 @@
-//! Support for running inside a container on the same Docker host, as CI jobs with a mounted Docker
-//! socket do: from there neither the host's bridges nor its loopback are reachable, only the networks
-//! of the container.
+//! Support for running inside a container on the same Docker host, such as a CI job with a mounted Docker socket.
+//! Such a container cannot reach the host's bridges or its loopback address, only its own networks.
 
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
@@ -22,8 +21,8 @@ const MOUNTED: [&str; 3] = ["/etc/hostname", "/etc/hosts", "/etc/resolv.conf"];
 /// Length of a container id.
 const DIGITS: usize = 64;
 
-/// The container id in these mounts (`/proc/self/mountinfo`: the fourth field is the source, the
-/// fifth the mount point, see proc(5)). It may belong to another container engine.
+/// Returns the container id in these mounts (`/proc/self/mountinfo`: the fourth field is the source, the fifth the
+/// mount point, see proc(5)). It may belong to another container engine.
 fn container_in(mounts: &str) -> Option<&str> {
     mounts.lines().find_map(|line| {
         let mut fields = line.split(' ').skip(3);
@@ -59,7 +58,7 @@ impl Docker {
         let asked = tokio::time::timeout(QUICK, self.inspect_in_any_state(id)).await;
         let seen = match asked {
             Ok(Ok((seen, _))) => seen,
-            // A container of another engine, for example with Docker in Docker.
+            // The container belongs to another container engine, for example with Docker in Docker.
             Ok(Err(error)) if translate::is_missing(&error) => return Ok(None),
             Ok(Err(error)) => return Err(translate::error(what, error)),
             Err(_) => return Err(late(what, QUICK)),
@@ -84,7 +83,7 @@ impl Docker {
         }
     }
 
-    /// Uses the first free address.
+    /// Connects a container to a network with the first free address.
     pub(crate) async fn connect_guest(
         &self,
         container: &str,
@@ -115,7 +114,7 @@ impl Docker {
         }))
     }
 
-    /// Disconnects the containers that rcup has connected; returns whether only such containers were connected.
+    /// Disconnects the containers that rcup has connected. Returns whether only such containers were connected.
     pub(crate) async fn disconnect_guests(&self, network: &NetworkInspect) -> Result<bool> {
         let name = network.name.as_deref().unwrap_or_default();
         let on_it = network.containers.iter().flatten();
@@ -155,7 +154,7 @@ mod tests {
             "9 8 0:30 /containers/overlay-containers/{ID}/userdata/hostname /etc/hostname rw - btrfs x rw\n"
         );
         assert_eq!(container_in(&podman), Some(ID));
-        // The Docker host itself, which sees the mounts of all containers.
+        // The Docker host itself sees the mounts of all containers.
         let host = format!(
             "30 29 0:50 / /var/lib/docker/containers/{ID}/mounts/shm rw - tmpfs shm rw\n\
              31 29 8:1 /etc/hosts /etc/hosts rw - ext4 /dev/sda1 rw\n"

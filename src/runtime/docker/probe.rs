@@ -10,7 +10,7 @@ use crate::runtime::interface::{LogLine, LogRequest, Runtime as _};
 use crate::runtime::request::{ProbeRequest, USER};
 
 impl Docker {
-    /// See [`crate::runtime::interface::Runtime::create_probe`].
+    /// Creates a probe container: see [`crate::runtime::interface::Runtime::create_probe`].
     pub(crate) async fn make_probe(&self, request: &ProbeRequest) -> Result<String> {
         let what = told(request);
         let body = ContainerCreateBody {
@@ -41,7 +41,7 @@ impl Docker {
         Ok(id)
     }
 
-    /// See [`crate::runtime::interface::Runtime::run_once`].
+    /// Runs a probe container: see [`crate::runtime::interface::Runtime::run_once`].
     pub(crate) async fn probe_once(&self, request: &ProbeRequest) -> Result<String> {
         let id = self.make_probe(request).await?;
         let output = self.run_to_end(&told(request), &id).await;
@@ -82,7 +82,7 @@ impl Docker {
     }
 }
 
-/// The attempt named in errors.
+/// Returns the description of a probe for errors.
 fn told(request: &ProbeRequest) -> String {
     format!(
         "run {} in image {}",

@@ -46,7 +46,7 @@ impl Docker {
         let mut stream = std::pin::pin!(client.create_image(Some(options), None, credentials));
         let mut layers = Layers::default();
         let mut rate = Rate::new(REPORT_EVERY);
-        // The registry must respond soon, and must not stall for long afterwards.
+        // The registry must respond within `patience`. A later stall may last up to `SLOW`.
         let mut wait = patience;
         loop {
             match tokio::time::timeout(wait, stream.next()).await {
@@ -77,8 +77,9 @@ impl Docker {
     }
 }
 
-/// The daemon decodes the login as URL-safe base64 and pulls anonymously if it cannot; bollard 0.21 sends the standard
-/// alphabet. They differ for passwords with `~`, `>`, `?` or letters beyond ASCII.
+/// Re-encodes the login as URL-safe base64. The daemon expects this alphabet, and pulls anonymously if it cannot
+/// decode the login; bollard 0.21 sends the standard alphabet. They differ for passwords with `~`, `>`, `?` or
+/// non-ASCII letters.
 fn with_url_safe_login(client: Client) -> Client {
     client.with_request_modifier(|mut request| {
         let header = request.headers().get(LOGIN_HEADER);
@@ -100,13 +101,13 @@ enum Refusal {
     RateLimit,
 }
 
-/// Recognizes a refusal in the daemon's message, which passes on the registry's words.
+/// Recognizes a refusal in the daemon's message, which contains the registry's message.
 fn refusal(message: &str) -> Option<Refusal> {
     let message = message.to_lowercase();
     if message.contains("toomanyrequests") || message.contains("pull rate limit") {
         return Some(Refusal::RateLimit);
     }
-    // This one is about a file or a socket of the daemon.
+    // This text concerns a file or a socket of the daemon.
     let message = message.replace("permission denied", "");
     let words = [
         "no basic auth credentials",
@@ -121,7 +122,7 @@ fn refusal(message: &str) -> Option<Refusal> {
         .then_some(Refusal::Access)
 }
 
-/// What to do about a refusal. It says which login the pull had, if any.
+/// Returns the hint for a refusal. It names the login that the pull used, if any.
 fn hint(refusal: Refusal, repository: &Repository, lookup: &Lookup, docker_file: Option<String>) -> String {
     let (registry, command) = (repository.registry(), repository.login_command());
     let Some(login) = &lookup.login else {
@@ -187,7 +188,7 @@ impl Layers {
         }
     }
 
-    /// The sum over all layers whose size is known: the daemon downloads a few at a time.
+    /// Returns the sum over all layers whose size is known: the daemon downloads a few at a time.
     fn sum(&self) -> PullProgress {
         let sum = |part: fn(&(u64, u64)) -> u64| self.0.values().map(part).sum();
         PullProgress {

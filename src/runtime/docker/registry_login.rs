@@ -70,7 +70,7 @@ impl Repository {
         }
     }
 
-    /// The command that logs in to the registry.
+    /// Returns the command that logs in to the registry.
     pub(crate) fn login_command(&self) -> String {
         match self.host.as_str() {
             DOCKER_IO => "docker login".to_owned(),
@@ -78,7 +78,7 @@ impl Repository {
         }
     }
 
-    /// The registry for messages.
+    /// Returns the registry's name for messages.
     pub(crate) fn registry(&self) -> &str {
         match self.host.as_str() {
             DOCKER_IO => "Docker Hub",
@@ -86,7 +86,7 @@ impl Repository {
         }
     }
 
-    /// The registry's key in Docker's configuration, which credential helpers get too.
+    /// Returns the registry's key in Docker's configuration, which credential helpers also receive.
     fn server(&self) -> &str {
         match self.host.as_str() {
             DOCKER_IO => DOCKER_HUB,
@@ -94,7 +94,8 @@ impl Repository {
         }
     }
 
-    /// Keys in `auths`, the most specific first. Podman allows a login for a part of a registry: `HOST/PATH`.
+    /// Returns the keys in `auths`, the most specific first. Podman allows a login for a part of a registry:
+    /// `HOST/PATH`.
     fn keys(&self) -> Vec<String> {
         let mut keys = Vec::new();
         let mut path = self.path.as_str();
@@ -113,7 +114,7 @@ impl Repository {
     }
 }
 
-/// A login, and where it comes from. It has no `Debug`, because `DockerCredentials` would show the password.
+/// A login and its source. It has no `Debug`, because `DockerCredentials` would show the password.
 pub(crate) struct Login {
     pub(crate) credentials: DockerCredentials,
     /// A file, a variable or a credential helper.
@@ -124,11 +125,11 @@ pub(crate) struct Login {
 #[derive(Default)]
 pub(crate) struct Lookup {
     pub(crate) login: Option<Login>,
-    /// What could not be read. Without a login, one of these may be the reason.
+    /// Sources that could not be read. Without a login, one of these may be the reason.
     pub(crate) problems: Vec<String>,
 }
 
-/// Where logins are stored.
+/// Sources of logins.
 #[derive(Default)]
 pub(crate) struct Sources {
     /// `DOCKER_AUTH_CONFIG`: the content of a file, for CI jobs.
@@ -159,7 +160,7 @@ struct Entry {
     registrytoken: Option<String>,
 }
 
-/// What a credential helper prints.
+/// Output of a credential helper.
 #[derive(Deserialize)]
 struct HelperOutput {
     #[serde(rename = "Username", default)]
@@ -200,13 +201,13 @@ impl Sources {
         }
     }
 
-    /// Docker's own file, for messages.
+    /// Returns the path of Docker's file, for messages.
     pub(crate) fn docker_file(&self) -> Option<String> {
         Some(self.files.first()?.display().to_string())
     }
 
-    /// Searches the login for a registry. As with the Docker CLI, what cannot be read counts as no login: many pulls
-    /// need none.
+    /// Searches for the login of a registry. As in the Docker CLI, a source that cannot be read counts as no login:
+    /// many pulls need none.
     pub(crate) async fn login(&self, repository: &Repository) -> Lookup {
         let mut lookup = Lookup::default();
         if let Some(text) = &self.inline {
@@ -264,7 +265,8 @@ impl Sources {
         }
     }
 
-    /// Runs `docker-credential-NAME get` with the server on standard input. Its output is never shown: it has the secret.
+    /// Runs `docker-credential-NAME get` with the server on standard input. Its output is never shown, because it
+    /// contains the secret.
     async fn ask(&self, name: &str, server: &str) -> Result<Option<DockerCredentials>, String> {
         let program = format!("docker-credential-{name}");
         let mut command = Command::new(&program);
@@ -282,7 +284,7 @@ impl Sources {
         let input = child.stdin.take();
         let exchange = async {
             if let Some(mut input) = input {
-                // A helper may answer without reading; what counts is its answer.
+                // A helper may respond without reading its input; only its response counts.
                 let _ = input.write_all(server.as_bytes()).await;
             }
             child.wait_with_output().await
@@ -307,7 +309,7 @@ impl Sources {
 }
 
 impl ConfigFile {
-    /// The error is the position only: the text around it may be a secret.
+    /// Parses a configuration file. The error contains the position only: the text around it may be a secret.
     fn parse(text: &str) -> Result<Self, String> {
         serde_json::from_str(text).map_err(|error| {
             format!(
@@ -318,7 +320,7 @@ impl ConfigFile {
         })
     }
 
-    /// The credential helper for a registry, and the server that it is asked for.
+    /// Returns the credential helper for a registry, and the server name to pass to it.
     fn helper<'a>(&'a self, repository: &'a Repository) -> Option<(&'a str, &'a str)> {
         let helpers = self.helpers.iter().flatten();
         let of_registry = helpers
@@ -328,7 +330,7 @@ impl ConfigFile {
         of_registry.or(store).filter(|(helper, _)| !helper.is_empty())
     }
 
-    /// The entry of the most specific key. Docker also accepts a URL of the host, as old versions wrote it.
+    /// Returns the entry of the most specific key. Docker also accepts a URL of the host, as old versions wrote it.
     fn entry(&self, repository: &Repository) -> Option<&Entry> {
         let auths = self.auths.as_ref()?;
         let exact = repository.keys().into_iter().find_map(|key| auths.get(&key));
@@ -368,7 +370,7 @@ impl Entry {
     }
 }
 
-/// User and password of an `auth`. Beside an identity token, the password is empty.
+/// Decodes the user and the password of an `auth`. With an identity token, the password is empty.
 fn decode(auth: &str) -> Option<(Option<String>, Option<String>)> {
     let text = String::from_utf8(STANDARD.decode(auth.trim()).ok()?).ok()?;
     let (user, password) = text.split_once(':')?;
@@ -407,7 +409,7 @@ mod tests {
         Repository::of("registry.test:5000/team/redis:7")
     }
 
-    /// Sources of a temporary directory: its `config.json`, its `auth.json`, and helpers in it.
+    /// Returns the sources in a temporary directory: its `config.json`, its `auth.json`, and its helpers.
     fn sources(directory: &Path) -> Sources {
         let path = std::env::join_paths([directory, Path::new("/usr/bin"), Path::new("/bin")]);
         Sources {
@@ -423,8 +425,8 @@ mod tests {
         directory
     }
 
-    /// A helper that records what it is asked for, and answers as given. Another process writes it: a program that this
-    /// process has open for writing, or a child that it forks meanwhile, cannot be run.
+    /// Creates a helper that records its input and then runs `answer`. Another process writes the file: a program
+    /// cannot be run while this process, or a child that it forks meanwhile, has it open for writing.
     fn helper(directory: &Path, name: &str, answer: &str) {
         let file = directory.join(format!("docker-credential-{name}"));
         let script = format!(
@@ -527,7 +529,7 @@ mod tests {
             ("registry.test", "registry.test:5000/team/redis:7", false),
             ("https://index.docker.io/v1/", "redis:8", true),
             ("docker.io", "redis:8", true),
-            // A part of Docker's own login, which is no password.
+            // Part of Docker's own login, not a password.
             ("https://index.docker.io/v1/access-token", "redis:8", false),
             ("https://index.docker.io/v1/", "registry.test/redis:8", false),
         ] {
@@ -657,7 +659,7 @@ mod tests {
         let directory = directory(r#"{"credsStore":"all"}"#);
         helper(directory.path(), "all", "exec sleep 60");
         let sources = sources(directory.path());
-        // The clock stands still until nothing else is left to do, and then jumps to the deadline.
+        // The paused clock advances to the deadline only when no other work is left.
         tokio::time::pause();
         let lookup = sources.login(&repository()).await;
         assert_eq!(

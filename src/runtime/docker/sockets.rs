@@ -1,4 +1,4 @@
-//! The sockets of common container engines, for users who name none.
+//! The sockets of common container engines, for users who select no endpoint.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,7 @@ impl Directories {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Candidate {
     pub(crate) path: PathBuf,
-    /// Whose socket it is, for messages.
+    /// The product that the socket belongs to, for messages.
     pub(crate) product: String,
 }
 
@@ -65,7 +65,7 @@ impl Candidate {
     }
 }
 
-/// The Docker CLI's socket.
+/// Returns the Docker CLI's socket.
 pub(crate) fn default_socket() -> Candidate {
     Candidate {
         path: PathBuf::from(DEFAULT_SOCKET),
@@ -73,7 +73,7 @@ pub(crate) fn default_socket() -> Candidate {
     }
 }
 
-/// All candidates, in the order in which they are tried. Machines of Colima, Lima and Podman are listed if
+/// Returns all candidates, in the order in which they are tried. Machines of Colima, Lima and Podman are listed if
 /// their sockets exist.
 pub(crate) fn candidates(directories: &Directories) -> Vec<Candidate> {
     let mut all = vec![default_socket()];
@@ -142,8 +142,8 @@ pub(crate) fn candidates(directories: &Directories) -> Vec<Candidate> {
     all
 }
 
-/// The names in a directory, sorted. Lima and Colima keep other things in directories that begin with an
-/// underscore.
+/// Returns the names in a directory, sorted. Lima and Colima use directories that begin with an underscore for
+/// other files.
 fn names(directory: &Path) -> Vec<String> {
     let mut names: Vec<String> = std::fs::read_dir(directory)
         .into_iter()
@@ -155,7 +155,7 @@ fn names(directory: &Path) -> Vec<String> {
     names
 }
 
-/// The directories in a directory that contain `socket`.
+/// Returns the directories in a directory that contain `socket`.
 fn with(directory: Option<&Path>, socket: &str) -> Vec<String> {
     let Some(directory) = directory else {
         return Vec::new();
@@ -165,7 +165,7 @@ fn with(directory: Option<&Path>, socket: &str) -> Vec<String> {
     names
 }
 
-/// What happened on connecting to a candidate.
+/// Result of connecting to a candidate.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// It accepts connections.
@@ -195,7 +195,7 @@ pub(crate) fn try_connect(path: &Path) -> Answer {
     }
 }
 
-/// Without waiting: a blocking call would wait for a process that is stopped.
+/// Connects without blocking: a blocking call would wait for a stopped process.
 fn connect(path: &Path) -> rustix::io::Result<()> {
     let address = SocketAddrUnix::new(path)?;
     let socket = rustix::net::socket(AddressFamily::UNIX, SocketType::STREAM, None)?;
@@ -203,7 +203,7 @@ fn connect(path: &Path) -> rustix::io::Result<()> {
     rustix::net::connect(&socket, &address)
 }
 
-/// The error for a container engine that this user may not use.
+/// Creates the error for a container engine that this user may not use.
 pub(crate) fn not_permitted(at: &str) -> Error {
     Error::new(
         ErrorKind::EnginePermission,
@@ -215,7 +215,7 @@ pub(crate) fn not_permitted(at: &str) -> Error {
     )
 }
 
-/// The error for the first of several candidates that exist, none of which accepts a connection.
+/// Creates the error for the first of several candidates that exist, none of which accepts a connection.
 pub(crate) fn none_accepts(mut failed: Vec<(Candidate, io::Error)>) -> Option<Error> {
     if failed.is_empty() {
         return None;
@@ -341,7 +341,7 @@ mod tests {
             panic!("a stale socket accepts")
         };
         assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-        // Docker Desktop leaves a link to its socket when it ends.
+        // Docker Desktop leaves a link to its socket when it exits.
         let link = directory.path().join("link.sock");
         std::os::unix::fs::symlink(directory.path().join("gone"), &link).unwrap();
         assert!(matches!(try_connect(&link), Answer::Fails(_)));

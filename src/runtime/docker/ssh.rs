@@ -30,7 +30,7 @@ const AT_ONCE: usize = 4;
 /// Connect timeout in seconds.
 const PATIENCE: &str = "ConnectTimeout=20";
 
-/// Sends nothing yet.
+/// Creates the client. It sends nothing yet.
 pub(crate) fn connect(endpoint: &str, timeout: u64) -> Result<Client, DockerError> {
     let pool = Arc::new(Pool::builder(TokioExecutor::new()).build(Ssh {
         command: ssh_command(endpoint).into(),
@@ -110,7 +110,7 @@ enum State {
     Ending(Pin<Box<dyn Future<Output = io::Error> + Send>>),
 }
 
-/// The error output of `ssh`, which is more specific than "connection closed".
+/// Returns the error output of `ssh`, which is more specific than "connection closed".
 async fn why(mut errors: ChildStderr) -> io::Error {
     let mut said = String::new();
     if let Err(error) = errors.read_to_string(&mut said).await {

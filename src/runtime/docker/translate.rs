@@ -129,7 +129,7 @@ fn classify(source: &DockerError, message: &str) -> (ErrorKind, Option<&'static 
     }
 }
 
-/// Whether the response says that the object does not exist.
+/// Returns whether the response reports that the object does not exist.
 pub(crate) fn is_missing(error: &DockerError) -> bool {
     matches!(
         error,
@@ -137,19 +137,19 @@ pub(crate) fn is_missing(error: &DockerError) -> bool {
     )
 }
 
-/// Whether the response says that the object is already being removed.
+/// Returns whether the response reports that the object is already being removed.
 pub(crate) fn is_being_removed(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { status_code: 409, message }
         if message.contains("is already in progress"))
 }
 
-/// Whether a network was not removed because it is in use: Docker's message, and Podman's.
+/// Returns whether a network was not removed because it is in use, by Docker's or Podman's message.
 pub(crate) fn is_held(error: &DockerError) -> bool {
     matches!(error, DockerError::DockerResponseServerError { message, .. }
         if message.contains("active endpoints") || message.contains("network is being used"))
 }
 
-/// The error for a network that cannot be removed because it is in use. Docker 20.10 sometimes counts an
+/// Creates the error for a network that cannot be removed because it is in use. Docker 20.10 sometimes counts an
 /// endpoint long after its container was removed, until the daemon restarts.
 pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     let name = network.name.unwrap_or_default();
@@ -174,7 +174,7 @@ pub(crate) fn held(network: NetworkInspect, source: DockerError) -> Error {
     error.hint(hint)
 }
 
-/// Network endpoint of a container, with a fixed address.
+/// Returns the network endpoint of a container with a fixed address.
 pub(crate) fn endpoint(address: Ipv4Addr) -> EndpointSettings {
     EndpointSettings {
         ipam_config: Some(EndpointIpamConfig {
@@ -314,8 +314,7 @@ pub(crate) fn container_request(request: &ContainerRequest) -> ContainerCreateBo
     }
 }
 
-/// A volume mount. If the volume was removed meanwhile, Docker recreates it; the labels let it
-/// be found then.
+/// Returns a volume mount. If the volume was removed meanwhile, Docker recreates it; the labels then identify it.
 fn mount(volume: &VolumeRequest, target: &str) -> Mount {
     Mount {
         volume_options: Some(MountVolumeOptions {
@@ -329,12 +328,12 @@ fn mount(volume: &VolumeRequest, target: &str) -> Mount {
     }
 }
 
-/// Where the container that copies the files mounts its volumes.
+/// Returns the mount point of a volume in the container that copies the files.
 pub(crate) fn carrier_mount(nth: usize) -> String {
     format!("/volumes/{nth}")
 }
 
-/// A container that never runs and needs no network.
+/// Returns the request for a container that never runs and needs no network.
 pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
     let volumes = request.volumes.iter().enumerate();
     ContainerCreateBody {
@@ -355,7 +354,7 @@ pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
     }
 }
 
-/// The files as a tar archive whose entries belong to the nodes' user.
+/// Returns the files as a tar archive whose entries belong to the nodes' user.
 pub(crate) fn archive(files: &[File]) -> Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     let mut append = |file: &File| -> std::io::Result<()> {

@@ -7,7 +7,7 @@ use crate::runtime::docker::find::Place;
 use crate::runtime::docker::sockets::not_permitted;
 use bollard::errors::Error as DockerError;
 
-/// The error for an unreachable container engine.
+/// Creates the error for an unreachable container engine.
 pub(crate) fn unreachable(place: &Place, source: DockerError) -> Error {
     let text = chain(&source);
     let at = format!("{} ({})", place.endpoint, place.found_by);

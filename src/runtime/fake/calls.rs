@@ -13,7 +13,7 @@ use crate::error::ErrorKind;
 pub struct Call {
     /// The name of the method of [`crate::runtime::interface::Runtime`].
     pub name: &'static str,
-    /// Its object.
+    /// The object of the call.
     pub on: String,
 }
 
@@ -23,7 +23,7 @@ impl fmt::Display for Call {
     }
 }
 
-/// A call that hangs.
+/// Controls a call that hangs.
 #[derive(Clone, Debug, Default)]
 pub struct Stall {
     pub(crate) reached: CancellationToken,
@@ -70,8 +70,7 @@ impl Injection {
     }
 }
 
-/// `nth` counts from the next call, starting at 1.
-/// A poisoned lock is still usable.
+/// Locks a mutex. A poisoned lock is still usable.
 pub(crate) fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -190,7 +190,7 @@ impl State {
         Ok(id)
     }
 
-    /// A missing volume is created.
+    /// Mounts a volume, and creates it if it is missing.
     fn mount(&mut self, volume: &VolumeRequest) {
         if !self.volumes.iter().any(|one| one.name == volume.name) {
             self.volumes.push(VolumeSeen {
@@ -226,7 +226,7 @@ impl State {
                 .collect(),
             ..Container::default()
         });
-        // As a node sees them.
+        // Paths as seen in a node's container.
         let files = request.volumes.into_iter().flat_map(|one| one.files);
         self.files.extend(files.map(|file| File {
             path: format!("/rcup{}", file.path),
@@ -285,7 +285,7 @@ impl State {
         Ok(())
     }
 
-    /// Files on the volumes, copied through any container.
+    /// Reads a file on the volumes, which any container can read.
     pub(crate) fn read_file(&mut self, container: &str, path: &str) -> Result<Option<String>> {
         self.container(container)?;
         let mut matching = self.files.iter().filter(|file| file.path == path);

@@ -1,4 +1,4 @@
-//! Injected faults: calls that fail, hang, or take effect after their caller has gone.
+//! Injected faults: calls that fail, hang, or take effect after their caller has stopped waiting.
 
 use std::ops::RangeInclusive;
 
@@ -8,24 +8,24 @@ use crate::runtime::fake::calls::{Injection, Stall, Trouble, held};
 use crate::runtime::fake::engine::State;
 
 impl Fake {
-    /// The `nth` call of that name fails without an effect.
+    /// Makes the `nth` call of that name fail without an effect.
     pub fn fail_at(&self, call: &'static str, nth: usize, kind: ErrorKind) {
         self.inject(call, nth..=nth, Trouble::Failure(kind));
     }
 
-    /// From now on all calls of that name fail, until [`Fake::recover`].
+    /// Makes all further calls of that name fail, until [`Fake::recover`].
     pub fn fail_always(&self, call: &'static str, kind: ErrorKind) {
         self.inject(call, 1..=usize::MAX, Trouble::Failure(kind));
     }
 
-    /// The `nth` call of that name hangs before it has an effect. If it is dropped, it never has one.
+    /// Makes the `nth` call of that name hang before it has an effect. If it is dropped, it never has one.
     pub fn stall_at(&self, call: &'static str, nth: usize) -> Stall {
         let stall = Stall::default();
         self.inject(call, nth..=nth, Trouble::Stall(stall.clone(), None));
         stall
     }
 
-    /// The `nth` call of that name hangs. If it is dropped, it still takes effect: immediately, or after
+    /// Makes the `nth` call of that name hang. If it is dropped, it still takes effect: immediately, or after
     /// `looks` more observations.
     pub fn late_at(&self, call: &'static str, nth: usize, looks: usize) -> Stall {
         let stall = Stall::default();
@@ -38,6 +38,7 @@ impl Fake {
         held(&self.state).injections.clear();
     }
 
+    /// Injects a fault. `nth` counts from the next call, starting at 1.
     fn inject(&self, call: &'static str, nth: RangeInclusive<usize>, trouble: Trouble) {
         let mut state = held(&self.state);
         let before = state.count(call);
@@ -45,8 +46,8 @@ impl Fake {
         state.injections.push(Injection { call, nth, trouble });
     }
 
-    /// Executes a call: records it, yields, and takes effect. A call that
-    /// is dropped before still takes effect, unless a fault is injected.
+    /// Executes a call: records it, yields, and applies its effect. A call that is dropped earlier still takes
+    /// effect, unless a fault is injected.
     pub(crate) async fn call<T: Send>(
         &self,
         name: &'static str,

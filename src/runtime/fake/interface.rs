@@ -104,7 +104,7 @@ impl Runtime for Fake {
         .await
     }
 
-    /// There is no registry: only existing images can be pulled.
+    /// Pulls an image. There is no registry: only existing images can be pulled.
     async fn pull(
         &self,
         reference: &str,
@@ -256,7 +256,7 @@ impl Runtime for Fake {
         stream::once(read).try_flatten().boxed()
     }
 
-    /// The program prints nothing and succeeds.
+    /// Runs a program that prints nothing and succeeds.
     async fn exec(&self, container: &str, _request: &ExecRequest) -> Result<ExecSession> {
         let name = container.to_owned();
         self.call("exec", container, move |state| {

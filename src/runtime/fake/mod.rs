@@ -34,7 +34,8 @@ impl Default for Fake {
 }
 
 impl Fake {
-    /// A remote container engine with a default bridge and the official Redis image. Each has its own locks.
+    /// Creates a remote container engine with a default bridge and the official Redis image. Each has its own
+    /// locks.
     pub fn new() -> Self {
         static MADE: AtomicUsize = AtomicUsize::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -86,7 +87,7 @@ impl Fake {
         held(&self.state).details = details;
     }
 
-    /// Its description, mutable.
+    /// Changes its description.
     pub fn describe_as(&self, change: impl FnOnce(&mut EngineInfo)) {
         change(&mut held(&self.state).info);
     }
@@ -96,13 +97,13 @@ impl Fake {
         held(&self.state).own = Some(container);
     }
 
-    /// The networks that the container of this process is on.
+    /// Returns the networks that the container of this process is connected to.
     pub fn joined(&self) -> Vec<String> {
         let own = held(&self.state).own.clone();
         own.unwrap_or_default().networks
     }
 
-    /// Its unique endpoint.
+    /// Returns its unique endpoint.
     pub fn endpoint(&self) -> String {
         held(&self.state).info.endpoint.clone()
     }
@@ -125,12 +126,12 @@ impl Fake {
         held(&self.state).images = images;
     }
 
-    /// Refuses networks that overlap a subnet which no network shows.
+    /// Refuses networks that overlap this subnet, which no network shows.
     pub fn hold_subnet(&self, subnet: Ipv4Net) {
         held(&self.state).held_subnets.push(subnet);
     }
 
-    /// Refuses to publish a port which no container shows.
+    /// Refuses to publish this port, which no container shows.
     pub fn hold_port(&self, port: u16) {
         held(&self.state).held_ports.push(port);
     }
@@ -145,7 +146,7 @@ impl Fake {
         held(&self.state).refuses_sysctls = true;
     }
 
-    /// The container of that name exits on start, with these log lines.
+    /// Makes the container of that name exit on start, with these log lines.
     pub fn doom(&self, container: &str, log: &[&str]) {
         let log = log.iter().map(|line| (*line).to_owned()).collect();
         held(&self.state).doomed.insert(container.to_owned(), log);
@@ -171,17 +172,17 @@ impl Fake {
         state.containers.len() < before
     }
 
-    /// All calls so far, in their order.
+    /// Returns all calls so far, in their order.
     pub fn calls(&self) -> Vec<Call> {
         held(&self.state).calls.clone()
     }
 
-    /// All objects, without a recorded call.
+    /// Returns all objects, without a recorded call.
     pub fn seen(&self) -> Observed {
         held(&self.state).seen()
     }
 
-    /// The files copied to volumes.
+    /// Returns the files copied to volumes.
     pub fn files(&self) -> Vec<File> {
         held(&self.state).files.clone()
     }

@@ -1,27 +1,27 @@
-//! A file that is written for somebody.
+//! A file of an export.
 
 use std::fmt;
 
 use crate::spec::secret::Secret;
 
-/// Where an export's password lies, beside its files.
+/// Path of the password file of an export, relative to the directory of the export.
 pub const PASSWORD_FILE: &str = "secrets/password";
 
 /// A file of an export.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Document {
-    /// Its path below the directory of the export, with slashes.
+    /// Path relative to the directory of the export, with slashes.
     pub path: String,
-    /// Its permissions.
+    /// Permissions.
     pub mode: u32,
-    /// Its text, which ends with a newline.
+    /// Text, which ends with a newline.
     pub contents: String,
-    /// Whether nobody else may enter its directory, because it is a secret.
+    /// Whether the file is a secret, so that only its owner may enter its directory.
     pub secret: bool,
 }
 
 impl Document {
-    /// A file that everybody may read.
+    /// Creates a file that all users may read.
     pub fn new(path: impl Into<String>, contents: String) -> Self {
         Self {
             path: path.into(),
@@ -31,8 +31,8 @@ impl Document {
         }
     }
 
-    /// The file from which what is exported takes its password. Nobody else can enter its directory; the file
-    /// itself is open, because Compose shows it to the nodes' user as it is.
+    /// Creates the password file. Only its owner can enter its directory. The file itself is world-readable,
+    /// because Compose mounts it for the nodes' user with the same permissions.
     pub fn password(password: &Secret) -> Self {
         Self {
             secret: true,
@@ -40,7 +40,7 @@ impl Document {
         }
     }
 
-    /// The same with other permissions.
+    /// Sets the permissions.
     #[must_use]
     pub fn mode(mut self, mode: u32) -> Self {
         self.mode = mode;
@@ -49,7 +49,7 @@ impl Document {
 }
 
 impl fmt::Debug for Document {
-    /// Without the text, which may be a secret.
+    /// Omits the text, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Document")
             .field("path", &self.path)

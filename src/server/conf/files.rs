@@ -1,4 +1,4 @@
-//! The files of every node, as they are once the cluster is formed.
+//! The files of every node of a formed cluster.
 
 use crate::server::conf::document::Document;
 use crate::server::conf::nodes_conf::settled_nodes_conf;
@@ -9,10 +9,9 @@ use crate::server::conf::tls::certificate_files;
 use crate::spec::security::Secrets;
 use crate::topology::layout::{Node, Topology};
 
-/// A directory for each node, named like its container, with its `redis.conf` and its `nodes.conf`. The latter
-/// has the roles as they are planned: nodes that boot with these files are a cluster after two seconds, and need
-/// nobody to form it. Passwords lie in files of their own, of which `redis.conf` names one and
-/// includes the other.
+/// Returns a directory for each node, named like its container, with its `redis.conf` and its `nodes.conf`. The
+/// latter has the planned roles: nodes that boot with these files form a cluster after two seconds, without further
+/// commands. Passwords are in separate files: `redis.conf` names one and includes the other.
 pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     let of_node = |node: &Node| {
         let file = |name: &str, text| Document::new(format!("{}/{name}", node.name), text).mode(0o600);
@@ -59,7 +58,7 @@ pub fn conf(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
     topology.nodes.iter().flat_map(of_node).collect()
 }
 
-/// What the files are, for a reader who has no rcup.
+/// Returns the header comment, which describes the files to readers without rcup.
 fn head(node: &Node) -> String {
     format!(
         "# Written by `rcup export conf`, rcup {}, for a node that finds these files in {}.\n\

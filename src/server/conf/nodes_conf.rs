@@ -1,27 +1,26 @@
-//! The `nodes.conf` from which a node boots into a cluster that is already formed.
+//! The `nodes.conf` with which a node boots into a cluster that is already formed.
 //!
-//! The roles stand swapped: the first replica of every shard owns the slots, and the future master copies
-//! it. A server that boots as a master of a failed cluster refuses commands for two seconds
-//! (`CLUSTER_WRITABLE_DELAY` in Redis's sources); one that boots as a replica does not. Promoting the
-//! future masters afterwards takes milliseconds. It is safe because the cluster is new, empty, and nobody
-//! has been told of it. Where a shard's master has its two seconds anyway while others start, its roles stand as
-//! planned.
+//! The roles are swapped: the first replica of every shard owns the slots, and the future master replicates it. A
+//! server that boots as a master of a failed cluster refuses commands for two seconds (`CLUSTER_WRITABLE_DELAY` in
+//! Redis's sources). A server that boots as a replica does not. Promoting the future masters afterwards takes
+//! milliseconds. The promotion is safe because the cluster is new and empty, and no client has its address yet. If
+//! the two seconds of a shard's master pass anyway while other nodes start, the shard keeps its planned roles.
 //!
-//! A swapped shard without replicas has nobody to swap with, so a ghost stands in: a master that does not exist,
-//! at an address that refuses, which every node forgets once its own promotion is done.
+//! A swapped shard without replicas has no node to swap roles with. A placeholder master (`ghost`) owns its slots.
+//! This node does not exist, and its address refuses connections. Every node forgets it after its own promotion.
 
 use std::fmt::Write as _;
 
 use crate::topology::layout::{Announce, Node, NodeId, Shard, Topology};
 
-/// The ghost's address. It must be an address (`noaddr` would count as a failure on Valkey 9) at which
-/// nobody listens: port 9, discard, of the node itself.
+/// Address of a placeholder master. `noaddr` would count as a failure on Valkey 9, so it must be an address. No
+/// process listens there: port 9 (discard) of the node itself.
 const GHOST_IP: &str = "127.0.0.1";
 
-/// Its client port and its bus port.
+/// Client port and bus port of a placeholder master.
 const GHOST_PORTS: (u16, u16) = (9, 19);
 
-/// The ghosts that own the slots of swapped shards without replicas.
+/// Returns the ids of the placeholder masters that own the slots of swapped shards without replicas.
 pub fn ghosts(topology: &Topology) -> Vec<NodeId> {
     let swapped = topology.shards.iter().filter(|shard| topology.is_swapped(shard));
     swapped
@@ -30,13 +29,13 @@ pub fn ghosts(topology: &Topology) -> Vec<NodeId> {
         .collect()
 }
 
-/// The ghost of a shard without replicas. Its id is the shard's id reversed: as unlikely to be taken.
+/// Returns the id of a shard's placeholder master: the shard id reversed, which is just as unlikely to be taken.
 fn ghost(shard: &Shard) -> NodeId {
     NodeId(shard.id.0.chars().rev().collect())
 }
 
-/// The file for `node`, roles swapped where that is quicker. Masters stand first, because a replica's line refers to its
-/// master.
+/// Returns the file for `node`, with swapped roles where that is faster. Masters come first, because a replica's
+/// line refers to its master.
 pub fn nodes_conf(topology: &Topology, node: &Node) -> String {
     let owner = |shard: &Shard| {
         if topology.is_swapped(shard) {
@@ -48,14 +47,14 @@ pub fn nodes_conf(topology: &Topology, node: &Node) -> String {
     write(topology, node, owner, |other| topology.knows_address(node, other))
 }
 
-/// The file for `node` with the roles as they are planned, for nodes that nobody promotes after their start:
-/// the masters serve after two seconds.
+/// Returns the file for `node` with the planned roles, for nodes that are not promoted after their start: the
+/// masters serve after two seconds.
 pub fn settled_nodes_conf(topology: &Topology, node: &Node) -> String {
     write(topology, node, |shard| Some(shard.master), |_| true)
 }
 
-/// The file, in the format of the server that reads it, where `owner` names the node that owns a shard's slots; without
-/// one, a ghost owns them. Those whose address it does not know by `knows` stand there without one.
+/// Returns the file in the format of the server that reads it. `owner` returns the node that owns a shard's slots;
+/// if there is none, a placeholder master owns them. Nodes for which `knows` returns false have no address.
 fn write(
     topology: &Topology,
     node: &Node,
@@ -109,7 +108,7 @@ fn write(
     text
 }
 
-/// The address of `node` in the file that `reader` reads.
+/// Returns the address of `node` in the file that `reader` reads.
 fn address(topology: &Topology, reader: &Node, node: &Node, shard: &Shard, known: bool) -> String {
     let hostname = match topology.announce {
         Announce::Hostname => node.host_address().ip().to_string(),
@@ -123,9 +122,9 @@ fn address(topology: &Topology, reader: &Node, node: &Node, shard: &Shard, known
     }
 }
 
-/// `ip:port@bus` and what follows it: `,hostname` in Redis 7.0, and from 7.2 on the auxiliary fields. The shard
-/// id is then mandatory; a field that a version does not know makes it exit. The port before the `@` is the one
-/// without TLS, except in 7.0, where it is whichever the cluster uses.
+/// Returns `ip:port@bus` and the fields after it: `,hostname` in Redis 7.0, and the auxiliary fields from 7.2 on.
+/// The shard id is mandatory from 7.2 on. A server exits on a field that it does not know. The port before the `@`
+/// is the plaintext port; in 7.0 it is the port that the cluster uses, with or without TLS.
 fn endpoint(
     topology: &Topology,
     reader: &Node,
@@ -176,7 +175,7 @@ mod tests {
         };
         assert!(line(1).contains(" myself,master - ") && line(1).contains("10.213.0.2:7001@17001,"));
         assert!(line(18).contains(" :0@0,,tls-port=0,shard-id=") && line(18).contains(" slave,noaddr "));
-        // The second shard's master does not have the time.
+        // Too few nodes start after the second shard's master: its two seconds do not pass meanwhile.
         assert!(line(2).contains("10.213.0.3:7002@17002,") && line(2).contains(" slave "));
         assert!(line(10).contains(" slave,noaddr ") && line(19).contains(" master,noaddr - "));
         let last = nodes_conf(&large, &large.nodes[33]);
@@ -193,7 +192,7 @@ mod tests {
         let topology = Topology::new(&spec, &place).unwrap();
         let file = |index| settled_nodes_conf(&topology, topology.node(index).unwrap());
         assert!(!file(1).contains("shard-id") && !file(5).contains("shard-id"));
-        // With a shard id on every line, and the same in a shard: without it, the server ends.
+        // Every line has a shard id, the same within a shard: the server exits otherwise.
         let new = file(4);
         let lines: Vec<&str> = new.lines().filter(|line| !line.starts_with("vars ")).collect();
         assert_eq!(lines.len(), 6);

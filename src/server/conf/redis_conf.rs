@@ -1,4 +1,4 @@
-//! The `redis.conf` of a node, each line with its reason.
+//! The `redis.conf` of a node, with the reason for each line.
 
 use std::fmt::Write as _;
 
@@ -6,12 +6,12 @@ use crate::server::conf::setting::Setting;
 use crate::server::conf::settings::effective::{Temporary, settings, temporary};
 use crate::topology::layout::{Node, Topology};
 
-/// The file as the node boots with it.
+/// Returns the file with which the node boots.
 pub fn redis_conf(topology: &Topology, node: &Node) -> String {
     write(topology, node, &temporary(topology, node))
 }
 
-/// The file for a node whose cluster is formed already: nothing in it is temporary.
+/// Returns the file for a node whose cluster is already formed: it has no temporary values.
 pub fn settled_redis_conf(topology: &Topology, node: &Node) -> String {
     write(topology, node, &[])
 }
@@ -30,7 +30,7 @@ fn write(topology: &Topology, node: &Node, temporary: &[Temporary]) -> String {
         let value = forming.map_or(value.as_str(), |temporary| temporary.forming.as_str());
         let _ = write!(text, "\n# {why}\n{name} {value}\n");
     }
-    // What is the server's own value once the cluster stands, and so is none of the settings.
+    // These directives have the server's default once the cluster is formed, so they are not among the settings.
     for Temporary { name, forming, .. } in temporary {
         if !settings.iter().any(|setting| setting.name == *name) {
             let _ = write!(
@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(of(30, 1, &["hz=50"]), clock("1", Some("hz 50"), Some("50")));
         assert_eq!(of(30, 60, &[]), clock("", None, None));
         assert_eq!(of(30, 60, &["hz=50"]), clock("50", None, None));
-        // A cluster that is not large is formed with a quick clock.
+        // A cluster that is not large is formed with a raised `hz`.
         assert_eq!(of(15, 1, &[]), clock("1", Some("hz 19"), Some("10")));
         assert_eq!(of(15, 1, &["hz=50"]), clock("1", Some("hz 19"), Some("50")));
         assert_eq!(of(15, 30, &[]), clock("19", None, Some("10")));

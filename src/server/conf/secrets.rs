@@ -1,5 +1,5 @@
-//! What of a node's files is secret: its users, the lines of its `redis.conf` that hold a password, and the file
-//! from which rcup reads the secrets back.
+//! The secret parts of a node's files: its users, the lines of its `redis.conf` that contain a password, and the
+//! file from which rcup reads the secrets back.
 
 use std::fmt::Write as _;
 
@@ -10,20 +10,20 @@ use crate::spec::service_user::OwnUser;
 use crate::spec::user::{DEFAULT_USER, Login, hashed};
 use crate::topology::layout::{Node, Topology};
 
-/// The file from which a later run of rcup reads the cluster's secrets. No server reads or writes it, so it
-/// stays as it is when `CONFIG REWRITE` gives `redis.conf` another form.
+/// Returns the path of the file from which a later run of rcup reads the cluster's secrets. No server reads or
+/// writes it, so `CONFIG REWRITE` does not change it.
 pub fn secrets_path(node: &Node) -> String {
     format!("{}/secrets.json", directory(node))
 }
 
-/// A node's users. They lie in a file of their own, because `CONFIG REWRITE` then leaves them alone, and a server
-/// that is told of users in its `redis.conf` cannot save them by `ACL SAVE`.
+/// Returns the path of a node's ACL file. The users have a file of their own because `CONFIG REWRITE` does not
+/// change it, and because a server with users in its `redis.conf` cannot save them with `ACL SAVE`.
 pub fn users_path(node: &Node) -> String {
     format!("{}/users.acl", directory(node))
 }
 
-/// The users of nodes with these servers, as the servers save them: no password but only its SHA-256. Such a file
-/// can hold no comments.
+/// Returns the ACL file for nodes with these servers, in the format that the servers save: only the SHA-256 of each
+/// password. An ACL file cannot contain comments.
 pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> String {
     let spec = &topology.spec;
     let login = match &secrets.password {
@@ -46,7 +46,7 @@ pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> 
         let login = match (user.login(), secrets.users.get(user.name())) {
             (Login::Open, _) => "on nopass".to_owned(),
             (_, Some(hash)) => format!("on #{}", hash.expose()),
-            // Without its password it is nobody.
+            // Without a password, the user cannot log in.
             (_, None) => "off".to_owned(),
         };
         let _ = writeln!(
@@ -59,7 +59,7 @@ pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> 
     text
 }
 
-/// The lines that the node's `redis.conf` has beyond what everybody may see.
+/// Returns the secret lines of the node's `redis.conf`.
 pub fn secret_lines(secrets: &Secrets) -> String {
     let user = OwnUser::Replica;
     secrets.own.get(&user).map_or_else(String::new, |password| {

@@ -1,10 +1,10 @@
-//! One line of a node's configuration, with where it comes from and why it is there.
+//! One directive of a node's configuration, with its origin and its reason.
 
 use std::borrow::Cow;
 
 use serde::Serialize;
 
-/// Where a value comes from, as far as the specification tells.
+/// Origin of a value in the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -13,7 +13,7 @@ pub enum Origin {
     Default,
     /// The profile sets it.
     Profile,
-    /// It follows from the machine, or from the node's place in the cluster.
+    /// It depends on the host hardware, or on the node's placement in the cluster.
     Fitted,
     /// The user set it.
     User,
@@ -21,24 +21,24 @@ pub enum Origin {
     Node,
 }
 
-/// A directive of a node, once everything is decided.
+/// A directive of a node with its effective value.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
     /// The directive's name.
     pub name: Cow<'static, str>,
-    /// Its value, as it stands in the file.
+    /// Its value, as written in the file.
     pub value: String,
-    /// Where it comes from.
+    /// Its origin.
     pub origin: Origin,
-    /// The wish of the user from which it follows where one is given, such as `node-timeout`.
+    /// The user's setting that determines the value if it is set, such as `node-timeout`.
     #[serde(skip)]
     pub wish: Option<&'static str>,
-    /// Why it is there.
+    /// Why the directive is set.
     pub why: Cow<'static, str>,
 }
 
 impl Setting {
-    /// One that every cluster has.
+    /// Creates a directive that rcup sets for every cluster.
     pub(crate) fn new(name: &'static str, value: impl Into<String>, why: &'static str) -> Self {
         Self {
             name: name.into(),
@@ -49,19 +49,19 @@ impl Setting {
         }
     }
 
-    /// The same, from the profile.
+    /// Sets the origin to the profile.
     pub(crate) fn of_profile(mut self) -> Self {
         self.origin = Origin::Profile;
         self
     }
 
-    /// The same, because of the machine or the place.
+    /// Sets the origin to the host hardware or the node's placement.
     pub(crate) fn fitted(mut self) -> Self {
         self.origin = Origin::Fitted;
         self
     }
 
-    /// The same, following a wish where the user has it.
+    /// Names the user's setting that determines the value if it is set.
     pub(crate) fn wished(mut self, wish: &'static str) -> Self {
         self.wish = Some(wish);
         self

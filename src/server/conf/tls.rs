@@ -1,4 +1,4 @@
-//! What of a node's files is there for TLS.
+//! TLS directives and certificate files of a node.
 
 use crate::server::conf::paths::directory;
 use crate::server::conf::setting::Setting;
@@ -6,7 +6,7 @@ use crate::spec::cluster::ClusterSpec;
 use crate::spec::security::Certificates;
 use crate::topology::layout::Node;
 
-/// The directives of TLS that rcup sets.
+/// The TLS directives that rcup sets.
 const OWN: [&str; 7] = [
     "tls-port",
     "tls-cluster",
@@ -17,22 +17,22 @@ const OWN: [&str; 7] = [
     "tls-auth-clients",
 ];
 
-/// Whether a directive is one of those that rcup sets for TLS. Exports that bring no certificates leave them out.
+/// Returns whether a directive is one of those that rcup sets for TLS. Exports without certificates omit them.
 pub(crate) fn is_of_tls(name: &str) -> bool {
     OWN.contains(&name)
 }
 
-/// The authority's certificate in a node's directory.
+/// Returns the path of the CA certificate in a node's directory.
 pub fn authority_path(node: &Node) -> String {
     format!("{}/ca.crt", directory(node))
 }
 
-/// A node's own certificate in its directory.
+/// Returns the path of a node's certificate in its directory.
 pub fn certificate_path(node: &Node) -> String {
     format!("{}/node.crt", directory(node))
 }
 
-/// A node's certificate files: paths and contents.
+/// Returns the paths and contents of a node's certificate files.
 pub fn certificate_files(certificates: &Certificates, node: &Node) -> [(String, String); 3] {
     [
         (authority_path(node), certificates.authority.clone()),
@@ -41,13 +41,13 @@ pub fn certificate_files(certificates: &Certificates, node: &Node) -> [(String, 
     ]
 }
 
-/// The key of that certificate.
+/// Returns the path of the key for that certificate.
 fn key_path(node: &Node) -> String {
     format!("{}/node.key", directory(node))
 }
 
-/// The directives that have a node speak TLS, and nothing else. The cluster bus always demands a certificate of the
-/// peer; of a client, one is looked at when it brings one.
+/// Returns the directives with which a node accepts only TLS connections. The cluster bus always requires a
+/// certificate from the peer. A client certificate is optional, and is verified if the client sends one.
 pub(crate) fn tls(spec: &ClusterSpec, node: &Node) -> Vec<Setting> {
     if !spec.tls() {
         return Vec::new();
@@ -113,7 +113,7 @@ mod tests {
         assert_eq!(all[0].1, "0", "nothing in the clear");
         assert_eq!(all[1], ("tls-port".to_owned(), "7002".to_owned(), Origin::Fitted));
         assert_eq!(all[5].1, "/rcup/2/node.crt");
-        // The user's own takes the place of rcup's.
+        // The user's directive replaces rcup's.
         let set = of(ClusterSpec::builder().set("tls-auth-clients=no".parse().unwrap()));
         let last = set.last().unwrap();
         assert_eq!(

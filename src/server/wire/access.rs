@@ -1,4 +1,4 @@
-//! What a node wants to see before it listens.
+//! Access options of a connection: credentials and TLS.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::spec::secret::Secret;
 
-/// How a connection proves itself to a node. Clones share the secrets.
+/// Access options of a connection to a node. Clones share the secrets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Access {
     credentials: Option<Arc<Credentials>>,
@@ -15,31 +15,31 @@ pub struct Access {
     patience: Option<Duration>,
 }
 
-/// Whom a connection logs in as.
+/// User name and password of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Credentials {
-    /// The user; `None` is the user `default`.
+    /// The user; `None` for the user `default`.
     pub user: Option<String>,
     /// The password.
     pub password: Secret,
 }
 
 impl Credentials {
-    /// The user's name, `default` included.
+    /// Returns the user name, which may be `default`.
     pub fn user_name(&self) -> &str {
         self.user.as_deref().unwrap_or("default")
     }
 }
 
-/// What stays as it is in the user part of a URL: the characters that RFC 3986 calls unreserved.
+/// Characters that need no encoding in the user part of a URL: the unreserved characters of RFC 3986.
 const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
     .remove(b'.')
     .remove(b'_')
     .remove(b'~');
 
-/// `redis[s]://[USER:PASSWORD@]HOST:PORT`, with what is special in a URL written as it must be. It holds the
-/// password in the clear.
+/// Returns `redis[s]://[USER:PASSWORD@]HOST:PORT`, with special characters percent-encoded. It contains the
+/// password in plain text.
 pub fn url(address: &str, credentials: Option<&Credentials>, tls: bool) -> String {
     let scheme = if tls { "rediss" } else { "redis" };
     match credentials {
@@ -56,50 +56,50 @@ pub fn url(address: &str, credentials: Option<&Credentials>, tls: bool) -> Strin
 }
 
 impl Access {
-    /// For nodes that ask for nothing.
+    /// Creates options for nodes without authentication and TLS.
     pub fn open() -> Self {
         Self::default()
     }
 
-    /// Logs in.
+    /// Sets the credentials.
     #[must_use]
     pub fn with_credentials(mut self, credentials: Credentials) -> Self {
         self.credentials = Some(Arc::new(credentials));
         self
     }
 
-    /// Speaks TLS, with nodes whose certificate this authority (PEM) has signed for the address that is dialled.
+    /// Enables TLS. The node's certificate must be signed by this authority (PEM) and valid for the address.
     #[must_use]
     pub fn with_authority(mut self, authority: &str) -> Self {
         self.authority = Some(authority.into());
         self
     }
 
-    /// Speaks TLS, with nodes whose certificate an authority has signed that this machine trusts.
+    /// Enables TLS. The node's certificate must be signed by an authority that this machine trusts.
     #[must_use]
     pub fn with_tls(self) -> Self {
         self.with_authority("")
     }
 
-    /// Lets an attempt to connect take so long: a node far away, of whose first packet a network may lose one, which
-    /// is sent again after a second.
+    /// Sets the connect timeout of an attempt, for remote nodes: if the network loses the first packet, it is
+    /// retransmitted after a second.
     #[must_use]
     pub fn with_patience(mut self, patience: Duration) -> Self {
         self.patience = Some(patience);
         self
     }
 
-    /// How long an attempt to connect may take, where that was said.
+    /// Returns the connect timeout of an attempt, if it is set.
     pub fn patience(&self) -> Option<Duration> {
         self.patience
     }
 
-    /// Whose certificates it trusts, none in particular when empty; `None` speaks without TLS.
+    /// Returns the trusted authority; empty for those that this machine trusts, `None` without TLS.
     pub fn authority(&self) -> Option<&str> {
         self.authority.as_deref()
     }
 
-    /// Whom it logs in as, if at all.
+    /// Returns the credentials, if any.
     pub fn credentials(&self) -> Option<&Credentials> {
         self.credentials.as_deref()
     }

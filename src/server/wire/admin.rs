@@ -1,4 +1,4 @@
-//! The commands rcup gives to a node, by what they do.
+//! The commands that rcup sends to a node.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ fn words(words: &[&str]) -> Vec<String> {
 }
 
 impl NodeConnection {
-    /// Whether the server answers. While it loads its data it answers with an error.
+    /// Checks that the server responds. While it loads its data, it replies with an error.
     pub async fn ping(&self) -> Result<()> {
         self.command::<String>(&["PING"]).await.map(drop)
     }
 
-    /// What the node says about itself and the others, in one round trip.
+    /// Reads the node's view of itself and the other nodes, in one round trip.
     pub async fn view(&self) -> Result<NodeView> {
         let (info, nodes, replication): (String, String, String) = self
             .pipeline(&[
@@ -37,21 +37,21 @@ impl NodeConnection {
         })
     }
 
-    /// `CLUSTER INFO`.
+    /// Reads `CLUSTER INFO`.
     pub async fn cluster_info(&self) -> Result<BTreeMap<String, String>> {
         Ok(parse::fields(
             &self.command::<String>(&["CLUSTER", "INFO"]).await?,
         ))
     }
 
-    /// `CLUSTER NODES`.
+    /// Reads `CLUSTER NODES`.
     pub async fn cluster_nodes(&self) -> Result<Vec<NodeLine>> {
         Ok(parse::nodes(
             &self.command::<String>(&["CLUSTER", "NODES"]).await?,
         ))
     }
 
-    /// `CLUSTER SLOTS`: what most clients read.
+    /// Reads `CLUSTER SLOTS`, which most clients use.
     pub async fn cluster_slots(&self) -> Result<Vec<SlotOwner>> {
         let answer: Value = self.command(&["CLUSTER", "SLOTS"]).await?;
         parse::slots(&answer).ok_or_else(|| {
@@ -62,7 +62,7 @@ impl NodeConnection {
         })
     }
 
-    /// The endpoints in `CLUSTER SHARDS`, with the port for connections such as this one.
+    /// Reads the endpoints in `CLUSTER SHARDS`, with the TLS or plaintext port according to this connection.
     pub async fn cluster_shards(&self) -> Result<Vec<Endpoint>> {
         let answer: Value = self.command(&["CLUSTER", "SHARDS"]).await?;
         parse::shards(&answer, self.speaks_tls()).ok_or_else(|| {
@@ -73,25 +73,25 @@ impl NodeConnection {
         })
     }
 
-    /// The node's own id.
+    /// Returns the node's id.
     pub async fn my_id(&self) -> Result<NodeId> {
         Ok(NodeId(self.command::<String>(&["CLUSTER", "MYID"]).await?))
     }
 
-    /// Makes a replica the master of its shard at once, asking nobody. Only right while the cluster is
-    /// new and empty.
+    /// Promotes a replica to the master of its shard at once, without the consent of the other masters. Only safe
+    /// while the cluster is new and empty.
     pub async fn take_over(&self) -> Result<()> {
         self.command::<String>(&["CLUSTER", "FAILOVER", "TAKEOVER"])
             .await
             .map(drop)
     }
 
-    /// Asks for an orderly change of roles: the master stops writing until the replica has everything.
+    /// Starts a manual failover: the master stops accepting writes until the replica has all data.
     pub async fn fail_over(&self) -> Result<()> {
         self.command::<String>(&["CLUSTER", "FAILOVER"]).await.map(drop)
     }
 
-    /// Introduces nodes, all in one round trip. To a node that knows them already it is an announcement.
+    /// Sends `CLUSTER MEET` for several nodes in one round trip. A node that already knows them receives an update.
     pub async fn meet(&self, others: &[(String, u16)]) -> Result<()> {
         if others.is_empty() {
             return Ok(());
@@ -103,7 +103,7 @@ impl NodeConnection {
         self.pipeline::<Vec<String>>(&commands).await.map(drop)
     }
 
-    /// Forgets nodes. Gossip cannot bring them back for a minute.
+    /// Forgets nodes. Gossip cannot add them again for a minute.
     pub async fn forget(&self, ids: &[NodeId]) -> Result<()> {
         if ids.is_empty() {
             return Ok(());
@@ -115,7 +115,7 @@ impl NodeConnection {
         self.pipeline::<Vec<String>>(&commands).await.map(drop)
     }
 
-    /// Takes a range of slots and a configuration epoch, both on a node that has none.
+    /// Assigns a range of slots to the node.
     pub async fn own(&self, slots: SlotRange) -> Result<()> {
         let (first, last) = (slots.first.to_string(), slots.last.to_string());
         self.command::<String>(&["CLUSTER", "ADDSLOTSRANGE", &first, &last])
@@ -123,21 +123,21 @@ impl NodeConnection {
             .map(drop)
     }
 
-    /// Gives a new node its configuration epoch.
+    /// Sets the configuration epoch of a new node.
     pub async fn set_epoch(&self, epoch: u64) -> Result<()> {
         self.command::<String>(&["CLUSTER", "SET-CONFIG-EPOCH", &epoch.to_string()])
             .await
             .map(drop)
     }
 
-    /// Makes the node a replica. Fails while the node does not yet know the master as such.
+    /// Makes the node a replica of `master`. Fails while the node does not know it as a master.
     pub async fn replicate(&self, master: &NodeId) -> Result<()> {
         self.command::<String>(&["CLUSTER", "REPLICATE", &master.0])
             .await
             .map(drop)
     }
 
-    /// Sets configuration directives and writes them to the node's file.
+    /// Sets configuration directives and writes them to the node's `redis.conf`.
     pub async fn configure(&self, settings: &[(&str, &str)]) -> Result<()> {
         if settings.is_empty() {
             return Ok(());
@@ -150,31 +150,31 @@ impl NodeConnection {
         self.pipeline::<Vec<String>>(&commands).await.map(drop)
     }
 
-    /// Sets a configuration directive in the running server alone.
+    /// Sets a configuration directive in the running server only.
     pub async fn set(&self, name: &str, value: &str) -> Result<()> {
         self.command::<String>(&["CONFIG", "SET", name, value])
             .await
             .map(drop)
     }
 
-    /// The value of a configuration directive; empty when the server does not know it.
+    /// Returns the value of a configuration directive; empty if the server does not know it.
     pub async fn configured(&self, name: &str) -> Result<String> {
         let pairs: BTreeMap<String, String> = self.command(&["CONFIG", "GET", name]).await?;
         Ok(pairs.get(name).cloned().unwrap_or_default())
     }
 
-    /// The server's clock, in milliseconds since 1970.
+    /// Returns the server's clock, in milliseconds since 1970.
     pub async fn clock(&self) -> Result<u64> {
         let (seconds, micros): (u64, u64) = self.command(&["TIME"]).await?;
         Ok(seconds * 1000 + micros / 1000)
     }
 
-    /// `INFO memory`, by field. It counts scripts and functions too.
+    /// Reads `INFO memory`, by field. It includes scripts and functions.
     pub async fn memory(&self) -> Result<BTreeMap<String, String>> {
         Ok(parse::fields(&self.command::<String>(&["INFO", "memory"]).await?))
     }
 
-    /// How many keys the node holds.
+    /// Returns the number of keys on the node.
     pub async fn keys(&self) -> Result<u64> {
         self.command(&["DBSIZE"]).await
     }

@@ -1,22 +1,22 @@
-//! What `redis-benchmark` and `valkey-benchmark` print of one command.
+//! Parser for the output of `redis-benchmark` and `valkey-benchmark` for one command.
 
-/// How one command fared.
+/// Benchmark result of one command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Benchmark {
-    /// How many commands were answered.
+    /// Number of commands that were answered.
     pub commands: u64,
-    /// In how many milliseconds.
+    /// Total time in milliseconds.
     pub ms: u64,
-    /// Times in microseconds, each with how many answers took so long, and longer than the time before.
+    /// Latencies in microseconds, each with the number of replies above the previous latency and up to this one.
     pub times: Vec<(u64, u64)>,
 }
 
-/// From the program's output; `None` where it is not the report of a run that went well.
+/// Parses the program's output; returns `None` if it is not the report of a successful run.
 pub fn benchmark(text: &str) -> Option<Benchmark> {
     let mut done = None;
     let mut points: Vec<(u64, u64)> = Vec::new();
     for line in text.lines() {
-        // A progress line is overwritten by what follows it.
+        // The program overwrites a progress line with the text that follows it.
         let line = line.rsplit('\r').next().unwrap_or(line).trim();
         if let Some((number, rest)) = line.split_once(" requests completed in ") {
             let seconds: f64 = rest.strip_suffix(" seconds")?.parse().ok()?;
@@ -42,8 +42,8 @@ pub fn benchmark(text: &str) -> Option<Benchmark> {
     })
 }
 
-/// What the program said last, apart from its progress: why it has ended without a report. Errors and progress come over
-/// different streams, so that either may stand first, or behind the other in one line.
+/// Returns the last output of the program other than its progress: the reason why it exited without a report.
+/// Errors and progress use different streams, so either may come first, or follow the other in one line.
 pub fn last_words(text: &str) -> Option<&str> {
     let mut spoken = text.rsplit(['\n', '\r']).map(|line| {
         let Some((_, progress)) = line.split_once(": rps=") else {
@@ -57,7 +57,7 @@ pub fn last_words(text: &str) -> Option<&str> {
     spoken.find(|line| !line.is_empty())
 }
 
-/// `93.750% <= 0.055 milliseconds (cumulative count 2852)`
+/// Parses `93.750% <= 0.055 milliseconds (cumulative count 2852)`.
 fn point(line: &str) -> Option<(u64, u64)> {
     let (_, rest) = line.split_once("% <= ")?;
     let (time, rest) = rest.split_once(" milliseconds (cumulative count ")?;

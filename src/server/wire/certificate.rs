@@ -1,23 +1,24 @@
-//! When a certificate ends.
+//! Expiry of a certificate.
 
 use std::time::{Duration, UNIX_EPOCH};
 
-/// The `notAfter` of a certificate (DER), in seconds since 1970 (RFC 5280, 4.1.2.5). `None` when it is not there.
+/// Returns `notAfter` of a certificate (DER), in seconds since 1970 (RFC 5280, 4.1.2.5), or `None` if it is
+/// missing.
 pub(crate) fn ends(der: &[u8]) -> Option<u64> {
-    // The validity is the only place where two times follow each other: UTCTime is 23, GeneralizedTime is 24.
+    // Only the validity has two consecutive times. The tag of UTCTime is 23, that of GeneralizedTime is 24.
     (0..der.len()).find_map(|at| {
         let (_, after) = time(der, at)?;
         time(der, after).map(|(ends, _)| ends)
     })
 }
 
-/// A time that begins there, and where it ends.
+/// Parses the time that begins at `at`, and returns it with its end position.
 fn time(der: &[u8], at: usize) -> Option<(u64, usize)> {
     let (kind, length) = (*der.get(at)?, usize::from(*der.get(at + 1)?));
     let text = std::str::from_utf8(der.get(at + 2..at + 2 + length)?).ok()?;
     let digits = text.strip_suffix('Z')?;
     let whole = match (kind, digits.len()) {
-        // Two digits of the year stand for 1950 to 2049.
+        // A two-digit year is between 1950 and 2049.
         (23, 12) if digits < "50" => format!("20{digits}"),
         (23, 12) => format!("19{digits}"),
         (24, 14) => digits.to_owned(),

@@ -14,17 +14,18 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::wire::access::Access;
 
-/// How long a single attempt to connect may take where `Access` does not say. A first packet that is lost on its way to a container
-/// that is just coming up would be sent again by the kernel after a second; another attempt is quicker.
+/// Connect timeout of a single attempt, unless `Access` sets one. If the first packet to a starting container is
+/// lost, the kernel retransmits it only after a second. Another attempt is faster.
 const CONNECT: Duration = Duration::from_millis(250);
 
-/// The same with TLS, where the server computes before it answers, on a core that others want too.
+/// Connect timeout with TLS. The server computes the handshake on a CPU core that it may share with other
+/// processes.
 const SHAKE_HANDS: Duration = Duration::from_secs(2);
 
-/// How long an answer may take. A server that forks or loads on a busy machine is slow, not dead.
+/// Response timeout. A server that forks or loads data on a busy host is slow, but not down.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// Where a node is dialled.
+/// Address of a node.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Address {
     /// Host name or address.
@@ -34,7 +35,7 @@ pub struct Address {
 }
 
 impl Address {
-    /// From its parts.
+    /// Creates an address from host and port.
     pub fn new(host: impl fmt::Display, port: u16) -> Self {
         Self {
             host: host.to_string(),
@@ -49,7 +50,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// A connection to one node. Clones share it; commands may be sent side by side.
+/// A connection to one node. Clones share it; commands may be sent concurrently.
 #[derive(Clone)]
 pub struct NodeConnection {
     address: Address,
@@ -66,22 +67,22 @@ impl fmt::Debug for NodeConnection {
 }
 
 impl NodeConnection {
-    /// Connects, once, and logs in where `access` says so.
+    /// Connects once, and authenticates if `access` has credentials.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] when nothing answers there, or the node does not let us in.
+    /// [`ErrorKind::Redis`] when nothing responds at the address, or the node refuses access.
     pub async fn open(address: &Address, access: &Access) -> Result<Self> {
         let config = AsyncConnectionConfig::new();
         Self::dial(address, access, settings(access), config).await
     }
 
-    /// Connects as this connection did, to the same node, and passes on what the node tells its subscribers.
+    /// Opens another connection to the same node with the same access options, and forwards Pub/Sub messages.
     ///
     /// # Errors
     /// As [`NodeConnection::open`].
     pub async fn listen(&self) -> Result<(Self, UnboundedReceiver<Message>)> {
         let (sender, receiver) = unbounded_channel();
-        // Messages come between the answers only in the third version of the protocol (Redis 6.0 and later).
+        // Only RESP3 (Redis 6.0 and later) delivers messages between the replies.
         let settings = settings(&self.access).set_protocol(ProtocolVersion::RESP3);
         let config =
             AsyncConnectionConfig::new().set_push_sender(move |push: PushInfo| match message(&push) {
@@ -140,7 +141,7 @@ impl NodeConnection {
         })
     }
 
-    /// Connects to another address as this connection did to its own.
+    /// Connects to another address with the same access options.
     ///
     /// # Errors
     /// As [`NodeConnection::open`].
@@ -148,17 +149,17 @@ impl NodeConnection {
         Self::open(address, &self.access).await
     }
 
-    /// Whether it is encrypted.
+    /// Returns whether the connection uses TLS.
     pub fn speaks_tls(&self) -> bool {
         self.access.authority().is_some()
     }
 
-    /// How it proved itself.
+    /// Returns the access options.
     pub(crate) fn access(&self) -> &Access {
         &self.access
     }
 
-    /// Where it leads.
+    /// Returns the address.
     pub fn address(&self) -> &Address {
         &self.address
     }
@@ -166,7 +167,7 @@ impl NodeConnection {
     /// Sends one command.
     ///
     /// # Errors
-    /// [`ErrorKind::Redis`] with the server's own words as its cause.
+    /// [`ErrorKind::Redis`] with the server's error message as its cause.
     pub async fn command<T: FromRedisValue>(&self, words: &[&str]) -> Result<T> {
         let mut command = Cmd::new();
         for word in words {
@@ -178,7 +179,7 @@ impl NodeConnection {
             .map_err(|source| self.failed(words, &source))
     }
 
-    /// Sends several commands at once, and reads all answers.
+    /// Sends several commands in a pipeline, and reads all replies.
     ///
     /// # Errors
     /// [`ErrorKind::Redis`] when one of them fails.
@@ -205,7 +206,7 @@ impl NodeConnection {
             })
     }
 
-    /// The names of a command are told; its arguments may be anybody's data.
+    /// Creates the error for a failed command. It contains the command name only: the arguments may be user data.
     fn failed(&self, words: &[&str], source: &::redis::RedisError) -> Error {
         let named = match words {
             [first @ ("CLUSTER" | "CONFIG"), second, ..] => format!("{first} {second}"),
@@ -217,16 +218,16 @@ impl NodeConnection {
     }
 }
 
-/// A message that reached a subscription.
+/// A Pub/Sub message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Whether it came by a channel of a shard.
+    /// Whether it was received on a shard channel.
     pub sharded: bool,
-    /// What it says.
+    /// Message text.
     pub text: String,
 }
 
-/// `[channel, text]`, by either kind of channel.
+/// Parses `[channel, text]` of either kind of channel.
 fn message(push: &PushInfo) -> Option<Message> {
     let sharded = match push.kind {
         PushKind::Message => false,
@@ -242,7 +243,7 @@ fn message(push: &PushInfo) -> Option<Message> {
     }
 }
 
-/// A client for one address. The certificate must be for the address that is dialled.
+/// Creates a client for one address. The server's certificate must be valid for that address.
 fn client(info: ConnectionInfo, access: &Access) -> RedisResult<Client> {
     match access.authority() {
         None => Client::open(info),
@@ -250,10 +251,10 @@ fn client(info: ConnectionInfo, access: &Access) -> RedisResult<Client> {
     }
 }
 
-/// Trusts what this authority has signed, and nothing else; with an empty text, what this machine trusts. Also settles by which code this process does its
-/// cryptography, which the client leaves open.
+/// Trusts only certificates of this authority; with an empty text, those that this machine trusts. Also installs
+/// the crypto provider of this process, which the client does not select.
 pub fn trust(authority: &str) -> TlsCertificates {
-    // It fails when somebody in this process has settled it already, which is as good.
+    // It fails if this process has already installed a provider, which is fine.
     let _ = rustls::crypto::ring::default_provider().install_default();
     TlsCertificates {
         client_tls: None,
@@ -261,7 +262,7 @@ pub fn trust(authority: &str) -> TlsCertificates {
     }
 }
 
-/// The login, which the client sends as its first command.
+/// Returns the credentials, which the client sends as its first command.
 fn settings(access: &Access) -> RedisConnectionInfo {
     let settings = RedisConnectionInfo::default();
     match access.credentials() {
@@ -276,7 +277,7 @@ fn settings(access: &Access) -> RedisConnectionInfo {
     }
 }
 
-/// The server's words where it said something, without the client's classification around them.
+/// Returns the server's error message if there is one, without the client's classification.
 fn error_text(error: &::redis::RedisError) -> String {
     match (error.code(), error.detail()) {
         (Some(code), Some(detail)) => format!("{code} {detail}"),

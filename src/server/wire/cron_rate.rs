@@ -1,4 +1,5 @@
-//! Waking the nodes of many, which doze while most of them are yet to be started.
+//! Raises `hz` of the nodes of a large cluster, which have a low-frequency cron while most nodes are not started
+//! yet.
 
 use tokio::sync::Barrier;
 use tokio::time::Instant;
@@ -9,13 +10,13 @@ use crate::server::wire::connection::NodeConnection;
 use crate::topology::layout::{Node, Topology};
 use crate::wait::{Seen, pace, until};
 
-/// Where the nodes that doze wait until all of them answer.
+/// Creates the barrier at which nodes with a low-frequency cron wait until all of them respond.
 pub(crate) fn dozing(topology: &Topology) -> Barrier {
     Barrier::new(topology.nodes.iter().filter(|node| topology.dozes(node)).count())
 }
 
-/// Gives a node that answers a clock that ticks at its pace, once all that doze answer. It takes effect on the next tick of
-/// the slow one, while the last nodes are started.
+/// Raises `hz` of a node once all nodes with a low-frequency cron respond. The new value takes effect on the next
+/// tick of the slow cron, while the last nodes are started.
 pub(crate) async fn wake(
     topology: &Topology,
     node: &Node,

@@ -1,4 +1,4 @@
-//! Having a node tell all others its new role.
+//! Makes a node announce its new role to all other nodes.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,30 +13,31 @@ use crate::server::wire::reply::NodeLine;
 use crate::topology::layout::{NodeId, Topology};
 use crate::wait::{Seen, pace, until};
 
-/// The node timeout, in milliseconds, of a node that has news, until all others have been pinged with them. A node
-/// pings every other from whom it has not heard for half its node timeout, so with this one it reaches all of
-/// them on its next tick or the one after, over the links that stand. (`CLUSTER MEET` tells them too, but
-/// the receiver then drops the old link, and everybody waits for another tick until it is back.) A failure
-/// that such an impatient replica suspects counts for nothing, because only masters are asked about
-/// failures, and the suspicion ends with the answer.
+/// Node timeout, in milliseconds, of a node with a new role, until it has pinged all other nodes. A node pings
+/// every node from which it has not received a PONG for half its node timeout. With this value, it pings all of
+/// them on its next tick or the one after, over existing links. (`CLUSTER MEET` also sends the update, but the
+/// receiver then drops the old link, and gossip waits for another tick until the link is back.) If a replica with
+/// this timeout suspects a failure, the suspicion has no effect: only masters vote on failures, and the PONG clears
+/// it.
 const IMPATIENT: &str = "101";
 
-/// The same while a small cluster is formed, when nobody uses it yet. All have just heard the promotions, and this
-/// one has the next tick come late enough to ping them again.
+/// Node timeout for the announcement while a small cluster is formed, before clients use it. All nodes have just
+/// received the promotions. With this value, the next tick comes late enough to ping them again.
 const HASTY: &str = "21";
 
-/// The same while a large cluster is formed. It takes longer than a tick until so many have answered; with a shorter
-/// one links are dropped on which an answer is under way, and nodes are called failing that are only busy.
+/// Node timeout for the announcement while a large cluster is formed. It takes longer than a tick until all nodes
+/// have answered. With a shorter timeout, the node drops links on which a PONG is pending, and marks busy nodes as
+/// failing.
 const STEADY: &str = "601";
 
-/// Has a node whose role has changed tell all others at once, who would otherwise learn it from a ping
-/// within half the node timeout.
+/// Makes a node whose role has changed ping all other nodes at once. Otherwise they receive the new role with a
+/// ping within half the node timeout.
 pub(crate) async fn announce(topology: &Topology, link: &NodeConnection, deadline: Instant) -> Result<()> {
     let settled = topology.spec.node_timeout().as_millis().to_string();
     tell(topology, link, (IMPATIENT, &settled), deadline).await
 }
 
-/// The same while the cluster is formed, with `lasting` as the node timeout from then on, in milliseconds.
+/// Announces a role while the cluster is formed. `lasting` is the node timeout afterwards, in milliseconds.
 pub(crate) async fn tell_while_forming(
     topology: &Topology,
     link: &NodeConnection,
@@ -47,12 +48,12 @@ pub(crate) async fn tell_while_forming(
     tell(topology, link, (meanwhile, lasting), deadline).await
 }
 
-/// Whether a node has this node timeout only because it is telling others of its role.
+/// Returns whether a node has this node timeout only while it announces its role.
 pub(crate) fn is_of_a_teller(timeout: &str) -> bool {
     [IMPATIENT, HASTY, STEADY].contains(&timeout)
 }
 
-/// The same, with the node timeouts that the node has until all are pinged and from then on, in milliseconds.
+/// Announces a role, with the node timeouts until all nodes are pinged and afterwards, in milliseconds.
 async fn tell(
     topology: &Topology,
     link: &NodeConnection,
@@ -68,7 +69,7 @@ async fn tell(
     let told = until(&what, deadline, pace(topology.nodes.len()), || async move {
         let nodes = link.cluster_nodes().await?;
         let left = news.lock().unwrap_or_else(PoisonError::into_inner).left(&nodes);
-        // With all pings on their way there is no hurry any more, and the answers may take their time.
+        // Once a ping is pending to every node, the lasting timeout gives them time to answer.
         let unasked = left.unasked > 0;
         if unasked != hurries.swap(unasked, Ordering::Relaxed) {
             link.set(NODE_TIMEOUT, if unasked { meanwhile } else { lasting })
@@ -87,35 +88,36 @@ async fn tell(
     told
 }
 
-/// Who has heard the news of a node, by what the node itself says of the others. An answer that it may have only by
-/// hearsay is none; a true one that looks like that is followed by another.
+/// Tracks which nodes have received the new role of a node, based on its own `CLUSTER NODES` output. A PONG time
+/// that may come from gossip does not count; a real PONG with such a time is followed by another one.
 #[derive(Debug)]
 struct News {
-    /// When its role had changed, in milliseconds of its clock.
+    /// Time at which its role had changed, in milliseconds of its clock.
     changed: u64,
     others: BTreeMap<NodeId, Told>,
 }
 
-/// What an answer of another node is worth.
+/// Which PONG of another node confirms the new role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
-    /// One that came after this moment is an answer to a ping that told the news.
+    /// A PONG received after this time answers a ping with the new role.
     After(u64),
-    /// The ping that was sent at this moment, and is not answered yet, may be older than the news.
+    /// The pending ping, sent at this time, may be older than the new role.
     NotBy(u64),
 }
 
-/// How many others are left.
+/// Number of other nodes that have not confirmed the new role.
 #[derive(Debug, PartialEq, Eq)]
 struct Left {
-    /// Those that have not answered to the news.
+    /// Nodes that have not answered a ping with the new role.
     untold: usize,
-    /// Those among them to whom no ping is on its way.
+    /// Those among them without a pending ping.
     unasked: usize,
 }
 
 impl News {
-    /// `seen` is what the node said after its role had changed, and before the moment `changed`.
+    /// Starts tracking. `seen` is the node's `CLUSTER NODES` output after its role had changed, and before the time
+    /// `changed`.
     fn new(seen: &[NodeLine], changed: u64) -> Self {
         let pending = seen.iter().filter(|line| line.ping > 0);
         Self {
@@ -126,7 +128,7 @@ impl News {
         }
     }
 
-    /// What is left by what the node says now.
+    /// Returns the number of remaining nodes, based on the node's current `CLUSTER NODES` output.
     fn left(&mut self, nodes: &[NodeLine]) -> Left {
         let (mut untold, mut unasked) = (0, 0);
         for line in nodes.iter().filter(|line| !line.has("myself")) {
@@ -150,7 +152,7 @@ impl News {
 mod tests {
     use super::*;
 
-    /// The line of another node, with a ping on its way and the last answer.
+    /// Returns the line of another node, with the times of its pending ping and its last PONG.
     fn line(id: &str, ping: u64, pong: u64) -> NodeLine {
         NodeLine {
             id: NodeId(id.to_owned()),
@@ -186,11 +188,11 @@ mod tests {
     fn a_ping_from_before_the_change_tells_nothing() {
         let mut news = News::new(&[line("a", 95, 40)], 100);
         assert_eq!(news.left(&[line("a", 95, 40)]), left(1, 0));
-        // Its answer comes late, and another ping has to follow.
+        // The PONG for the old ping arrives late, and another ping must follow.
         assert_eq!(news.left(&[line("a", 0, 120)]), left(1, 1));
         assert_eq!(news.left(&[line("a", 150, 120)]), left(1, 0));
         assert_eq!(news.left(&[line("a", 0, 151)]), left(0, 0));
-        // Unless the next ping is on its way already when this is seen.
+        // The next ping is already pending when the node is queried.
         let mut news = News::new(&[line("a", 95, 40)], 100);
         assert_eq!(news.left(&[line("a", 130, 120)]), left(1, 0));
         assert_eq!(news.left(&[line("a", 0, 131)]), left(0, 0));
@@ -199,7 +201,7 @@ mod tests {
     #[test]
     fn what_others_say_of_a_node_is_not_its_answer() {
         let mut news = News::new(&[line("a", 0, 1_990)], 1_995);
-        // Another node had an answer of it in the second that has just begun, and said so.
+        // Another node received its PONG in the current second, and sent that time with gossip.
         assert_eq!(news.left(&[line("a", 0, 2_000)]), left(1, 1));
         assert_eq!(news.left(&[line("a", 2_040, 2_000)]), left(1, 0));
         assert_eq!(news.left(&[line("a", 0, 2_041)]), left(0, 0));

@@ -1,5 +1,5 @@
-//! The wire: connections to single nodes, the commands that form and judge a cluster, and parsers for
-//! what they answer.
+//! The wire protocol: connections to single nodes, the commands that form and check a cluster, and parsers for the
+//! replies.
 
 pub mod access;
 pub mod admin;

@@ -1,4 +1,4 @@
-//! Parsers of what a node answers.
+//! Parsers for the replies of a node.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use crate::server::wire::reply::{Endpoint, NodeLine, Replication, SlotOwner};
 use crate::topology::layout::NodeId;
 use crate::topology::slots::SlotRange;
 
-/// The `name:value` lines of `CLUSTER INFO` and `INFO`. Section titles (`# Replication`) are passed over.
+/// Parses the `name:value` lines of `CLUSTER INFO` and `INFO`. Skips section titles (`# Replication`).
 pub(crate) fn fields(text: &str) -> BTreeMap<String, String> {
     text.lines()
         .filter(|line| !line.starts_with('#'))
@@ -17,12 +17,12 @@ pub(crate) fn fields(text: &str) -> BTreeMap<String, String> {
         .collect()
 }
 
-/// `CLUSTER NODES`. A line that cannot be read is left out; the count of nodes then shows it.
+/// Parses `CLUSTER NODES`. Skips invalid lines; the node count then shows the difference.
 pub(crate) fn nodes(text: &str) -> Vec<NodeLine> {
     text.lines().filter_map(node).collect()
 }
 
-/// `<id> <ip:port@bus[,hostname[,aux=value…]]> <flags> <master> <ping> <pong> <epoch> <link> <slot>…`
+/// Parses `<id> <ip:port@bus[,hostname[,aux=value…]]> <flags> <master> <ping> <pong> <epoch> <link> <slot>…`.
 fn node(line: &str) -> Option<NodeLine> {
     let mut words = line.split(' ');
     let id = NodeId(words.next()?.to_owned());
@@ -50,7 +50,7 @@ fn node(line: &str) -> Option<NodeLine> {
     }
     let mut parts = address.split(',');
     let (socket, hostname) = (parts.next()?, parts.next());
-    // An IPv6 address holds colons itself, so the port stands behind the last one.
+    // An IPv6 address contains colons, so the port follows the last one.
     let (ip, ports) = socket.rsplit_once(':')?;
     let (port, bus) = ports.split_once('@').unwrap_or((ports, "0"));
     let port = port.parse().ok()?;
@@ -76,7 +76,7 @@ fn range(word: &str) -> Option<SlotRange> {
     Some(SlotRange::new(first.parse().ok()?, last.parse().ok()?))
 }
 
-/// `INFO replication`.
+/// Parses `INFO replication`.
 pub(crate) fn replication(text: &str) -> Replication {
     let fields = fields(text);
     let field = |name: &str| fields.get(name).map_or("", String::as_str);
@@ -93,8 +93,8 @@ pub(crate) fn replication(text: &str) -> Replication {
     }
 }
 
-/// `CLUSTER SLOTS`: `[first, last, [host, port, id, …], [host, port, id, …]…]…`. `None` when an entry has
-/// another form.
+/// Parses `CLUSTER SLOTS`: `[first, last, [host, port, id, …], [host, port, id, …]…]…`. Returns `None` if an entry
+/// has another form.
 pub(crate) fn slots(answer: &Value) -> Option<Vec<SlotOwner>> {
     let Value::Array(entries) = answer else {
         return None;
@@ -126,8 +126,8 @@ fn endpoint(node: &Value) -> Option<Endpoint> {
     })
 }
 
-/// `CLUSTER SHARDS`: for each shard its slots and its nodes, of which the endpoint and one of the ports are what a
-/// client is told. `None` when an entry has another form.
+/// Parses `CLUSTER SHARDS`: the slots and the nodes of each shard. Clients use a node's endpoint and one of its
+/// ports. Returns `None` if an entry has another form.
 pub(crate) fn shards(answer: &Value, tls: bool) -> Option<Vec<Endpoint>> {
     let Value::Array(shards) = answer else {
         return None;
@@ -151,7 +151,7 @@ pub(crate) fn shards(answer: &Value, tls: bool) -> Option<Vec<Endpoint>> {
     Some(endpoints)
 }
 
-/// A field of a map, or of a list of names and values.
+/// Returns a field of a map, or of a list of names and values.
 fn field<'a>(map: &'a Value, name: &str) -> Option<&'a Value> {
     match map {
         Value::Map(pairs) => pairs

@@ -1,4 +1,4 @@
-//! What a validation asks of single servers, and trials whose answers are told in words.
+//! Queries that a validation sends to single servers, and test commands whose replies are returned as text.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use crate::server::wire::reply::{BusLink, ClockSeen, Configured};
 use crate::topology::layout::NodeId;
 
 impl NodeConnection {
-    /// `INFO`, all sections that are told without being asked for by name.
+    /// Reads `INFO` with its default sections.
     pub async fn info(&self) -> Result<BTreeMap<String, String>> {
         Ok(parse::fields(&self.command::<String>(&["INFO"]).await?))
     }
 
-    /// `CONFIG GET *`. That a server refuses is an answer too.
+    /// Reads `CONFIG GET *`. A refusal by the server is a result, not an error.
     pub async fn configuration(&self) -> Configured {
         match self
             .command::<BTreeMap<String, String>>(&["CONFIG", "GET", "*"])
@@ -28,13 +28,13 @@ impl NodeConnection {
         }
     }
 
-    /// `CLUSTER LINKS`; `None` when the server does not know it (before Redis 7.0).
+    /// Reads `CLUSTER LINKS`; returns `None` if the server does not support it (before Redis 7.0).
     pub async fn bus_links(&self) -> Option<Vec<BusLink>> {
         let answer: Value = self.command(&["CLUSTER", "LINKS"]).await.ok()?;
         parse_links(&answer)
     }
 
-    /// How the server's clock stands to that of this machine.
+    /// Compares the server's clock with the clock of this machine.
     pub async fn clock_seen(&self) -> Result<ClockSeen> {
         let (sent, begun) = (now(), Instant::now());
         let there = self.clock().await?;
@@ -46,8 +46,8 @@ impl NodeConnection {
         })
     }
 
-    /// Sends one command and tells its answer as `redis-cli` would show it: `OK`, `(nil)`, a number, a list in
-    /// brackets, or an error's words.
+    /// Sends one command and returns its reply as text, as `redis-cli` does: `OK`, `(nil)`, a number, a list in
+    /// brackets, or an error message.
     pub async fn said(&self, words: &[&str]) -> String {
         match self.command::<Value>(words).await {
             Ok(answer) => told(&answer),
@@ -55,12 +55,12 @@ impl NodeConnection {
         }
     }
 
-    /// Subscribes with `SUBSCRIBE` or `SSUBSCRIBE`, on a connection that listens.
+    /// Subscribes with `SUBSCRIBE` or `SSUBSCRIBE`, on a connection of [`NodeConnection::listen`].
     pub async fn subscribe(&self, command: &str, channel: &str) -> Result<()> {
         self.command::<Value>(&[command, channel]).await.map(drop)
     }
 
-    /// Sends several commands as one transaction and tells the answers as a list, or the error that ended it.
+    /// Sends several commands as one transaction and returns the replies as a list, or the error that aborted it.
     pub async fn transaction(&self, commands: &[&[&str]]) -> String {
         let all: Vec<Vec<String>> = std::iter::once(&["MULTI"][..])
             .chain(commands.iter().copied())
@@ -80,7 +80,7 @@ fn now() -> u64 {
         .map_or(0, |since| u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// An answer in words.
+/// Formats a reply as text.
 fn told(answer: &Value) -> String {
     match answer {
         Value::Nil => "(nil)".to_owned(),
@@ -107,7 +107,7 @@ fn told(answer: &Value) -> String {
     }
 }
 
-/// `[[direction, to, node, ID, …], …]`, or maps of the same. `None` when an entry has another form.
+/// Parses `[[direction, to, node, ID, …], …]`, or maps of the same. Returns `None` if an entry has another form.
 fn parse_links(answer: &Value) -> Option<Vec<BusLink>> {
     let Value::Array(entries) = answer else {
         return None;
@@ -136,7 +136,8 @@ fn link(entry: &Value) -> Option<BusLink> {
     Some(BusLink {
         outgoing: field("direction")? == "to",
         node: NodeId(field("node")?),
-        // What the server listens for on it: `r`, or `rw` with something to send. Until it is connected, nothing.
+        // Events that the server handles on the link: `r`, or `rw` if it has data to send. Empty until the link is
+        // connected.
         carries: field("events").is_none_or(|events| events.contains('r')),
     })
 }

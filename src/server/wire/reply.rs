@@ -1,12 +1,11 @@
-//! What the nodes say about themselves and each other, as plain data. `redis` parses it, `cluster` gathers
-//! it, and this folder judges it.
+//! What nodes report about themselves and each other, as plain data.
 
 use std::collections::BTreeMap;
 
 use crate::topology::layout::NodeId;
 use crate::topology::slots::SlotRange;
 
-/// One line of `CLUSTER NODES`: how the asked node sees one node.
+/// One line of `CLUSTER NODES`: the state of one node, as the queried node sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NodeLine {
     /// The node's id.
@@ -23,41 +22,41 @@ pub struct NodeLine {
     pub flags: Vec<String>,
     /// Its master, when it is a replica.
     pub master: Option<NodeId>,
-    /// When the ping that it has not answered yet was sent to it, in milliseconds of the asked node's clock; 0 if it has
-    /// answered all.
+    /// When the pending ping was sent to it, in milliseconds of the queried node's clock; 0 if none is pending.
     pub ping: u64,
-    /// When it last answered a ping, in milliseconds of the asked node's clock; 0 if never. It need not have been a ping of
-    /// the asked node's own: see [`NodeLine::is_hearsay`].
+    /// When its last PONG was received, in milliseconds of the queried node's clock; 0 if never. The time may come
+    /// from gossip: see [`NodeLine::is_hearsay`].
     pub pong: u64,
-    /// Its configuration epoch, as the asked node knows it.
+    /// Its configuration epoch, as the queried node knows it.
     pub epoch: u64,
-    /// Whether the bus link to it stands.
+    /// Whether the cluster bus link to it is connected.
     pub connected: bool,
     /// Its slots.
     pub slots: Vec<SlotRange>,
-    /// Slots that are being moved to or from it, verbatim (`[93-<-id]`).
+    /// Migrating and importing slots, verbatim (`[93-<-id]`).
     pub moving: Vec<String>,
 }
 
 impl NodeLine {
-    /// Whether it carries `flag`.
+    /// Returns whether it has `flag`.
     pub fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|own| own == flag)
     }
 
-    /// Whether it is a master.
+    /// Returns whether it is a master.
     pub fn is_master(&self) -> bool {
         self.has("master")
     }
 
-    /// Whether its last answer may have been another node's, or there was none. Nodes tell each other when they had an
-    /// answer, in whole seconds, and who waits for none takes that for its own if it is later
-    /// (`clusterProcessGossipSection` in Redis's and Valkey's sources). One of a thousand true answers looks like that too.
+    /// Returns whether its PONG time may come from gossip, or is missing. Nodes send each other the time of the
+    /// last PONG in whole seconds. A node without a pending ping takes that time as its own if it is later
+    /// (`clusterProcessGossipSection` in Redis's and Valkey's sources). One of a thousand real PONG times looks the
+    /// same.
     pub fn is_hearsay(&self) -> bool {
         self.pong.is_multiple_of(1000)
     }
 
-    /// The flags with which a node is not in order.
+    /// Returns the flags that report a fault.
     pub fn troubles(&self) -> impl Iterator<Item = &str> {
         const TROUBLE: [&str; 4] = ["fail", "fail?", "handshake", "noaddr"];
         self.flags
@@ -72,13 +71,13 @@ impl NodeLine {
 pub struct Replication {
     /// Whether it is a replica.
     pub replica: bool,
-    /// Whether the link to its master stands (replicas only).
+    /// Whether the link to its master is up (replicas only).
     pub link_up: bool,
     /// Its offset in the replication stream.
     pub offset: u64,
 }
 
-/// What one node answered.
+/// The replies of one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeView {
     /// `CLUSTER INFO`, by field.
@@ -90,23 +89,23 @@ pub struct NodeView {
 }
 
 impl NodeView {
-    /// A field of `CLUSTER INFO`.
+    /// Returns a field of `CLUSTER INFO`; empty if it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.info.get(name).map_or("", String::as_str)
     }
 
-    /// A numeric field of `CLUSTER INFO`.
+    /// Returns a numeric field of `CLUSTER INFO`; 0 if it is missing.
     pub fn number(&self, name: &str) -> u64 {
         self.field(name).parse().unwrap_or_default()
     }
 
-    /// The node's line about itself.
+    /// Returns the node's line about itself.
     pub fn myself(&self) -> Option<&NodeLine> {
         self.nodes.iter().find(|line| line.has("myself"))
     }
 }
 
-/// One entry of `CLUSTER SLOTS`: a range and the master's endpoint, as a client is told.
+/// One entry of `CLUSTER SLOTS`: a slot range and the endpoints of its nodes, as clients receive them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SlotOwner {
     /// The range.
@@ -115,53 +114,53 @@ pub struct SlotOwner {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// Where a client is told to find a node.
+/// Address of a node that clients receive.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Endpoint {
     /// Host name or address. Empty when the server does not know it.
     pub host: String,
     /// Client port.
     pub port: u16,
-    /// The id of the node that should answer there.
+    /// The id of the node that is expected to respond there.
     pub id: NodeId,
 }
 
-/// What is known of a node: its answers, or why there are none.
+/// The replies of a node, or why there are none.
 pub type Answer = Result<NodeView, String>;
 
 /// A link of the cluster bus, from `CLUSTER LINKS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BusLink {
-    /// Whether the asked node opened it (`to`), or the other one did (`from`).
+    /// Whether the queried node opened it (`to`), or the other one did (`from`).
     pub outgoing: bool,
     /// The node at its other end.
     pub node: NodeId,
-    /// Whether messages can pass. A link that the asked node opens is told before the connection stands, and
-    /// `CLUSTER NODES` calls it `connected`.
+    /// Whether messages can pass. The queried node lists an outgoing link before the connection is established, and
+    /// `CLUSTER NODES` reports it as `connected`.
     pub carries: bool,
 }
 
-/// How a node's clock stands to that of this machine.
+/// Difference between a node's clock and the clock of this machine.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ClockSeen {
-    /// By how much it is ahead, in milliseconds.
+    /// Milliseconds by which the node's clock is ahead.
     pub ahead: i64,
-    /// How wrong that may be, in milliseconds: half of the time that the answer took.
+    /// Maximum error in milliseconds: half of the round-trip time.
     pub doubt: u64,
 }
 
-/// What is asked of a single server for the standard suite.
+/// Replies of a single server for the standard suite.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerFacts {
     /// The node's name.
     pub name: String,
     /// `INFO`, by field.
     pub info: BTreeMap<String, String>,
-    /// `CONFIG GET *`, or why it is not known: managed services refuse to tell.
+    /// `CONFIG GET *`, or why it is unknown: managed services refuse the command.
     pub config: Configured,
-    /// `CLUSTER LINKS`; `None` when the server does not know the command.
+    /// `CLUSTER LINKS`; `None` if the server does not support the command.
     pub links: Option<Vec<BusLink>>,
-    /// Its clock; `None` where it does not tell.
+    /// Its clock; `None` if it does not report it.
     pub clock: Option<ClockSeen>,
 }
 
@@ -171,7 +170,7 @@ pub struct ServerFacts {
 pub enum Configured {
     /// By name.
     Known(BTreeMap<String, String>),
-    /// Why they are not known, in the server's words.
+    /// Why they are unknown: the server's error message.
     Refused(String),
 }
 
@@ -182,17 +181,17 @@ impl Default for Configured {
 }
 
 impl ServerFacts {
-    /// A field of `INFO`; empty when the server has none.
+    /// Returns a field of `INFO`; empty if it is missing.
     pub fn field(&self, name: &str) -> &str {
         self.info.get(name).map_or("", String::as_str)
     }
 
-    /// A numeric field of `INFO`.
+    /// Returns a numeric field of `INFO`.
     pub fn number(&self, name: &str) -> Option<u64> {
         self.field(name).parse().ok()
     }
 
-    /// The value of a directive.
+    /// Returns the value of a directive.
     pub fn setting(&self, name: &str) -> Option<&str> {
         match &self.config {
             Configured::Known(all) => all.get(name).map(String::as_str),

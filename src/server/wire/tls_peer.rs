@@ -1,4 +1,4 @@
-//! The certificate that a server shows, whatever is to be thought of it.
+//! Reads the certificate that a server presents, without verifying it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,7 +11,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::server::wire::connection::Address;
 
-/// Remembers what it is shown, and trusts nobody: the connection ends with it.
+/// Stores the presented certificate and rejects it, which ends the handshake.
 #[derive(Debug)]
 struct Curious {
     provider: Arc<CryptoProvider>,
@@ -60,8 +60,8 @@ impl ServerCertVerifier for Curious {
     }
 }
 
-/// The certificate (DER) that the server at an address shows; `None` where there is no TLS, or nobody. Nothing is
-/// sent besides the greeting.
+/// Returns the certificate (DER) that the server at an address presents, or `None` if nothing responds or the
+/// server does not use TLS. Sends only the start of the handshake.
 pub async fn served_certificate(address: &Address) -> Option<Vec<u8>> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let curious = Arc::new(Curious {
@@ -78,7 +78,7 @@ pub async fn served_certificate(address: &Address) -> Option<Vec<u8>> {
     let stream = TcpStream::connect((address.host.as_str(), address.port))
         .await
         .ok()?;
-    // It always fails: the verifier wants no more than to see.
+    // It always fails, because the verifier rejects every certificate.
     let _ = TlsConnector::from(Arc::new(config)).connect(name, stream).await;
     curious
         .shown

@@ -1,10 +1,10 @@
-//! Directives: clients and threads.
+//! Directives for clients and threads.
 
 use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, between, since, until};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("bio-cpulist", Text)
         .redis(since(7, 4))

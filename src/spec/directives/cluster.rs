@@ -1,10 +1,10 @@
-//! Directives: the cluster itself.
+//! Directives for the cluster.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("availability-zone", Text)
         .redis(NEVER)

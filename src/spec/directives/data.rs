@@ -1,10 +1,10 @@
-//! Directives: how data types are kept, and scripts.
+//! Directives for the encoding of data types, and for scripts.
 
 use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since, until};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("array-slice-size", Number)
         .redis(since(8, 8))

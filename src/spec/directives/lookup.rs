@@ -1,4 +1,4 @@
-//! Finding a directive by its name, and refusing what no server would take.
+//! Lookup of directives by name, and rejection of unsupported directives.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::directives::row::Row;
@@ -7,18 +7,18 @@ use crate::spec::directives::{
 };
 use crate::spec::server::{Engine, Server};
 
-/// How alike two names must be for the one to be offered in the place of the other. `maxmemmory` and
-/// `maxmemory` come to 0.98, `max-memory` and `maxmemory` to 0.97, two unrelated names to 0.6 or less.
+/// Minimum similarity of a suggested name. `maxmemmory` and `maxmemory` have 0.98, `max-memory` and
+/// `maxmemory` 0.97, two unrelated names 0.6 or less.
 const ALIKE: f64 = 0.85;
 
-/// How many names are offered at most.
+/// Maximum number of suggested names.
 const OFFERED: usize = 3;
 
-/// With these begin the directives of the modules that come with Redis 8: the query engine, time series,
-/// Bloom filters and cuckoo filters. Their names change with the modules and are left to the server.
+/// Prefixes of the directives of the modules that are part of Redis 8: the query engine, time series, Bloom
+/// filters and cuckoo filters. Their names change with the modules, so only the server checks them.
 const MODULES: [&str; 4] = ["search-", "ts-", "bf-", "cf-"];
 
-/// Every name of every directive.
+/// Returns the rows of all names of all directives.
 pub fn all() -> impl Iterator<Item = &'static Row> {
     [
         network::ROWS,
@@ -37,12 +37,12 @@ pub fn all() -> impl Iterator<Item = &'static Row> {
     .flatten()
 }
 
-/// The directive of that name.
+/// Returns the directive with this name.
 pub fn find(name: &str) -> Option<&'static Row> {
     all().find(|row| row.name() == name)
 }
 
-/// The name that stands for all names of a directive: `min-replicas-to-write` for `min-slaves-to-write`.
+/// Returns the canonical name of a directive: `min-replicas-to-write` for `min-slaves-to-write`.
 pub fn canonical(name: &str) -> &str {
     match find(name) {
         Some(row) => row.canonical(),
@@ -50,12 +50,14 @@ pub fn canonical(name: &str) -> &str {
     }
 }
 
-/// Whether a name belongs to a module of Redis 8, or to one that the user loads: those have a dot.
+/// Returns whether a name is a directive of a Redis 8 module, or of a loaded module (its name contains a
+/// dot).
 fn is_of_a_module(name: &str) -> bool {
     name.contains('.') || MODULES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// The names that are most like `name`, the nearest first. Only those that `server` knows, if one is given.
+/// Returns the names most similar to `name`, the most similar first. If `server` is given, only names that it
+/// supports.
 pub fn nearest(name: &str, server: Option<Server>) -> Vec<&'static str> {
     let mut alike: Vec<(f64, &str)> = all()
         .filter(|row| row.owner_hint().is_none())
@@ -67,7 +69,8 @@ pub fn nearest(name: &str, server: Option<Server>) -> Vec<&'static str> {
     alike.into_iter().take(OFFERED).map(|(_, name)| name).collect()
 }
 
-/// From 0 to 1. A name that is only the beginning of another, such as `maxmemory-pol`, is like it too.
+/// Returns the similarity of two names, from 0 to 1. An incomplete name such as `maxmemory-pol` counts as
+/// similar.
 fn likeness(one: &str, other: &str) -> f64 {
     if one.len() >= 5 && other.starts_with(one) {
         return 0.9;
@@ -75,11 +78,11 @@ fn likeness(one: &str, other: &str) -> f64 {
     strsim::jaro_winkler(one, other)
 }
 
-/// Whether a directive can be set at all, before it is known for which server.
+/// Checks that a directive can be set on at least one server, before the server is known.
 ///
 /// # Errors
-/// [`ErrorKind::Usage`] for a name that nobody knows (with the nearest ones), for what is rcup's matter, and
-/// for a value that is not of the directive's kind.
+/// [`ErrorKind::Usage`] for an unknown name (with similar names), for a directive that rcup sets itself, and
+/// for a value of the wrong kind.
 pub fn check(name: &str, value: &str) -> Result<()> {
     let Some(row) = find(name) else {
         if is_of_a_module(name) {
@@ -93,7 +96,7 @@ pub fn check(name: &str, value: &str) -> Result<()> {
     if let Some(hint) = row.owner_hint() {
         return Err(usage(format!("`{name}` cannot be set by hand")).hint(hint));
     }
-    // The value is not repeated: it may be a secret.
+    // The error does not contain the value, because it may be a secret.
     match row.kind().objection(value) {
         Some(wanted) => {
             Err(usage(format!("the value of `{name}` does not fit")).hint(format!("It is to be {wanted}.")))
@@ -102,7 +105,7 @@ pub fn check(name: &str, value: &str) -> Result<()> {
     }
 }
 
-/// Why a server would not take a directive, if it would not.
+/// Returns an error if `server` does not support a directive.
 pub fn refusal(name: &str, server: Server) -> Option<Error> {
     let Some(row) = find(name) else {
         let modules = server.engine == Engine::Redis && server.version.major >= 8;
@@ -122,7 +125,7 @@ pub fn refusal(name: &str, server: Server) -> Option<Error> {
     Some(usage(format!("{server} has no directive `{name}`")).hint(hint))
 }
 
-/// Under which other name a server knows the same directive.
+/// Returns another name of the same directive that `server` supports.
 fn other_name(row: &Row, server: Server) -> Option<&'static str> {
     all()
         .find(|other| other.canonical() == row.canonical() && other.is_known_to(server))

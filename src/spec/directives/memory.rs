@@ -1,10 +1,10 @@
-//! Directives: memory: limits, eviction, defragmentation.
+//! Directives for memory: limits, eviction, defragmentation.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Memory, MemoryOrPercent, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since, until};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("active-defrag-cycle-max", Number),
     Row::new("active-defrag-cycle-min", Number),

@@ -1,8 +1,8 @@
-//! The directives of Redis and Valkey as data: who knows which, and what their values look like.
+//! The directives of Redis and Valkey as data: supporting versions and kinds of values.
 //!
-//! The names and their versions are those of the tables in `src/config.c` of Redis 6.2, 7.0, 7.2, 7.4 and
-//! 8.0 and of Valkey 7.2 and 8.0, and of what Redis 8.0, Valkey 8.1 and Valkey 9.1 answer to `CONFIG GET *`;
-//! those that are newer stand in the servers' release notes. A file a family; a row a name.
+//! Sources of names and versions: the tables in `src/config.c` of Redis 6.2, 7.0, 7.2, 7.4 and 8.0 and of
+//! Valkey 7.2 and 8.0; the reply to `CONFIG GET *` of Redis 8.0, Valkey 8.1 and Valkey 9.1; the release notes
+//! for newer directives. Each file contains one group of directives, with one row per name.
 
 pub mod clients;
 pub mod cluster;

@@ -1,10 +1,10 @@
-//! Directives: what a server tells: logs, latency, events.
+//! Directives for monitoring: logs, latency, events.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("commandlog-large-reply-max-len", Number)
         .redis(NEVER)

@@ -1,10 +1,10 @@
-//! Directives: where a server listens.
+//! Directives for the network: addresses and ports that a server listens on.
 
 use crate::spec::directives::row::Kind::{Bool, Memory, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("bind", Text)
         .owned("The nodes listen on every interface of their own container; use --publish for where the ports are published."),

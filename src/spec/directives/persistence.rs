@@ -1,10 +1,10 @@
-//! Directives: what a server keeps on disk.
+//! Directives for persistence.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since, until};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("aof-disable-auto-gc", Bool).redis(since(7, 0)),
     Row::new("aof-load-corrupt-tail-max-size", Memory)

@@ -1,10 +1,10 @@
-//! Directives: the process itself.
+//! Directives for the server process.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Choices, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since, until};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("always-show-logo", Bool),
     Row::new("bgsave-cpulist", Text)

@@ -1,4 +1,4 @@
-//! Directives: between a master and its replicas.
+//! Directives for replication.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Memory, Number, Text};
 use crate::spec::directives::row::Row;
@@ -7,7 +7,7 @@ use crate::spec::version_range::{NEVER, since};
 const REPLICA: &str =
     "Replicas log in as a user of rcup's own, who can do nothing else. The clients' password is --password.";
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("dual-channel-replication-enabled", Bool)
         .redis(NEVER)

@@ -1,9 +1,9 @@
-//! What is known of one directive.
+//! Description of a directive: name, kind of value and supporting servers.
 
 use crate::spec::server::{Engine, Server};
 use crate::spec::version_range::{ALWAYS, Span};
 
-/// What a directive's value looks like. Whether a number is in range, the server judges.
+/// Kind of value of a directive. The server checks whether a number is in range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Kind {
@@ -13,18 +13,18 @@ pub enum Kind {
     Number,
     /// A size, such as `64mb`.
     Memory,
-    /// A size, or a share of `maxmemory`, such as `5%`.
+    /// A size, or a percentage of `maxmemory`, such as `5%`.
     MemoryOrPercent,
     /// One of these words.
     Choice(&'static [&'static str]),
-    /// Some of these words.
+    /// One or more of these words.
     Choices(&'static [&'static str]),
-    /// Anything.
+    /// Any text.
     Text,
 }
 
 impl Kind {
-    /// What is wrong with `value`, if anything: what it should be instead.
+    /// Returns a description of valid values if `value` is invalid.
     pub fn objection(self, value: &str) -> Option<String> {
         let value = value.trim_matches('"').to_ascii_lowercase();
         let (good, wanted) = match self {
@@ -46,7 +46,7 @@ impl Kind {
     }
 }
 
-/// Digits and a unit, as Redis reads them: `k` is 1000 bytes, `kb` is 1024.
+/// Returns whether a value is digits and a unit, as Redis reads them: `k` is 1000 bytes, `kb` is 1024.
 fn is_memory(value: &str) -> bool {
     let digits = value.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = &value[digits.len()..];
@@ -58,7 +58,7 @@ fn one_of(words: &[&str]) -> String {
     quoted.join(", ")
 }
 
-/// A directive under one of its names.
+/// One name of a directive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
     name: &'static str,
@@ -71,7 +71,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// One that every version of both engines knows.
+    /// Creates a directive that every version of both servers supports.
     pub(crate) const fn new(name: &'static str, kind: Kind) -> Self {
         Self {
             name,
@@ -109,43 +109,43 @@ impl Row {
         self
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn name(&self) -> &'static str {
         self.name
     }
 
-    /// The name that stands for all of the directive's names.
+    /// Returns the canonical name of the directive.
     pub fn canonical(&self) -> &'static str {
         self.same_as.unwrap_or(self.name)
     }
 
-    /// What its value looks like.
+    /// Returns the kind of value.
     pub fn kind(&self) -> Kind {
         self.kind
     }
 
-    /// Where rcup writes it itself: what the user does in its place.
+    /// Returns what to use instead if rcup sets the directive itself.
     pub fn owner_hint(&self) -> Option<&'static str> {
         self.owned
     }
 
-    /// Where it is gone: what does the same today.
+    /// Returns the replacement if the directive was removed.
     pub fn replacement(&self) -> Option<&'static str> {
         self.instead
     }
 
-    /// Whether a server knows it by this name.
+    /// Returns whether a server supports this name.
     pub fn is_known_to(&self, server: Server) -> bool {
         self.span(server.engine).contains(server.version)
     }
 
-    /// Whether any version of an engine knows it by this name.
+    /// Returns whether any version of `engine` supports this name.
     #[cfg(any(test, feature = "test-util"))]
     pub fn is_of(&self, engine: Engine) -> bool {
         !self.span(engine).is_never()
     }
 
-    /// Who knows it, in words, such as `Redis before 8.0, Valkey before 8.1`.
+    /// Describes the servers that support this name, such as `Redis before 8.0, Valkey before 8.1`.
     pub fn known_by(&self) -> String {
         [Engine::Redis, Engine::Valkey]
             .into_iter()

@@ -1,10 +1,10 @@
-//! Directives: who may do what.
+//! Directives for security: access control.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
 use crate::spec::directives::row::Row;
 use crate::spec::version_range::{NEVER, since};
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("acl-pubsub-default", Choice(&["allchannels", "resetchannels"])),
     Row::new("aclfile", Text).owned("rcup writes it: use --user, or `[users.NAME]` in rcup.toml."),

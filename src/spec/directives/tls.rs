@@ -1,4 +1,4 @@
-//! Directives: encryption of the connections.
+//! Directives for TLS.
 
 use crate::spec::directives::row::Kind::{Bool, Choice, Number, Text};
 use crate::spec::directives::row::Row;
@@ -14,7 +14,7 @@ const ONE_FOR_BOTH: &str =
 
 const IN_THE_CLEAR: &str = "A key lies unencrypted where only its node can read it: give --tls-key what `openssl pkey` has decrypted.";
 
-/// See [`super::all`].
+/// The directives of this group, see [`super::lookup::all`].
 pub(crate) const ROWS: &[Row] = &[
     Row::new("tls-auth-clients", Choice(&["no", "yes", "optional"])),
     Row::new("tls-auth-clients-user", Text)

@@ -1,5 +1,5 @@
-//! `action.yml` as GitHub's runner works through it: the steps whose conditions hold, each script in a shell as the
-//! runner starts it, with the files that it gives them.
+//! Runs `action.yml` as GitHub's runner does: the steps whose conditions hold, each script in a shell with the options
+//! and files that the runner provides.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -9,10 +9,10 @@ use saphyr::{LoadableYamlNode as _, Yaml};
 
 use super::{Name, any_image, turn};
 
-/// What no format may take apart.
+/// A password that every format has to quote.
 const PASSWORD: &str = "o'd d%";
 
-/// The same in a URL.
+/// The same password in a URL.
 const ENCODED: &str = "o%27d%20d%25";
 
 struct Step {
@@ -52,7 +52,7 @@ fn steps() -> Vec<Step> {
 /// A job that uses the action.
 struct Job {
     home: tempfile::TempDir,
-    /// What the runner knows, by the names that expressions have for it.
+    /// The values of expressions, by their names.
     known: BTreeMap<String, String>,
 }
 
@@ -94,8 +94,8 @@ impl Job {
         value.unwrap_or_else(|| panic!("nobody knows `{name}`"))
     }
 
-    /// Whether a condition holds. Only what this action uses is understood; what a runner would take for the state of
-    /// the action's own steps, such as `failure()`, is a mistake here.
+    /// Evaluates a condition. Supports only what this action uses; functions such as `failure()`, which the runner
+    /// would apply to the state of the action's own steps, are an error here.
     fn holds(&self, condition: &str) -> bool {
         condition.split("&&").map(str::trim).all(|part| {
             let compared = |operator| {
@@ -111,7 +111,7 @@ impl Job {
         })
     }
 
-    /// A text with the values in the place of the expressions.
+    /// Returns a text in which the expressions are replaced with their values.
     fn filled(&self, text: &str) -> String {
         let mut rest = text;
         let mut filled = String::new();
@@ -137,7 +137,7 @@ impl Job {
         text.lines().filter_map(line).collect()
     }
 
-    /// Works through the steps, and returns what they printed and which others were used.
+    /// Runs the steps. Returns their output and the other actions that were used.
     fn run(&mut self) -> (String, Vec<String>) {
         let (mut told, mut used) = (String::new(), Vec::new());
         for step in steps() {
@@ -147,7 +147,7 @@ impl Job {
             used.extend(step.uses);
             let Some(script) = step.script else { continue };
             let env = step.env.iter().map(|(name, value)| (name, self.filled(value)));
-            // As the runner starts it.
+            // With the options that the runner uses.
             let output = Command::new("bash")
                 .args(["--noprofile", "--norc", "-eo", "pipefail", "-c", &script])
                 .envs(env)
@@ -194,7 +194,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
         let mask = format!("::add-mask::{}", masked.replace('%', "%25"));
         assert!(told.lines().any(|line| line == mask), "{told}");
     }
-    // Each line of the environment is a name and a value as it is.
+    // Each line of the environment file is a name and an unquoted value.
     let env = job.read("env");
     assert_eq!(env["REDIS_PASSWORD"], PASSWORD);
     assert!(Path::new(&env["REDIS_TLS_CA_CERT"]).exists());
@@ -206,7 +206,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
         outputs["url"].starts_with(&format!("rediss://default:{ENCODED}@")),
         "{outputs:?}"
     );
-    // The settings open the cluster.
+    // The settings are sufficient to connect to the cluster.
     let client = redis::cluster::ClusterClient::builder(vec![env["REDIS_CLUSTER_URL"].clone()])
         .certs(rcup::server::wire::connection::trust(
             &std::fs::read_to_string(&env["REDIS_TLS_CA_CERT"]).unwrap(),
@@ -220,7 +220,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
         .query_async(&mut connection)
         .await
         .unwrap();
-    // It belongs to the job, whose process is the parent of the steps' shells.
+    // The owner of the cluster is the job, whose process is the parent of the steps' shells.
     let owner = name
         .remains()
         .await
@@ -229,7 +229,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
         .unwrap();
     assert_eq!(owner.pid, std::process::id());
 
-    // The last step of a job that has failed.
+    // The last step of a failed job.
     job.set("inputs.remove", "true");
     job.set("job.status", "failure");
     let (told, used) = job.run();
@@ -245,7 +245,7 @@ async fn the_action_starts_tells_keeps_what_a_failure_needs_and_removes() {
     assert!(bundle.len() > 1000 && bundle.starts_with(&[0x1f, 0x8b]), "{told}");
     name.assert_gone().await;
 
-    // And of one that has not.
+    // The last step of a successful job.
     job.set("job.status", "success");
     assert_eq!(job.run().1, [] as [String; 0], "nothing is uploaded");
 }

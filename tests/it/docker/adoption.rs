@@ -1,4 +1,4 @@
-//! `up` on what is there already.
+//! `up` on an existing cluster.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,7 +22,7 @@ async fn stop(name: &str) {
     engine().stop_container(name, Some(options)).await.expect("stops");
 }
 
-/// Starts a cluster that outlives its handle.
+/// Starts a cluster that is kept when its handle is dropped.
 async fn kept(spec: &ClusterSpec) -> Cluster {
     let mut cluster = up(spec).await;
     cluster.keep();
@@ -77,7 +77,7 @@ async fn what_is_stopped_or_paused_is_started_and_said() {
     let spec = name.spec().await;
     let first = kept(&spec).await;
     let container = |index: usize| name.0.container(index);
-    // Two replicas: no failover, so their shards go on.
+    // Both nodes are replicas, so no failover occurs and their shards keep working.
     stop(&container(4)).await;
     engine().pause_container(&container(5)).await.unwrap();
     let told = Told::default();
@@ -116,7 +116,7 @@ async fn after_a_failover_the_roles_are_handed_back_with_the_data() {
     let report = first.report();
     let replica = &report.nodes[3];
     stop(&name.0.container(1)).await;
-    // The replica becomes master by itself.
+    // The replica is promoted by an automatic failover.
     let mut connection = connect(&replica.advertised).await;
     tokio::time::timeout(Duration::from_secs(30), async {
         loop {
@@ -129,7 +129,7 @@ async fn after_a_failover_the_roles_are_handed_back_with_the_data() {
     })
     .await
     .expect("the replica takes over");
-    // A key that is written now exists only on the node that will hand its role back.
+    // A key that is written now exists only on the promoted replica, which will hand its role back.
     let () = redis::cmd("SET")
         .arg("{0}")
         .arg("kept")
@@ -180,8 +180,8 @@ async fn a_start_that_died_half_way_is_begun_anew() {
     let _turn = turn().await;
     let name = Name::new("halfway");
     let spec = name.spec().await;
-    // A start whose future is dropped in a process that then dies leaves what it has made; here the
-    // clean-up is forgone by keeping it.
+    // If the future of a start is dropped and the process then exits, the objects of the start remain. This test
+    // simulates that by skipping the cleanup with `keep_on_failure`.
     let cancel = CancellationToken::new();
     let half_way = {
         let cancel = cancel.clone();

@@ -1,4 +1,4 @@
-//! What can go wrong on a real engine: the right error, and nothing left behind.
+//! Failures on a real container engine: each reports the right error and leaves no objects.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -92,7 +92,7 @@ async fn a_subnet_that_is_taken_is_named_with_its_holder() {
         "{by_network}"
     );
     name.assert_gone().await;
-    // The network through which this machine reaches the world is a route.
+    // The network of this machine's default interface is a route.
     let table = std::fs::read_to_string("/proc/net/route").unwrap();
     let routed = table.lines().skip(1).find_map(|line| {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -219,7 +219,7 @@ async fn an_image_that_is_missing_or_empty_is_told_apart() {
         begun.elapsed() < Duration::from_secs(20),
         "a registry that is not there costs seconds"
     );
-    // An image with a program, but no server: a tar with one empty file.
+    // An image with a program but without a server: a tar archive with one empty file.
     let mut archive = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_gnu();
     header.set_size(0);
@@ -255,7 +255,7 @@ async fn a_node_that_dies_while_it_starts_is_named() {
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
         .image(any_image().await)
-        // A name that no interface has: the server logs it and exits, as one does that cannot go on.
+        // The server cannot resolve this address, so it logs an error and exits.
         .set("bind-source-addr=not-an-address".parse().unwrap())
         .set("oom-score-adj=yes".parse().unwrap())
         .set("loadmodule=/nowhere.so".parse().unwrap())
@@ -300,7 +300,7 @@ async fn a_start_whose_future_is_dropped_leaves_nothing() {
         let start = Cluster::up(docker(), &spec, &options);
         let ended = tokio::time::timeout(Duration::from_millis(ms), start).await;
         drop(ended);
-        // What the engine was making when it was left alone may appear a moment later.
+        // Objects that were still being created when the future was dropped may appear a moment later.
         tokio::time::timeout(Duration::from_secs(20), async {
             while !name.remains().await.is_empty() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
@@ -317,7 +317,7 @@ async fn a_start_whose_future_is_dropped_leaves_nothing() {
 async fn a_deadline_that_passes_undoes_the_start() {
     let name = Name::new("deadline");
     let spec = name.spec().await;
-    // The first is over before six containers can be there; how far the others come is the machine's affair.
+    // The first start ends before six containers can exist. The progress of the others depends on the machine.
     for (nth, ms) in [40, 250, 700].into_iter().enumerate() {
         let _turn = turn().await;
         let options = options().timeout(Duration::from_millis(ms));

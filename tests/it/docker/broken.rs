@@ -1,6 +1,6 @@
-//! Proof that the suite can fail: a real cluster is broken in one way after the other, the checks that are meant
-//! to find it do so with the right words, the diagnosis names the cause, and all is well again after the remedy.
-//! Whatever `redis-cli --cluster check` finds, rcup finds. `tests/it/proofs.rs` lists which test breaks what.
+//! The validation suite detects faults: each test breaks a real cluster, the expected checks fail with the right text,
+//! the diagnosis names the cause, and the cluster is healthy again after the repair. rcup finds everything that
+//! `redis-cli --cluster check` finds. `tests/it/proofs.rs` maps checks and causes to tests.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::surgery::{self, Wall, directory, engine, kill, on_this_machine, start
 use super::{connect, turn, waiting};
 use rcup::checks::finding::Status::{Fail, Skip, Warn};
 
-/// A breach that is made once, however often it is asked for.
+/// Injects a fault once, however often it is called.
 async fn once(done: &Cell<bool>, breach: impl AsyncFnOnce()) {
     if !done.replace(true) {
         breach().await;
@@ -22,7 +22,7 @@ async fn what_is_wrong_with_slots_is_found() {
     let _turn = turn().await;
     let patient = &Patient::new("slots").await;
     patient.recovers("nothing").await;
-    // A slot without an owner: no node may hold it any more, or it would come back by gossip.
+    // A slot without an owner. No node may keep it, or gossip would restore it.
     patient
         .suffers(
             async || {
@@ -64,7 +64,7 @@ async fn what_is_wrong_with_slots_is_found() {
             },
         )
         .await;
-    // The claim of the lower epoch is put right by the servers, so it is made again each time.
+    // The servers resolve the conflict in favor of the higher epoch, so the fault is injected again before each check.
     patient
         .suffers(
             async || {
@@ -90,7 +90,8 @@ async fn what_is_wrong_with_slots_is_found() {
 async fn what_is_wrong_with_views_is_found() {
     let _turn = waiting().await;
     let patient = &Patient::new("views").await;
-    // A node that was introduced and is not there stays in handshake for a node timeout, and is then forgotten.
+    // A node that was added with CLUSTER MEET but does not exist stays in handshake for a node timeout, and is then
+    // forgotten.
     let own = surgery::ip(patient.node(6));
     patient
         .suffers(
@@ -114,8 +115,8 @@ async fn what_is_wrong_with_views_is_found() {
             async || patient.tell(4, &["CLUSTER", "REPLICATE", patient.id(1)]).await,
         )
         .await;
-    // All masters with one epoch, as after restoring old files; the nodes do not hear each other, or they would
-    // settle it at once.
+    // All masters have the same epoch, as after restoring old files. The nodes are isolated from each other, because
+    // otherwise they would resolve the collision at once.
     let files = &nodes_conf(patient).await;
     let alike: Vec<String> = files.iter().map(|(_, text)| one_epoch(text)).collect();
     let (alike, broken) = (&alike, &Cell::new(false));
@@ -145,7 +146,7 @@ async fn what_is_wrong_with_views_is_found() {
             async || restart(files.iter().map(|(_, text)| text).collect()).await,
         )
         .await;
-    // Two nodes on copies of one file.
+    // Two nodes with copies of the same file.
     let files = &nodes_conf(patient).await;
     let (copy, copied) = (&files[5].0, &Cell::new(false));
     let clone = async || {
@@ -174,7 +175,7 @@ async fn what_is_wrong_with_views_is_found() {
         .await;
 }
 
-/// The path of every node's `nodes.conf` on this machine, and what stands in it.
+/// Returns the path of every node's `nodes.conf` on this machine, and its content.
 async fn nodes_conf(patient: &Patient) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (nth, node) in patient.report.nodes.iter().enumerate() {
@@ -185,7 +186,7 @@ async fn nodes_conf(patient: &Patient) -> Vec<(String, String)> {
     all
 }
 
-/// The same with one epoch for all masters, and with a bus port of all others at which nobody listens.
+/// Returns the file with one epoch for all masters, and with a closed bus port for all other nodes.
 fn one_epoch(text: &str) -> String {
     let line = |line: &str| {
         let mut words: Vec<String> = line.split(' ').map(str::to_owned).collect();
@@ -209,7 +210,7 @@ fn one_epoch(text: &str) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_wrong_with_single_servers_is_found() {
     let _turn = turn().await;
-    // The directory of a server is not changed while it runs, unless it is told that it may be.
+    // Servers reject a change of the directory at run time unless protected configs are enabled.
     let patient = &Patient::with(
         "servers",
         Duration::from_secs(2),
@@ -260,7 +261,7 @@ async fn what_is_wrong_with_single_servers_is_found() {
             async || set(3, "appendonly", "yes").await,
         )
         .await;
-    // A wrong password on one node: its link is closed, and it cannot open another.
+    // A wrong password on one node: its replication link is closed, and it cannot connect again.
     patient
         .suffers(
             async || {
@@ -277,7 +278,7 @@ async fn what_is_wrong_with_single_servers_is_found() {
         )
         .await;
     Box::pin(a_replica_without_its_master(patient)).await;
-    // Clients are sent to a port where nobody listens.
+    // Clients are redirected to a closed port.
     patient
         .suffers(
             async || set(3, "cluster-announce-port", "1").await,
@@ -294,7 +295,7 @@ async fn what_is_wrong_with_single_servers_is_found() {
     }
 }
 
-/// A replica that does not reach its master's client port.
+/// A replica that cannot connect to its master's client port.
 async fn a_replica_without_its_master(patient: &Patient) {
     let (ip, port) = (surgery::ip(patient.node(2)), surgery::port(patient.node(2)));
     let rule = [
@@ -321,7 +322,7 @@ async fn a_replica_without_its_master(patient: &Patient) {
         .await;
 }
 
-/// The third node's directory lies on a disk of one megabyte, and its keys are larger.
+/// The directory of the third node is on a file system of one megabyte, and its keys are larger.
 async fn a_disk_fills_up(patient: &Patient) {
     let node = patient.node(3);
     let process = surgery::process_of(&node.name).await;
@@ -332,10 +333,10 @@ async fn a_disk_fills_up(patient: &Patient) {
         on_this_machine("nsenter", &words);
     };
     mount("size=1m,mode=700,uid=999,gid=999");
-    // Told again, the server enters what lies there now.
+    // After a second CONFIG SET, the server uses the directory that is mounted there now.
     patient.tell(3, &["CONFIG", "SET", "dir", "/rcup/3"]).await;
     patient.tell(3, &["CONFIG", "SET", "rdbcompression", "no"]).await;
-    // `{4}` lies in a slot of the third master.
+    // `{4}` hashes to a slot of the third master.
     for key in ["{4}a", "{4}b", "{4}c"] {
         patient.tell(3, &["SETRANGE", key, "500000", "x"]).await;
     }
@@ -372,7 +373,7 @@ async fn nodes_that_are_frozen_or_cut_off_are_found() {
     patient
         .suffers(
             async || {
-                // The second time it is frozen already.
+                // On the second call the container is paused already.
                 let _ = engine().pause_container(frozen).await;
             },
             &[
@@ -396,7 +397,7 @@ async fn nodes_that_are_frozen_or_cut_off_are_found() {
             async || surgery::plug_in(network, lonely).await,
         )
         .await;
-    // Nobody answers at all.
+    // No node answers.
     for node in &patient.report.nodes {
         kill(&node.name).await;
     }

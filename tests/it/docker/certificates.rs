@@ -1,4 +1,4 @@
-//! Certificates that the user brings along, and those that rcup hands out.
+//! Certificates that the user provides, and those that rcup generates.
 
 use std::net::IpAddr;
 use std::path::Path;
@@ -12,7 +12,7 @@ use rcup::spec::secret::Secret;
 use rcup::spec::security::Certificates;
 use rcup::{Cluster, ClusterSpec};
 
-/// An authority, and what it signs for one certificate.
+/// An authority and the data to sign a certificate.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -31,7 +31,7 @@ impl Authority {
         Self { pem, issuer }
     }
 
-    /// For these names, and until this year.
+    /// Signs a certificate for these names, valid until this year.
     fn sign(&self, names: &[SanType], until: i32) -> Certificates {
         let mut params = CertificateParams::default();
         params.subject_alt_names = names.to_vec();
@@ -46,7 +46,7 @@ impl Authority {
     }
 }
 
-/// A subnet of which nobody else is likely to think, and what its two nodes are called.
+/// Returns a subnet that is unlikely to be in use, and the names of its two nodes.
 fn place(name: &Name, attempt: u8) -> (String, Vec<SanType>) {
     let chosen = u8::try_from(std::process::id() % 200)
         .unwrap()
@@ -85,7 +85,7 @@ async fn brought_along(nth: u8) {
     };
     let good = authority.sign(&names, 2090);
 
-    // What cannot work is refused before there is anything.
+    // Unusable certificates are refused before any object is created.
     let foreign = Certificates {
         node_key: authority.sign(&names, 2090).node_key,
         ..good.clone()
@@ -112,7 +112,7 @@ async fn brought_along(nth: u8) {
     assert_eq!(cluster.certificates(), Some(&good));
     assert_ready(&cluster).await;
     cluster.keep();
-    // The same again is the same cluster, and so is one that says nothing of them; others are not.
+    // The same certificates, or none, match the same cluster; different ones do not.
     assert!(up(&spec(Some(&good))).await.was_adopted());
     let again = up(&spec(None)).await;
     assert!(again.was_adopted());
@@ -142,7 +142,8 @@ async fn certificates_are_brought_along_on_valkey_8() {
     Box::pin(brought_along(2)).await;
 }
 
-/// What redis-cli answers in a container on the cluster's network, with these files.
+/// Runs redis-cli in a container on the cluster's network, with these files. Returns whether it succeeded, and its
+/// output.
 fn redis_cli(name: &Name, image: &str, files: &Path, arguments: &[&str]) -> (bool, String) {
     let output = Command::new("docker")
         .args([
@@ -171,7 +172,7 @@ async fn what_certs_export_writes_opens_the_cluster_to_redis_cli() {
     let _turn = turn().await;
     let name = Name::new("exported");
     let image = any_image().await;
-    // A client must show a certificate to the bus alone; here it shows one to the servers too.
+    // By default, only the bus requires a client certificate. In this test, the client port requires one too.
     let spec = ClusterSpec::builder()
         .name(name.0.clone())
         .image(&image)
@@ -199,7 +200,7 @@ async fn what_certs_export_writes_opens_the_cluster_to_redis_cli() {
             assert!(ok && told.contains("cluster_state:ok"), "{words:?}: {told}");
         }
     }
-    // Who trusts somebody else is not let down silently, and who speaks in the clear hears nothing.
+    // A client that trusts another authority gets an error, and a client without TLS gets no answer.
     std::fs::write(home.join("ca.crt"), Authority::new().pem).unwrap();
     let strange = [
         "--tls",

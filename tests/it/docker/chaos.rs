@@ -1,5 +1,5 @@
-//! Chaos for the cleaner: runs that are ended at any moment, beside clusters that live. One sweep afterwards
-//! leaves exactly the living. `RCUP_CHAOS=200` makes it a soak.
+//! Chaos test for garbage collection: runs end at any moment, next to clusters that stay in use. A single `prune`
+//! afterwards removes everything except the clusters in use. `RCUP_CHAOS=200` increases the number of runs.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -16,10 +16,11 @@ use rcup::runtime::interface::{Runtime as _, Scope};
 use rcup::runtime::labels;
 use rcup::{Cluster, UpOptions};
 
-/// The most that a run is given before it is ended: some are still looking, some run their command.
+/// The longest time before a run is ended, in milliseconds: some runs still search for a placement, some run their
+/// command.
 const LONGEST: u64 = 4000;
 
-/// Starts `rcup run`, ends it by a signal after some time, and returns when it has ended.
+/// Starts `rcup run`, sends it a signal after some time, and returns when it has exited.
 fn ended_run(name: &str, image: &str, nth: usize) {
     let mut run = Command::new(env!("CARGO_BIN_EXE_rcup"))
         .args([
@@ -47,7 +48,7 @@ fn ended_run(name: &str, image: &str, nth: usize) {
     run.wait().expect("rcup ends");
 }
 
-/// A test that starts a cluster by the library, uses it, and would go on for long.
+/// A test that starts a cluster with the library, uses it, and would continue for a long time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "run by the next one, in a process that is ended"]
 async fn a_test_of_the_library() {
@@ -59,7 +60,7 @@ async fn a_test_of_the_library() {
     std::future::pending::<()>().await;
 }
 
-/// Starts such a test, kills it after some time, and returns when it has ended.
+/// Starts such a test, kills it after some time, and returns when it has exited.
 fn killed_test(name: &str) {
     let mut test = Command::new(std::env::current_exe().unwrap())
         .args(["--ignored", "--exact", "docker::chaos::a_test_of_the_library"])
@@ -74,7 +75,7 @@ fn killed_test(name: &str) {
     test.wait().expect("it ends");
 }
 
-/// The names of the clusters of this test that are there.
+/// Returns the names of this test's existing clusters.
 async fn there(prefix: &str) -> BTreeSet<String> {
     let observed = docker().observe(&Scope::Clusters).await.unwrap();
     observed
@@ -97,7 +98,7 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
     let image = any_image().await;
     let prefix = format!("it-chaos-{}", std::process::id());
     let builder = || Cluster::builder().image(image.clone()).masters(1).replicas(1);
-    // One that this process owns, one that nobody owns, and one whose owner has let it go on.
+    // One cluster that this process owns, one without an owner, and one whose owner has released it.
     let owned = builder().name(format!("{prefix}-owned")).up().await.unwrap();
     let plain = rcup::spec::cluster::ClusterSpec::builder()
         .name(format!("{prefix}-plain").parse().unwrap())
@@ -111,13 +112,13 @@ async fn one_sweep_after_many_violent_ends_leaves_exactly_the_living() {
     let mut kept = builder().name(format!("{prefix}-kept")).up().await.unwrap();
     kept.keep();
     let living: BTreeSet<String> = [&owned, &plain, &kept].map(|one| one.name().to_string()).into();
-    // Three at a time, as parallel tests would.
+    // Three at a time, as with parallel tests.
     let lanes = (0..3).map(|lane| {
         let (prefix, image) = (prefix.clone(), image.clone());
         tokio::task::spawn_blocking(move || {
             for nth in (lane..runs).step_by(3) {
                 let name = format!("{prefix}-{nth}");
-                // All three signals on every lane, and among four a test that is killed.
+                // Every lane uses all three signals, and every fourth run is a killed test.
                 if nth / 3 % 4 == 3 {
                     killed_test(&name);
                 } else {
@@ -213,7 +214,7 @@ async fn what_is_past_its_time_goes_and_what_is_not_stays() {
         cluster.name().clone()
     };
     let (short, long) = (start(0).await, start(600).await);
-    // The second start may have swept the first cluster already.
+    // The second start may have removed the first cluster already.
     prune(&docker(), &Silent).await.unwrap();
     let left = there(long.as_str()).await;
     down(&docker(), &long, false, &Silent).await.unwrap();

@@ -1,8 +1,7 @@
-//! Clients as people use them, four at once, on every server and in every way of announcing: each writes and reads ten
-//! thousand keys over all slots while a replica takes over from its master and a slot with keys is on its way to another
-//! one. None sees an error.
+//! Common clients, four at once, with every server and every way to advertise addresses: each client writes and reads
+//! ten thousand keys in all slots during a failover and the migration of a slot with keys. No client gets an error.
 //!
-//! By default one cell of each server's matrix is gone through; `RCUP_MATRIX=all` goes through all.
+//! By default one cell of each server's matrix runs; `RCUP_MATRIX=all` runs all cells.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -22,26 +21,26 @@ use rcup::topology::layout::Announce;
 use rcup::topology::slots::slot_of;
 use rcup::{Cluster, ClusterSpec};
 
-/// The clients, whose names are in their keys.
+/// The clients. Their names are part of their keys.
 const CLIENTS: [&str; 4] = ["python", "rust", "cli", "inside"];
 
-/// How many keys each client has.
+/// The number of keys of each client.
 const KEYS: usize = 10_000;
 
-/// After how many writes of every client the trouble begins.
+/// The number of writes of every client after which the failover and the migration begin.
 const TROUBLE: usize = 200;
 
-/// How many keys are in a round through the slots.
+/// The number of keys in one pass through the slots.
 const ROUND: usize = 500;
 
-/// How long a busy machine may take for a pass over all keys.
+/// The timeout for a pass over all keys on a busy machine.
 const PATIENCE: Duration = Duration::from_mins(3);
 
-/// A server's image, a way of announcing, and whether there are TLS and a password.
+/// The image of a server, the advertised addresses, and whether TLS and a password are enabled.
 #[derive(Clone, Copy, Debug)]
 struct Cell(usize, AnnounceChoice, bool);
 
-/// What the server has, and the one cell that is gone through by default.
+/// Returns the matrix of a server, or only the cell that runs by default.
 fn cells(image: usize, usual: (AnnounceChoice, bool)) -> Vec<Cell> {
     if std::env::var("RCUP_MATRIX").is_ok_and(|which| which == "all") {
         let valkey = (image == 2).then_some(AnnounceChoice::ClientIpv4);
@@ -55,7 +54,7 @@ fn cells(image: usize, usual: (AnnounceChoice, bool)) -> Vec<Cell> {
     }
 }
 
-/// What a client does with every key in one pass.
+/// The operation of a client on every key in one pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Pass {
     Write,
@@ -71,7 +70,7 @@ impl Pass {
     }
 }
 
-/// The n-th key of a client. All clients' keys of one number are in one slot.
+/// Returns the n-th key of a client. The n-th keys of all clients are in the same slot.
 fn key(client: &str, nth: usize) -> String {
     format!("{{k{nth}}}:{client}")
 }
@@ -80,7 +79,7 @@ fn slot(nth: usize) -> u16 {
     slot_of(key("any", nth).as_bytes())
 }
 
-/// How far each client is in its pass.
+/// The progress of each client in its pass.
 #[derive(Debug, Default)]
 struct Steps([AtomicUsize; 4]);
 
@@ -97,7 +96,7 @@ impl Steps {
         self.0.each_ref().map(|one| one.load(Ordering::Relaxed))
     }
 
-    /// Waits until nobody is more than a round behind, so that the trouble finds everybody at work.
+    /// Waits until no client is more than a round behind, so that all clients are active during the failover.
     async fn keep(&self, nth: usize) {
         eventually("the others keep up", async || {
             self.get().iter().all(|done| done + ROUND >= nth)
@@ -106,7 +105,7 @@ impl Steps {
     }
 }
 
-/// Waits for what others bring about.
+/// Waits until a condition holds that other tasks bring about.
 async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     let waited = tokio::time::timeout(PATIENCE, async {
         while !condition().await {
@@ -116,7 +115,7 @@ async fn eventually(what: &str, condition: impl AsyncFn() -> bool) {
     assert!(waited.await.is_ok(), "in vain: {what}");
 }
 
-/// redis-py with the code that `rcup env` prints. It takes a pass from each line of its input.
+/// redis-py with the code that `rcup env` prints. It runs one pass for each line of its input.
 const IN_PYTHON: &str = r#"
 import sys
 
@@ -166,7 +165,8 @@ impl Python {
         Self::start(0, command)
     }
 
-    /// In a container on the network, with this host's interpreter. `rcup env --format docker` makes it a member.
+    /// Starts the program in a container on the network, with the interpreter of this host and the flags of
+    /// `rcup env --format docker`.
     fn on_the_network(env: &Env, image: &str) -> Self {
         let code = env.print(&["--format", "redis-py", "--from", "network"]) + IN_PYTHON;
         let python = python();
@@ -196,7 +196,7 @@ impl Python {
 
     async fn pass(&mut self, pass: Pass, keys: usize, steps: &Steps) {
         let order = format!("{} {keys}\n", pass.word());
-        // Should it have ended, what it said at last tells why.
+        // If the program has exited, its last output explains why.
         let _ = self.input.write_all(order.as_bytes()).await;
         while let Some(line) = self.output.next_line().await.unwrap() {
             if line == "done" {
@@ -220,7 +220,7 @@ impl Python {
     }
 }
 
-/// `redis-cli -c`, which has the keys on its input. It connects anew for each redirection, so it goes through the slots in
+/// `redis-cli -c` with the keys on its input. It opens a new connection for each redirection, so it uses the slots in
 /// order, in several rounds.
 struct Cli {
     who: usize,
@@ -228,7 +228,8 @@ struct Cli {
 }
 
 impl Cli {
-    /// In a container that shares the host's network, and sees what a program on the host sees.
+    /// Starts redis-cli in a container in the host's network namespace, where it reaches what a program on the host
+    /// reaches.
     fn on_the_host(env: &Env, cluster: &Cluster, image: &str) -> Self {
         Self::new(2, env, cluster, image, "host")
     }
@@ -293,7 +294,7 @@ impl Cli {
         let feed = async {
             for (round, keys) in order.chunks(ROUND).enumerate() {
                 steps.keep(round * ROUND).await;
-                // Should it end early, its answers tell.
+                // If redis-cli exits early, its answers explain why.
                 let lines: String = keys.iter().map(line).collect();
                 if input.write_all(lines.as_bytes()).await.is_err() {
                     break;
@@ -305,7 +306,7 @@ impl Cli {
             let mut wrong = Vec::new();
             let mut done = 0;
             while let Some(line) = output.next_line().await.unwrap() {
-                // Some versions tell where they go.
+                // Some versions report redirections.
                 if line.starts_with("-> Redirected to slot") {
                     continue;
                 }
@@ -330,7 +331,7 @@ impl Cli {
         );
     }
 
-    /// What it says to one key of every master.
+    /// Returns the output for one key of every master.
     async fn says(&self) -> String {
         let mut child = (self.command)().spawn().unwrap();
         let mut input = child.stdin.take().unwrap();
@@ -343,7 +344,7 @@ impl Cli {
     }
 }
 
-/// redis-rs, as its users have it: nothing is set but where to begin, and whom to trust.
+/// Connects redis-rs with its default settings: only the first address and the authority are set.
 async fn in_rust(cluster: &Cluster) -> redis::cluster_async::ClusterConnection {
     let mut client = redis::cluster::ClusterClient::builder(cluster.urls());
     if let Some(certificates) = cluster.certificates() {
@@ -382,7 +383,7 @@ async fn rust_pass(
     }
 }
 
-/// Who is inside the network: whoever works there by itself, or with the map that is told instead.
+/// A client inside the network: one that needs no configuration, or one that uses the address map of `rcup env`.
 enum Inside {
     Cli(Cli),
     Python(Box<Python>),
@@ -397,7 +398,7 @@ impl Inside {
     }
 }
 
-/// A command to a node, whose answer must not be an error.
+/// Sends a command to a node. The answer must not be an error.
 async fn tell<T: redis::FromRedisValue>(cluster: &Cluster, node: usize, words: &[String]) -> T {
     let mut connection = connect_as_client(cluster, &cluster.urls()[node - 1]).await;
     let mut command = redis::cmd(&words[0]);
@@ -412,7 +413,7 @@ fn words(line: &str) -> Vec<String> {
     line.split(' ').map(str::to_owned).collect()
 }
 
-/// How many commands of a name a node has carried out.
+/// Returns how many commands of a name a node has executed.
 async fn calls(cluster: &Cluster, node: usize, command: &str) -> usize {
     let info: String = tell(cluster, node, &words("INFO commandstats")).await;
     let line = info
@@ -421,18 +422,18 @@ async fn calls(cluster: &Cluster, node: usize, command: &str) -> usize {
     line.map_or(0, |rest| rest.split(',').next().unwrap().parse().unwrap())
 }
 
-/// A slot of the second master on its way to the third.
+/// A slot in migration from the second to the third master.
 struct Move {
     slot: u16,
     from: String,
     to: String,
-    /// The numbers of the keys in it.
+    /// The numbers of the keys in the slot.
     keys: Vec<usize>,
 }
 
 impl Move {
-    /// Fills a slot and moves half of its keys. From then on every client is told to ask the third master for these,
-    /// until [`Move::finish`].
+    /// Fills a slot and migrates half of its keys. From then on, the second master answers requests for these keys with
+    /// ASK, until [`Move::finish`].
     async fn begin(cluster: &Cluster) -> Self {
         let range = cluster.topology().shards[1].slots;
         let (slot, keys) = (0..KEYS)
@@ -489,12 +490,12 @@ impl Move {
         assert_eq!(answer, "OK");
     }
 
-    /// Moves the rest, and gives the slot to its new owner.
+    /// Migrates the remaining keys and assigns the slot to its new owner.
     async fn finish(self, cluster: &Cluster) {
         self.migrate(cluster, &self.keys[1..]).await;
         for node in [3, 2, 1] {
             let to = format!("CLUSTER SETSLOT {} NODE {}", self.slot, self.to);
-            // The first is a replica by now, and learns it from the others.
+            // The first node is a replica by now and learns the new owner by gossip.
             if node != 1 {
                 let () = tell(cluster, node, &words(&to)).await;
             }
@@ -516,7 +517,7 @@ impl Move {
     }
 }
 
-/// The first master's replica takes over in good order.
+/// Triggers a manual failover to the replica of the first master.
 async fn fail_over(cluster: &Cluster) {
     let () = tell(cluster, 4, &words("CLUSTER FAILOVER")).await;
     eventually("the replica takes over", async || {
@@ -526,7 +527,7 @@ async fn fail_over(cluster: &Cluster) {
     .await;
 }
 
-/// What `up` and `verify` say of clients on the network, where they cannot do as they are told.
+/// Checks the messages of `up` and `verify` about clients on the network that cannot use the advertised addresses.
 async fn inside_is_warned_of(told: &Told, name: &Name, env: &Env, cluster: &Cluster, image: &str) {
     let notes = told.notes();
     let what = format!("`rcup env {} --from network --format LIBRARY`", name.0);
@@ -616,7 +617,7 @@ async fn works(cell: Cell) {
         trouble
     );
     all(&mut python, &mut rust, &mut inside, Pass::Read, KEYS).await;
-    // Each client was told twice at least to ask for the key that had gone ahead: when it wrote it, and when it read it.
+    // Each client got at least two ASK redirections for the migrated key: one for its write and one for its read.
     let asked = calls(&cluster, 3, "asking").await;
     assert!(asked >= 2 * CLIENTS.len(), "{cell:?}: {asked} times ASKING");
     let behind = moving.keys.iter().max().unwrap() + 1;

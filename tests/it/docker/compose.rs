@@ -1,5 +1,5 @@
-//! The export to Compose makes a round trip: a running cluster is written down and taken down, the file is brought
-//! up by the real tools, and what then runs is compared with the cluster it came from, node by node.
+//! Round trip of the export to Compose: a running cluster is exported and removed, Compose starts the exported file,
+//! and each node is compared with its original.
 
 use std::fmt;
 use std::process::Command;
@@ -20,15 +20,15 @@ use rcup::spec::user::{Login, User};
 use rcup::topology::layout::Topology;
 use rcup::{Cluster, ClusterSpec};
 
-/// The servers, as [`images`] has them.
+/// The names of the servers, in the order of [`images`].
 const SERVERS: [&str; 3] = ["redis-7", "redis-8", "valkey-8"];
 const SHAPES: [(usize, usize); 5] = [(1, 0), (3, 0), (3, 1), (3, 2), (5, 1)];
 
-/// What makes a difference in the file.
+/// Settings that change the exported file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mode {
     Plain,
-    /// With a user besides, and the limits of the profile `production`.
+    /// With an additional user and the limits of the profile `production`.
     Password,
     Tls,
     Persistent,
@@ -53,7 +53,7 @@ impl fmt::Display for Cell {
     }
 }
 
-/// Every server, shape and mode at least once, and every server in three modes.
+/// Covers every server, shape and mode at least once, and every server with three modes.
 const DEFAULT: [(usize, (usize, usize), Mode); 9] = [
     (0, (1, 0), Plain),
     (0, (3, 1), WithPassword),
@@ -66,7 +66,8 @@ const DEFAULT: [(usize, (usize, usize), Mode); 9] = [
     (2, (3, 1), Tls),
 ];
 
-/// The cells that are asked for: those above, all with `RCUP_MATRIX=all`, or those whose name has the variable's value in it.
+/// Returns the selected cells: those above, all with `RCUP_MATRIX=all`, or those whose name contains the value of the
+/// variable.
 fn cells() -> Vec<Cell> {
     let every = (0..SERVERS.len()).flat_map(|server| {
         SHAPES
@@ -88,7 +89,8 @@ fn cells() -> Vec<Cell> {
 }
 
 impl Cell {
-    /// Its specification, with a subnet and ports that no other test takes while the cluster is down for a moment.
+    /// Returns its specification, with a subnet and ports that no other test uses while the cluster is down
+    /// temporarily.
     fn spec(self, name: &Name, image: &str) -> ClusterSpec {
         let (subnet, port) = ports::coming_back();
         let spec = ClusterSpec::builder()
@@ -114,7 +116,7 @@ impl Cell {
     }
 }
 
-/// A cluster of rcup's own, as it was before it was taken down, and the file that was made of it.
+/// A cluster that rcup started, as it was before its removal, and its exported file.
 struct Origin {
     name: Name,
     spec: ClusterSpec,
@@ -131,7 +133,7 @@ impl Origin {
         let mut cluster = up(&spec).await;
         cluster.keep();
         let attached = Cluster::attach(docker(), &name.0).await.unwrap();
-        // As its labels tell it, which hold no password; without the end that a test's clusters have, for Compose's has none.
+        // From the labels, which contain no password; without the TTL of test clusters, because Compose has none.
         let topology = attached.topology().clone().with_life(Life::default());
         let secrets = attached.secrets().await.unwrap().clone();
         let before = seen(&topology, &secrets).await;
@@ -147,7 +149,7 @@ impl Origin {
         }
     }
 
-    /// Everything that can be asked of a cluster that Compose has started, by the library and by the binary.
+    /// Checks a cluster started by Compose with the library and the binary.
     async fn assert_same(&self) {
         let attached = Cluster::attach(docker(), &self.name.0).await.unwrap();
         assert_eq!(*attached.topology(), self.topology);
@@ -189,7 +191,7 @@ async fn round_trip(cell: Cell, generation: Generation) {
     origin.name.assert_gone().await;
 }
 
-/// As many at a time as there are turns. Compose's generations take turns too.
+/// Runs as many cells at a time as there are turns. The generations of Compose alternate.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_comes_back_from_its_file_as_it_was() {
     let mut under_way = Vec::new();
@@ -209,7 +211,8 @@ async fn a_cluster_comes_back_from_its_file_as_it_was() {
     );
 }
 
-/// Up twice in a row, after `down`, after `down -v`; and at last rcup's own `down` removes it, with all that belongs to it.
+/// Starts it twice in a row, after `down` and after `down -v`. At the end, rcup's `down` removes it with all its
+/// objects.
 async fn again(generation: Generation, mode: Mode) {
     let _turn = turn().await;
     let cell = Cell {
@@ -247,7 +250,7 @@ async fn docker_compose_1_brings_it_up_twice_and_after_down_with_and_without_its
     again(Generation::First.at_hand(), Tls).await;
 }
 
-/// Both tools read every file, of every shape and mode that is asked for; no engine is needed for that.
+/// Both tools accept the files of every selected shape and mode. This needs no container engine.
 #[test]
 fn both_generations_find_nothing_wrong_in_the_files() {
     for cell in cells() {

@@ -1,4 +1,4 @@
-//! The exported files of every node, booted by nobody but the engine: they are a cluster by themselves.
+//! The exported files of every node form a cluster when plain containers start with them.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use assert_cmd::cargo::cargo_bin;
 use super::own_engine::{eventually, run};
 use super::{any_image, turn};
 
-/// The containers and their network, which go with the test.
+/// The containers and their network, which are removed with the test.
 struct Hosts {
     prefix: String,
     containers: Vec<String>,
@@ -71,7 +71,7 @@ async fn nodes_that_boot_with_the_exported_files_are_a_cluster() {
         "docker",
         &["network", "create", "--subnet", &subnet, &hosts.prefix],
     );
-    // As whom the files were written: they are open to their owner alone.
+    // Runs as the user that wrote the files, because only their owner can read them.
     let user = ["-u", "-g"]
         .map(|flag| run("id", &[flag]).trim().to_owned())
         .join(":");

@@ -1,4 +1,4 @@
-//! What the nodes really have of what they were given.
+//! The effective configuration of the nodes.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use rcup::spec::security::Password;
 use rcup::spec::service_user::OwnUser;
 use rcup::{Cluster, ClusterSpec};
 
-/// What a node answers to `CONFIG GET`.
+/// Returns the answer of a node to `CONFIG GET`.
 async fn configured(address: &str, pattern: &str) -> BTreeMap<String, String> {
     told(&mut super::connect(address).await, pattern).await
 }
@@ -24,7 +24,7 @@ async fn told(link: &mut redis::aio::MultiplexedConnection, pattern: &str) -> BT
         .expect("the node tells its configuration")
 }
 
-/// Lines of the file that no server tells as settings.
+/// Directives that no server reports with CONFIG GET.
 const UNTOLD: [&str; 4] = ["include", "loadmodule", "rename-command", "user"];
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
             let row =
                 directives::lookup::find(directive).unwrap_or_else(|| panic!("{server} knows {directive}"));
             assert!(row.is_known_to(server), "{server} knows {directive}");
-            // What a server says of itself is of the kind that the table names.
+            // The reported value has the type that the table names.
             if !value.is_empty() {
                 assert_eq!(row.kind().objection(value), None, "{server}: {directive} {value}");
             }
@@ -88,11 +88,11 @@ async fn a_directive_that_the_server_lacks_is_refused_before_anything_is_made() 
     name.assert_gone().await;
 }
 
-/// What a node complains about that no configuration of its container can mend: the host's own setting, which
-/// `rcup doctor` tells.
+/// A warning that no configuration of the container can fix, because it concerns a setting of the host. `rcup doctor`
+/// reports it.
 const THE_HOSTS: &str = "Memory overcommit must be enabled";
 
-/// What every server says at the level of warnings while it boots.
+/// Log lines at warning level that every server prints while it starts.
 const USUAL: [&str; 4] = [
     "is starting oO0",
     "version=",
@@ -100,10 +100,10 @@ const USUAL: [&str; 4] = [
     "Server initialized",
 ];
 
-/// What it says when it has booted.
+/// The log line of a server that has started.
 const READY: &str = "Ready to accept";
 
-/// What a server calls a complaint, at whatever level and at any time.
+/// Words of a warning about the configuration, at any log level and any time.
 const WORDS: [&str; 5] = [
     "warning",
     "deprecated",
@@ -112,7 +112,7 @@ const WORDS: [&str; 5] = [
     "you requested",
 ];
 
-/// The lines of a node's log that warn of its configuration or of its surroundings.
+/// Returns the lines of a node's log that warn about its configuration or its environment.
 async fn warnings(container: &str) -> Vec<String> {
     use futures_util::TryStreamExt as _;
 
@@ -127,8 +127,8 @@ async fn warnings(container: &str) -> Vec<String> {
     complaints(lines)
 }
 
-/// Until it is ready, everything that a server says at the level of warnings counts that not every server says. From then
-/// on such lines tell of its life, of copies that are broken off and elections that are late, and only words count.
+/// Until the server is ready, every line at warning level counts unless every server prints it. After that, such lines
+/// report normal events such as aborted syncs and late elections, so only lines with these words count.
 fn complaints(lines: Vec<String>) -> Vec<String> {
     let mut boots = true;
     let mut complaints = Vec::new();
@@ -158,7 +158,7 @@ fn what_a_server_complains_of_is_told_from_its_life() {
     assert_eq!(of(&[boot, word, ready, life, word]), [word, word]);
 }
 
-/// What a cluster asks of whoever connects.
+/// Access control of a cluster.
 #[derive(Clone, Copy, Debug)]
 enum Guard {
     Plain,
@@ -168,7 +168,7 @@ enum Guard {
 
 const GUARDS: [Guard; 3] = [Guard::Plain, Guard::Password, Guard::Tls];
 
-/// Every node has what was planned, as it says itself, and nothing to complain about.
+/// Checks that every node reports the planned settings and logs no warnings.
 async fn assert_as_planned(cluster: &Cluster, who: &str) {
     let topology = cluster.topology();
     let operator = cluster.credentials_of(OwnUser::Operator);
@@ -198,8 +198,8 @@ fn ids(cluster: &Cluster) -> Vec<String> {
         .collect()
 }
 
-/// One cluster of the matrix: started, used, compared with its plan; and where it persists, stopped and started
-/// again with all it had.
+/// Runs one cluster of the matrix: starts it, uses it and compares it with its plan; if it persists, also stops and
+/// restarts it with its data.
 async fn cell(reference: &str, profile: Profile, guard: Guard, persist: bool) {
     let who = format!("{reference}, {profile}, {guard:?}, persist: {persist}");
     let name = Name::new(profile.as_str());
@@ -257,7 +257,8 @@ async fn cell(reference: &str, profile: Profile, guard: Guard, persist: bool) {
     name.down().await;
 }
 
-/// `RCUP_MATRIX=all` takes all 54; else every server meets every profile, each guard, and both kinds of memory.
+/// `RCUP_MATRIX=all` runs all 54 cells. By default, every server runs with every profile, every kind of access control,
+/// and with and without persistence.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_profile_starts_on_every_server_without_a_warning_and_as_planned() {
     let _turn = turn().await;

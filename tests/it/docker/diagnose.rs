@@ -1,4 +1,4 @@
-//! Broken clusters: the diagnosis names the cause with the right words, and `--fix` mends what rcup can mend.
+//! Broken clusters: the diagnosis names the cause with the right text, and `--fix` repairs what rcup can repair.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -38,7 +38,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
     patient.is_diagnosed("state-fail", "orphan-slots").await;
     patient.is_fixed(&["orphan-slots"]).await;
 
-    // `{3}` lies in slot 1584, of the first master; its key has moved to the second one already.
+    // `{3}` hashes to slot 1584 of the first master. Its key has been migrated to the second one already.
     let slot = rcup::topology::slots::slot_of(b"3").to_string();
     let (from, to) = (patient.id(1).to_owned(), patient.id(2).to_owned());
     patient
@@ -82,7 +82,7 @@ async fn slots_that_are_orphaned_or_half_migrated_are_mended() {
 async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
     let _turn = waiting().await;
     let patient = &Patient::new("mend-nodes").await;
-    // A replica that has lost its nodes.conf: it has another id, knows nobody, and the old one is looked for.
+    // A replica that has lost its nodes.conf: it has a new id and knows no other node, and the old id is missing.
     patient.tell(6, &["CLUSTER", "RESET", "HARD"]).await;
     patient.is_diagnosed("strangers", "lists only itself").await;
     patient.is_diagnosed("dead-node", "it lost its nodes.conf").await;
@@ -118,7 +118,8 @@ async fn nodes_that_are_lost_stopped_or_cut_off_are_mended() {
         .await;
     patient.is_fixed(&["node-cut-off"]).await;
 
-    // A master whose bus port is closed from outside: the others take it for dead, and it answers.
+    // The bus port of a master is blocked from outside: the other nodes mark it as failed, but it still answers
+    // clients.
     let port = surgery::port(patient.node(4)).parse::<u16>().unwrap() + 10_000;
     let rule = ["INPUT", "-p", "tcp", "--dport", &port.to_string(), "-j", "DROP"];
     let wall = Wall::raise(&patient.node(4).name, &rule).await;
@@ -184,7 +185,7 @@ async fn servers_that_refuse_are_told_by_the_reason() {
         .unwrap();
     patient.recovers("wrong-password").await;
 
-    // Something lies where the snapshot shall be: the save fails, and writes with it.
+    // A directory has the name of the snapshot file: the save fails, and writes are refused.
     let directory = directory(&patient.node(1).name, 1).await;
     let obstacle = format!("{directory}/dump.rdb");
     on_this_machine("mkdir", &[&obstacle]);
@@ -224,7 +225,7 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
         let (host, port) = patient.node(index).advertised.rsplit_once(':').unwrap();
         Address::new(host, port.parse().unwrap())
     };
-    // What a person would form into a cluster: three nodes, one of which has a past.
+    // Three nodes for a manual `--cluster create`, one of which still has data of another cluster.
     let members = [address(one, 1), address(one, 2), address(one, 3)];
     let endpoint = Endpoint::look_at(&members, &Access::open()).await;
     let diagnosis = endpoint.diagnose().await;
@@ -250,7 +251,7 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
     assert!(stale.why.contains("slot already covered"), "{stale:#?}");
     assert!(diagnosis.of("strangers").next().is_some(), "{diagnosis:#?}");
     assert!(diagnosis.of("disputed-slots").next().is_some(), "{diagnosis:#?}");
-    // What is printed is done beside the server, where there is a client.
+    // The printed commands run next to the server, where redis-cli is available.
     for line in &stale.remedy[..2] {
         let command = &line[line.find("redis-cli").expect("a command")..];
         obey(&format!("docker exec {} {command}", other.node(1).name));
@@ -261,7 +262,7 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
         "{diagnosis:#?}"
     );
     assert!(diagnosis.of("disputed-slots").next().is_none(), "{diagnosis:#?}");
-    // It is empty and knows nobody, as one that is new.
+    // The node is empty and knows no other node, like a new one.
     let strangers = diagnosis
         .of("strangers")
         .next()
@@ -269,7 +270,7 @@ async fn a_node_of_another_cluster_is_recognised_by_its_nodes_conf() {
     assert!(strangers.why.contains("lists only itself"), "{strangers:#?}");
 }
 
-/// No file in the folder has one of the secrets in it.
+/// Checks that no file in the folder contains a secret.
 fn assert_without(folder: &Path, secrets: &[&str]) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -280,7 +281,7 @@ fn assert_without(folder: &Path, secrets: &[&str]) {
     }
 }
 
-/// The folder that is in an archive.
+/// Unpacks an archive and returns the folder in it.
 fn unpacked(archive: &Path, folder: &str) -> PathBuf {
     let at = archive.parent().unwrap();
     let words = ["-xzf", archive.to_str().unwrap(), "-C", at.to_str().unwrap()];
@@ -377,7 +378,7 @@ async fn a_bundle_tells_of_every_node_and_of_no_password() {
     secrets.push("s3cret-of-the-bundle");
     assert_without(&inside, &secrets);
 
-    // The same cluster as somebody else's, whom its nodes tell all but what is their own.
+    // The same cluster by its endpoint, as a foreign cluster. Its nodes report everything except their own files.
     let address = attached.topology().nodes[0].address().to_string();
     let file = folder.path().join("endpoint.tar.gz");
     let output = Command::new(env!("CARGO_BIN_EXE_rcup"))

@@ -1,4 +1,4 @@
-//! The doctor on a real engine: what it reads must be what is there, whichever way it reads it.
+//! The doctor on a real container engine: what it reports equals the real values, however it reads them.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -30,7 +30,7 @@ fn read(path: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_shows_the_same_kernel_as_this_machine() {
-    // Other tests take nodes off their networks.
+    // Other tests disconnect nodes from their networks.
     let _alone = alone().await;
     let near = look(Look::of(Profile::Staging)).await;
     let through = look(Look::of(Profile::Staging).reading(Reading::Container)).await;
@@ -64,7 +64,7 @@ async fn a_node_sees_the_settings_that_rcup_asked_for() {
         .image(any_image().await)
         .masters(1)
         .memory(64 << 20)
-        // In `dev` a node's container has no limit of its memory.
+        // In the profile `dev`, the container of a node has no memory limit.
         .profile(Profile::Staging)
         .persist(false);
     let cluster = up(&spec.build().unwrap()).await;
@@ -87,7 +87,7 @@ async fn a_node_sees_the_settings_that_rcup_asked_for() {
     name.assert_gone().await;
 }
 
-/// An image with the server and its libraries, and nothing else that could be run.
+/// Builds an image with the server and its libraries, but no other programs.
 fn bare_image(from: &str) -> String {
     let name = format!("rcup-it/bare:{}", std::process::id());
     let bare = format!(
@@ -155,7 +155,7 @@ async fn what_a_start_would_stumble_over_is_a_finding() {
     assert_eq!(finding(&diagnosis, "ports").severity, Severity::Fail);
 }
 
-/// With a network of its own, the settings of which are then its own too.
+/// With its own network namespace, which has its own network settings.
 const APART: [&str; 2] = ["--mount", "--net"];
 
 fn told(output: &Output) -> String {
@@ -167,7 +167,7 @@ fn told(output: &Output) -> String {
     )
 }
 
-/// A shell in namespaces of its own, where files of the test stand in for the kernel's.
+/// Runs a shell in its own namespaces, where files of the test replace those of the kernel.
 fn pretend(directory: &std::path::Path, namespaces: &[&str], script: &str) -> Output {
     let masks = [
         (
@@ -266,7 +266,7 @@ async fn the_script_does_it_once_and_nothing_the_second_time() {
         first.contains("wrote /etc/sysctl.d/99-rcup-vm-swappiness.conf"),
         "{text}"
     );
-    // The stand-ins of this test are plain files, which do not answer with all the words as the kernel does.
+    // This test replaces the kernel's files with plain files, which do not list all possible values as the kernel does.
     assert_eq!(second, "", "{text}");
     assert_eq!(fs::read_to_string(path.join("swappiness")).unwrap(), "1\n");
 }

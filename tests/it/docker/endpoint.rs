@@ -1,5 +1,5 @@
-//! Clusters that are entered by address: with a password, by TLS, as a user with few rights; and what comes of it when
-//! nodes die, are unknown, or are not who they should be.
+//! Clusters accessed by their endpoint: with a password, with TLS, as a user with few permissions; and with nodes that
+//! are down, unknown or have another identity.
 
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -21,7 +21,7 @@ use rcup::spec::security::Password;
 use rcup::spec::user::{Login, User};
 use rcup::{Cluster, ClusterSpec};
 
-/// What a shell and a URL could trip over.
+/// Characters that a shell or a URL must quote.
 const PASSWORD: &str = "o'd $p%a#s:s@/é";
 
 fn rcup(arguments: &[&str]) -> Command {
@@ -101,7 +101,7 @@ async fn a_watch_goes_on_when_the_node_that_was_given_dies() {
         "{reachable}"
     );
     assert_eq!(round["nodes"].as_array().map(Vec::len), Some(6), "{round:#}");
-    // The next round tells the same: the others are asked in its place.
+    // The next round reports the same result: rcup queries the other nodes instead.
     let again = next().await;
     assert_eq!(check(&again, "reachable")["status"], "fail");
     assert_ne!(check(&again, "agreement")["status"], "skip", "{again:#}");
@@ -142,7 +142,7 @@ async fn a_guarded_cluster_is_entered_with_what_it_asks_for() {
     let whole = enter(&at, "ENTRY", &[]);
     assert_eq!(whole.status.code(), Some(0), "{whole:?}");
     assert_eq!(told(&whole)["nodes"].as_array().map(Vec::len), Some(6));
-    // Nobody is at the second address: that is told, and the first is enough.
+    // The second address is closed: rcup reports it, and the first address is sufficient.
     let half = enter(&format!("{at},127.0.0.1:1"), "ENTRY", &[]);
     assert_eq!(half.status.code(), Some(3), "{half:?}");
     let reachable = check(&told(&half), "reachable").clone();
@@ -153,7 +153,7 @@ async fn a_guarded_cluster_is_entered_with_what_it_asks_for() {
             .starts_with("127.0.0.1:1: "),
         "{reachable:#}"
     );
-    // A user who may only look is told what he may not see, and no check fails for it.
+    // For a user with read-only permissions, rcup reports what the user may not read, and no check fails because of it.
     let few = enter(&at, "ENTRY", &["--username", "watcher"]);
     assert_eq!(few.status.code(), Some(0), "{few:?}");
     let few = told(&few);
@@ -189,7 +189,7 @@ async fn an_endpoint_is_mended_and_two_servers_with_one_id_are_told() {
     let at = cluster.report().nodes[0].advertised.clone();
     for node in cluster.report().nodes {
         let mut connection = connect(&node.advertised).await;
-        // Some have learned it from the others by then.
+        // Some nodes have learned it by gossip already.
         let _: redis::RedisResult<()> = redis::cmd("CLUSTER")
             .arg("DELSLOTS")
             .arg(100)
@@ -237,7 +237,7 @@ async fn an_endpoint_is_mended_and_two_servers_with_one_id_are_told() {
     );
 }
 
-/// Starts a second server on a copy of the first node's table, as after copying a machine.
+/// Starts a second server with a copy of the first node's nodes.conf, as after cloning a machine.
 async fn twin(cluster: &Cluster) {
     let node = &cluster.topology().nodes[0];
     let table = rcup::server::conf::paths::conf_path(node).replace("redis.conf", "nodes.conf");

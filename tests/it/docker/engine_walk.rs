@@ -1,12 +1,12 @@
-//! Every command once, on the container engine that `DOCKER_HOST` names: `make test-engines` runs this on each engine
-//! that it sets up.
+//! Runs every command once on the container engine of `DOCKER_HOST`. `make test-engines` runs this on each engine that
+//! it sets up.
 
 use std::fmt::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-/// One call: the expected exit code, the command line, and text that its output contains.
+/// A call: the expected exit code, the command line, and text that its output contains.
 struct Call(i32, &'static str, &'static str);
 
 /// `{redis}` and `{valkey}` are the images, `{dir}` a temporary directory.
@@ -88,7 +88,7 @@ const CALLS: [Call; 55] = [
     Call(0, "list", ""),
 ];
 
-/// The arguments of a call. What follows a `|` is one argument.
+/// Splits the arguments of a call. The text after a `|` is a single argument.
 fn arguments(line: &str, directory: &Path) -> Vec<String> {
     let image = |name: &str, default: &str| std::env::var(name).unwrap_or_else(|_| default.to_owned());
     let line = line

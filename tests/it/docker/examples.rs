@@ -1,4 +1,4 @@
-//! The examples run as they stand in the repository.
+//! Runs the examples of the repository unchanged.
 
 use std::collections::BTreeSet;
 use std::os::unix::process::CommandExt as _;
@@ -12,7 +12,7 @@ use rcup::runtime::labels;
 async fn run(example: &str) -> String {
     let _turn = turn().await;
     let image = any_image().await;
-    // Cargo puts the examples beside the tests, and builds them with them.
+    // Cargo builds the examples together with the tests, in a directory next to them.
     let mut path = std::env::current_exe().unwrap();
     path.pop();
     path.pop();
@@ -27,8 +27,8 @@ async fn run(example: &str) -> String {
     String::from_utf8(output.stdout).unwrap()
 }
 
-/// A tool of cargo's on the tests of the example, as a user starts it. What cargo tells this program of itself would
-/// have it build everything anew.
+/// Returns a cargo command for the tests of the example, as a user runs it. Cargo's variables of this process are
+/// removed, because they would cause a full rebuild.
 fn cargo(words: &[&str], image: &str) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     for (name, _) in std::env::vars_os() {
@@ -48,7 +48,7 @@ fn cargo(words: &[&str], image: &str) -> Command {
     command
 }
 
-/// Without nextest on the machine, `docker/shared.rs` alone shows processes that share.
+/// Without nextest, only `docker/shared.rs` covers several processes that share a cluster.
 #[expect(clippy::print_stderr, reason = "what was left out is said")]
 fn has_nextest() -> bool {
     let has = Command::new("cargo-nextest").arg("--version").output().is_ok();
@@ -58,7 +58,7 @@ fn has_nextest() -> bool {
     has
 }
 
-/// The names of the shared clusters that are there.
+/// Returns the names of the existing shared clusters.
 async fn shared() -> BTreeSet<String> {
     let observed = docker().observe(&Scope::Clusters).await.unwrap();
     let names = observed
@@ -70,7 +70,7 @@ async fn shared() -> BTreeSet<String> {
         .collect()
 }
 
-/// Waits until no shared cluster is there but those of before.
+/// Waits until only the earlier shared clusters exist.
 async fn gone(before: &BTreeSet<String>) {
     let begun = Instant::now();
     while !shared().await.is_subset(before) {
@@ -106,7 +106,7 @@ async fn the_tests_of_an_example_share_a_cluster_in_one_process_and_in_many() {
     }
 }
 
-/// Nobody is left to remove the cluster but the small process that the first test has left behind.
+/// After the kill, only the cleanup process that the first test has started can remove the cluster.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_that_is_killed_leaves_nothing() {
     let _turn = alone().await;
@@ -127,7 +127,7 @@ async fn a_run_that_is_killed_leaves_nothing() {
         assert!(begun.elapsed() < Duration::from_mins(5), "no test has begun");
         tokio::task::yield_now().await;
     }
-    // A test under way has a group of its own: it goes on to its end, and holds the cluster until then.
+    // A running test has its own process group: it runs to its end and uses the cluster until then.
     let group = format!("-{}", run.id());
     let killed = Command::new("kill")
         .args(["-KILL", "--", &group])

@@ -1,4 +1,4 @@
-//! Certificates that have expired, end soon, or are of another authority, on nodes that speak TLS.
+//! Certificates that have expired, expire soon, or have another authority, on nodes with TLS.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,7 +14,7 @@ use rcup::connect::endpoint::Endpoint;
 use rcup::server::wire::access::Access;
 use rcup::server::wire::connection::Address;
 
-/// An authority of the test's own.
+/// The test's own authority.
 struct Authority {
     pem: String,
     issuer: Issuer<'static, KeyPair>,
@@ -35,7 +35,8 @@ impl Authority {
         }
     }
 
-    /// A certificate for an address and its key, valid from 2020 until then, in seconds since 1970.
+    /// Signs a certificate for an address, valid from 2020 until `until`, in seconds since 1970. Returns it with its
+    /// key.
     fn sign(&self, ip: IpAddr, until: u64) -> (String, String) {
         let key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
@@ -47,7 +48,7 @@ impl Authority {
     }
 }
 
-/// Sets several directives at once, which belong together.
+/// Sets several directives with one command, because they depend on each other.
 async fn set(connection: &redis::aio::MultiplexedConnection, settings: &[(&str, &str)]) {
     let mut command = redis::cmd("CONFIG");
     command.arg("SET");
@@ -72,7 +73,7 @@ async fn get(connection: &redis::aio::MultiplexedConnection, name: &str) -> Stri
 /// The directives of a certificate.
 const NAMES: [&str; 3] = ["tls-cert-file", "tls-key-file", "tls-ca-cert-file"];
 
-/// Where each server has its certificate, its key and its authority.
+/// Returns where each server has its certificate, its key and its authority.
 async fn certificates_of(
     connections: &[redis::aio::MultiplexedConnection],
 ) -> Vec<Vec<(&'static str, String)>> {
@@ -102,7 +103,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
     let healthy = patient.attached().await.diagnose().await;
     assert!(healthy.findings.is_empty(), "{healthy:#?}");
     Box::pin(in_the_clear(patient)).await;
-    // Connections that stand outlive the certificate that they were made with.
+    // Established connections outlive the certificate that they were made with.
     let mut kept = Vec::new();
     for url in patient.cluster.urls() {
         kept.push(connect_as_client(&patient.cluster, &url).await);
@@ -122,7 +123,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
         patient.cluster.certificates().expect("it speaks TLS").authority,
         authority.pem
     );
-    // Puts a certificate of the test's own in a node's place, which then trusts both authorities.
+    // Replaces the certificate of a node with one of the test's authority. The node then trusts both authorities.
     let replaced = async |at: usize, until: u64| {
         let node = &patient.report.nodes[at];
         let home = directory(&node.name, at + 1).await;
@@ -161,7 +162,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
     for at in 0..6 {
         replaced(at, now + 3 * 24 * 3600).await;
     }
-    // Who trusts the new authority is let in, and told that it will not be for long.
+    // A client that trusts the new authority can connect, and the diagnosis reports the upcoming expiry.
     let address = |at: usize| {
         let (host, port) = patient.report.nodes[at].address.rsplit_once(':').unwrap();
         Address::new(host, port.parse().unwrap())
@@ -174,7 +175,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
         .unwrap_or_else(|| panic!("{diagnosis:#?}"));
     assert_eq!(ends.nodes.len(), 6, "{ends:#?}");
     assert_eq!(ends.what, "certificates of 6 nodes expire within 3 days");
-    // Who trusts the old one alone is not.
+    // A client that trusts only the old authority cannot connect.
     patient
         .suffers(
             async || (),
@@ -189,7 +190,7 @@ async fn certificates_that_are_not_good_are_told_and_can_be_replaced() {
         .await;
 }
 
-/// Who does not speak TLS is told so.
+/// A client without TLS gets a diagnosis of the mismatch.
 async fn in_the_clear(patient: &Patient) {
     let (host, port) = patient.node(1).address.rsplit_once(':').unwrap();
     let first = Address::new(host, port.parse().unwrap());

@@ -1,4 +1,4 @@
-//! Clusters and servers of somebody else, seen from one address: what is wrong with them is found and named.
+//! Diagnosis of foreign clusters and servers from one address.
 
 use std::time::Duration;
 
@@ -23,12 +23,12 @@ fn address(text: &str) -> Address {
     Address::new(host, port.parse().unwrap())
 }
 
-/// What is seen at an address, as `rcup diagnose --endpoint` does it.
+/// Returns the diagnosis of an endpoint, as `rcup diagnose --endpoint` creates it.
 async fn seen(at: &str, access: &Access) -> Diagnosis {
     Box::pin(Endpoint::look_at(&[address(at)], access).await.diagnose()).await
 }
 
-/// Looks at the cluster behind an address until it shows all of this.
+/// Checks the cluster of an endpoint until it shows all symptoms and causes.
 async fn shows(at: &str, symptoms: &[Symptom<'_>], causes: &[Cause<'_>]) {
     let begun = std::time::Instant::now();
     loop {
@@ -53,7 +53,7 @@ async fn shows(at: &str, symptoms: &[Symptom<'_>], causes: &[Cause<'_>]) {
     }
 }
 
-/// Everybody forgets the node, and none takes it up again from another who has not forgotten it yet.
+/// Makes all nodes forget a node, and waits until no gossip from a node that still knows it adds it again.
 async fn forgotten(patient: &Patient, id: &str) {
     let begun = std::time::Instant::now();
     loop {
@@ -104,7 +104,7 @@ async fn what_is_wrong_with_a_cluster_of_somebody_else_is_found() {
     let _turn = turn().await;
     let patient = &Patient::new("foreign").await;
     let first = patient.node(1);
-    // A clock that is ahead: on its way from the first node the time is changed.
+    // A clock that is ahead: a proxy changes the time in the answers of the first node.
     let proxy = ahead_of_its_time(&first.address).await;
     shows(
         &proxy,
@@ -112,7 +112,7 @@ async fn what_is_wrong_with_a_cluster_of_somebody_else_is_found() {
         &[("clock", " ms ahead of ")],
     )
     .await;
-    // A replica on the machine of its master.
+    // A replica on the same host as its master.
     let beside = format!("{}:7990", surgery::ip(first));
     surgery::second_server(&first.name, "7990", true);
     answers(&beside).await;
@@ -144,7 +144,7 @@ async fn what_is_wrong_with_a_cluster_of_somebody_else_is_found() {
         .query_async(&mut second)
         .await;
     forgotten(patient, &id).await;
-    // A node with another server than its fellows.
+    // A node with a different server version.
     let other = format!("{}-other", patient.name.0);
     on_this_machine(
         "docker",
@@ -187,7 +187,7 @@ async fn what_is_wrong_with_a_cluster_of_somebody_else_is_found() {
     forgotten(patient, &id).await;
 }
 
-/// A container that is removed when this goes.
+/// A container that is removed on drop.
 struct Removed(String);
 
 impl Drop for Removed {
@@ -198,7 +198,7 @@ impl Drop for Removed {
     }
 }
 
-/// A way to a server on which every answer to TIME is nine seconds ahead. It ends with the test.
+/// Starts a proxy to a server that adds nine seconds to every answer to TIME. It ends with the test.
 async fn ahead_of_its_time(to: &str) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let at = listener.local_addr().unwrap().to_string();
@@ -225,7 +225,7 @@ async fn ahead_of_its_time(to: &str) -> String {
     at
 }
 
-/// The same with nine seconds more, where it is the answer to TIME: two texts, of which the first has ten digits.
+/// Returns the answer with nine seconds added if it answers TIME: two strings, of which the first has ten digits.
 fn later(bytes: &[u8]) -> Vec<u8> {
     const HEAD: &[u8] = b"*2\r\n$10\r\n";
     let mut told = bytes.to_vec();
@@ -263,15 +263,15 @@ async fn servers_of_somebody_else_that_let_nobody_in_are_told_by_the_reason() {
             "{diagnosis:#?}"
         );
     };
-    // Nobody listens there.
+    // A closed port.
     let closed = format!("{}:1", surgery::ip(node));
     only(&closed, &Access::open(), ("connection-refused", "ss -ltnp")).await;
-    // A server alone.
+    // A server without cluster mode or other nodes.
     let alone = format!("{}:7991", surgery::ip(node));
     surgery::second_server(&node.name, "7991", false);
     answers(&alone).await;
     only(&alone, &Access::open(), ("no-cluster", "cluster-enabled yes")).await;
-    // A user who may do next to nothing; with the rule that is printed the diagnosis goes on.
+    // A user with almost no permissions. With the rule that rcup prints, the diagnosis succeeds.
     patient
         .tell_all(&["ACL", "SETUSER", "weak", "on", ">weak", "+ping", "~*"])
         .await;
@@ -290,10 +290,10 @@ async fn servers_of_somebody_else_that_let_nobody_in_are_told_by_the_reason() {
     }
     let diagnosis = seen(&node.address, &weak).await;
     assert!(diagnosis.of("no-permission").next().is_none(), "{diagnosis:#?}");
-    // TLS is spoken to a server that does not speak it.
+    // TLS against a server without TLS.
     let tls = Access::open().with_tls();
     only(&node.address, &tls, ("tls-mismatch", "the TLS handshake fails")).await;
-    // What is sent there is dropped.
+    // A firewall drops the packets to this port.
     let rule = ["INPUT", "-p", "tcp", "--dport", "7991", "-j", "DROP"];
     let wall = Wall::raise(&node.name, &rule).await;
     only(&alone, &Access::open(), ("unreachable", "ufw allow 7991/tcp")).await;

@@ -1,4 +1,4 @@
-//! Every shape on every engine at hand, by both ways of forming: ready means ready.
+//! Every shape on every local server, with both formations: a cluster that is reported as ready is ready.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ async fn shape(image: &str, masters: usize, replicas: usize, formation: Formatio
     assert_eq!(slots, 16384);
     let ids: BTreeSet<&str> = report.nodes.iter().map(|node| node.id.0.as_str()).collect();
     assert_eq!(ids.len(), masters * (replicas + 1));
-    // What was set only for the formation is set no more, in the server and in its file.
+    // Settings that apply only during the formation are reset, in the server and in its file.
     for node in &report.nodes {
         let mut connection = connect(&node.advertised).await;
         let (_, timeout): (String, String) = redis::cmd("CONFIG")
@@ -108,7 +108,8 @@ async fn sixty_nodes_become_one_cluster() {
     name.assert_gone().await;
 }
 
-/// Large enough to boot as large clusters do, on the servers on which the one of sixty nodes is not tried.
+/// Large enough for the start-up behavior of large clusters, on the servers that the cluster of sixty nodes does not
+/// cover.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_large_cluster_is_formed_on_every_server() {
     let [redis_7, _, valkey] = images().await;
@@ -155,7 +156,7 @@ async fn every_announcement_leads_to_the_right_node() {
             "{image} {announce:?}"
         );
         assert_ready(&cluster).await;
-        // What the server itself tells clients is what the report says.
+        // The server advertises the address that the report contains.
         let mut connection = connect(&report.nodes[0].host_address).await;
         let slots: redis::Value = redis::cmd("CLUSTER")
             .arg("SLOTS")

@@ -1,10 +1,10 @@
-//! rcup in a container with the engine's socket, as jobs of continuous integration have it.
+//! rcup in a container with the socket of the container engine, as in jobs of continuous integration.
 
 use std::process::{Command, Output, Stdio};
 
 use super::{Name, any_image, turn};
 
-/// A container in which rcup can be called. It is removed when it is dropped.
+/// A container in which rcup can run. It is removed on drop.
 struct Job(String);
 
 impl Job {
@@ -35,7 +35,7 @@ impl Job {
         docker(&[&["exec", &self.0, "rcup"][..], arguments].concat())
     }
 
-    /// The networks that it is on.
+    /// Returns the networks of the container.
     fn networks(&self) -> String {
         let form = "{{range $name, $one := .NetworkSettings.Networks}}{{$name}} {{end}}";
         text(&docker(&["inspect", "--format", form, &self.0]).stdout)
@@ -80,7 +80,7 @@ async fn a_job_in_a_container_has_its_cluster_and_anybody_may_remove_it() {
     said(&job, &up);
     assert_eq!(job.networks(), format!("bridge {}", name.0.network()));
     assert!(said(&job, &["validate", cluster, "--suite", "smoke"]).contains("passes 14 checks"));
-    // Another job is told what is missing, and gets it by the same start.
+    // In another job, `status` fails with the command to connect its network. A start of the same cluster connects it.
     let outside = other.rcup(&["status", cluster]);
     assert_eq!(outside.status.code(), Some(4), "{}", text(&outside.stdout));
     assert!(
@@ -90,7 +90,7 @@ async fn a_job_in_a_container_has_its_cluster_and_anybody_may_remove_it() {
     );
     said(&other, &up);
     assert!(said(&other, &["status", cluster]).contains("is ok"));
-    // From outside, while both jobs are there.
+    // Removed from the host, while both jobs exist.
     name.down().await;
     for job in [&job, &other] {
         assert_eq!(job.networks(), "bridge");
@@ -129,8 +129,8 @@ async fn a_job_is_not_put_onto_a_network_of_the_users() {
 async fn a_container_of_another_engine_joins_nothing() {
     let _turn = turn().await;
     let name = Name::new("guest-foreign");
-    // What an engine mounts, under the id of a container that this engine does not have; the host's own network reaches
-    // the nodes.
+    // The files that an engine mounts, with the id of a container that this engine does not have. The container reaches
+    // the nodes through the host's network.
     let home = tempfile::tempdir().unwrap();
     let files = home.path().join("a".repeat(64));
     std::fs::create_dir(&files).unwrap();

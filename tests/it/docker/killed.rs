@@ -1,12 +1,12 @@
-//! Starts that are ended from outside, through the binary: signals that can be handled undo the start, one
-//! that cannot leaves remains that `down` finds by their labels.
+//! Starts of the binary that a signal ends: signals that can be handled roll back the start. After SIGKILL, objects
+//! remain that `down` finds by their labels.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use super::{Name, any_image, assert_ready, turn, up};
 
-/// Starts a cluster with the binary, sends `signal` after so many milliseconds, and returns the exit code.
+/// Starts a cluster with the binary, sends `signal` after `ms` milliseconds, and returns the exit code.
 fn start_and_signal(name: &Name, image: &str, signal: &str, ms: u64) -> Option<i32> {
     let mut start = Command::new(env!("CARGO_BIN_EXE_rcup"))
         .args([
@@ -35,11 +35,11 @@ async fn handled(signal: &str) {
         let name = Name::new("signal");
         let code = start_and_signal(&name, &image, signal, ms);
         if code == Some(0) {
-            // It was ready before the signal came.
+            // The cluster was ready before the signal arrived.
             assert_eq!(name.remains().await.containers.len(), 6);
             name.down().await;
         } else {
-            // A process that is ended before it listens has made nothing yet.
+            // A signal before rcup installs its handlers ends the process before it has created any object.
             assert!(matches!(code, Some(1) | None), "{signal} after {ms} ms: {code:?}");
             name.assert_gone().await;
         }

@@ -1,5 +1,6 @@
-//! The scripts of the export for Kubernetes, in containers with the names, mounts, variables and privileges of the pods.
-//! The tests do what Kubernetes does: they start the containers, run the probes, and call the hook before a pod ends.
+//! The scripts of the export for Kubernetes, in containers with the names, mounts, variables and privileges of the
+//! pods. The tests do what Kubernetes does: they start the containers, run the probes, and call the preStop hook before
+//! a pod ends.
 
 use std::process::{Command, Output};
 use std::sync::Arc;
@@ -13,15 +14,15 @@ use tempfile::TempDir;
 use super::own_engine::{eventually, run};
 use super::{any_image, image, turn};
 
-/// The pods' containers, and what they have in common.
+/// The containers of the pods and their shared data.
 struct Pods {
-    /// All names on the container engine begin with it.
+    /// The prefix of all names on the container engine.
     prefix: String,
     image: String,
     directory: TempDir,
-    /// The first three numbers of the network's addresses.
+    /// The first three octets of the network's addresses.
     subnet: String,
-    /// How many addresses were given to pods. Docker would give the free ones again.
+    /// The number of addresses assigned to pods so far. Docker would reuse free addresses.
     given: AtomicUsize,
 }
 
@@ -66,7 +67,7 @@ impl Pods {
             directory,
             given: AtomicUsize::new(0),
         };
-        // As the kubelet lays out the maps and the secret: readable for the pods' user.
+        // With the modes of the kubelet's ConfigMap and Secret volumes: readable for the user of the pods.
         for (map, files) in [
             (
                 "conf",
@@ -94,7 +95,7 @@ impl Pods {
         self.directory.path().join(below)
     }
 
-    /// The options for those of the variables that the pods have.
+    /// Returns the options for those of the environment variables that the pods have.
     fn variables(&self, names: &[&str]) -> Vec<String> {
         let text = std::fs::read_to_string(self.path("out/shards.yaml")).unwrap();
         let value = |name: &str| {
@@ -107,7 +108,7 @@ impl Pods {
             .collect()
     }
 
-    /// The lines that the job gets.
+    /// Returns the input lines of the job.
     fn shards(&self) -> String {
         let text = std::fs::read_to_string(self.path("out/create.yaml")).unwrap();
         let block = text.split_once("value: |-\n").unwrap().1;
@@ -117,7 +118,7 @@ impl Pods {
         lines.map(str::trim).collect::<Vec<_>>().join("\n")
     }
 
-    /// What every container of the export has.
+    /// Returns the options of every container of the export.
     fn common(&self, map: &str) -> Vec<String> {
         let mount = |from: &str, to: &str| format!("{}:{to}:ro", self.path(from).display());
         let mut all: Vec<String> = [
@@ -147,14 +148,14 @@ impl Pods {
         self.start_apart_from(pod, None);
     }
 
-    /// Starts a pod that does not know the name of another.
+    /// Starts a pod that cannot resolve the name of another pod.
     fn start_apart_from(&self, pod: &str, other: Option<&str>) {
         let (name, alias) = (
             self.container(pod),
             format!("rcup-orders-shard-{pod}.rcup-orders"),
         );
         let data = format!("{name}:/data");
-        // Addresses below are for containers that do not ask for one.
+        // Lower addresses are for containers without a fixed address.
         let address = 50 + self.given.fetch_add(1, Ordering::Relaxed) % 200;
         let address = format!("{}.{address}", self.subnet);
         let mut options = [
@@ -185,7 +186,7 @@ impl Pods {
         run("docker", &arguments);
     }
 
-    /// Replaces all pods at once by others with their data and names, and with new addresses.
+    /// Replaces all pods at once, with the same data and names and with new addresses.
     fn replace_all(&self) {
         let before = PODS.map(|pod| self.address(pod));
         let all = |act: &(dyn Fn(&str) + Sync)| {
@@ -224,7 +225,7 @@ impl Pods {
             .success()
     }
 
-    /// A command to a pod's server; nothing where it does not answer.
+    /// Sends a command to a pod's server. Returns an empty answer if the server does not reply.
     fn ask(&self, pod: &str, command: &str) -> String {
         let login = "if cd /run/secrets/redis 2>/dev/null; then export REDISCLI_AUTH=$(cat password); fi";
         let shell = format!("{login}; exec \"$CLI\" {command}");
@@ -301,7 +302,7 @@ fn told(output: &Output) -> String {
     )
 }
 
-/// Ready to be written to and read from, at the addresses that the pods have now.
+/// Returns a client that uses the current addresses of the pods.
 fn client(pods: &Pods) -> redis::cluster::ClusterClient {
     let password = std::fs::read_to_string(pods.path("secret/password")).unwrap();
     let password = password.trim();
@@ -309,7 +310,7 @@ fn client(pods: &Pods) -> redis::cluster::ClusterClient {
     redis::cluster::ClusterClient::new(urls).unwrap()
 }
 
-/// The job makes the cluster once, and changes nothing when it runs again.
+/// Checks that the job creates the cluster once and changes nothing when it runs again.
 fn forms(pods: &Pods) {
     assert!(
         !pods.script("1-0", &["/etc/redis/probe.sh", "ready"]),
@@ -323,7 +324,7 @@ fn forms(pods: &Pods) {
         assert_eq!(gives_slots, time == "first", "{}", told(&output));
     }
     wait_until_ready(pods, "after the job");
-    // The exporter's user reads figures, and no key.
+    // The user of the exporter can read metrics, but no keys.
     let seen = |command: &str| {
         let login = "REDISCLI_AUTH=$(cat /run/secrets/redis/monitor)";
         let shell = format!("{login} exec redis-cli --user rcup-monitor {command}");
@@ -333,7 +334,7 @@ fn forms(pods: &Pods) {
     assert!(seen("get a").contains("NOPERM"));
 }
 
-/// Writes go on while a master is ended as a Kubernetes would end it. Returns what was acknowledged meanwhile.
+/// Writes during a graceful shutdown of a master, as by Kubernetes. Returns the acknowledged writes.
 async fn hands_over_under_load(pods: &Pods) -> Vec<u32> {
     let done = Arc::new(AtomicBool::new(false));
     let mut connection = client(pods).get_async_connection().await.unwrap();
@@ -370,7 +371,8 @@ async fn hands_over_under_load(pods: &Pods) -> Vec<u32> {
     written
 }
 
-/// With more masters in the plan, the cluster that stands is left as it is: the new ones are told of, and get nothing.
+/// With more masters in the plan, the existing cluster does not change: the job reports the new nodes, and they get no
+/// slots.
 fn is_not_enlarged(pods: &Pods) {
     let more = "0 4095 rcup-orders-shard-1-0.rcup-orders rcup-orders-shard-1-1.rcup-orders\n\
                 4096 8191 rcup-orders-shard-2-0.rcup-orders rcup-orders-shard-2-1.rcup-orders\n\
@@ -416,7 +418,8 @@ async fn scripts_form_probe_and_hand_over() {
     }
 }
 
-/// No node then knows the address of another, and a replica may follow its master's old one. `RCUP_ROUNDS` repeats it.
+/// After the replacement, no node knows the address of another, and a replica may use its master's old address.
+/// `RCUP_ROUNDS` repeats it.
 fn recovers_from_new_addresses(pods: &Pods) {
     for pod in PODS {
         pods.start(pod);
@@ -447,7 +450,7 @@ async fn valkey_pods_with_new_addresses_recover() {
     recovers_from_new_addresses(&Pods::new("valkey", image, &["--password"]));
 }
 
-/// The replica misses its master for a node timeout, then learns its new address from others.
+/// The replica cannot reach its master for a node timeout, then learns the new address by gossip.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replica_follows_an_address_learned_from_gossip() {
     let _turn = turn().await;
@@ -472,7 +475,7 @@ async fn replica_follows_an_address_learned_from_gossip() {
     assert!(pods.ask("1-1", "info replication").contains(&master));
 }
 
-/// All pods end at once, as by `kubectl delete pod`: no master waits for a replica that is gone too.
+/// All pods end at once, as with `kubectl delete pod`: no master waits for a replica that ends too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_that_all_end_do_not_wait_for_each_other() {
     let _turn = turn().await;
@@ -485,7 +488,7 @@ async fn pods_that_all_end_do_not_wait_for_each_other() {
     for pod in PODS.iter().filter(|pod| !pod.starts_with("1-")) {
         run("docker", &["kill", &pods.container(pod)]);
     }
-    // The replica is there, but nobody votes for it.
+    // The replica exists, but no majority of masters can vote for it.
     let votes = || pods.ask("1-0", "cluster nodes").matches("fail").count() >= 4;
     eventually("the other masters are marked as failed", votes);
     let since = Instant::now();

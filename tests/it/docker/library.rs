@@ -1,5 +1,4 @@
-//! The library as a test uses it: a cluster of its own without any settings, and nothing left behind however
-//! the test ends.
+//! The library in a test: a separate cluster without any configuration, which is removed however the test ends.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -14,7 +13,7 @@ use rcup::runtime::interface::{Runtime as _, Scope};
 use rcup::runtime::observed::Observed;
 use rcup::{Cluster, ClusterName, ErrorKind, Event, blocking};
 
-/// Small clusters: what is shown here does not depend on their size.
+/// Returns a builder of small clusters. These tests do not depend on the size.
 async fn small() -> Builder {
     let image = any_image().await;
     Cluster::builder()
@@ -32,7 +31,7 @@ async fn assert_gone(name: &ClusterName) {
     assert!(left.is_empty(), "left behind: {left:#?}");
 }
 
-/// For whoever has no executor.
+/// Runs a future without an existing runtime.
 fn block<T>(work: impl Future<Output = T>) -> T {
     let executor = tokio::runtime::Builder::new_current_thread().enable_all().build();
     executor.unwrap().block_on(work)
@@ -123,7 +122,7 @@ async fn the_blocking_handle_works_where_an_executor_runs_already() {
 #[tokio::test]
 async fn what_is_kept_outlives_its_handle_and_its_owner() {
     let _turn = turn().await;
-    // A process that has ended when the cluster is looked at again.
+    // This owner will have exited when the cluster is checked again.
     let mut owner = std::process::Command::new("sleep").arg("600").spawn().unwrap();
     let alive = rcup::spec::expiry::Owner::process(owner.id()).unwrap();
     let mut kept = small().await.owner(alive.clone()).up().await.unwrap();
@@ -172,8 +171,7 @@ async fn ten_tests_start_ten_clusters_without_a_clash() {
     }
 }
 
-/// In a debug build, which is what tests are: the frames of futures that wait for others in place add up, and a test's
-/// thread has 2 MB.
+/// Debug builds, as in tests, need more stack: the frames of nested futures add up, and the thread of a test has 2 MB.
 #[test]
 fn a_start_needs_half_of_the_stack_that_a_test_has() {
     let start = || {

@@ -1,4 +1,4 @@
-//! Clusters whose nodes have servers, memory and settings of their own.
+//! Clusters whose nodes have their own server images, memory limits and settings.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use rcup::spec::server::Engine;
 use rcup::topology::layout::{Formation, Role};
 use rcup::{Cluster, ClusterSpec, ErrorKind};
 
-/// What a node answers to a command.
+/// Returns the answer of a node to a command.
 async fn said<T: redis::FromRedisValue>(cluster: &Cluster, node: usize, words: &[&str]) -> T {
     let address = &cluster.report().nodes[node - 1].advertised;
     let mut command = redis::cmd(words[0]);
@@ -56,7 +56,8 @@ fn summary<'a>(outcome: &'a Validation, id: &str) -> &'a str {
     &check.unwrap_or_else(|| panic!("{id} was not made")).summary
 }
 
-/// Redis 7.0 with a replica of Redis 8.0 on node 4, a directive on node 5 and memory on node 6.
+/// Returns a specification of Redis 7.0 with a replica of Redis 8.0 on node 4, a directive on node 5 and a memory limit
+/// on node 6.
 async fn upgrading(name: &Name) -> ClusterSpec {
     let later = image(Engine::Redis, 8, 0).await;
     ClusterSpec::builder()
@@ -74,7 +75,7 @@ async fn upgrading(name: &Name) -> ClusterSpec {
         .unwrap()
 }
 
-/// Whether a node is a master, as it says itself.
+/// Returns whether a node reports itself as a master.
 async fn is_master(cluster: &Cluster, node: usize) -> bool {
     let nodes: String = said(cluster, node, &["CLUSTER", "NODES"]).await;
     nodes.lines().any(|line| line.contains("myself,master"))
@@ -122,7 +123,7 @@ async fn an_upgrade_half_way_is_made_used_adopted_restarted_and_reset() {
     assert!(report["nodes"][3]["version"].as_str().unwrap().starts_with("8.0"));
     assert!(report["nodes"][0].get("version").is_none());
 
-    // What was planned is no fault, and what a failover would break is not tried.
+    // Planned differences do not fail, and the suite skips failovers that would break replication.
     let attached = Cluster::attach(docker(), &name.0).await.unwrap();
     let outcome = validated(&attached, Suite::Standard).await;
     assert!(outcome.passed, "{:#?}", outcome.checks);
@@ -143,7 +144,7 @@ async fn an_upgrade_half_way_is_made_used_adopted_restarted_and_reset() {
     );
     let _: String = said(&cluster, 2, &["CONFIG", "SET", "slowlog-max-len", "128"]).await;
 
-    // The same again is adopted, another is told apart.
+    // The same specification adopts the cluster, a different one is refused.
     cluster.keep();
     let again = up(&spec).await;
     assert!(again.was_adopted());
@@ -165,7 +166,7 @@ async fn an_upgrade_half_way_is_made_used_adopted_restarted_and_reset() {
         "{told}"
     );
 
-    // Node 1 has nobody who could give its role back, so nobody takes it; its data is on its volume.
+    // No replica could hand the role of node 1 back, so no replica takes it over. Its data is on its volume.
     let _: String = said(&cluster, 1, &["SET", "a-key-of-{bar}", "kept"]).await;
     attached
         .restart(&[1], Duration::from_mins(1), &Silent)
@@ -178,14 +179,15 @@ async fn an_upgrade_half_way_is_made_used_adopted_restarted_and_reset() {
 
     assert_stranded_and_reset(&cluster, &spec, &name).await;
 
-    // What is gone is made again with its own server.
+    // A missing node is created again with its own server image.
     down_container(&name, 4).await;
     let restored = up(&spec).await;
     assert!(version(&restored, 4).await.starts_with("8.0"));
     name.down().await;
 }
 
-/// Once the later server has taken over, the earlier one cannot follow: that is said, and not waited for.
+/// After a failover to the newer server, the older one cannot replicate from it. `up` reports that at once instead of
+/// waiting.
 async fn assert_stranded_and_reset(cluster: &Cluster, spec: &ClusterSpec, name: &Name) {
     docker().kill(&format!("rcup-{}-1", name.0)).await.unwrap();
     until_master(cluster, 4).await;

@@ -1,4 +1,4 @@
-//! Against a real engine: one invariant each. Whatever these tests need and do not find fails them.
+//! Tests with a real container engine, one invariant each. A test fails if a prerequisite is missing.
 
 mod action;
 mod adoption;
@@ -67,26 +67,27 @@ use rcup::runtime::observed::Observed;
 use rcup::spec::server::{Engine, Server};
 use rcup::{Cluster, ClusterName, ClusterSpec, Docker, Event, Observer, UpOptions};
 
-/// How many tests use the engine at a time. Clusters compete for two cores, and a test that waits for its turn is
-/// quicker than one that starves.
+/// The maximum number of tests that use the container engine at a time. Clusters compete for two cores, so more
+/// concurrency would slow the tests down.
 const AT_ONCE: u32 = 3;
 
 static TURNS: Semaphore = Semaphore::const_new(AT_ONCE as usize);
 
-/// One more may go beside them that leaves the cores alone nearly all the time.
+/// Allows one more test that is idle nearly all of its time.
 static WAITING: Semaphore = Semaphore::const_new(1);
 
-/// The engine.
+/// Returns the container engine.
 pub fn docker() -> Docker {
     Docker::find().expect("these tests need a container engine: see `make test`")
 }
 
-/// Whether all of a matrix is wanted, not only what stands for it: `RCUP_MATRIX=all`.
+/// Returns whether to run every cell of a matrix instead of a selection: `RCUP_MATRIX=all`.
 pub fn matrix() -> bool {
     std::env::var("RCUP_MATRIX").is_ok_and(|wanted| wanted == "all")
 }
 
-/// A test's time with the engine. `RCUP_TEST_TIMES=FILE` gets a line for each: its seconds and whose they were.
+/// The period in which a test uses the container engine. With `RCUP_TEST_TIMES=FILE`, each period adds a line with its
+/// seconds and the name of the test.
 pub struct Turn {
     since: Instant,
     _permits: Vec<SemaphorePermit<'static>>,
@@ -114,7 +115,7 @@ impl Drop for Turn {
         );
         let file = std::fs::File::options().append(true).create(true).open(path);
         let written = file.and_then(|mut file| file.write_all(line.as_bytes()));
-        // A second panic while a test fails would end the whole run.
+        // A second panic while a test fails would abort the whole run.
         assert!(
             written.is_ok() || std::thread::panicking(),
             "the times of the tests cannot be written: {written:?}"
@@ -127,20 +128,20 @@ pub async fn turn() -> Turn {
     Turn::of(vec![TURNS.acquire().await.expect("never closed")])
 }
 
-/// Waits for the turn of a test that waits nearly all of its time: for nodes that call another failed, for connections
-/// that lead nowhere.
+/// Waits for the turn of a test that is idle nearly all of its time: for nodes that mark another one as failed, or for
+/// connections that time out.
 pub async fn waiting() -> Turn {
     Turn::of(vec![WAITING.acquire().await.expect("never closed")])
 }
 
-/// Waits until this test runs alone.
+/// Waits until no other test uses the container engine.
 pub async fn alone() -> Turn {
-    // Always in this order, so that two who wait for it do not wait for each other.
+    // Always in this order, so that two tests that wait here do not deadlock.
     let all = TURNS.acquire_many(AT_ONCE).await.expect("never closed");
     Turn::of(vec![all, WAITING.acquire().await.expect("never closed")])
 }
 
-/// The local image with this server, or a failure that says how to make it.
+/// Returns the local image with this server. Fails with the command that builds it.
 pub async fn image(engine: Engine, major: u16, minor: u16) -> String {
     let wanted = |server: &Server| {
         server.engine == engine && server.version.major == major && server.version.minor == minor
@@ -163,7 +164,7 @@ pub async fn image(engine: Engine, major: u16, minor: u16) -> String {
         )
 }
 
-/// The three servers that every behaviour is shown on.
+/// Returns the images of the three servers that every behavior is tested with.
 pub async fn images() -> [String; 3] {
     [
         image(Engine::Redis, 7, 0).await,
@@ -172,12 +173,12 @@ pub async fn images() -> [String; 3] {
     ]
 }
 
-/// The server for what does not depend on it.
+/// Returns the image for tests that do not depend on the server.
 pub async fn any_image() -> String {
     image(Engine::Redis, 8, 0).await
 }
 
-/// The interpreter with redis-py and pytest.
+/// Returns the Python interpreter with redis-py and pytest.
 pub fn python() -> std::path::PathBuf {
     let python = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/python/bin/python");
     assert!(
@@ -187,11 +188,11 @@ pub fn python() -> std::path::PathBuf {
     python
 }
 
-/// A name nobody else uses, whose objects are removed when it goes.
+/// A unique name. Its objects are removed on drop.
 pub struct Name(pub ClusterName);
 
 impl Name {
-    /// A name for the test called `test`.
+    /// Creates a name for the test `test`.
     pub fn new(test: &str) -> Self {
         static COUNT: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
         let nth = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -199,12 +200,12 @@ impl Name {
         Self(name.parse().expect("a valid name"))
     }
 
-    /// A 3×1 specification of that name.
+    /// Returns a 3×1 specification with that name.
     pub async fn spec(&self) -> ClusterSpec {
         self.shape(3, 1).await
     }
 
-    /// A specification of that name and shape.
+    /// Returns a specification with that name and shape.
     pub async fn shape(&self, masters: usize, replicas: usize) -> ClusterSpec {
         ClusterSpec::builder()
             .name(self.0.clone())
@@ -215,7 +216,7 @@ impl Name {
             .expect("a valid specification")
     }
 
-    /// What the engine has of it.
+    /// Returns the objects of the cluster on the container engine.
     pub async fn remains(&self) -> Observed {
         docker()
             .observe(&Scope::Cluster(self.0.clone()))
@@ -223,7 +224,7 @@ impl Name {
             .expect("the engine answers")
     }
 
-    /// Fails when the engine has anything of it.
+    /// Fails if the container engine has any object of the cluster.
     pub async fn assert_gone(&self) {
         let mut remains = self.remains().await;
         if remains.containers.is_empty() && remains.volumes.is_empty() && remains.probes.is_empty() {
@@ -238,7 +239,7 @@ impl Name {
         assert!(remains.is_empty(), "left behind: {remains:#?}");
     }
 
-    /// Removes all of it.
+    /// Removes all objects of the cluster.
     pub async fn down(&self) {
         down(&docker(), &self.0, false, &Silent)
             .await
@@ -264,7 +265,7 @@ impl Drop for Name {
     }
 }
 
-/// What the nodes of a failed test said at last, before they are removed.
+/// Prints the last log lines of the nodes of a failed test, before they are removed.
 #[expect(clippy::print_stderr, reason = "a failed test shows its nodes' logs")]
 async fn show_logs(name: &ClusterName) {
     let Ok(observed) = docker().observe(&Scope::Cluster(name.clone())).await else {
@@ -285,10 +286,10 @@ async fn show_logs(name: &ClusterName) {
     }
 }
 
-/// Whether the engine refuses to remove a network that no container is on. Docker 20.10 does so about once in several
-/// thousand starts, until it is started anew: it counts an endpoint too many. Nobody but the engine can mend that, so one
-/// in a run is told, and no fault of what was tested; a second has a cause. A network that can be removed has been left
-/// behind.
+/// Returns whether the container engine refuses to remove a network without containers. Docker 20.10 does so about once
+/// in several thousand starts, until it is restarted: its endpoint count is too high. Only a restart fixes it, so one
+/// case in a run is reported and is not a failure of the test; a second one is a failure. A network that can be removed
+/// is a leak.
 async fn has_lost_count(network: &str) -> bool {
     static LOST: AtomicUsize = AtomicUsize::new(0);
     let Err(error) = docker().remove_network(network).await else {
@@ -300,7 +301,7 @@ async fn has_lost_count(network: &str) -> bool {
     if !lost {
         return false;
     }
-    // Past the harness, which keeps to itself what a test that passes prints.
+    // Writes to stderr directly, because the test harness captures the output of passing tests.
     let told = writeln!(
         std::io::stderr(),
         "the engine has lost count of the endpoints of network {network}: {}",
@@ -309,12 +310,12 @@ async fn has_lost_count(network: &str) -> bool {
     told.is_ok() && LOST.fetch_add(1, Ordering::Relaxed) == 0
 }
 
-/// Options with a deadline that a busy machine keeps.
+/// Returns options with a deadline that is sufficient on a busy machine.
 pub fn options() -> UpOptions {
     UpOptions::default().timeout(Duration::from_secs(90))
 }
 
-/// Starts a cluster, or fails with the whole story.
+/// Starts a cluster. A failure prints the complete error.
 pub async fn up(spec: &ClusterSpec) -> Cluster {
     let told = Told::default();
     match Cluster::up(docker(), spec, &options().observer(Arc::new(told.clone()))).await {
@@ -328,17 +329,17 @@ pub async fn up(spec: &ClusterSpec) -> Cluster {
     }
 }
 
-/// An observer that remembers.
+/// An observer that records events.
 #[derive(Clone, Default)]
 pub struct Told(Arc<Mutex<Vec<Event>>>);
 
 impl Told {
-    /// What it was told.
+    /// Returns the recorded events.
     pub fn events(&self) -> Vec<Event> {
         self.0.lock().expect("nobody panicked").clone()
     }
 
-    /// The notes and warnings, joined.
+    /// Returns the notes and warnings as one text.
     pub fn notes(&self) -> String {
         let text = |event: &Event| match event {
             Event::Note { message } | Event::Warning { message } => Some(message.clone()),
@@ -358,14 +359,14 @@ impl Observer for Told {
     }
 }
 
-/// A single connection to a node, which follows no redirection.
+/// Returns a single connection to a node, which follows no redirections.
 pub async fn connect(address: &str) -> redis::aio::MultiplexedConnection {
     connect_url(&format!("redis://{address}"))
         .await
         .unwrap_or_else(|error| panic!("{address}: {error}"))
 }
 
-/// A client, which trusts the given authority where there is one.
+/// Returns a client, which trusts the given authority if there is one.
 fn client(url: &str, authority: Option<&str>) -> redis::Client {
     match authority {
         None => redis::Client::open(url),
@@ -376,14 +377,14 @@ fn client(url: &str, authority: Option<&str>) -> redis::Client {
     .expect("a URL")
 }
 
-/// For two busy cores: what takes longer than the client's own half a second is not wrong yet.
+/// Returns a longer timeout than the client's default of half a second, for two busy cores.
 fn patient() -> redis::AsyncConnectionConfig {
     redis::AsyncConnectionConfig::new()
         .set_connection_timeout(Some(Duration::from_secs(10)))
         .set_response_timeout(Some(Duration::from_secs(10)))
 }
 
-/// A connection to a node of a cluster by its URL, with what the cluster's clients need.
+/// Connects to a node of a cluster by its URL, with the TLS settings of the cluster's clients.
 pub async fn connect_as_client(cluster: &Cluster, url: &str) -> redis::aio::MultiplexedConnection {
     let authority = cluster.certificates().map(|all| all.authority.as_str());
     client(url, authority)
@@ -392,15 +393,15 @@ pub async fn connect_as_client(cluster: &Cluster, url: &str) -> redis::aio::Mult
         .expect("a connection")
 }
 
-/// The same by a URL, which may hold a password.
+/// Connects to a node by a URL, which may contain a password.
 pub async fn connect_url(url: &str) -> redis::RedisResult<redis::aio::MultiplexedConnection> {
     client(url, None)
         .get_multiplexed_async_connection_with_config(&patient())
         .await
 }
 
-/// Asks every node for keys over all slots the moment the start has returned: each must answer with a value
-/// or a redirection. Then writes and reads through a cluster client that never tries again.
+/// Queries keys in all slots from every node as soon as the start has returned: each answer must be a value or a
+/// redirection. Then writes and reads with a cluster client that never retries.
 pub async fn assert_ready(cluster: &Cluster) {
     let report = cluster.report();
     let urls = cluster.urls();

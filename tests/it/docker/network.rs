@@ -1,4 +1,4 @@
-//! Clusters on a network of the user's own: beside other containers, which reach the nodes, and never removed.
+//! Clusters on a network of the user: other containers on it reach the nodes, and rcup never removes it.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Output};
@@ -9,11 +9,11 @@ use rcup::error::ErrorKind;
 use rcup::event::Silent;
 use rcup::{Cluster, ClusterSpec};
 
-/// A network that is removed when it goes.
+/// A network that is removed on drop.
 struct Network(String);
 
 impl Network {
-    /// Made by `docker network create` with these flags.
+    /// Creates a network with `docker network create` and these flags.
     fn new(test: &str, flags: &[&str]) -> Self {
         let name = format!("it-{test}-{}", std::process::id());
         let made = Command::new("docker")
@@ -96,7 +96,7 @@ async fn a_cluster_lives_on_a_network_of_the_users() {
         .map(|node| node.address.split(':').next().unwrap())
         .collect();
     assert_eq!(addresses, ["10.197.16.252", "10.197.16.253", "10.197.16.254"]);
-    // A program in a container, by addresses and by names.
+    // A program in a container connects by addresses and by names.
     let asks = report.nodes.iter().map(|node| {
         let port = node.address.rsplit_once(':').unwrap().1;
         format!(
@@ -125,7 +125,7 @@ async fn a_cluster_lives_on_a_network_of_the_users() {
         .output()
         .unwrap();
     assert_eq!(said(&output), format!("{}OK\n", "PONG\n".repeat(6)));
-    // The same again is the same cluster; elsewhere is another.
+    // The same specification is the same cluster; on another network it is a different one.
     cluster.keep();
     drop(cluster);
     let again = up(&spec).await;
@@ -154,7 +154,7 @@ async fn a_cluster_lives_on_a_network_of_the_users() {
         compose.contains(&format!("name: '{}'\n    external: true", network.0)),
         "{compose}"
     );
-    // What goes is the cluster.
+    // `down` removes the cluster, but not the network.
     let removed = down(&docker(), &name.0, false, &Silent).await.unwrap();
     assert_eq!((removed.containers, removed.networks), (3, 0));
     name.assert_gone().await;
@@ -198,7 +198,7 @@ async fn two_clusters_share_a_network() {
     }
 }
 
-/// Data comes back on the same addresses; when the network is gone, that is said.
+/// Data is restored on the same addresses. If the network was removed, the start reports it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn data_comes_back_on_the_users_network() {
     let _turn = turn().await;
@@ -259,7 +259,7 @@ async fn a_network_that_cannot_carry_a_cluster_is_refused_and_nothing_is_left() 
     assert!(internal.inspect("{{.Name}}").status.success() && chosen.inspect("{{.Name}}").status.success());
 }
 
-/// A container of the user's, removed when it goes.
+/// A container of the user that is removed on drop.
 struct App(String);
 
 impl Drop for App {

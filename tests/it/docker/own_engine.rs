@@ -1,8 +1,8 @@
-//! What only an engine of its own can show: restarts and deaths of the engine, a full disk; and in `wall.rs`, a user
-//! that cannot reach the bridge. The engine runs in a network namespace and on a small memory file system of
-//! its own, so nothing here touches the machine's engine or its firewall.
+//! Tests that need a separate container engine: restarts and crashes of the engine, a full disk; and in `wall.rs`, a
+//! user that cannot reach the bridge. The engine runs in its own network namespace and on a small tmpfs, so the tests
+//! do not affect the engine or the firewall of the machine.
 //!
-//! This needs root, `dockerd`, `nsenter` and `ip`. `make test` runs these tests with `sudo` where it must.
+//! This needs root, `dockerd`, `nsenter` and `ip`. `make test` runs these tests with `sudo` if necessary.
 
 use std::fs;
 use std::io::{BufRead as _, BufReader};
@@ -12,18 +12,18 @@ use std::time::{Duration, Instant};
 
 use super::any_image;
 
-/// One such engine at a time: they would compete for the same subnets of the same names.
+/// Allows one such engine at a time: several would compete for the same subnets.
 pub static ONE: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
 
-/// An engine, gone with everything in it when this is dropped.
+/// A container engine that is removed with all its objects on drop.
 pub struct OwnEngine {
     name: String,
     dir: PathBuf,
     daemon: Option<Child>,
 }
 
-/// A program that is ended where it hangs: an engine that was killed, or whose disk is full, may leave a question
-/// unanswered for good, and neither Docker's client nor the end of a test has a deadline of its own.
+/// Returns a command with a timeout. An engine that was killed, or whose disk is full, may never answer a request, and
+/// neither Docker's client nor a test has a timeout.
 pub fn patient(program: &str) -> Command {
     let mut command = Command::new("timeout");
     command.args(["--kill-after=20", "180", program]);
@@ -53,7 +53,7 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 impl OwnEngine {
-    /// An engine with `image` on a disk of so many megabytes.
+    /// Starts an engine with `image` on a disk of `megabytes`.
     pub fn start(name: &str, megabytes: usize, image: &str) -> Self {
         let name = format!("rcup-{name}-{}", std::process::id());
         let dir = std::env::temp_dir().join(&name);
@@ -77,7 +77,7 @@ impl OwnEngine {
         engine
     }
 
-    /// Brings it another image.
+    /// Loads another image into the engine.
     pub fn load(&self, image: &str) {
         let archive = self.path("image.tar");
         run("docker", &["save", "-o", &archive, image]);
@@ -89,7 +89,7 @@ impl OwnEngine {
         self.dir.join(file).to_str().unwrap().to_owned()
     }
 
-    /// A place for rcup's locks that is not on the engine's disk.
+    /// Returns a directory for rcup's locks that is not on the disk of the engine.
     pub fn run_dir(&self) -> PathBuf {
         self.dir.with_extension("run")
     }
@@ -102,7 +102,7 @@ impl OwnEngine {
         format!("--net=/var/run/netns/{}", self.name)
     }
 
-    /// A program in the engine's network.
+    /// Returns a program that runs in the network namespace of the engine.
     pub fn inside(&self, program: &str) -> Command {
         let mut command = patient("nsenter");
         command.args([&self.network(), program]);
@@ -118,8 +118,8 @@ impl OwnEngine {
         );
     }
 
-    /// An engine that was killed may come back to a containerd that does not answer, and waits for it for good; it is
-    /// started again then, as an administrator would.
+    /// Starts the engine. After a kill, it may wait forever for a containerd that does not answer. It is then
+    /// restarted.
     fn boot(&mut self) {
         for _ in 0..3 {
             self.spawn();
@@ -179,7 +179,7 @@ impl OwnEngine {
         self.daemon = Some(command.spawn().unwrap());
     }
 
-    /// Ends the daemon, by a request or by force.
+    /// Stops the daemon with a signal.
     fn end(&mut self, signal: &str) {
         let Some(mut daemon) = self.daemon.take() else {
             return;
@@ -188,7 +188,7 @@ impl OwnEngine {
         let _ = Command::new("kill")
             .args([&format!("-{signal}"), pid.trim()])
             .status();
-        // One that has lost its containerd waits for it for good.
+        // A daemon that has lost its containerd waits for it forever.
         let begun = Instant::now();
         while daemon.try_wait().unwrap().is_none() {
             if begun.elapsed() > Duration::from_secs(40) {
@@ -197,7 +197,7 @@ impl OwnEngine {
             std::thread::sleep(Duration::from_millis(20));
         }
         let _ = fs::remove_file(self.path("pid"));
-        // A daemon that is killed leaves its containerd behind, on which a new one would wait in vain.
+        // A killed daemon leaves its containerd running, and a new daemon would wait for it until its timeout.
         let containerd = self.path("exec/containerd/containerd.pid");
         if let Ok(pid) = fs::read_to_string(&containerd) {
             let _ = Command::new("kill").args(["-KILL", pid.trim()]).status();
@@ -205,7 +205,7 @@ impl OwnEngine {
         }
     }
 
-    /// rcup in the engine's network, on the engine.
+    /// Returns rcup with this engine, in its network namespace.
     fn rcup(&self, arguments: &[&str]) -> Command {
         let mut command = self.inside(env!("CARGO_BIN_EXE_rcup"));
         command
@@ -226,7 +226,7 @@ impl OwnEngine {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// What rcup prints that is told something.
+    /// Returns the output lines of rcup with this input.
     fn fed(&self, arguments: &[&str], input: &[String]) -> Vec<String> {
         use std::io::Write as _;
         let mut child = self
@@ -243,13 +243,13 @@ impl OwnEngine {
             .unwrap();
         let output = child.wait_with_output().unwrap();
         assert!(output.status.success(), "{}", told(&output));
-        // redis-cli tells of every node that it is sent to.
+        // redis-cli reports every redirection.
         let answers = String::from_utf8_lossy(&output.stdout).replace('\r', "");
         let answers = answers.lines().filter(|line| !line.starts_with("-> Redirected"));
         answers.map(str::to_owned).collect()
     }
 
-    /// What the engine has of rcup, by name.
+    /// Returns the names of rcup's objects on the engine.
     pub fn remains(&self) -> String {
         let list = |what: &[&str]| {
             let endpoint = self.endpoint();
@@ -284,7 +284,7 @@ impl Drop for OwnEngine {
             }
         }
         self.end("TERM");
-        // What an engine that was killed has lost sight of: its shims, and the servers under them.
+        // The killed engine may have left shims and their servers running.
         let shims = Command::new("pgrep")
             .args(["-f", &format!("containerd-shim.*-namespace {} ", self.name)])
             .output();
@@ -343,7 +343,7 @@ async fn a_cluster_survives_a_restart_of_the_engine() {
     let output = engine.rcup(&["status", "phoenix"]).output().unwrap();
     assert_eq!(output.status.code(), Some(4), "{}", told(&output));
     engine.boot();
-    // The engine itself brings the nodes back, and they each other.
+    // The engine restarts the nodes, and the nodes reconnect to each other.
     eventually("the cluster is back by itself", || {
         engine
             .rcup(&["status", "phoenix"])
@@ -369,8 +369,8 @@ async fn an_engine_that_dies_during_a_start_is_told_and_what_is_left_can_be_remo
     let _one = ONE.lock().await;
     let image = any_image().await;
     let mut engine = OwnEngine::start("dies", 600, &image);
-    // As the start tells how far it is: a moment by the clock would be after its end on a quick machine. How many are done
-    // when a phase is told nobody knows, because it begins beside the one before it.
+    // Kills at reported progress, because after a fixed time a fast machine has finished the start. The number of
+    // finished steps at the start of a phase varies, because phases overlap.
     for moment in [
         r#""phase-started","phase":"network""#,
         r#""progress","phase":"create","done":"#,
@@ -402,7 +402,7 @@ async fn a_full_disk_is_told_and_leaves_nothing() {
     let _one = ONE.lock().await;
     let image = any_image().await;
     let engine = OwnEngine::start("full", 300, &image);
-    // With no room at all, and with a little room that is used up half-way.
+    // With no free space, and with a little free space that runs out during the start.
     for spare in [0, 40, 120] {
         let filler = engine.path("filler");
         let _ = Command::new("dd")

@@ -1,4 +1,4 @@
-//! A cluster to break and to mend.
+//! A cluster into which tests inject faults.
 
 use std::time::{Duration, Instant};
 
@@ -16,29 +16,29 @@ use rcup::connect::attached::Attached;
 use rcup::runtime::interface::{ExecRequest, Output, Runtime as _};
 use rcup::{Cluster, ClusterSpec};
 
-/// How long views may take to show a breach, or its remedy.
+/// The timeout until the nodes show a fault or its repair.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// How long `redis-cli` may take to look. It waits for ever for a node that is frozen.
+/// The timeout of a `redis-cli --cluster check`. It waits forever for a paused node.
 const PEER: Duration = Duration::from_secs(6);
 
-/// How long it may take to look for several owners of one slot, once it has looked for all else in time.
+/// The timeout for its search for several owners of one slot, once its other checks have ended in time.
 const THOROUGH_PEER: Duration = Duration::from_secs(20);
 
-/// What stands for the output of a `redis-cli` that was waited for in vain.
+/// Replaces the output of a `redis-cli` that timed out.
 const NOT_ENDED: &str = "redis-cli has not ended";
 
-/// How a check has to end while something is broken: its id, its status, and words of its evidence.
+/// An expected check result during a fault: its id, its status, and text of its evidence.
 pub type Symptom<'a> = (&'a str, Status, &'a str);
 
-/// What a diagnosis has to find meanwhile: its id, and words of the finding.
+/// An expected cause in the diagnosis during a fault: its id, and text of the finding.
 pub type Cause<'a> = (&'a str, &'a str);
 
 pub fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// A cluster to break and to mend.
+/// A cluster into which tests inject faults.
 pub struct Patient {
     pub name: Name,
     pub cluster: Cluster,
@@ -47,11 +47,11 @@ pub struct Patient {
 
 impl Patient {
     pub async fn new(test: &str) -> Self {
-        // Long enough for a node of a busy machine, and short enough to wait for.
+        // Long enough for a node on a busy machine, and short enough to wait for.
         Self::with(test, Duration::from_secs(2), &[]).await
     }
 
-    /// One with this node timeout, whose servers have these settings besides.
+    /// Starts a cluster with this node timeout and additional settings of its servers.
     pub async fn with(test: &str, node_timeout: Duration, settings: &[&str]) -> Self {
         let name = Name::new(test);
         let mut spec = ClusterSpec::builder()
@@ -83,7 +83,7 @@ impl Patient {
         &self.node(index).id.0
     }
 
-    /// Sends a command to a node, and wants it accepted.
+    /// Sends a command to a node, which must accept it.
     pub async fn tell(&self, index: usize, command: &[&str]) {
         let mut connection = connect(&self.node(index).advertised).await;
         let mut cmd = redis::Cmd::new();
@@ -94,7 +94,7 @@ impl Patient {
         answer.unwrap_or_else(|error| panic!("{command:?} on node {index}: {error}"));
     }
 
-    /// Has a node begin a snapshot; one that is under way already does not count, and is seen to its end.
+    /// Starts a snapshot on a node. Waits for a snapshot in progress first, because it does not count.
     pub async fn save(&self, index: usize) {
         let mut connection = connect(&self.node(index).advertised).await;
         let begun = Instant::now();
@@ -111,7 +111,7 @@ impl Patient {
         }
     }
 
-    /// What the first node is set to.
+    /// Returns the value of a directive of the first node.
     pub async fn setting(&self, name: &str) -> String {
         let mut connection = connect(&self.node(1).advertised).await;
         let (_, value): (String, String) = redis::cmd("CONFIG")
@@ -129,7 +129,7 @@ impl Patient {
         }
     }
 
-    /// How many keys all nodes hold.
+    /// Returns the number of keys on all nodes.
     pub async fn keys(&self) -> u64 {
         let mut all = 0;
         for node in &self.report.nodes {
@@ -155,9 +155,9 @@ impl Patient {
             .expect("it is there")
     }
 
-    /// Breaks the cluster until every symptom shows and every cause is found; then mends it until all is well. While
-    /// it is broken, a check of rcup stands for whatever `redis-cli --cluster check` complains about. The breach is
-    /// made again before each look, because servers put some of them right by themselves.
+    /// Injects a fault until every symptom and every cause is reported, then repairs it until the cluster is healthy.
+    /// During the fault, rcup must report every complaint of `redis-cli --cluster check` too. The fault is injected
+    /// again before each check, because servers repair some faults themselves.
     pub async fn suffers(
         &self,
         breach: impl AsyncFn(),
@@ -171,7 +171,7 @@ impl Patient {
         Box::pin(self.recovers(symptoms[0].0)).await;
     }
 
-    /// Waits until a diagnosis finds this cause with these words.
+    /// Waits until a diagnosis reports this cause with this text.
     pub async fn is_diagnosed(&self, cause: &str, told: &str) -> Finding {
         let diagnosis = Box::pin(self.is_diagnosed_while(&async || {}, &[(cause, told)])).await;
         let found = diagnosis.of(cause).find(|finding| holds(finding, told));
@@ -194,7 +194,7 @@ impl Patient {
         }
     }
 
-    /// `rcup diagnose --fix --yes`, which must end well, and after which all is well.
+    /// Runs `rcup diagnose --fix --yes`, which must succeed. The cluster must be healthy afterwards.
     pub async fn is_fixed(&self, by: &[&str]) {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_rcup"))
             .args([
@@ -225,7 +225,7 @@ impl Patient {
 
     async fn falls_ill(&self, breach: &impl AsyncFn(), symptoms: &[Symptom<'_>]) {
         let begun = Instant::now();
-        // `redis-cli` may hang for seconds where rcup does not, so it is asked once rcup has found it all.
+        // `redis-cli` may hang for seconds where rcup does not, so it runs after rcup has found everything.
         loop {
             Box::pin(breach()).await;
             let outcome = Box::pin(self.standard()).await;
@@ -246,7 +246,7 @@ impl Patient {
         loop {
             Box::pin(breach()).await;
             let (outcome, peer) = tokio::join!(Box::pin(self.standard()), Box::pin(self.complaints(true)));
-            // What it has seen may be gone when rcup looks, or have come since: it has to be found in one of the looks.
+            // The cluster may change between the two checks, so a complaint must be found in one of several rounds.
             let unheard: Vec<&Complaint> = peer
                 .iter()
                 .filter(|complaint| !heard(&outcome, complaint))
@@ -278,7 +278,7 @@ impl Patient {
         }
     }
 
-    /// Fails with these words when only this check is made.
+    /// Checks that this check fails with this text when it runs alone.
     pub async fn fails_alone(&self, id: &str, told: &str, options: SuiteOptions) {
         let selection = Selection::new(Suite::Standard, words(&[id]), Vec::new()).unwrap();
         let outcome = Box::pin(self.validate(&options.selection(selection))).await;
@@ -292,8 +292,8 @@ impl Patient {
         assert!(!outcome.passed);
     }
 
-    /// What `redis-cli --cluster check` complains about, asked from inside of a node that runs. Looking for several
-    /// owners of one slot takes it seconds, and is not begun where the rest has not ended.
+    /// Returns the complaints of `redis-cli --cluster check`, run in a container of a running node. The search for
+    /// several owners of one slot takes seconds, and is skipped if the other checks have timed out.
     async fn complaints(&self, thorough: bool) -> Vec<Complaint> {
         for node in self
             .report
@@ -316,7 +316,7 @@ impl Patient {
         complaints("[ERR] could not connect to any node, none of which runs")
     }
 
-    /// What it prints on this node; nothing where no program can be run.
+    /// Returns its output on this node; `None` if the container cannot run programs.
     async fn peer(&self, node: &NodeReport, thorough: bool) -> Option<String> {
         let port = node.advertised.rsplit_once(':').unwrap().1;
         let mut command = words(&["redis-cli", "--cluster", "check", &format!("127.0.0.1:{port}")]);
@@ -353,7 +353,7 @@ impl Patient {
     }
 }
 
-/// Whether a check stands for what redis-cli complains about.
+/// Returns whether a failed check covers a complaint of redis-cli.
 fn heard(outcome: &Validation, complaint: &Complaint) -> bool {
     let bad = |check: &Check| matches!(check.status, Status::Fail | Status::Warn);
     outcome
@@ -362,7 +362,7 @@ fn heard(outcome: &Validation, complaint: &Complaint) -> bool {
         .any(|check| bad(check) && complaint.checks.contains(&check.id))
 }
 
-/// The symptoms that do not show.
+/// Returns the symptoms that do not appear.
 pub fn missing_symptoms<'a, 'b>(outcome: &Validation, symptoms: &'b [Symptom<'a>]) -> Vec<&'b Symptom<'a>> {
     let shows = |(id, status, told): &Symptom<'_>| {
         outcome.checks.iter().any(|check| {
@@ -373,7 +373,7 @@ pub fn missing_symptoms<'a, 'b>(outcome: &Validation, symptoms: &'b [Symptom<'a>
     symptoms.iter().filter(|symptom| !shows(symptom)).collect()
 }
 
-/// The causes that are not found. Each finding has evidence, and says what mends it.
+/// Returns the causes that are not found. Checks that each finding has evidence and a repair.
 pub fn missing_causes<'a, 'b>(diagnosis: &Diagnosis, causes: &'b [Cause<'a>]) -> Vec<&'b Cause<'a>> {
     let found = |(id, told): &Cause<'_>| {
         let mut findings = diagnosis.findings.iter().filter(|finding| finding.id == *id);
@@ -389,7 +389,7 @@ pub fn missing_causes<'a, 'b>(diagnosis: &Diagnosis, causes: &'b [Cause<'a>]) ->
     causes.iter().filter(|cause| !found(cause)).collect()
 }
 
-/// Whether the words stand anywhere in a finding.
+/// Returns whether a finding contains the text.
 fn holds(finding: &Finding, told: &str) -> bool {
     let texts = [&finding.what, &finding.why]
         .into_iter()

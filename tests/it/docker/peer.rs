@@ -1,9 +1,9 @@
-//! What `redis-cli --cluster check` finds, and which checks of rcup must have found it too.
+//! Maps the output of `redis-cli --cluster check` to the checks of rcup that must report the same fault.
 
-/// How it says that slots have no owner.
+/// Its message about slots without an owner.
 const COVERED: &str = "slots are covered by nodes";
 
-/// What it complains about: its words, and the checks of which at least one must not be in order.
+/// Its messages, and the checks of which at least one must fail or warn.
 const WORDS: [(&str, &[&str]); 12] = [
     (COVERED, &["slot-coverage"]),
     ("in importing state", &["open-slots"]),
@@ -19,18 +19,18 @@ const WORDS: [(&str, &[&str]); 12] = [
     ("did not finish", &["reachable"]),
 ];
 
-/// A node to which it cannot connect it leaves out, and calls its slots uncovered: where clients are sent to an address
-/// that leads nowhere, that is the same finding once more.
+/// redis-cli skips a node that it cannot connect to, and reports its slots as not covered. If the advertised address is
+/// wrong, that is the same fault.
 const LEFT_OUT: &[&str] = &["slot-coverage", "reachable", "addresses"];
 
-/// A complaint, and the checks that stand for it; none where its words are unknown.
+/// A complaint, and the checks that cover it; none if the message is unknown.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Complaint {
     pub line: String,
     pub checks: &'static [&'static str],
 }
 
-/// All complaints in what it printed. It says `[OK]` of what is in order, and `>>>` of what it is about to do.
+/// Returns all complaints in its output. `[OK]` marks passed checks, and `>>>` marks steps.
 pub fn complaints(printed: &str) -> Vec<Complaint> {
     let bad = [
         "[ERR]",

@@ -1,4 +1,5 @@
-//! Data on volumes: it outlives the nodes, the containers, the network, a crash, and goes only on the user's word.
+//! Data on volumes: it survives the removal of nodes, containers and the network, and crashes. Only an explicit request
+//! deletes it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -74,7 +75,7 @@ fn shape(cluster: &Cluster) -> Vec<String> {
     report.nodes.iter().map(line).collect()
 }
 
-/// A client that writes key after key until the cluster is gone.
+/// A client that writes keys until the cluster is down.
 struct Writer {
     acknowledged: Arc<AtomicUsize>,
     work: tokio::task::JoinHandle<()>,
@@ -84,7 +85,7 @@ impl Writer {
     fn begin(cluster: &Cluster, writer: usize) -> Self {
         let acknowledged = Arc::new(AtomicUsize::new(0));
         let count = acknowledged.clone();
-        // Neither tries again: a write whose answer was lost is none that was acknowledged.
+        // The client does not retry: a write without an answer does not count as acknowledged.
         let urls = cluster.urls();
         let work = tokio::spawn(async move {
             let mut client = redis::cluster::ClusterClient::builder(urls)
@@ -111,14 +112,14 @@ impl Writer {
         self.acknowledged.load(Ordering::SeqCst)
     }
 
-    /// How many writes were acknowledged, once none is any more.
+    /// Returns the number of acknowledged writes after the last one.
     async fn end(self) -> usize {
         self.work.await.unwrap();
         self.acknowledged.load(Ordering::SeqCst)
     }
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 async fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
     let so = async {
         while !condition() {
@@ -143,7 +144,7 @@ async fn every_acknowledged_write_survives(image: String) {
     let before = shape(&cluster);
     fill(&cluster).await;
 
-    // All nodes die at once, as in a power cut, while clients write.
+    // All nodes are killed at once, as in a power failure, while clients write.
     let writers: Vec<_> = (0..4).map(|writer| Writer::begin(&cluster, writer)).collect();
     eventually("every writer has written", || {
         writers.iter().all(|writer| writer.acknowledged() > 50)
@@ -172,7 +173,7 @@ async fn every_acknowledged_write_survives(image: String) {
         }
     }
 
-    // Only the volumes are left.
+    // Only the volumes remain.
     down(&docker(), &name.0, true, &Silent).await.unwrap();
     let left = name.remains().await;
     assert_eq!(
@@ -183,7 +184,7 @@ async fn every_acknowledged_write_survives(image: String) {
     assert_eq!(shape(&cluster), before);
     assert_filled(&cluster).await;
 
-    // One container was removed by hand.
+    // One container was removed manually.
     let engine = bollard::Docker::connect_with_defaults().unwrap();
     let force = bollard::query_parameters::RemoveContainerOptionsBuilder::default().force(true);
     engine
@@ -220,7 +221,7 @@ async fn every_acknowledged_write_survives_on_valkey_8() {
     .await;
 }
 
-/// The engine starts again what has crashed; nobody needs to ask rcup for it.
+/// The container engine restarts crashed nodes, without a call of rcup.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
     let _turn = turn().await;
@@ -236,7 +237,7 @@ async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
     let cluster = start(&spec).await;
     let before = shape(&cluster);
     fill(&cluster).await;
-    // An engine takes a node that it was told to kill for stopped; one that dies by itself has crashed.
+    // Docker treats a container that it was asked to kill as stopped; a server that exits by itself has crashed.
     let urls = cluster.urls();
     let crashes = urls.iter().map(|url| async move {
         let mut node = super::connect_url(url).await.unwrap();
@@ -247,7 +248,7 @@ async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
     futures_util::future::join_all(crashes).await;
     let back = async {
         loop {
-            // Whoever was there before sees the containers as they were then.
+            // A handle keeps the container data of the time when it attached, so each round attaches again.
             let report = Cluster::attach(docker(), &name.0).await.unwrap().report().await;
             let engine = bollard::Docker::connect_with_defaults().unwrap();
             let mut restarts = Vec::new();
@@ -271,7 +272,7 @@ async fn a_cluster_whose_nodes_all_crash_comes_back_by_itself() {
     name.down().await;
 }
 
-/// What `rcup` says at a terminal of its own, and its exit code, when it is answered like that.
+/// Runs `rcup` in a terminal with this answer. Returns its exit code and its output.
 fn at_a_terminal(arguments: &[&str], answer: &str) -> (i32, String) {
     use std::io::Write as _;
     let command = format!("{} {}", env!("CARGO_BIN_EXE_rcup"), arguments.join(" "));
@@ -334,7 +335,7 @@ async fn data_goes_only_on_the_users_word() {
     );
     assert_eq!(name.remains().await.containers.len(), 3, "nothing was removed");
 
-    // Stopped, it cannot say how many keys it holds, and is asked about all the same.
+    // A stopped cluster cannot report its number of keys, but rcup asks for confirmation anyway.
     rcup(&["stop", &name_text]).assert().success();
     let report = Cluster::attach(docker(), &name.0).await.unwrap().report().await;
     assert_eq!(report.state, State::Stopped);
@@ -344,7 +345,7 @@ async fn data_goes_only_on_the_users_word() {
     rcup(&["down", &name_text, "--volumes"]).assert().success();
     name.assert_gone().await;
 
-    // Where there is no key, nobody is asked.
+    // Without keys, rcup does not ask for confirmation.
     start(&spec).await;
     rcup(&["down", &name_text]).assert().success();
     name.assert_gone().await;
@@ -387,7 +388,7 @@ async fn a_restart_node_by_node_loses_no_key_even_in_memory() {
     assert_eq!(shape(&again), before);
     assert_filled(&again).await;
 
-    // To stop it would lose them, so it is not done without a word.
+    // A stop would lose the keys, so rcup refuses it without confirmation.
     let refused = rcup(&["stop", &name_text]).assert().code(2);
     let said = String::from_utf8_lossy(&refused.get_output().stderr).into_owned();
     assert!(

@@ -1,4 +1,4 @@
-//! A Compose file, the tool that brings it up, and what then runs, as it is compared with what ran before.
+//! A Compose project: its file, the tool that starts it, and the comparison of its nodes with the original ones.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,12 +15,12 @@ use rcup::spec::security::Secrets;
 use rcup::spec::service_user::OwnUser;
 use rcup::topology::layout::{Node, Topology};
 
-/// One of the two Composes that are in use.
+/// A generation of Compose in use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Generation {
-    /// docker-compose 1.29, in Python. Newer distributions have it no more.
+    /// docker-compose 1.29, in Python. Newer distributions no longer include it.
     First,
-    /// Compose v2, which waits by itself until all containers are healthy.
+    /// Compose v2, which waits until all containers are healthy.
     Second,
 }
 
@@ -34,14 +34,14 @@ impl fmt::Display for Generation {
 }
 
 impl Generation {
-    /// Both, or the second one alone where the first one is not to be had.
+    /// Returns both generations, or only the second one if the first one is not available.
     pub fn all() -> Vec<Self> {
         let all = [Self::First, Self::Second].into_iter();
         all.filter(|one| *one == Self::Second || one.find().is_some())
             .collect()
     }
 
-    /// This one, or the other where it is not to be had.
+    /// Returns this generation, or the other one if this one is not available.
     pub fn at_hand(self) -> Self {
         self.find().map_or(Self::Second, |_| self)
     }
@@ -64,7 +64,7 @@ impl Generation {
         })
     }
 
-    /// The tool's command.
+    /// Returns the command of the tool.
     pub fn command(self) -> Command {
         let tool = self
             .find()
@@ -75,7 +75,7 @@ impl Generation {
     }
 }
 
-/// The binary's own word on a cluster.
+/// Runs the binary and returns its output.
 pub fn rcup(arguments: &[&str]) -> Output {
     let output = Command::new(cargo_bin("rcup")).args(arguments).output().unwrap();
     assert!(
@@ -88,14 +88,14 @@ pub fn rcup(arguments: &[&str]) -> Output {
     output
 }
 
-/// A file, what lies beside it, and the tool that brings it up.
+/// A Compose file, the files next to it, and the tool that starts it.
 pub struct Project {
     generation: Generation,
     directory: TempDir,
 }
 
 impl Project {
-    /// Writes down the running cluster `name` by the binary.
+    /// Exports the running cluster `name` with the binary.
     pub fn of_running(name: &str, generation: Generation) -> Self {
         let project = Self {
             generation,
@@ -128,7 +128,7 @@ impl Project {
         );
     }
 
-    /// Brings it up. Compose v2 waits by itself until all are healthy; the older one leaves that to us.
+    /// Starts the project. Compose v2 waits until all containers are healthy; with the older one, this method waits.
     pub async fn up(&self, topology: &Topology) {
         let waits = self.generation == Generation::Second;
         if waits {
@@ -156,8 +156,8 @@ impl Project {
     }
 }
 
-/// What a node is: what it says of itself and of the others, without what changes by the second, and how its container
-/// was made.
+/// The state of a node: its own view of itself and the other nodes, without values that change over time, and the
+/// options of its container.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
     nodes: Vec<String>,
@@ -166,7 +166,7 @@ pub struct Seen {
     container: BTreeMap<&'static str, String>,
 }
 
-/// All nodes, in their order. It logs in as who may see most.
+/// Returns all nodes in order. Logs in as the user with the most permissions.
 pub async fn seen(topology: &Topology, secrets: &Secrets) -> Vec<Seen> {
     let engine = bollard::Docker::connect_with_defaults().unwrap();
     let mut all = Vec::new();
@@ -212,22 +212,22 @@ async fn connect(topology: &Topology, secrets: &Secrets, node: &Node) -> redis::
         .unwrap_or_else(|error| panic!("{}: {error}", node.name))
 }
 
-/// A line of CLUSTER NODES: id, address with bus port and auxiliary fields, flags, master, and the slots: no times and no
-/// epochs.
+/// Returns the constant parts of a line of CLUSTER NODES: id, address with bus port and auxiliary fields, flags,
+/// master, and the slots, without times and epochs.
 fn stable(line: &str) -> String {
     let words: Vec<&str> = line.split(' ').collect();
     let slots = words[8..].join(" ");
     format!("{} {} {} {} {slots}", words[0], words[1], words[2], words[3])
 }
 
-/// Redis 7.0 tells a user's commands in another order after every start.
+/// Sorts the commands of a user, because Redis 7.0 lists them in another order after every start.
 fn any_order(line: &str) -> String {
     let mut words: Vec<&str> = line.split([' ', '(', ')']).collect();
     words.sort_unstable();
     words.join(" ")
 }
 
-/// How the container was made, in all that rcup decides.
+/// Returns the options of the container that rcup sets.
 fn made(container: &ContainerInspectResponse, topology: &Topology) -> BTreeMap<&'static str, String> {
     let config = container.config.as_ref().unwrap();
     let host = container.host_config.as_ref().unwrap();
@@ -239,7 +239,7 @@ fn made(container: &ContainerInspectResponse, topology: &Topology) -> BTreeMap<&
         .as_ref()
         .unwrap();
     let network = &networks[&topology.network()];
-    // Where it lies in the container, and from which volume: an export mounts it at one more place, for its owner's sake.
+    // Compares only the mounts below `/rcup`. An export mounts the volume at one more path, to set its owner.
     let mounts = container.mounts.iter().flatten();
     let mounts: Vec<String> = mounts
         .filter(|mount| {

@@ -1,4 +1,5 @@
-//! Ports on another address than 127.0.0.1: clients are sent there, and are told that no firewall stands before it.
+//! Published ports on an address other than 127.0.0.1: clients use that address, and rcup warns that no firewall
+//! protects it.
 
 use std::net::{Ipv4Addr, TcpStream, UdpSocket};
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use rcup::spec::builder::ClusterSpecBuilder;
 use rcup::spec::security::Password;
 use rcup::{Cluster, ClusterSpec};
 
-/// An address of this machine that is not its loopback: that of the default bridge is always one.
+/// Returns a non-loopback address of this machine. The default bridge always has one.
 pub fn address() -> Ipv4Addr {
     let output = std::process::Command::new("docker")
         .args([
@@ -34,7 +35,7 @@ fn spec(name: &Name, image: &str) -> ClusterSpecBuilder {
     spec.publish(address())
 }
 
-/// Clients are sent to the published ports, over TLS too, and nothing is open on any other address.
+/// Checks that clients use the published ports, with TLS too, and that no other address has an open port.
 async fn published(image: &str, locked: bool) {
     let _turn = turn().await;
     let name = Name::new("publish");

@@ -1,4 +1,4 @@
-//! The pytest plugin against redis-py: its own tests, the workers of xdist, and a pytest that is killed.
+//! The pytest plugin with redis-py: its own tests, workers of xdist, and a killed pytest.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -11,7 +11,7 @@ use rcup::event::Silent;
 use rcup::lifecycle::prune::prune;
 use rcup::runtime::interface::{Runtime as _, Scope};
 
-/// pytest with the plugin, on small clusters of the local image.
+/// Returns pytest with the plugin, with small clusters of the local image.
 async fn pytest(arguments: &[&str]) -> Command {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
     let mut command = Command::new(python());
@@ -43,7 +43,7 @@ fn ends_well(command: &mut Command) -> String {
     told
 }
 
-/// A file of tests that note the names of their clusters in `$OUT`.
+/// Writes tests that append the names of their clusters to `$OUT`.
 fn tests(folder: &Path, text: &str) -> String {
     let head = "import os, pathlib, time\n\
                 def note(cluster):\n    \
@@ -54,7 +54,7 @@ fn tests(folder: &Path, text: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-/// The names that were noted, and by how many processes.
+/// Returns the recorded names and the number of processes that recorded them.
 fn noted(folder: &Path) -> (BTreeSet<ClusterName>, usize) {
     let names: Vec<ClusterName> = std::fs::read_dir(folder)
         .unwrap()
@@ -79,7 +79,7 @@ async fn the_plugins_own_tests_pass() {
 async fn the_workers_of_xdist_share_a_cluster_which_goes_with_the_last() {
     let _turn = turn().await;
     let (home, out) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    // Each waits until the other has it too, so that both workers have something to do.
+    // Each test waits for the other, so that both workers run one.
     let text = "import pytest\n\
                 @pytest.mark.parametrize('nth', range(2))\n\
                 def test_it(rcup_cluster, nth):\n    \

@@ -1,4 +1,4 @@
-//! Checks that try something, on a cluster that refuses it: commands that a rule forbids, answers that come late,
+//! Checks with side effects on a cluster that refuses them: commands that an ACL rule forbids, late answers, and
 //! failovers that do not happen.
 
 use std::time::Duration;
@@ -16,7 +16,7 @@ async fn what_a_node_refuses_to_do_is_found() {
     let acl = async |index: usize, rule: &str| {
         patient.tell(index, &["ACL", "SETUSER", "default", rule]).await;
     };
-    // A diagnosis writes nothing and sends no message, so it cannot meet these.
+    // A diagnosis neither writes nor publishes, so it cannot find these faults.
     for (rule, id, told) in [
         ("-mset", "hash-tags", "permission"),
         ("-evalsha", "scripts", "EVALSHA that reads answers `NOPERM"),
@@ -55,14 +55,14 @@ async fn what_a_node_refuses_to_do_is_found() {
     }
 }
 
-/// The third node answers only some thirty times in a second; all others are as quick as ever.
+/// The third node answers only about thirty times per second; all others are as fast as before.
 async fn late_answers(patient: &Patient) {
     let limit = |most: Duration| {
         let percentile = "p50".parse().unwrap();
         SuiteOptions::default().thresholds(vec![Threshold { percentile, most }])
     };
     let mut slow = connect(&patient.node(3).advertised).await;
-    // It is held again as soon as it has gone on: between the two it answers what has waited.
+    // The node is paused again right after it resumes. In between, it answers pending commands.
     let holding = async {
         loop {
             let held: redis::RedisResult<()> = redis::cmd("CLIENT")
@@ -94,13 +94,13 @@ async fn late_answers(patient: &Patient) {
 async fn failovers_that_do_not_come_are_found() {
     let _turn = turn().await;
     let patient = &Patient::with("no-failover", Duration::from_secs(1), &[]).await;
-    // A replica that may not be elected: the failover does not come, and the master is itself again.
+    // A replica that may not be elected: the failover does not happen, and the master resumes its role.
     let set = async |value: &str| {
         patient
             .tell(4, &["CONFIG", "SET", "cluster-replica-no-failover", value])
             .await;
     };
-    // Each way takes the next of the masters, and each round too: in these it is the first.
+    // Each failover method and each round uses the next master; here it is always the first one.
     let mut ways = vec![("failover-pause", 2)];
     if super::matrix() {
         ways.push(("failover-kill", 1));

@@ -1,4 +1,5 @@
-//! Pulls from a registry that requires a login. It listens on the loopback interface, where Docker needs no TLS.
+//! Pulls from a registry that requires a login. It listens on the loopback interface, where Docker does not require
+//! TLS.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -13,10 +14,10 @@ use super::{Name, docker, image, turn};
 
 const USER: &str = "rcup";
 
-/// Its base64 differs between the standard and the URL-safe alphabet.
+/// A password whose Base64 form differs between the standard and the URL-safe alphabet.
 const PASSWORD: &str = "~~~???>>>";
 
-/// The same as bcrypt, the only format that the registry accepts.
+/// Its bcrypt hash, the only format that the registry accepts.
 const HASH: &str = "$2b$04$r0Hrw1WMcuC5qgghYHohQ..ecmiBnRCIxcAhPNapD89s/mQMLU/Ou";
 
 /// A registry with one image. Dropping it ends the server and removes the local image.
@@ -30,7 +31,7 @@ struct Registry {
 impl Registry {
     async fn start() -> Self {
         let home = tempfile::tempdir().unwrap();
-        // It is free, and the server fails if another program takes it in between.
+        // The port is free. The server fails if another program binds it in the meantime.
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -82,7 +83,7 @@ impl Registry {
         format!("{}/team/redis:7.0", self.host())
     }
 
-    /// Pushes an image with the server of a local one. It has a layer of its own, so that a pull downloads it.
+    /// Pushes an image based on a local one, with an additional layer, so that a pull downloads it.
     async fn push(&self, local: &str) {
         let container = format!("it-registry-{}", self.port);
         let script = "docker create --name $CONTAINER $LOCAL && docker export $CONTAINER |
@@ -114,7 +115,7 @@ impl Registry {
         assert!(done || std::thread::panicking(), "{removed:?}");
     }
 
-    /// The directory of a configuration.
+    /// Returns the directory of a configuration.
     fn config(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
     }
@@ -124,7 +125,7 @@ impl Registry {
         std::fs::write(self.config(name).join("config.json"), text).unwrap();
     }
 
-    /// A command whose only logins are those of the configuration `name`.
+    /// Sets the configuration `name` as the only source of logins for a command.
     fn with<'a>(&self, name: &str, command: &'a mut Command) -> &'a mut Command {
         let mut path = std::env::var_os("PATH").unwrap_or_default();
         path.push(":");
@@ -178,7 +179,7 @@ async fn pull_uses_the_login_of_the_docker_cli() {
     let told = text(&output).split_whitespace().collect::<Vec<_>>().join(" ");
     assert!(told.contains(&expected), "{told}");
 
-    // rcup:wrong
+    // Base64 of `rcup:wrong`.
     let wrong = format!(r#"{{"auths":{{"{host}":{{"auth":"cmN1cDp3cm9uZw=="}}}}}}"#);
     registry.write_config("wrong", &wrong);
     let output = registry.rcup("wrong", &up).await;
@@ -191,7 +192,7 @@ async fn pull_uses_the_login_of_the_docker_cli() {
     assert!(told.contains(&expected) && !told.contains("cmN1"), "{told}");
     name.assert_gone().await;
 
-    // As written by `docker login`.
+    // As `docker login` writes it.
     let output = registry
         .rcup("login", &[&up[..], &["--output", "ndjson"]].concat())
         .await;
@@ -209,7 +210,7 @@ async fn pull_uses_the_login_of_the_docker_cli() {
     let (done, total) = last.unwrap_or_else(|| panic!("no progress of the pull in {events}"));
     assert!(done == total && total > 1_000_000, "{done} of {total}");
     name.down().await;
-    // A new pull needs the login again, although the image is here.
+    // Another pull requires the login again, although the image exists locally.
     let again = [&up[..], &["--pull", "always"]].concat();
     let output = registry.rcup("anonymous", &again).await;
     assert!(!output.status.success(), "{}", text(&output));
@@ -232,8 +233,8 @@ async fn pull_uses_the_login_of_the_docker_cli() {
     name.down().await;
 }
 
-/// A credential helper for the registry. Another process writes it: a program that this process has open for writing,
-/// or a child that it forks meanwhile, cannot be run.
+/// Writes a credential helper for the registry. Another process writes it, because a program that this process, or a
+/// child forked in the meantime, has open for writing cannot be run.
 fn helper(registry: &Registry) {
     let script = format!(
         "#!/bin/sh\n[ \"$1 $(cat)\" = 'get {}' ] && echo '{{\"Username\":\"{USER}\",\"Secret\":\"{PASSWORD}\"}}'\n",

@@ -1,5 +1,5 @@
-//! An engine on another machine, as far as rcup can tell: behind TLS on an address that is not the loopback. In
-//! front of this machine's engine stands a proxy that demands a certificate.
+//! Simulates a container engine on another host, with TLS on an address that is not the loopback. A proxy in front of
+//! this machine's engine requires a client certificate.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
@@ -16,7 +16,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{Name, any_image, turn};
 
-/// The authority, and what it has signed.
+/// The authority and its certificates.
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
     certificate: rcgen::Certificate,
@@ -49,7 +49,7 @@ impl Authority {
         (params.signed_by(&key, &self.issuer).unwrap(), key)
     }
 
-    /// The three files of a client, as Docker's own client wants them.
+    /// Writes the three client files in the layout of Docker's client.
     fn client(&self, directory: &Path) {
         std::fs::create_dir_all(directory).unwrap();
         let (certificate, key) = self.sign(ExtendedKeyUsagePurpose::ClientAuth, None);
@@ -63,12 +63,12 @@ impl Authority {
     }
 }
 
-/// An address of this machine at which it does not look like this machine.
+/// Returns an address of this machine that rcup treats as remote.
 fn address() -> Ipv4Addr {
     super::publish::address()
 }
 
-/// Stands in front of the engine until the test ends, and returns its endpoint.
+/// Runs a proxy in front of the container engine until the test ends. Returns its endpoint.
 async fn proxy(authority: &Authority) -> String {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let (certificate, key) = authority.sign(ExtendedKeyUsagePurpose::ServerAuth, Some(address()));
@@ -101,7 +101,7 @@ async fn proxy(authority: &Authority) -> String {
     endpoint
 }
 
-/// rcup with nothing in its environment but how to find the engine.
+/// Runs rcup with an environment that only configures the container engine.
 async fn rcup(environment: &[(&str, &str)], arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_rcup"))
         .args(arguments)
@@ -141,7 +141,7 @@ async fn a_cluster_on_another_machine_behind_tls() {
         "--output",
         "json",
     ];
-    // What would not be reached from here is refused before anything is made.
+    // Settings whose nodes would be unreachable from here are refused before any object is created.
     let output = rcup(&environment, &up).await;
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));
     assert!(
@@ -165,7 +165,7 @@ async fn a_cluster_on_another_machine_behind_tls() {
             "{node}"
         );
     }
-    // A stream in both directions goes through TLS as well.
+    // Bidirectional streams work with TLS as well.
     let output = rcup(
         &environment,
         &["cli", cluster, "--", "SET", "{a}greeting", "hello"],
@@ -216,7 +216,7 @@ async fn a_context_brings_its_certificates() {
         ("DOCKER_CONFIG", config.to_str().unwrap()),
         ("DOCKER_CONTEXT", "build"),
     ];
-    // Without certificates it speaks in the clear, which the proxy does not understand.
+    // Without certificates, rcup does not use TLS, so the proxy rejects the connection.
     let output = rcup(&environment, &["list"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
     authority.client(&config.join("contexts/tls/abc/docker"));
@@ -241,14 +241,14 @@ async fn an_engine_that_is_not_to_be_trusted_is_told_from_one_that_is_not_there(
         "{}",
         text(&output)
     );
-    // Of another authority.
+    // A client certificate of another authority.
     Authority::new().client(&certificates);
     let output = rcup(&environment, &["list"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));
     assert!(text(&output).contains("come from its CA"), "{}", text(&output));
 }
 
-/// An SSH server of this test's own, which lets in whoever has its key, and a folder with an `ssh` that knows both.
+/// An SSH server of this test that accepts one key, and a folder with an `ssh` that uses it.
 struct Sshd {
     server: tokio::process::Child,
     home: tempfile::TempDir,
@@ -267,7 +267,7 @@ impl Sshd {
                 .expect("ssh-keygen runs; scripts/ensure-sshd.sh gets it");
             assert!(made.status.success(), "{}", text(&made));
         }
-        // It is free, and the server says so when somebody takes it in between.
+        // The port is free. The server fails if another program binds it in the meantime.
         let port = std::net::TcpListener::bind((address(), 0))
             .unwrap()
             .local_addr()
@@ -290,7 +290,7 @@ impl Sshd {
         std::fs::write(at("bin/ssh"), known).unwrap();
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
         std::fs::set_permissions(at("bin/ssh"), mode).unwrap();
-        // As root it wants the directory that its package's service makes.
+        // As root, sshd requires this directory, which the service of its package creates.
         let _ = std::fs::create_dir("/run/sshd");
         let unpacked = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/sshd/usr");
         let own = Path::new("/usr/sbin/sshd");
@@ -319,7 +319,7 @@ impl Sshd {
         std::fs::read_to_string(self.home.path().join("log")).unwrap_or_default()
     }
 
-    /// Where the engine of this machine is for whoever comes over SSH.
+    /// Returns the SSH endpoint of this machine's container engine.
     async fn endpoint(&self) -> String {
         let user = Command::new("id").arg("-un").output().await.unwrap();
         let user = String::from_utf8_lossy(&user.stdout).trim().to_owned();
@@ -370,7 +370,7 @@ async fn a_cluster_on_another_machine_behind_ssh() {
     assert!(output.status.success(), "{}", text(&output));
     name.assert_gone().await;
 
-    // A machine that lets nobody in, and one that is gone.
+    // A host that rejects every login, and one that is down.
     std::fs::write(sshd.home.path().join("client.pub"), "").unwrap();
     let output = rcup(&environment, &["list"]).await;
     assert_eq!(output.status.code(), Some(4), "{}", text(&output));

@@ -1,5 +1,4 @@
-//! The suite through the binary: several rounds with real failovers, in every form in which it is told, and the exit
-//! code.
+//! The validation suite through the binary: several rounds with real failovers, every output format, and the exit code.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -14,7 +13,7 @@ use rcup::checks::options::SuiteOptions;
 use rcup::runtime::faults::Faults as _;
 use rcup::{Cluster, ClusterSpec};
 
-/// How many rounds of the full suite are made.
+/// Returns the number of rounds of the full suite.
 fn rounds() -> usize {
     match std::env::var("RCUP_MATRIX").as_deref() {
         Ok("all") => 6,
@@ -48,7 +47,7 @@ fn list<'a>(value: &'a Value, name: &str) -> &'a Vec<Value> {
         .unwrap_or_else(|| panic!("{name}: {value:#}"))
 }
 
-/// The middle and the worst, counted here from the rounds themselves.
+/// Returns the median and the worst value, computed here from the rounds.
 fn spread(mut values: Vec<u64>) -> Value {
     values.sort_unstable();
     match values.last() {
@@ -57,7 +56,7 @@ fn spread(mut values: Vec<u64>) -> Value {
     }
 }
 
-/// Every measured failover is whole, and what is told of all rounds together follows from them.
+/// Checks that every measured failover is complete, and that the summary matches the rounds.
 fn assert_measured(told: &Value, rounds: usize) {
     let failovers = list(told, "failovers");
     assert_eq!(failovers.len(), 3 * rounds, "{told:#}");
@@ -77,7 +76,7 @@ fn assert_measured(told: &Value, rounds: usize) {
                 .filter_map(|node| node[what].as_u64())
                 .min()
         };
-        // A node is suspected after the node timeout, not before; a command needs no suspicion.
+        // Nodes flag a failed master as PFAIL after the node timeout, not before. A manual failover needs no PFAIL.
         if one["way"] == "command" {
             assert_eq!(
                 (first("suspected"), one["lost"].as_u64()),
@@ -136,7 +135,7 @@ fn assert_measured(told: &Value, rounds: usize) {
     }
 }
 
-/// The load came from the network, and each master has taken its part of the writes.
+/// Checks that the load came from the network, and that each master received its share of the writes.
 async fn assert_loaded(told: &Value, cluster: &Cluster) {
     for load in list(told, "throughput") {
         assert_eq!(
@@ -170,7 +169,7 @@ async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
     let _turn = turn().await;
     let name = Name::new("failover");
     let cluster = quick(&name).await;
-    // Before anybody is killed, and forgets what it has counted.
+    // Runs before any node is killed, because a restart resets its counters.
     let loaded = rcup(&[
         "validate",
         name.0.as_str(),
@@ -203,7 +202,7 @@ async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
     let told: Value =
         serde_json::from_slice(&output.stdout).unwrap_or_else(|error| panic!("{error}: {output:?}"));
     assert_valid("validate", &told);
-    // A busy machine may take longer than the bound, and a crash may lose a write; everything else is certain.
+    // A busy machine may exceed the time limits, and a crash may lose a write; all other checks must pass.
     for check in list(&told, "checks") {
         let id = check["id"].as_str().unwrap();
         if !id.starts_with("failover-") && id != "anti-affinity" {
@@ -247,7 +246,7 @@ async fn rounds_of_failovers_are_measured_and_told_in_every_form() {
         "{summary}"
     );
 
-    // All is as it was: the roles of the plan, and no key.
+    // The cluster is restored: the planned roles, and no keys.
     let attached = Cluster::attach(docker(), &name.0).await.unwrap();
     let standard = SuiteOptions::default().selection(Selection::of(Suite::Standard));
     assert!(attached.validate_with(&standard).await.passed);

@@ -1,4 +1,4 @@
-//! A reset brings a cluster back to its plan, whatever a test has done to it, and proves it.
+//! A reset restores the planned state of a cluster after any change by a test, and verifies it.
 
 use std::process::Command;
 use std::time::Duration;
@@ -18,7 +18,7 @@ async fn start(image: String) -> Cluster {
     builder.up().await.unwrap()
 }
 
-/// A command to one node.
+/// Sends a command to one node.
 async fn tell(cluster: &Cluster, node: usize, words: &[&str]) -> redis::Value {
     let address = cluster.report().nodes[node - 1].advertised.clone();
     let mut connection = connect(&address).await;
@@ -34,17 +34,18 @@ async fn text(cluster: &Cluster, node: usize, words: &[&str]) -> String {
     redis::from_redis_value(tell(cluster, node, words).await).unwrap()
 }
 
-/// What stands in a line of `CLUSTER NODES` before the slots: id, address, flags, master, ping, pong, epoch, link.
+/// The number of fields in a line of `CLUSTER NODES` before the slots: id, address, flags, master, ping, pong, epoch,
+/// link.
 const BEFORE_SLOTS: usize = 8;
 
-/// Whether a node says that it has no slot.
+/// Returns whether a node reports that it owns no slots.
 async fn owns_nothing(cluster: &Cluster, node: usize) -> bool {
     let nodes = text(cluster, node, &["CLUSTER", "NODES"]).await;
     let myself = nodes.lines().find(|line| line.contains("myself")).unwrap();
     myself.split_whitespace().count() == BEFORE_SLOTS
 }
 
-/// Fills the cluster with all that a test may leave in it.
+/// Creates everything that a test may leave in a cluster.
 async fn litter(cluster: &Cluster) {
     let mut client = cluster.client().await.unwrap();
     for n in 0..300 {
@@ -80,7 +81,7 @@ async fn litter(cluster: &Cluster) {
     }
 }
 
-/// Everything is as planned, seen by somebody else than the reset itself.
+/// Checks that everything is as planned, independently of the reset.
 async fn assert_as_new(cluster: &Cluster) {
     let attached = Cluster::attach(super::docker(), cluster.name()).await.unwrap();
     let report = attached.report().await;
@@ -140,7 +141,7 @@ async fn what_a_test_leaves_and_upsets_is_set_right_on_every_server() {
     }
 }
 
-/// A failover, moved slots, and a move that is left open.
+/// Triggers a failover, moves slots, and leaves one slot in migration.
 async fn upset(cluster: &Cluster) {
     tell(cluster, 4, &["CLUSTER", "FAILOVER", "TAKEOVER"]).await;
     let (two, three) = (
@@ -154,11 +155,11 @@ async fn upset(cluster: &Cluster) {
         tell(cluster, 3, &["CLUSTER", "SETSLOT", &slot, "NODE", &three]).await;
         tell(cluster, 2, &["CLUSTER", "SETSLOT", &slot, "NODE", &three]).await;
     }
-    // One move is left open.
+    // One slot stays in migration.
     tell(cluster, 2, &["CLUSTER", "SETSLOT", "7000", "MIGRATING", &three]).await;
 }
 
-/// A failover by votes, seen to its end: every node knows the new master, and that it has slots.
+/// Triggers a failover with an election and waits until every node knows the new master and its slots.
 async fn fail_over(cluster: &Cluster, replica: usize) {
     tell(cluster, replica, &["CLUSTER", "FAILOVER"]).await;
     let id = text(cluster, replica, &["CLUSTER", "MYID"]).await;
@@ -190,7 +191,7 @@ async fn a_shard_that_has_failed_over_fails_over_again_after_a_reset() {
         };
         fail_over(&cluster, 4).await;
         let reset = cluster.reset().await.unwrap();
-        // Whom the voters were depends on who was quicker; two of three had to be for it.
+        // The voters depend on timing; at least two of three masters voted for it.
         let who = restarted(&reset);
         assert!(
             who.contains(&4) && who.contains(&2) | who.contains(&3),
@@ -198,7 +199,8 @@ async fn a_shard_that_has_failed_over_fails_over_again_after_a_reset() {
         );
         assert!(!who.contains(&5) && !who.contains(&6), "{reset:?}");
         assert_as_new(&cluster).await;
-        // Taken back without a vote: the elected one is a replica again, and remembers.
+        // The old master takes over without an election: the elected node is a replica again, but still has the vote in
+        // its state.
         fail_over(&cluster, 4).await;
         tell(&cluster, 1, &["CLUSTER", "FAILOVER", "TAKEOVER"]).await;
         let reset = cluster.reset().await.unwrap();
@@ -234,14 +236,14 @@ async fn replicas_that_follow_others_and_a_drained_master_come_back() {
     let one = text(&cluster, 1, &["CLUSTER", "MYID"]).await;
     let three = text(&cluster, 3, &["CLUSTER", "MYID"]).await;
     tell(&cluster, 5, &["CLUSTER", "REPLICATE", &one]).await;
-    // The third master gives all its slots to the first, and is made its replica.
+    // All slots of the third master move to the first one, and it becomes a replica of that master.
     let planned = cluster.topology().shards[2].slots;
     let (first, next, last) = (
         planned.first.to_string(),
         (planned.first + 1).to_string(),
         planned.last.to_string(),
     );
-    // The end of an import raises the epoch, so that nobody takes the slots back.
+    // The end of an import increases the config epoch, so that no node reclaims the slots.
     tell(&cluster, 1, &["CLUSTER", "SETSLOT", &first, "IMPORTING", &three]).await;
     tell(&cluster, 1, &["CLUSTER", "SETSLOT", &first, "NODE", &one]).await;
     tell(&cluster, 1, &["CLUSTER", "DELSLOTSRANGE", &next, &last]).await;
@@ -260,7 +262,7 @@ async fn replicas_that_follow_others_and_a_drained_master_come_back() {
     assert_as_new(&cluster).await;
 }
 
-/// Changes settings and users on every node of a cluster that asks for a password and speaks TLS, and writes keys.
+/// Changes settings and users on every node of a cluster with a password and TLS, and writes keys.
 async fn spoil(cluster: &Cluster) {
     for url in cluster.urls() {
         let mut node = connect_as_client(cluster, &url).await;
@@ -287,7 +289,7 @@ async fn spoil(cluster: &Cluster) {
     }
 }
 
-/// What the first node says of a directive.
+/// Returns the value of a directive of the first node.
 async fn configured(cluster: &Cluster, name: &str) -> String {
     let mut node = connect_as_client(cluster, &cluster.urls()[0]).await;
     let told: Vec<String> = redis::cmd("CONFIG")
@@ -313,7 +315,7 @@ async fn another_process_resets_a_guarded_cluster_by_its_name() {
         configured(&cluster, "maxmemory-policy").await,
         configured(&cluster, "hll-sparse-max-bytes").await,
     );
-    // A process elsewhere knows no more than the plan.
+    // A process with another runtime directory only knows the plan.
     let elsewhere = tempfile::tempdir().unwrap();
     let reset = |known: bool| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
@@ -349,7 +351,7 @@ async fn another_process_resets_a_guarded_cluster_by_its_name() {
         let left: Option<String> = client.get("spoilt:7").await.unwrap();
         assert_eq!(left, None);
     }
-    // The handle remembers what it was made with.
+    // The handle keeps the settings that it was created with.
     let mended = mended(&cluster.reset().await.unwrap());
     assert!(
         mended.contains("set hll-sparse-max-bytes on node 1 back"),

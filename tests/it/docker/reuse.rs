@@ -1,5 +1,5 @@
-//! A cluster that outlives its test for the next one: as new, one user's at a time, never another wish's, and gone
-//! when its TTL has expired and nobody uses it.
+//! A cluster that the next test reuses: it is reset, has one user at a time, matches the specification, and is removed
+//! when its TTL has expired and no test uses it.
 
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use rcup::lifecycle::prune::prune;
 use rcup::runtime::interface::{Runtime as _, Scope};
 use rcup::{Cluster, ClusterName};
 
-/// A specification that no other run of these tests has.
+/// Returns a setting that no other run of these tests uses.
 fn memory(nth: u32) -> String {
     format!(
         "maxmemory={}",
@@ -54,7 +54,7 @@ async fn the_next_test_gets_the_same_cluster_as_new_and_never_at_the_same_time()
     let mut client = again.client().await.unwrap();
     let left: Option<String> = client.get("left").await.unwrap();
     assert_eq!(left, None);
-    // What cannot be reset any more is made anew.
+    // A cluster that cannot be reset is created again.
     let container = again.node(3).unwrap().plan().name.clone();
     docker().remove_container(&container).await.unwrap();
     drop(again);
@@ -82,7 +82,7 @@ async fn what_is_past_its_time_goes_but_not_from_under_its_user() {
     assert!(!is_there(&name).await);
 }
 
-/// The program on clusters of this test.
+/// Returns rcup with arguments for clusters of this test.
 async fn rcup(verb: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
     command
@@ -101,7 +101,7 @@ async fn rcup(verb: &str, arguments: &[&str]) -> Command {
     command
 }
 
-/// What it says, when it ends well.
+/// Returns the output of a successful command.
 fn said(mut command: Command) -> String {
     let output = command.output().unwrap();
     let errors = String::from_utf8_lossy(&output.stderr);

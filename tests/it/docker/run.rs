@@ -1,4 +1,4 @@
-//! `rcup run`: a command finds its cluster, gets the signals, and its exit code is rcup's own.
+//! `rcup run`: a command gets the address of its cluster and all signals, and rcup returns its exit code.
 
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use super::{Name, any_image, turn};
 
-/// `rcup run` on the name, with these flags, of this script.
+/// Returns `rcup run` with this name, these flags and this script.
 async fn rcup(name: &Name, flags: &[&str], script: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
     command
@@ -52,7 +52,7 @@ async fn a_script_finds_its_cluster_and_its_exit_code_is_rcups_own() {
     name.assert_gone().await;
 }
 
-/// A test as `cargo test` would run it: a program of the Rust kind that knows the environment alone.
+/// A test as `cargo test` runs it: a Rust program that only uses its environment variables.
 #[test]
 #[ignore = "run by the next one, in a cluster"]
 fn as_a_program_of_rust() {
@@ -104,7 +104,7 @@ async fn a_failure_leaves_what_helps_to_find_out_why() {
     assert!(read("events.ndjson".to_owned()).lines().count() > 10);
     assert!(read("run.json".to_owned()).contains("\"code\": 3"));
     assert!(read("status.json".to_owned()).contains("\"state\": \"ok\""));
-    // What cannot be written is told, and changes nothing of the code.
+    // A write error is reported and does not change the exit code.
     let other = Name::new("run-unwritable");
     let output = rcup(&other, &["--artifacts", "/proc/nowhere"], "exit 4")
         .await
@@ -117,7 +117,7 @@ async fn a_failure_leaves_what_helps_to_find_out_why() {
         text(&output)
     );
     other.assert_gone().await;
-    // Kept, also from the sweep, although its owner has exited.
+    // The cluster is kept, and `prune` keeps it too, although its owner has exited.
     assert_eq!(name.remains().await.containers.len(), 3);
     let prunable = rcup::lifecycle::prune::prunable(&super::docker()).await.unwrap();
     assert!(prunable.iter().all(|one| one.name != name.0), "{prunable:?}");
@@ -211,7 +211,7 @@ async fn the_environment_opens_a_cluster_with_tls_and_a_password() {
     name.assert_gone().await;
 }
 
-/// Reads until the command says that it is ready.
+/// Waits until the command prints that it is ready.
 fn ready(child: &mut Child) -> BufReader<std::process::ChildStdout> {
     let mut out = BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();

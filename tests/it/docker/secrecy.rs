@@ -1,4 +1,4 @@
-//! Secrets are where they must be, and nowhere else.
+//! Secrets appear only where they are required.
 
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -13,11 +13,10 @@ use rcup::runtime::interface::{ExecRequest, LogRequest, Output as Printed, Runti
 use rcup::spec::secret::Secret;
 use rcup::spec::service_user::OwnUser;
 
-/// What is searched for. It occurs nowhere by chance.
+/// The secret to search for. It does not occur anywhere by chance.
 const SECRET: &str = "Xq7-not-to-be-seen-9Zk";
 
-/// Everything that somebody may see, with where it was seen; and the directory with the file of settings, if there
-/// is one.
+/// Everything that others can see, with its source; and the directory with `rcup.toml`, if there is one.
 #[derive(Default)]
 struct Seen(Vec<(String, String)>, Option<PathBuf>);
 
@@ -26,7 +25,7 @@ impl Seen {
         Self(Vec::new(), Some(home.to_owned()))
     }
 
-    /// rcup, with the secrets where a script would give them.
+    /// Returns rcup, with the secrets in the environment, as a script would set them.
     fn rcup(&self, arguments: &[&str]) -> Command {
         let Some(home) = &self.1 else {
             return rcup(arguments);
@@ -43,7 +42,7 @@ impl Seen {
         self.0.push((place.into(), text.into()));
     }
 
-    /// What a command prints, which must end as expected.
+    /// Records the output of a command, which must exit with `code`.
     #[track_caller]
     fn command(&mut self, code: i32, arguments: &[&str]) -> String {
         let output = self.rcup(arguments).output().expect("rcup runs");
@@ -53,7 +52,8 @@ impl Seen {
         text
     }
 
-    /// What a verb prints that judges: whether a cluster is in order on a busy machine is not the question here.
+    /// Records the output of a command that checks the cluster. The result may be a failure, because a busy machine can
+    /// cause one.
     #[track_caller]
     fn judgement(&mut self, arguments: &[&str]) {
         let output = self.rcup(arguments).output().expect("rcup runs");
@@ -63,7 +63,7 @@ impl Seen {
         self.add(format!("rcup {}", arguments.join(" ")), text);
     }
 
-    /// Fails when a secret is anywhere. Each has a name, and is no text by chance.
+    /// Fails if any secret was seen. Each secret has a name, and is too long to occur by chance.
     fn assert_clean(&self, secrets: &[(String, String)]) {
         assert!(self.0.len() > 20, "something was looked at");
         for (what, secret) in secrets {
@@ -75,7 +75,7 @@ impl Seen {
     }
 }
 
-/// The secrets of a cluster: what it was given, and what rcup has made for it, as its nodes' files have it.
+/// Returns the secrets of a cluster: the given ones, and the generated ones from the files of its nodes.
 async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)> {
     let attached = Cluster::attach(docker(), &name.0).await.expect("it is there");
     let all = attached.secrets().await.expect("its files say");
@@ -111,7 +111,8 @@ async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)
     secrets
 }
 
-/// What the engine, the nodes and the processes show of a cluster of two nodes while a client waits for its user.
+/// Records what the container engine, the nodes and the processes show of a cluster of two nodes while a client waits
+/// for input.
 async fn look_around(name: &Name, seen: &mut Seen) {
     let cluster = name.0.as_str();
     let mut client = seen
@@ -157,7 +158,7 @@ async fn look_around(name: &Name, seen: &mut Seen) {
     }
 }
 
-/// Starts that fail: with another password of a user, and in a server that cannot read its file.
+/// Records starts that fail: with another password of a user, and with a server that cannot parse its configuration.
 fn see_failing_starts(seen: &mut Seen, again: &[&str], image: &str) {
     let other = seen
         .rcup(again)
@@ -182,7 +183,7 @@ const OF_THE_APP: &str = "Jk3-of-the-app-from-a-variable-8Qw";
 const OF_THE_JOB: &str = "Jk3-of-the-job-from-a-file-8Qw";
 const OF_THE_FILE: &str = "Jk3-of-the-file-itself-8Qw";
 
-/// What asks for users by every way, for TLS, and for a password that rcup makes.
+/// Sets users in every supported way, TLS, and a generated password.
 const FILE: &str = "profile = \"production\"\ntls = true\npassword = true\nmemory = \"64mb\"\nmasters = 1\n\
                     node-timeout = \"2s\"\n\n[users.app]\nrules = \"~app:* +@read +@write\"\npassword-env = \
                     \"APP_PASSWORD\"\n\n[users.job]\nrules = \"~job:* +@all -@dangerous\"\npassword-file = \
@@ -240,7 +241,7 @@ async fn no_secret_of_a_guarded_cluster_is_seen_where_nobody_asks_for_it() {
             seen.judgement(&[&words[..], &["--verbose"]].concat());
         }
     }
-    // These are several files, which go nowhere but into a directory.
+    // This export has several files and requires an output directory.
     seen.command(2, &["export", "conf", cluster]);
     for form in ["human", "json"] {
         let doctor = seen
@@ -260,7 +261,7 @@ async fn no_secret_of_a_guarded_cluster_is_seen_where_nobody_asks_for_it() {
     see_failing_starts(&mut seen, &with(&[]), &image);
     look_around(&name, &mut seen).await;
     seen.assert_clean(&secrets);
-    // What is looked for is really theirs: where it is asked for, it is told.
+    // The searched secrets are the real ones: commands that are meant to show them do so.
     let env = seen.rcup(&["env", cluster]).output().unwrap();
     let generated = &secrets
         .iter()
@@ -273,7 +274,7 @@ async fn no_secret_of_a_guarded_cluster_is_seen_where_nobody_asks_for_it() {
     name.down().await;
 }
 
-/// The password comes from the environment, as a script would give it.
+/// Returns rcup with the password in its environment, as a script would set it.
 fn rcup(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_rcup"));
     command.args(arguments).env("RCUP_PASSWORD", SECRET);
@@ -284,7 +285,7 @@ fn all_of(output: &Output) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
 }
 
-/// What a program prints in a node.
+/// Returns the output of a program in a node.
 async fn run_in(container: &str, command: &[&str]) -> String {
     let request = ExecRequest {
         command: command.iter().map(|word| (*word).to_owned()).collect(),
@@ -298,7 +299,7 @@ async fn run_in(container: &str, command: &[&str]) -> String {
     String::from_utf8_lossy(&bytes.collect::<Vec<u8>>()).into_owned()
 }
 
-/// The arguments of all processes of this machine, those in containers included.
+/// Returns the arguments of all processes of this machine, including those in containers.
 fn command_lines() -> String {
     let mut all = String::new();
     for entry in std::fs::read_dir("/proc").expect("Linux").flatten() {
@@ -314,7 +315,7 @@ fn command_lines() -> String {
     all
 }
 
-/// What the engine tells of a container, its programs and its output.
+/// Records what the container engine reports about a container, its processes and its output.
 async fn look_into(container: &str, seen: &mut Seen) {
     let engine = bollard::Docker::connect_with_defaults().expect("an engine");
     let inspected = engine
@@ -369,7 +370,7 @@ async fn a_password_is_seen_nowhere_but_where_it_is_asked_for() {
     }
     seen.command(0, &["logs", cluster]);
 
-    // While a client waits for its user, its password is in its environment alone.
+    // While a client waits for input, its password is only in its environment.
     let mut client = rcup(&["cli", cluster])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -423,14 +424,14 @@ async fn a_password_is_seen_nowhere_but_where_it_is_asked_for() {
     seen.add("up with another password", all_of(&other));
     seen.assert_clean(&[("the password".to_owned(), SECRET.to_owned())]);
 
-    // Where it is asked for, it is told; and where it lies, nobody else may read.
+    // `rcup env` shows the secret, and only its owner can read its file.
     let env = rcup(&["env", cluster]).output().unwrap();
     assert!(all_of(&env).contains(SECRET));
     assert_kept(&name).await;
     name.down().await;
 }
 
-/// The secret lies in one file of every node, where only the node's user may look.
+/// Checks that one file of every node contains the secret, and that only the node's user can read it.
 async fn assert_kept(name: &Name) {
     for node in 1..=6 {
         let container = name.0.container(node);
@@ -453,7 +454,7 @@ async fn assert_kept(name: &Name) {
         let holders = run_in(&container, &["busybox", "grep", "-rl", SECRET, &directory]).await;
         let mut holders: Vec<&str> = holders.lines().map(str::trim).collect();
         holders.sort_unstable();
-        // The server itself knows only its SHA-256.
+        // The server itself stores only the SHA-256 of the password.
         assert_eq!(holders, [format!("{directory}/secrets.json")]);
     }
 }

@@ -1,5 +1,4 @@
-//! Clusters that ask who is there: formed by both ways on every engine at hand, adopted, failed over and
-//! woken again like any other.
+//! Clusters with a password or TLS: both formations with every local server, adoption, failover and restart.
 
 use std::time::Duration;
 
@@ -14,7 +13,7 @@ use rcup::spec::security::Password;
 use rcup::topology::layout::Role;
 use rcup::{Cluster, ClusterSpec};
 
-/// With everything in it that a file, a shell or a URL could trip over.
+/// Contains characters that a file, a shell or a URL must quote.
 const ODD: &str = "o'd d $p%a#s:s@/é";
 
 fn guarded(name: &Name, image: &str) -> ClusterSpecBuilder {
@@ -33,7 +32,7 @@ async fn stop(container: &str) {
         .expect("stops");
 }
 
-/// Nobody gets in without the password, and nobody with another one.
+/// Checks that no client can log in without a password or with a wrong one.
 async fn assert_locked(cluster: &Cluster) {
     for node in &cluster.report().nodes {
         let mut stranger = connect_url(&format!("redis://{}", node.advertised))
@@ -79,8 +78,8 @@ formed! {
     valkey_8_password_commands: 2 3 x 1 Commands;
 }
 
-/// What a later start does, which knows nothing but the name: it wakes what sleeps, hands the roles back and
-/// logs in with what the nodes' files say.
+/// A later start that only has the name restarts stopped nodes, hands the roles back and logs in with the secrets in
+/// the nodes' files.
 async fn fails_over_and_comes_back(image: &str) {
     let _turn = turn().await;
     let name = Name::new("locked-again");
@@ -157,7 +156,7 @@ async fn another_password_is_another_cluster_and_a_changed_one_is_said_at_once()
     assert!(!told.contains("another-one") && !told.contains(ODD), "{told}");
     let any = small().password(Password::Any).build().unwrap();
     assert!(up(&any).await.was_adopted());
-    // Whoever changes the clients' password in the servers keeps no user of rcup's own out.
+    // A changed client password on the servers does not affect rcup's service users.
     let mut master = connect_url(&first.urls()[0]).await.unwrap();
     let () = redis::cmd("CONFIG")
         .arg(&["SET", "requirepass", "changed"])
@@ -165,7 +164,7 @@ async fn another_password_is_another_cluster_and_a_changed_one_is_said_at_once()
         .await
         .unwrap();
     assert!(up(&any).await.was_adopted());
-    // Where rcup's own is changed, it says so instead of trying for two minutes.
+    // If the password of a service user was changed, the start fails at once instead of retrying for two minutes.
     let () = redis::cmd("ACL")
         .arg(&["SETUSER", "rcup-operator", "resetpass", ">changed"])
         .query_async(&mut master)
@@ -193,7 +192,7 @@ async fn encrypted(image: &str, replicas: usize, formation: FormationChoice, pas
     let mut cluster = up(&spec.build().unwrap()).await;
     assert_ready(&cluster).await;
     for node in &cluster.report().nodes {
-        // In the clear nobody answers, and who trusts another authority does not talk.
+        // A client without TLS gets no answer, and a client that trusts another authority cannot connect.
         let clear = connect_url(&format!("redis://{}", node.advertised)).await;
         let answer = match clear {
             Ok(mut link) => redis::cmd("PING").query_async::<String>(&mut link).await,
@@ -203,7 +202,7 @@ async fn encrypted(image: &str, replicas: usize, formation: FormationChoice, pas
         let strange = connect_url(&format!("rediss://{}", node.advertised)).await;
         assert!(strange.is_err(), "{}", node.name);
     }
-    // A later start knows only the name, and the engine what lies in the nodes' files.
+    // A later start gets the name only, and reads the certificates from the nodes' files through the container engine.
     cluster.keep();
     for index in 1..=(3 * (replicas + 1)) {
         stop(&name.0.container(index)).await;

@@ -1,5 +1,5 @@
-//! One cluster for all tests of a run: started by the first, used by all, in one process and in many, alone
-//! where a test breaks things, and gone when the run has ended.
+//! One cluster for all tests of a run: the first test starts it, all tests in one or several processes use it, tests
+//! that break it get exclusive access, and it is removed when the run has ended.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use rcup::cluster::builder::Builder;
 use rcup::cluster::testing::{exclusive_of, shared_of};
 use rcup::{Cluster, ClusterName};
 
-/// A shape that no other test has.
+/// Returns a builder whose shape no other test uses.
 async fn builder() -> Builder {
     Cluster::builder()
         .image(any_image().await)
@@ -19,7 +19,8 @@ async fn builder() -> Builder {
         .timeout(Duration::from_secs(90))
 }
 
-/// A test of a run, in a process of its own: uses the shared cluster, and says which and how soon.
+/// A test of a run in a separate process: uses the shared cluster, and prints its name and the time until it was
+/// available.
 #[tokio::test]
 #[ignore = "run by the next one, in processes of their own"]
 #[expect(clippy::print_stdout, reason = "the test that runs this one reads it")]
@@ -35,7 +36,7 @@ async fn member() {
     println!("member {} {ms}", cluster.topology().name());
 }
 
-/// A test that ends in the middle of breaking things.
+/// A test that is killed after it has broken the cluster.
 #[tokio::test]
 #[ignore = "run by the next one, in a process of its own"]
 async fn vandal() {
@@ -50,8 +51,8 @@ async fn vandal() {
 async fn the_tests_of_a_run_share_a_cluster_across_processes_and_it_ends_with_the_run() {
     let _turn = turn().await;
     let this = std::env::current_exe().unwrap();
-    // Three at the same time, one that dies while it breaks things, two more one after the other. The shell is
-    // the parent of all, as nextest is.
+    // Three tests at the same time, one that is killed after it has broken the cluster, and two more one after the
+    // other. The shell is the parent of all of them, like nextest.
     let script = "set -- \"$0\" --ignored --exact --nocapture\n\
                   for nth in 1 2 3; do \"$@\" docker::shared::member >\"$OUT/$nth\" 2>&1 & done; wait\n\
                   \"$@\" docker::shared::vandal >/dev/null 2>&1\n\
@@ -63,7 +64,7 @@ async fn the_tests_of_a_run_share_a_cluster_across_processes_and_it_ends_with_th
         Command::new("sh")
             .args(["-c", script])
             .arg(this)
-            // As nextest does for every test it starts.
+            // nextest sets this variable for every test.
             .env("NEXTEST_RUN_ID", "a-run")
             .env("OUT", folder)
             .env("RCUP_BIN", env!("CARGO_BIN_EXE_rcup"))
@@ -76,7 +77,7 @@ async fn the_tests_of_a_run_share_a_cluster_across_processes_and_it_ends_with_th
     let members: Vec<Vec<&str>> = lines.map(|line| line.split(' ').collect()).collect();
     assert_eq!(members.len(), 5, "{told}");
     assert!(members.iter().all(|member| member[1] == members[0][1]), "{told}");
-    // The run has ended with its shell; the cluster follows.
+    // The run ends when its shell exits. The cluster is then removed.
     let name: ClusterName = members[0][1].parse().unwrap();
     let begun = Instant::now();
     while Cluster::attach(docker(), &name).await.is_ok() {
@@ -93,7 +94,7 @@ async fn threads_share_it_and_whoever_is_alone_may_break_it() {
     assert_eq!(one.urls(), other.urls());
     let name = one.topology().name().clone();
     let waiting = tokio::spawn(async { exclusive_of(builder().await).await.unwrap() });
-    // Nobody is alone as long as others use it.
+    // Exclusive access waits while others use the cluster.
     let mut client = one.client().await.unwrap();
     let () = client.set("a", 1).await.unwrap();
     assert!(!waiting.is_finished());
@@ -115,7 +116,7 @@ async fn threads_share_it_and_whoever_is_alone_may_break_it() {
             .all(|node| node.state == "running")
     );
     drop(after);
-    // Other tests of this program have shapes of their own, so this one may go before the run ends.
+    // Other tests of this program use other shapes, so this cluster can be removed before the run ends.
     let attached = Cluster::attach(docker(), &name).await.unwrap();
     let removed = attached.down().await.unwrap();
     assert_eq!(removed.containers, 6);

@@ -1,4 +1,4 @@
-//! Many clusters at once, and one cluster twice.
+//! Concurrent starts: many clusters at once, and the same cluster twice.
 
 use futures_util::future::join_all;
 

@@ -1,4 +1,4 @@
-//! Nodes of a cluster of rcup that do not answer: the diagnosis says why, and what is printed brings them back.
+//! Nodes of an rcup cluster that do not answer: the diagnosis reports the reason, and the printed commands fix it.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
     let _turn = waiting().await;
     let patient = &Patient::new("silent").await;
     let node = patient.node(5);
-    // The connection that there is stays when the port is closed.
+    // An established connection stays open when the port is closed.
     let kept = connect(&node.advertised).await;
     let listen = async |port: &str| {
         let set: redis::RedisResult<()> = redis::cmd("CONFIG")
@@ -37,7 +37,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
             async || listen(surgery::port(node)).await,
         )
         .await;
-    // However much time is allowed, a node that cannot be asked does not answer within it.
+    // A node that cannot be reached fails the latency check with any threshold.
     let percentile = "max".parse().unwrap();
     let most = Duration::from_mins(1);
     let generous = SuiteOptions::default().thresholds(vec![Threshold { percentile, most }]);
@@ -47,7 +47,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
         .await;
     listen(surgery::port(node)).await;
     patient.recovers("latency").await;
-    // What comes from outside the container, by the bridge or by the published port, is refused.
+    // Rejects connections from outside the container, through the bridge or the published port.
     let rule = [
         "INPUT",
         "!",
@@ -74,7 +74,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
             async || wall.lift(),
         )
         .await;
-    // The same for a container that somebody has made anew, and forgotten to publish the port of.
+    // The same rule for a container that was recreated without its published port.
     Box::pin(made_anew_without_its_port(patient, 5)).await;
     let wall = Wall::raise(&node.name, &rule).await;
     patient
@@ -86,7 +86,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
         )
         .await;
     if super::matrix() {
-        // It hangs: connections are taken, and nothing is answered.
+        // The server hangs: the kernel accepts connections, but the server does not answer.
         let process = process_of(&node.name).await;
         patient
             .suffers(
@@ -99,7 +99,7 @@ async fn servers_that_cannot_be_reached_from_here_are_told_by_the_reason() {
     }
 }
 
-/// Puts a container with the same name, files and address in the place of a node's.
+/// Replaces the container of a node with one that has the same name, files and address, but no published port.
 async fn made_anew_without_its_port(patient: &Patient, index: usize) {
     let node = patient.node(index);
     let seen = engine().inspect_container(&node.name, None).await.unwrap();
@@ -145,12 +145,13 @@ async fn nodes_that_have_died_are_told_and_come_back() {
         .build()
         .unwrap();
     let patient = &Patient::of(name, &spec).await;
-    // All at once, as when a machine goes down, and not all come back: those that do see no majority of the masters.
+    // All nodes stop at once, as when a host fails, and not all restart: the restarted nodes cannot reach a majority of
+    // the masters.
     patient
         .suffers(
             async || {
                 for node in &patient.report.nodes {
-                    // The second time some of them are dead already.
+                    // On later calls, some of them are stopped already.
                     let _ = engine().kill_container(&node.name, None).await;
                 }
                 for index in [1, 4, 5, 6] {
@@ -170,7 +171,8 @@ async fn nodes_that_have_died_are_told_and_come_back() {
     }
 }
 
-/// A master whose replica may not take over; a server that is killed for its memory; a container that is removed.
+/// A master whose replica may not be promoted; a server that is killed because it is out of memory; a container that is
+/// removed.
 async fn one_after_the_other(patient: &Patient) {
     let set = async |value: &str| {
         patient
@@ -204,7 +206,7 @@ async fn one_after_the_other(patient: &Patient) {
         )
         .await;
     Box::pin(out_of_memory(patient)).await;
-    // A container that somebody has removed; its data is on its volume.
+    // A container that was removed manually; its data is on its volume.
     remove(&patient.node(6).name).await;
     patient
         .suffers(
@@ -219,7 +221,7 @@ async fn one_after_the_other(patient: &Patient) {
         .await;
 }
 
-/// The sixth node's memory is not enough for what it does, and nobody starts it again.
+/// The memory limit of the sixth node is too low for a script, and the restart policy does not restart it.
 async fn out_of_memory(patient: &Patient) {
     let process = patient.node(6).name.clone();
     on_this_machine(
@@ -239,7 +241,7 @@ async fn out_of_memory(patient: &Patient) {
         .suffers(
             async || {
                 let url = format!("redis://{}", patient.node(6).advertised);
-                // The second time it has died of it.
+                // On later calls, the kernel has killed it already.
                 let Ok(mut connection) = super::connect_url(&url).await else {
                     return;
                 };

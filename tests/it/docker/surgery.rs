@@ -1,4 +1,4 @@
-//! What is done to the containers of a broken cluster from outside: their processes, networks and files.
+//! Faults injected into a cluster from outside: into the processes, networks and files of its containers.
 
 use std::process::Command;
 
@@ -13,7 +13,7 @@ pub fn engine() -> bollard::Docker {
     bollard::Docker::connect_with_defaults().expect("an engine")
 }
 
-/// A program on this machine, which needs root for what belongs to a container, as the engine does.
+/// Runs a program on this machine. Access to the processes and files of a container requires root.
 pub fn on_this_machine(program: &str, arguments: &[&str]) -> String {
     let output = Command::new(program)
         .args(arguments)
@@ -23,7 +23,7 @@ pub fn on_this_machine(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Does what a finding prints, as a person would type it.
+/// Runs the command of a finding in a shell, as a user would.
 pub fn obey(line: &str) {
     let rcup = std::path::Path::new(env!("CARGO_BIN_EXE_rcup"));
     let path = format!(
@@ -52,7 +52,7 @@ pub async fn process_of(container: &str) -> String {
         .to_string()
 }
 
-/// A node's own directory, as this machine sees it.
+/// Returns a node's own directory as a path on this machine.
 pub async fn directory(container: &str, index: usize) -> String {
     let seen = engine()
         .inspect_container(container, None)
@@ -68,7 +68,7 @@ pub async fn directory(container: &str, index: usize) -> String {
     )
 }
 
-/// A rule of the firewall in a node's own network, until it is lifted or the node ends.
+/// A firewall rule in the network namespace of a node. It applies until it is removed or the node stops.
 pub struct Wall {
     process: String,
     rule: Vec<String>,
@@ -114,7 +114,7 @@ pub async fn unplug(network: &str, node: &NodeReport) {
         container: node.name.clone(),
         force: Some(true),
     };
-    // The second time it is cut off already.
+    // On later calls, the node is disconnected already.
     let _ = engine().disconnect_network(network, request).await;
 }
 
@@ -136,18 +136,18 @@ pub async fn plug_in(network: &str, node: &NodeReport) {
         .expect("is connected again");
 }
 
-/// A node's address on the cluster's network.
+/// Returns a node's address on the cluster's network.
 pub fn ip(node: &NodeReport) -> &str {
     node.address.rsplit_once(':').expect("an address").0
 }
 
-/// A node's client port.
+/// Returns a node's client port.
 pub fn port(node: &NodeReport) -> &str {
     node.address.rsplit_once(':').expect("an address").1
 }
 
-/// A second server in a node's container, at the node's address and another port; it is a node of no cluster yet.
-/// It ends with the container.
+/// Starts a second server in a node's container, at the node's address and another port, without other cluster nodes.
+/// It stops with the container.
 pub fn second_server(container: &str, port: &str, cluster: bool) {
     let enabled = if cluster { "yes" } else { "no" };
     on_this_machine(

@@ -1,4 +1,4 @@
-//! The exported stack on a real swarm of one machine, on an engine of its own.
+//! The exported stack on a real single-node swarm, with a separate container engine.
 
 use super::any_image;
 use super::own_engine::{ONE, OwnEngine, eventually, patient, run};
@@ -14,7 +14,7 @@ impl Swarm {
         run("docker", &[&["-H", &endpoint], arguments].concat())
     }
 
-    /// Removes the stack. Swarm refuses to remove a network while a task of it still ends, so it is asked again.
+    /// Removes the stack. Retries, because Swarm refuses to remove a network while one of its tasks is still stopping.
     fn remove(&self) {
         let endpoint = self.0.endpoint();
         eventually("the stack is removed", || {
@@ -31,7 +31,7 @@ impl Swarm {
         });
     }
 
-    /// The stack's tasks that run, by their services' names.
+    /// Returns the running tasks of the stack, sorted by service name.
     fn tasks(&self) -> Vec<String> {
         let filter = format!("label=com.docker.stack.namespace={STACK}");
         let format = "{{.Label \"com.docker.swarm.service.name\"}} {{.ID}}";
@@ -41,7 +41,7 @@ impl Swarm {
         tasks
     }
 
-    /// A command to a node, by its place in the list; nothing where the node does not answer.
+    /// Sends a command to the node of a task. Returns an empty answer if the node does not reply.
     fn ask(&self, task: &str, command: &[&str]) -> String {
         let (service, id) = task.split_once(' ').unwrap();
         let index: u16 = service.rsplit('-').next().unwrap().parse().unwrap();
@@ -56,7 +56,8 @@ impl Swarm {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// All six run, each calls the cluster ok, and each has a link to each other.
+    /// Returns whether all six tasks run, each node reports the cluster state `ok`, and each is connected to all
+    /// others.
     fn is_ready(&self) -> bool {
         let tasks = self.tasks();
         let agrees = |task: &String| {
@@ -72,7 +73,7 @@ impl Swarm {
         tasks.len() == 6 && tasks.iter().all(agrees) && tasks.iter().all(|task| self.names(task) == NAMES)
     }
 
-    /// What a node tells clients of where the nodes are: names, not addresses, which change.
+    /// Returns the names that a node advertises to clients. Addresses change, names do not.
     fn names(&self, task: &str) -> Vec<String> {
         let slots = self.ask(task, &["--json", "cluster", "slots"]);
         let Ok(serde_json::Value::Array(ranges)) = serde_json::from_str(&slots) else {
@@ -130,17 +131,17 @@ async fn a_stack_becomes_one_cluster_and_stays_it_through_restarts() {
         );
         assert_eq!(written.trim(), "OK", "key:{n}");
     }
-    // A task that dies comes again, at another address.
+    // Swarm replaces a failed task, with another address.
     let victim = swarm.tasks()[0].clone();
     swarm.docker(&["kill", victim.split_once(' ').unwrap().1]);
     eventually("the dead task's place is taken", || {
         !swarm.tasks().contains(&victim) && swarm.is_ready()
     });
-    // The same stack again changes nothing.
+    // Deploying the same stack again changes nothing.
     let before = swarm.tasks();
     deploy();
     assert_eq!(swarm.tasks(), before);
-    // All tasks go and come at once.
+    // All tasks are removed and created at once.
     swarm.remove();
     eventually("the stack is gone", || {
         swarm.docker(&["ps", "-aq"]).is_empty()

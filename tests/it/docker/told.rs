@@ -1,4 +1,4 @@
-//! What is printed for programs about a real cluster is what `docs/schema/` says.
+//! The JSON output for a real cluster matches the schemas in `docs/schema/`.
 
 use assert_cmd::Command;
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! Users with rules: nobody may do more than he needs, rcup included, and every verb works all the same.
+//! Users with ACL rules: every user, including rcup, has only the permissions it needs, and every command still works.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,10 +16,10 @@ use rcup::spec::service_user::OwnUser;
 use rcup::spec::user::{Login, User};
 use rcup::{Cluster, ClusterSpec};
 
-/// What the cluster's clients share.
+/// The password of the cluster's clients.
 const PASSWORD: &str = "o'd d $p%a#s:s@/é";
 
-/// The file that asks for the users. The administrator is there to look at what the nodes have refused.
+/// Configures the users. The administrator reads which commands the nodes have refused.
 const FILE: &str = "[users.app]\nrules = [\"~app:*\", \"+@read\", \"+@write\"]\npassword-env = \"APP_PASSWORD\"\n\n\
                     [users.admin]\nrules = \"~* &* +@all\"\npassword-file = \"admin-password\"\n";
 
@@ -33,7 +33,7 @@ fn rcup(home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// What a verb prints that must end well.
+/// Returns the output of a command that must succeed.
 #[track_caller]
 fn said(home: &Path, arguments: &[&str]) -> String {
     let output = rcup(home, arguments).output().expect("rcup runs");
@@ -58,7 +58,7 @@ async fn as_user(
     connect_as_client(cluster, &url).await
 }
 
-/// The code of the error with which a node refuses a command, or `OK`.
+/// Returns the code of the error with which a node refuses a command, or `OK`.
 async fn refused(connection: &mut MultiplexedConnection, words: &[&str]) -> String {
     let mut command = redis::cmd(words[0]);
     command.arg(&words[1..]);
@@ -68,7 +68,7 @@ async fn refused(connection: &mut MultiplexedConnection, words: &[&str]) -> Stri
     }
 }
 
-/// What each node has refused to rcup's own users so far: nothing, if their rules suffice.
+/// Checks that no node has refused a command of rcup's service users.
 async fn assert_nothing_was_refused_to_rcup(cluster: &Cluster, after: &str) {
     for node in &cluster.topology().nodes {
         let mut admin = as_user(cluster, node.index, Some("admin"), "of-the-admin").await;
@@ -86,7 +86,7 @@ async fn assert_nothing_was_refused_to_rcup(cluster: &Cluster, after: &str) {
     }
 }
 
-/// What every user may and may not.
+/// Checks what every user may and may not do.
 async fn assert_rules(cluster: &Cluster) {
     assert_nothing_was_refused_to_rcup(cluster, "what was before").await;
     let mut client = as_user(cluster, 1, None, PASSWORD).await;
@@ -100,7 +100,7 @@ async fn assert_rules(cluster: &Cluster) {
     ] {
         assert_eq!(refused(&mut client, words).await, "NOPERM", "{words:?}");
     }
-    // Servers from 7.0 on refuse DEBUG to everybody, before they look at rules; the rule is for those that do not.
+    // Servers from 7.0 on refuse DEBUG before they check ACL rules. The rule is for servers that do not.
     assert_eq!(refused(&mut client, &["DEBUG", "SLEEP", "0"]).await, "ERR");
     let rules: Vec<String> = redis::cmd("ACL")
         .arg("LIST")
@@ -132,7 +132,7 @@ async fn assert_rules(cluster: &Cluster) {
     for words in [&["GET", "app:x"][..], &["SET", "x", "1"], &["CONFIG", "GET", "*"]] {
         assert_eq!(refused(&mut monitor, words).await, "NOPERM", "{words:?}");
     }
-    // Replicas log in as a user who can copy and nothing else.
+    // Replicas log in as a user that can only replicate.
     let mut admin = as_user(cluster, 1, Some("admin"), "of-the-admin").await;
     let replicas: String = redis::cmd("CLIENT")
         .arg(&["LIST", "TYPE", "replica"])
@@ -140,11 +140,11 @@ async fn assert_rules(cluster: &Cluster) {
         .await
         .unwrap();
     assert!(replicas.contains("user=rcup-replica"), "{replicas}");
-    // What was tried here is none of rcup's.
+    // Clears the refused commands of this test, because rcup did not send them.
     assert_eq!(refused(&mut admin, &["ACL", "LOG", "RESET"]).await, "OK");
 }
 
-/// The effective settings are the planned ones, which only the operator can ask for.
+/// Checks that the effective settings equal the planned ones. Only the operator can read them.
 async fn assert_as_planned(cluster: &Cluster) {
     let credentials = cluster.credentials_of(OwnUser::Operator).unwrap();
     for node in &cluster.topology().nodes {
@@ -173,7 +173,7 @@ async fn assert_as_planned(cluster: &Cluster) {
     }
 }
 
-/// The running cluster in the hand, as a later rcup finds it.
+/// Returns a handle of the running cluster, as a later rcup gets it.
 async fn again(name: &Name, image: &str) -> Cluster {
     let admin = User::new("admin", "~* &* +@all", Login::with(&Secret::new("of-the-admin")));
     let app = User::new(
@@ -253,7 +253,7 @@ async fn every_verb_works(image: &str) {
     let cluster = again(&name, image).await;
     assert_rules(&cluster).await;
     assert_eq!(said(home, &["cli", own, "--", "GET", "x"]).trim(), "1");
-    // Around its volumes, everything is made again.
+    // All objects except the volumes are created again.
     said(home, &["down", own, "--keep-volumes"]);
     said(home, &up_again);
     let cluster = again(&name, image).await;
@@ -261,7 +261,7 @@ async fn every_verb_works(image: &str) {
     assert_as_planned(&cluster).await;
     assert_eq!(said(home, &["cli", own, "--", "GET", "x"]).trim(), "1");
 
-    // A reset brings back users that were changed, and takes away those that came.
+    // A reset restores changed users and removes added ones.
     let attached = Cluster::attach(docker(), &name.0).await.unwrap();
     let settings = attached.settings().await.unwrap();
     let mut admin = as_user(&cluster, 1, Some("admin"), "of-the-admin").await;

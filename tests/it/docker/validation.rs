@@ -1,4 +1,4 @@
-//! The validation suite on clusters that are in order: no false alarm, nothing left behind, failovers measured.
+//! The validation suite on healthy clusters: no false alarms, no remaining keys, measured failovers.
 
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ pub async fn keys(cluster: &Cluster) -> u64 {
     all
 }
 
-/// How many scripts the masters have in their caches.
+/// Returns the number of cached scripts on all masters.
 async fn scripts(cluster: &Cluster) -> u64 {
     let mut all = 0;
     for node in cluster.report().nodes {
@@ -81,7 +81,8 @@ async fn a_cluster_in_order_raises_no_alarm_and_keeps_nothing() {
         }
         assert_eq!(keys(&cluster).await, 0, "a key was left behind");
         assert_eq!(scripts(&cluster).await, 0, "a script was left behind");
-        // The script of somebody else stays, and those of a validation with it: none can be forgotten alone.
+        // A script of another client stays, and so do those of the validation, because SCRIPT FLUSH cannot remove
+        // single scripts.
         let mut connection = connect(&cluster.report().nodes[0].advertised).await;
         let digest: String = redis::cmd("SCRIPT")
             .arg("LOAD")

@@ -1,4 +1,5 @@
-//! `rcup verify`: the proof holds on every server and in every way of announcing, and a wrong address is found out.
+//! `rcup verify`: the checks pass with every server and every way to advertise addresses, and a wrong address is
+//! detected.
 
 use std::time::Duration;
 
@@ -32,7 +33,7 @@ fn of(told: &Verification, family: Family, place: Place) -> &ClientVerdict {
         .unwrap()
 }
 
-/// Nothing is left of the container that asked from inside, and no slot is open.
+/// Checks that no probe container remains and that no slot is open.
 async fn assert_untouched(name: &Name, cluster: &Cluster) {
     let seen = docker().observe(&Scope::Cluster(name.0.clone())).await.unwrap();
     assert!(seen.probes.is_empty(), "{:#?}", seen.probes);
@@ -72,7 +73,7 @@ async fn works(image: &str, announce: AnnounceChoice, locked: bool, expected: An
         Status::Warn
     };
     assert_eq!(statuses(&told, Place::Network), [inside; 5]);
-    // Every node is told by every answer, and every way to tell was heard.
+    // Every node appears in every answer, and every source of addresses was used.
     let heard = |source: Source| {
         let all = told.addresses.iter().filter(|one| one.sources.contains(&source));
         all.map(|one| one.node.clone())
@@ -147,7 +148,7 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
     let good = rcup(&["verify", &shown, "--output", "json"]);
     assert_eq!(good.status.code(), Some(0), "{good:?}");
     assert_valid("verify", &serde_json::from_slice(&good.stdout).unwrap());
-    // An address of the same network that nobody has.
+    // An unused address of the same network.
     let node = &cluster.topology().nodes[1];
     let wrong = node.ip.to_string().replace(
         &format!(".{}", node.ip.octets()[3]),
@@ -212,10 +213,10 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
     let human = rcup(&["verify", &shown]);
     let text = String::from_utf8_lossy(&human.stdout).into_owned();
     assert!(text.contains("✗ fail") && text.contains(&setting), "{text}");
-    // What is told to be set mends it.
+    // The suggested setting fixes it.
     set(&node.ip.to_string());
     heard(format!("{}:", node.ip)).await;
-    // Each look dials every address from a container, over TLS, and takes seconds on a busy machine.
+    // Each verification connects to every address from a container, with TLS, and takes seconds on a busy machine.
     let mended = tokio::time::timeout(Duration::from_mins(2), async {
         while !verified(&name, None).await.passed {}
     });
@@ -228,7 +229,7 @@ async fn a_wrong_address_is_told_with_the_node_the_clients_and_the_setting() {
 async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
     let name = Name::new("verify-left");
     let image = super::any_image().await;
-    // What a process that was killed has left: its owner has exited, or is this one's child that has.
+    // The probe of a process that was killed. Its owner, a child of this process, has exited.
     let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
     let owner = rcup::spec::expiry::Owner::process(child.id()).unwrap();
     child.kill().unwrap();
@@ -246,7 +247,7 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
         files: Vec::new(),
         labels: rcup::runtime::labels::of_probe(&name.0, &run, &life),
     };
-    // Every start beside this test sweeps as well, and may be the one that takes it.
+    // Every concurrent start also prunes, and may remove the probe first.
     let mut ours = false;
     for _ in 0..20 {
         docker().create_probe(&request).await.unwrap();
@@ -262,7 +263,7 @@ async fn a_probe_that_was_left_behind_goes_with_the_next_sweep() {
         }
     }
     assert!(ours, "no sweep of this test's has told it");
-    // And `down` takes one that lives.
+    // `down` also removes a probe whose owner is alive.
     let request = rcup::runtime::request::ProbeRequest {
         labels: rcup::runtime::labels::of_probe(&name.0, &run, &rcup::spec::expiry::Life::default()),
         ..request

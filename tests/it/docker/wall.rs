@@ -1,8 +1,9 @@
-//! Docker Desktop's case: the nodes' own addresses do not answer, the published ports do. On an engine of its own a
-//! firewall keeps one group of users from the bridges: what is measured must win over what could be guessed, because the
-//! bridge's gateway is this host's own address. So it is with some VPNs too.
+//! The case of Docker Desktop: the addresses of the nodes are not reachable, the published ports are. On a separate
+//! container engine, a firewall blocks one group of users from the bridges. The measured reachability must take
+//! precedence over the local addresses, because the gateway of the bridge is an address of this host. Some VPNs behave
+//! the same way.
 //!
-//! This needs what `own_engine.rs` needs.
+//! These tests have the requirements of `own_engine.rs`.
 
 use std::net::SocketAddrV4;
 use std::process::{Command, Output, Stdio};
@@ -13,13 +14,13 @@ use super::own_engine::{ONE, OwnEngine, run, told};
 use super::wiring::{IN_PYTHON, IN_RUST, compiled};
 use super::{images, python};
 
-/// The group that is kept out. The user of the same number is in it.
+/// The blocked group. The user with the same number belongs to it.
 const OUT: &str = "65534";
 
-/// How many keys redis-cli has.
+/// The number of keys of redis-cli.
 const KEYS: usize = 2000;
 
-/// Makes a connection within a second, or says why there is none.
+/// Connects within a second, or prints why the connection failed.
 const KNOCK: &str = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 1)";
 
 struct Wall {
@@ -48,14 +49,15 @@ impl Wall {
         Self { engine }
     }
 
-    /// A program behind the wall. The group alone decides, so that it may lie where only its owner finds it.
+    /// Returns a program that runs as the blocked group. The user stays root, so the program may be in a private
+    /// directory.
     fn behind(&self, program: &str) -> Command {
         let mut command = self.engine.inside("setpriv");
         command.args(["--regid", OUT, "--clear-groups", program]);
         command
     }
 
-    /// rcup behind the wall, as a user who is nobody else either.
+    /// Runs rcup as a user of the blocked group without other groups.
     fn rcup(&self, arguments: &[&str]) -> Output {
         let mut command = self.engine.inside("setpriv");
         command
@@ -84,7 +86,7 @@ impl Wall {
         command.output().unwrap()
     }
 
-    /// The wall keeps out whom it is meant for, and nobody else, and not from the published ports.
+    /// Checks that the firewall blocks only that group, and does not block the published ports.
     fn is_real(&self, bridge: SocketAddrV4, published: SocketAddrV4) {
         let python = python();
         let python = python.to_str().unwrap();
@@ -103,7 +105,7 @@ impl Wall {
         }
     }
 
-    /// `redis-cli -c` from the image, in a directory with all that the image has.
+    /// Runs `redis-cli -c` from the image, in a directory with the file system of the image.
     fn redis_cli(&self, image: &str, server: &str, at: SocketAddrV4) {
         let root = self.engine.path("root");
         let endpoint = self.engine.endpoint();
@@ -154,7 +156,7 @@ impl Wall {
         run("rm", &["-rf", &root]);
     }
 
-    /// A program that is done, and then waits until its input ends.
+    /// Runs a program that prints `done` and then waits for the end of its input.
     fn works(mut command: Command, settings: &Value) {
         for (name, value) in settings.as_object().unwrap() {
             command.env(name, value.as_str().unwrap());
@@ -223,7 +225,7 @@ async fn a_user_who_cannot_reach_the_bridge_is_sent_to_the_published_ports() {
         wall.redis_cli(image, report["engine"].as_str().unwrap(), published);
         wall.rcup_ok(&["down"]);
     }
-    // Whoever insists is told that nothing answers there, and keeps nothing.
+    // With an explicit `--announce`, the start fails because the addresses do not answer, and removes its objects.
     let insisted = wall.rcup(&[
         "up",
         "--image",

@@ -1,4 +1,4 @@
-//! `rcup env`: the code that it prints connects, and dials what it shall dial.
+//! `rcup env`: the printed code connects to the intended addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, BufReader, Read as _};
@@ -13,10 +13,10 @@ use rcup::spec::secret::Secret;
 use rcup::spec::security::Password;
 use rcup::{Cluster, ClusterSpec};
 
-/// With everything in it that code, a shell or a URL could trip over.
+/// Contains characters that code, a shell or a URL must quote.
 const ODD: &str = "o'd d $p%a#s:s@/é";
 
-/// What `rcup env` prints, and the directory where it puts a certificate.
+/// The output of `rcup env`, and the directory where it stores a certificate.
 pub struct Env {
     home: tempfile::TempDir,
     name: String,
@@ -40,17 +40,17 @@ impl Env {
         command
     }
 
-    /// The directory with the certificate.
+    /// Returns the directory with the certificate.
     pub fn home(&self) -> &str {
         self.home.path().to_str().unwrap()
     }
 
-    /// The cluster's network.
+    /// Returns the network of the cluster.
     pub fn network(&self) -> String {
         format!("rcup-{}", self.name)
     }
 
-    /// The settings of a program that runs there.
+    /// Returns the settings of a program that runs in this location.
     pub fn settings(&self, from: &str) -> BTreeMap<String, String> {
         serde_json::from_str(&self.print(&["--format", "json", "--from", from])).unwrap()
     }
@@ -61,7 +61,7 @@ impl Env {
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// Runs a program with the settings of the cluster. Its sockets are looked at when it says that it is done.
+    /// Runs a program with the settings of the cluster. Returns its connections when it prints that it is done.
     fn run(&self, command: &mut Command) -> BTreeSet<SocketAddrV4> {
         let mut child = command
             .envs(self.settings("host"))
@@ -93,7 +93,7 @@ fn said(output: &Output) -> String {
     text(&output.stdout) + &text(&output.stderr)
 }
 
-/// To where a process of this network namespace has connections.
+/// Returns the remote addresses of a process in this network namespace.
 fn connections(pid: u32) -> BTreeSet<SocketAddrV4> {
     let sockets: BTreeSet<String> = std::fs::read_dir(format!("/proc/{pid}/fd"))
         .unwrap()
@@ -148,13 +148,13 @@ fn main() {
 }
 "#;
 
-/// Compiles what is printed, and runs it.
+/// Compiles the printed code and runs it.
 fn in_rust(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     let source = env.print(&["--format", "redis-rs", "--from", from]) + IN_RUST;
     env.run(&mut Command::new(compiled(&source, env.home.path())))
 }
 
-/// A program of this source, compiled into a directory against the crate as it was compiled for this very test.
+/// Compiles a program into a directory, against the redis crate that was built for this test.
 pub fn compiled(source: &str, home: &Path) -> PathBuf {
     let (file, program) = (home.join("client.rs"), home.join("client"));
     std::fs::write(&file, source).unwrap();
@@ -168,7 +168,7 @@ pub fn compiled(source: &str, home: &Path) -> PathBuf {
             stem.starts_with("libredis-") && path.extension().is_some_and(|kind| kind == "rlib")
         })
         .collect();
-    // What earlier builds have left may lie beside it.
+    // Earlier builds of the crate may be in the same directory.
     candidates.sort_by_key(|path| std::cmp::Reverse(path.metadata().unwrap().modified().unwrap()));
     let mut complaints = String::new();
     for redis in candidates {
@@ -201,7 +201,7 @@ process.stdin.resume();
 process.stdin.on('end', () => process.exit(0));
 ";
 
-/// node-redis, where `scripts/ensure-node.sh` has put it.
+/// Runs node-redis from the directory in which `scripts/ensure-node.sh` installs it.
 fn in_node(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     let home = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/node");
     assert!(
@@ -210,12 +210,12 @@ fn in_node(env: &Env, from: &str) -> BTreeSet<SocketAddrV4> {
     );
     let code = env.print(&["--format", "node-redis", "--from", from]) + IN_NODE;
     let mut command = Command::new("node");
-    // Debian's modules find each other in their own place alone.
+    // Debian's Node.js modules are only found in their own directory.
     command.current_dir(home).env("NODE_PATH", "/usr/share/nodejs");
     env.run(command.args(["--input-type=module", "-e", &code]))
 }
 
-/// Every node of the report at this kind of address.
+/// Returns the addresses of all masters of the report, of this kind.
 fn at(cluster: &Cluster, field: fn(&rcup::checks::status::NodeReport) -> &String) -> BTreeSet<SocketAddrV4> {
     let report = cluster.report();
     report
@@ -245,7 +245,7 @@ async fn python_rust_and_node_connect_as_they_are_told() {
     name.assert_gone().await;
 }
 
-/// On this machine both ways are open, so only the sockets tell by which one a client went.
+/// On this machine, both kinds of addresses are reachable, so only the sockets show which one a client uses.
 async fn mapped(image: &str, announce: AnnounceChoice) {
     let _turn = turn().await;
     let name = Name::new("wiring-nat");
@@ -261,7 +261,7 @@ async fn mapped(image: &str, announce: AnnounceChoice) {
     ] {
         assert_eq!(in_python(&env, from), nodes, "from {from}");
         assert_eq!(in_rust(&env, from), nodes, "from {from}");
-        // Versions that dial what stands in CLUSTER NODES come to the bridge, which this host reaches.
+        // Versions that use the addresses of CLUSTER NODES connect through the bridge, which this host reaches.
         let dialled = in_node(&env, from);
         let bridge = at(&cluster, |node| &node.address);
         assert!(dialled == nodes || dialled == bridge, "from {from}: {dialled:?}");
@@ -304,7 +304,7 @@ async fn python_rust_and_node_go_by_the_map_on_valkey() {
     .await;
 }
 
-/// With the file, the lines go there and the masks are printed; without, all is printed.
+/// Checks that with the file, the lines are written to it and the masks are printed; without it, everything is printed.
 fn github(env: &Env) {
     let file = env.home.path().join("github-env");
     std::fs::write(&file, "BEFORE=1\n").unwrap();
@@ -331,7 +331,7 @@ fn github(env: &Env) {
     assert_eq!(env.print(&["--format", "github"]), format!("{masks}{lines}"));
 }
 
-/// The flags put a container where it reaches every node, by its address and by its name.
+/// With these flags, a container reaches every node by its address and by its name.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_with_the_flags_for_docker_reaches_every_node() {
     let _turn = turn().await;

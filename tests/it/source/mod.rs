@@ -9,10 +9,10 @@ use syn::visit::{self, Visit};
 use syn::visit_mut::{self, VisitMut};
 use syn::{Attribute, Item, UseTree, Visibility};
 
-/// File names, relative to the package, with their text.
+/// File names relative to the package, with their text.
 pub type Sources = BTreeMap<String, String>;
 
-/// The files of a folder of the package whose names end in one of `endings`.
+/// Reads the files in a folder of the package whose names end in one of `endings`.
 pub fn read(folder: &str, endings: &[&str]) -> Sources {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let (mut folders, mut sources) = (vec![root.join(folder)], Sources::new());
@@ -34,7 +34,7 @@ pub fn read(folder: &str, endings: &[&str]) -> Sources {
     sources
 }
 
-/// Parses a file and removes everything that only tests see. Returns also the number of lines removed.
+/// Parses a file and removes test-only code. Also returns the number of lines removed.
 pub fn parse(file: &str, text: &str) -> (syn::File, usize) {
     let mut parsed = syn::parse_file(text).unwrap_or_else(|error| panic!("{file}: {error}"));
     let mut remove = RemoveTests(0);
@@ -110,7 +110,7 @@ pub fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// The name and the visibility of an item that is declared, not imported.
+/// Returns the name and the visibility of an item that is declared, not imported.
 pub fn declared(item: &Item) -> Option<(String, &Visibility)> {
     let (name, visibility) = match item {
         Item::Const(item) => (&item.ident, &item.vis),
@@ -126,7 +126,7 @@ pub fn declared(item: &Item) -> Option<(String, &Visibility)> {
     Some((name.to_string(), visibility))
 }
 
-/// All tokens of a macro call or an attribute, without their groups.
+/// Collects all tokens of a macro call or an attribute, without their groups.
 pub fn flat(tokens: TokenStream, all: &mut Vec<TokenTree>) {
     for token in tokens {
         match token {
@@ -141,12 +141,12 @@ pub fn flat(tokens: TokenStream, all: &mut Vec<TokenTree>) {
     }
 }
 
-/// One name that a `use` brings into a module; `*` is everything.
+/// A name that a `use` brings into a module; `*` for all names.
 pub struct Import {
     pub name: String,
     pub path: Vec<String>,
     pub public: bool,
-    /// Visible outside of the file, be it in the crate only.
+    /// Whether it is visible outside of the file, at least in the crate.
     reexport: bool,
 }
 
@@ -161,10 +161,10 @@ pub struct Module {
     paths: BTreeSet<Vec<String>>,
 }
 
-/// A module's path from the crate's root, which itself has the empty path.
+/// The path of a module from the crate root. The root has the empty path.
 pub type ModulePath = Vec<String>;
 
-/// What a path leads to: the module that defines it, and the item's name unless it is the module itself.
+/// The target of a path: the module that defines it, and the name of the item unless the target is the module itself.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
     pub module: ModulePath,
@@ -219,7 +219,7 @@ impl Tree {
         self.modules.insert(path, module);
     }
 
-    /// Where the item that `path` names in module `from` is defined; `None` for other crates and local names.
+    /// Returns where the item that `path` names in module `from` is defined; `None` for other crates and local names.
     pub fn resolve(&self, from: &[String], path: &[String]) -> Option<Target> {
         self.walk(from, path, &mut BTreeSet::new())
     }
@@ -266,7 +266,7 @@ impl Tree {
         let named: Vec<Target> = named
             .filter_map(|import| self.walk(at, &import.path, seen))
             .collect();
-        // A name may be a module and an item at once, as in `pub use run::run`.
+        // A name may be both a module and an item, as in `pub use run::run`.
         let wanted = named.iter().find(|target| target.item.is_none() == leads_on);
         let found = wanted.or(named.first()).cloned().or(child);
         let found = found.or_else(|| self.glob(at, name, leads_on, seen));
@@ -285,8 +285,8 @@ impl Tree {
         })
     }
 
-    /// Everything that a module imports: targets outside of it. A `mod.rs` that re-exports from its own children
-    /// imports nothing by that.
+    /// Returns all imports of a module from outside of it. A `mod.rs` that re-exports from its own children does not
+    /// import by that.
     pub fn imports(&self, path: &[String]) -> BTreeSet<Target> {
         let module = &self.modules[path];
         let facade = module.file.ends_with("/mod.rs") || module.file == "src/lib.rs";
@@ -306,7 +306,7 @@ impl Tree {
         all
     }
 
-    /// The module that a path names before re-exports are followed.
+    /// Returns the module that a path names before re-exports are followed.
     fn first_module(&self, from: &[String], path: &[String]) -> ModulePath {
         let mut at = from.to_vec();
         for name in path {
@@ -336,7 +336,7 @@ fn of_module(module: &[String]) -> Target {
     }
 }
 
-/// The paths of a `use` tree, as (path, name).
+/// Returns the paths of a `use` tree, as (path, name).
 pub fn use_paths(tree: &UseTree) -> Vec<(Vec<String>, String)> {
     let mut paths = Vec::new();
     collect(tree, &mut Vec::new(), &mut paths);
@@ -375,7 +375,7 @@ impl Module {
     }
 }
 
-/// The paths with `::` in a list of tokens.
+/// Returns the paths with `::` in a list of tokens.
 pub fn paths_in(tokens: &[TokenTree]) -> Vec<Vec<String>> {
     let mut paths: Vec<Vec<String>> = Vec::new();
     let mut colons = 0;

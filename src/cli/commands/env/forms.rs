@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-/// The settings that hold a secret.
+/// Settings that contain a secret.
 const SECRET: [&str; 2] = ["REDIS_CLUSTER_URL", "REDIS_PASSWORD"];
 
-/// Lines for a POSIX shell.
+/// Returns lines for a POSIX shell.
 pub fn shell(settings: &[(&str, String)]) -> String {
     settings.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = writeln!(text, "export {name}={}", quoted(value));
@@ -13,12 +13,12 @@ pub fn shell(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// Between single quotes, only the single quote is special.
+/// Quotes a value for the shell. Between single quotes, only the single quote is special.
 fn quoted(value: &str) -> String {
     format!("'{}'", value.replace('\'', r"'\''"))
 }
 
-/// Lines for a .env file, quoted only where parsers need it.
+/// Returns lines for a .env file, quoted only if parsers require it.
 pub fn dotenv(settings: &[(&str, String)]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "_.,:/@+-".contains(c);
     settings.iter().fold(String::new(), |mut text, (name, value)| {
@@ -36,7 +36,8 @@ pub fn dotenv(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// Lines for the file that `GITHUB_ENV` names. A multi-line value ends with a delimiter line that it does not contain.
+/// Returns lines for the file in `GITHUB_ENV`. A multi-line value ends with a delimiter line that it does not
+/// contain.
 pub fn github(settings: &[(&str, String)]) -> String {
     settings.iter().fold(String::new(), |mut text, (name, value)| {
         let _ = if value.contains('\n') {
@@ -52,8 +53,8 @@ pub fn github(settings: &[(&str, String)]) -> String {
     })
 }
 
-/// `::add-mask::` commands that make GitHub's runner mask the secrets; empty if there are
-/// none. A URL contains the percent-encoded password, which is masked too.
+/// Returns `::add-mask::` commands that make GitHub's runner mask the secrets; empty if there are none. A URL
+/// contains the percent-encoded password, which is masked too.
 pub fn masks(settings: &[(&str, String)]) -> String {
     if settings.iter().all(|(name, _)| *name != "REDIS_PASSWORD") {
         return String::new();
@@ -79,8 +80,8 @@ pub fn masks(settings: &[(&str, String)]) -> String {
 /// Path of the CA certificate in the container.
 const AUTHORITY: &str = "/run/rcup/ca.crt";
 
-/// Flags of `docker run`, on one line. Secrets come from the environment of `docker`: a variable
-/// without a value is passed through.
+/// Returns flags of `docker run`, on one line. Secrets come from the environment of `docker`, which passes
+/// through a variable without a value.
 pub fn docker(network: &str, settings: &[(&str, String)]) -> String {
     let locked = settings.iter().any(|(name, _)| *name == "REDIS_PASSWORD");
     let mut words = vec!["--network".to_owned(), network.to_owned()];
@@ -95,7 +96,7 @@ pub fn docker(network: &str, settings: &[(&str, String)]) -> String {
     for (name, value) in settings {
         match *name {
             "REDIS_PASSWORD" => words.extend(["-e".to_owned(), "REDIS_PASSWORD".to_owned()]),
-            // It would contain the password.
+            // The URL would contain the password.
             "REDIS_CLUSTER_URL" if locked => {}
             "REDIS_TLS_CA_CERT" => words.extend([
                 "-v".to_owned(),

@@ -50,7 +50,7 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
         return snippet(library, &wiring, args.format, terminal);
     }
     if !wiring.nat.is_empty() {
-        // `up` refuses `--announce ip` where this host cannot reach the container addresses.
+        // `up` refuses `--announce ip` if this host cannot reach the container addresses.
         let or = if attached.topology().surroundings.bridge_reachable {
             ", or a cluster started with `--announce ip`"
         } else {
@@ -134,7 +134,7 @@ fn append(path: &Path, lines: &str) -> Result<(), Failure> {
     })
 }
 
-/// The settings for a client on this host, with the advertised addresses.
+/// Returns the settings for a client on this host, with the advertised addresses.
 pub(crate) fn settings(
     report: &Report,
     credentials: Option<&Credentials>,

@@ -1,4 +1,4 @@
-//! The command: looked up first, run with the cluster's settings, with signals forwarded.
+//! Finds the command, runs it with the cluster's settings, and forwards signals to it.
 
 use std::io::{self, IsTerminal as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -17,14 +17,14 @@ use crate::error::{Error, ErrorKind};
 pub struct Ended(ExitStatus);
 
 impl Ended {
-    /// The exit code as in a shell: 128 plus the signal number if a signal ended it.
+    /// Returns the exit code as a shell does: 128 plus the signal number if a signal ended the command.
     pub fn code(self) -> i64 {
         let signal = || self.0.signal().map(|signal| 128 + signal);
         i64::from(self.0.code().or_else(signal).unwrap_or(1))
     }
 }
 
-/// Checks that a program can be run; otherwise returns a shell's exit code for it.
+/// Finds a program; if it cannot be run, returns the exit code that a shell would return.
 pub fn find(program: &str) -> Result<PathBuf, (i64, Error)> {
     let refuse = |code: i64, why: &str| {
         let error = Error::new(ErrorKind::Io, format!("cannot run `{program}`")).because(why.to_owned());
@@ -54,10 +54,10 @@ fn is_executable(path: &Path) -> bool {
         .is_ok_and(|metadata| metadata.permissions().mode() & 0o111 != 0)
 }
 
-/// Runs it and forwards every signal.
+/// Runs the command and forwards every signal.
 ///
-/// The command shares this process group, so that it can read from the terminal. A Ctrl-C there reaches both
-/// from the kernel, and is not sent a second time.
+/// The command shares this process group, so that it can read from the terminal. The kernel sends a Ctrl-C to
+/// both processes, so rcup does not forward it.
 pub async fn run(
     program: &str,
     arguments: &[String],
@@ -81,7 +81,7 @@ pub async fn run(
             number = signals.next() => {
                 let from_terminal = number == Signal::INT.as_raw() && in_foreground();
                 if let (Some(pid), Some(signal), false) = (pid, Signal::from_named_raw(number), from_terminal) {
-                    // It may have exited meanwhile.
+                    // The command may have exited meanwhile.
                     let _ = kill_process(pid, signal);
                 }
             }
@@ -89,7 +89,7 @@ pub async fn run(
     }
 }
 
-/// Whether this process group is in the foreground of a terminal.
+/// Returns whether this process group is in the foreground of a terminal.
 fn in_foreground() -> bool {
     let stdin = io::stdin();
     stdin.is_terminal()

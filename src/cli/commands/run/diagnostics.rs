@@ -1,5 +1,5 @@
-//! Diagnostics of a failed run, in a directory: logs and cluster tables of the nodes, the
-//! state of their containers, and the events of the run.
+//! Saves diagnostics of a failed run to a directory: logs and cluster tables of the nodes, the state of their
+//! containers, and the events of the run.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,7 +28,7 @@ impl Folder {
             .map_err(|error| cannot(&path, error))
     }
 
-    /// After a failed start that was rolled back.
+    /// Saves diagnostics of a failed start that was rolled back.
     pub fn failed_start(&self, events: &[(Duration, Event)], error: &Error) -> Result<(), Error> {
         self.write("events.ndjson", &lines(events))?;
         let told = json!({
@@ -41,8 +41,9 @@ impl Folder {
         self.write("error.json", &pretty(&told))
     }
 
-    /// After a failed command, while the cluster still runs. A failed query is recorded in
-    /// its place; a file that cannot be written is an error, reported next to the command's failure.
+    /// Saves diagnostics after a failed command, while the cluster still runs. If a query fails, its error is
+    /// saved instead. If a file cannot be written, returns an error, which is reported in addition to the
+    /// command's failure.
     pub async fn failed_command(
         &self,
         cluster: &Cluster,
@@ -80,7 +81,7 @@ fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
 }
 
-/// Reports an error of the directory.
+/// Returns an error for the directory.
 pub(crate) fn cannot(path: &std::path::Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, format!("cannot write {}", path.display())).because(error)
 }

@@ -42,7 +42,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let Some((program, arguments)) = args.command.split_first() else {
         return Ok(Exit::USAGE);
     };
-    // Checked before the start: most typing errors are here.
+    // Check before the start: most usage errors are here.
     if let Err((code, refused)) = find(program) {
         error::tell(&refused, terminal.is_json());
         return Ok(Exit::passed_on(code));
@@ -68,7 +68,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     let folder = args.artifacts.map(Folder::new);
     let (docker, reuse) = (find_engine(terminal)?, args.reuse);
     if reuse {
-        // The lease belongs to this process and ends with it.
+        // This process holds the lease, which ends when the process exits.
         options.owner = None;
     }
     let start = start(docker, reuse, &spec, &options);
@@ -88,7 +88,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
         }
     };
     let ended = if let Some(signal) = signalled {
-        // It came too late to interrupt the start, but the command must not run.
+        // The signal came too late to interrupt the start, but the command must not run.
         Ok(128 + i64::from(signal))
     } else {
         let (report, login) = (cluster.report(), cluster.credentials());
@@ -130,7 +130,7 @@ pub async fn run(args: Run, terminal: &Terminal) -> Outcome {
     Ok(Exit::passed_on(ended))
 }
 
-/// A cluster for this run only, or a reused one.
+/// Starts a cluster for this run only, or reuses one.
 async fn start(
     docker: Docker,
     reuse: bool,
@@ -144,8 +144,8 @@ async fn start(
     }
 }
 
-/// Waits for a start, which a signal interrupts, and returns the last signal that arrived meanwhile: a start
-/// that is past its last wait still succeeds.
+/// Waits for a start to finish and returns the last signal received meanwhile. A signal interrupts the start,
+/// but a start that is past its last wait still succeeds.
 async fn to_its_end<T>(
     start: impl Future<Output = T>,
     cancel: &CancellationToken,
@@ -164,7 +164,7 @@ async fn to_its_end<T>(
     }
 }
 
-/// Reports where the diagnostics are, or why they could not be saved.
+/// Prints where the diagnostics are, or why they could not be saved.
 fn tell_where(folder: &Folder, written: Result<(), Error>, terminal: &Terminal) {
     match written {
         Ok(()) => terminal.say(&format!("diagnostics saved to {}", folder.path().display())),
@@ -172,7 +172,8 @@ fn tell_where(folder: &Folder, written: Result<(), Error>, terminal: &Terminal) 
     }
 }
 
-/// Progress of a start without data on standard output, which belongs to the command.
+/// Returns a terminal that shows progress but prints no data on standard output, which belongs to the
+/// command.
 fn quiet_output(terminal: &Terminal) -> Terminal {
     let mut terminal = terminal.clone();
     if terminal.output == Output::Ndjson {

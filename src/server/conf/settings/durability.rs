@@ -1,10 +1,10 @@
-//! What of the data is written to the disk, and how.
+//! Directives for persistence.
 
 use crate::server::conf::setting::Setting;
 use crate::spec::profile::Profile;
 
-/// With both files, the append-only file is the one that is loaded, and the snapshots are there to be copied
-/// away.
+/// Returns the directives for persistence. If both files are enabled, the server loads the append-only file; the
+/// snapshots are for backups.
 pub(crate) fn durability(profile: Profile, persist: bool) -> Vec<Setting> {
     let settings = if persist {
         vec![

@@ -1,4 +1,4 @@
-//! The whole list, with what the user set in the place of what rcup sets.
+//! All settings of a node, in which the user's directives replace rcup's.
 
 use crate::server::conf::setting::{Origin, Setting};
 use crate::server::conf::settings::durability::durability;
@@ -8,28 +8,28 @@ use crate::spec::directives::lookup::canonical;
 use crate::spec::node_override::NodeWish;
 use crate::topology::layout::{Formation, Node, Topology};
 
-/// The directive whose value tells whether a node's formation was finished.
+/// The directive whose value shows whether the formation of a node was completed.
 pub const NODE_TIMEOUT: &str = "cluster-node-timeout";
 
-/// The directive that decides how long a full copy waits for further replicas.
+/// The directive that sets how long a full sync waits for further replicas.
 const SYNC_DELAY: &str = "repl-diskless-sync-delay";
 
-/// The directive that says how often a second a server looks after its cluster, among other things.
+/// The directive that sets how often per second a server runs its periodic tasks, including `clusterCron`.
 const TICKS: &str = "hz";
 
-/// Its value while the cluster is formed. The bus makes links and tells news on the ticks of `clusterCron`,
-/// which a server calls every `100 / (1000 / hz)` rounds of its clock, in whole numbers: every 100 ms with
-/// most values, and every round, that is every 52 ms, with this one.
+/// `hz` while the cluster is formed. The cluster bus connects links and sends gossip in `clusterCron`, which a
+/// server calls every `100 / (1000 / hz)` runs of `serverCron`, in integer division: every 100 ms with most values,
+/// and on every run, that is every 52 ms, with this one.
 const FAST_TICKS: &str = "19";
 
-/// Its value while most nodes of many are yet to be started. A server that does nothing uses half a percent of a
-/// processor with its own value, and looks after each of its links on every tick.
+/// `hz` while most nodes of a large cluster are not started yet. With the default, an idle server uses half a
+/// percent of a CPU core, and checks each of its links on every tick.
 const DOZING_TICKS: &str = "1";
 
-/// Redis's own value, and Valkey's.
+/// Default `hz` of Redis and Valkey.
 const OWN_TICKS: &str = "10";
 
-/// The configuration of a node once the cluster stands.
+/// Returns the configuration of a node of a formed cluster.
 pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     let spec = &topology.spec;
     let mut settings = place(topology, node);
@@ -61,25 +61,25 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     settings
 }
 
-/// A directive that has one value while the cluster is formed and another when it is done.
+/// A directive that has one value while the cluster is formed and another afterwards.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Temporary {
     /// The directive.
     pub name: &'static str,
-    /// Its value until the cluster stands.
+    /// Value until the cluster is formed.
     pub forming: String,
-    /// Its value from then on.
+    /// Value afterwards.
     pub settled: String,
 }
 
-/// What differs on a node while the cluster is formed: the clock is quick in either way, unless the cluster is so large
-/// that the rounds themselves keep the processors from starting it. Where nodes are many for the processors, it is slow at
-/// first: see [`waking`].
+/// Returns the directives that have another value while the cluster is formed. `hz` is raised with either formation
+/// method, unless the cluster is so large that the cron runs themselves would slow down the start of further nodes.
+/// If there are many nodes per CPU core, `hz` is low at first: see [`waking`].
 ///
-/// The seeded way must not take a node that starts late for a failed one, so its node timeout is long;
-/// the plain way waits for the rejoin delay, which Redis derives from the node timeout, so there it is
-/// short. Either value differs from the user's own by at least a millisecond, so that a node can be
-/// asked whether its formation was finished.
+/// Seeded formation has a long node timeout, so that a node that starts late does not count as failed. Formation by
+/// commands has a short one, because it waits for the rejoin delay, which Redis derives from the node timeout.
+/// Either value differs from the user's value by at least a millisecond, so that the node timeout of a node shows
+/// whether its formation was completed.
 pub fn temporary(topology: &Topology, node: &Node) -> Vec<Temporary> {
     let settled = topology.spec.node_timeout().as_millis();
     let wanted = match topology.formation {
@@ -124,13 +124,13 @@ pub fn temporary(topology: &Topology, node: &Node) -> Vec<Temporary> {
     all
 }
 
-/// The clock with which a node that does not doze takes part in the formation.
+/// Returns the `hz` of a node without low-frequency cron during the formation.
 fn awake(topology: &Topology, lasting: &str) -> String {
     if topology.is_large() { lasting } else { FAST_TICKS }.to_owned()
 }
 
-/// What a node that dozes is given when it shall wake: the clock with which the cluster is formed. Nothing for one that does
-/// not doze, or that keeps its slow clock, because the user wants it so.
+/// Returns the directive that ends the low-frequency cron of a node: the `hz` with which the cluster is formed.
+/// `None` if the node has no low-frequency cron, or keeps its low `hz` because the user set it.
 pub fn waking(topology: &Topology, node: &Node) -> Option<(&'static str, String)> {
     if !topology.dozes(node) {
         return None;

@@ -1,6 +1,6 @@
-//! The effective configuration of a node: every directive with its value, its origin and its reason. What
-//! stands in `redis.conf`, what `rcup config show` prints, and what tests compare with the node's own
-//! answers is this one list.
+//! The effective configuration of a node: every directive with its value, its origin and its reason. The lines of
+//! `redis.conf`, the output of `rcup config show` and the values that tests compare with the node's replies all
+//! come from this list.
 
 pub mod durability;
 pub mod effective;

@@ -1,4 +1,4 @@
-//! What follows from a node's place in the cluster.
+//! Directives that depend on a node's placement in the cluster.
 
 use crate::server::conf::paths::directory;
 use crate::server::conf::secrets::users_path;
@@ -8,7 +8,7 @@ use crate::spec::cluster::ClusterSpec;
 use crate::spec::profile::Profile;
 use crate::topology::layout::{Announce, Node, Topology};
 
-/// The directives about ports, addresses and the cluster.
+/// Returns the directives for ports, addresses and the cluster.
 pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
     let spec = &topology.spec;
     let mut settings = vec![
@@ -75,7 +75,7 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
     settings
 }
 
-/// It only keeps strangers out where there is no password, and would keep the other nodes out with them.
+/// Returns `protected-mode`. It has an effect only without a password, and then also refuses the other nodes.
 fn protected_mode(spec: &ClusterSpec) -> Setting {
     if spec.profile() != Profile::Dev && spec.password().is_some() {
         let why = "Refuse remote clients if the password is removed at run time.";

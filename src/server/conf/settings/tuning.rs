@@ -1,4 +1,4 @@
-//! What does not depend on the node's place: memory, replication, threads, monitoring.
+//! Directives that do not depend on the node's placement: memory, replication, threads, monitoring.
 
 use crate::server::conf::setting::{Origin, Setting};
 use crate::spec::capability::Capability;
@@ -8,7 +8,7 @@ use crate::spec::size::size;
 use crate::topology::hardware::MIB;
 use crate::topology::layout::{Node, Topology};
 
-/// The directives that the profile and the machine decide.
+/// Returns the directives that depend on the profile and the host hardware.
 pub(crate) fn tuning(topology: &Topology, node: &Node) -> Vec<Setting> {
     let profile = topology.spec.profile();
     let mut settings = vec![Setting::new("databases", "1", "A cluster has one database.")];
