@@ -8,12 +8,12 @@
 #   engine.sh stop NAME              stop it and remove its containers and networks; the root directory stays
 #   engine.sh list                   list the names
 #
-# NAME is podman-4.3, podman-5.4, docker-26 or docker-new. Needs root.
+# `engine.sh list` prints the names. A name that ends in -rootless runs as an ordinary user. Needs root.
 set -eu
 . "$(dirname "$0")/common.sh"
 cd "$(dirname "$0")/.."
 
-NAMES='podman-4.3 podman-5.4 docker-26 docker-new'
+NAMES='podman-4.3 podman-4.3-rootless podman-5.4 podman-5.4-rootless docker-20.10-rootless docker-26 docker-new'
 IMAGES='rcup/redis:7.0.15 rcup/redis:8.0.2 rcup/valkey:8.1.1'
 PODMAN='podman netavark aardvark-dns iptables nftables uidmap slirp4netns fuse-overlayfs runc catatonit iproute2'
 
@@ -21,19 +21,26 @@ usage() { fail "usage: engine.sh start|run|stop NAME" "NAME is one of: $NAMES"; 
 
 # Sets the release, its packages and the daemon of engine $1.
 describe() {
-    name=$1
-    case $name in
+    name=$1 kind=${1%-rootless} user=
+    [ "$name" = "$kind" ] || user=1000
+    case $kind in
     podman-4.3) suite=bookworm packages=$PODMAN daemon='podman system service --time=0 unix:///eng/docker.sock' ;;
     podman-5.4) suite=trixie packages="$PODMAN passt crun" daemon='podman system service --time=0 unix:///eng/docker.sock' ;;
+    docker-20.10)
+        suite=bookworm packages='docker.io rootlesskit slirp4netns uidmap fuse-overlayfs iptables iproute2'
+        daemon='/usr/share/docker.io/contrib/dockerd-rootless.sh --data-root /eng/data --exec-root /run/user/1000/docker -H unix:///eng/docker.sock'
+        ;;
     docker-26) suite=trixie packages='docker.io docker-cli iptables iproute2' ;;
     # The newest Docker in Debian, set up like Docker 29: containerd image store, no userland proxy, minimum API 1.44.
     docker-new) suite=sid packages='docker.io docker-cli iptables iproute2' ;;
     *) usage ;;
     esac
-    case $name in
+    case $kind in
+    docker-20.10) ;;
     docker-*) daemon='dockerd --data-root /eng/data --exec-root /eng/exec --pidfile /eng/pid -H unix:///eng/docker.sock --default-address-pool base=10.77.0.0/16,size=24' ;;
     esac
-    place=$PWD/target/engines/$name
+    place=$PWD/target/engines/$kind
+    log=$PWD/target/engines/$name.log
     root=$place/root
     # A socket's path has at most 107 characters.
     dir=/run/rcup-engine-$name
@@ -45,7 +52,7 @@ set_up() {
     has debootstrap || install_packages debootstrap >&2
     # shellcheck disable=SC2016
     site=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
-    say "unpacking $name into $place"
+    say "unpacking $kind into $place"
     rm -rf "$place"
     mkdir -p "$place"
     debootstrap --variant=minbase --include=ca-certificates "$suite" "$root" "$site" >"$place/log" 2>&1 || {
@@ -65,6 +72,9 @@ set_up() {
     }
     umount "$root/proc" "$root/sys" 2>/dev/null || true
     mkdir -p "$root/eng" "$root/old" "$root/etc/containers" "$root/etc/docker"
+    # The user of the rootless variant, with subordinate user and group ids.
+    chroot "$root" useradd -m -u 1000 user
+    chroot "$root" sh -c 'grep -q ^user: /etc/subuid || { echo user:100000:65536 >>/etc/subuid; echo user:100000:65536 >>/etc/subgid; }'
     # A machine without CAP_SYS_RESOURCE cannot raise the limits that Podman asks for by default.
     cat >"$root/etc/containers/containers.conf" <<'CONF'
 [containers]
@@ -83,9 +93,10 @@ start() {
     set_up
     stop
     mkdir -p "$dir" "$dir/data"
+    [ -z "$user" ] || chown "$user" "$dir" "$dir/data"
     ip netns add "$netns"
     nsenter --net="/var/run/netns/$netns" ip link set lo up
-    export root dir daemon
+    export root dir daemon user
     [ "$name" != docker-new ] || export DOCKER_MIN_API_VERSION=1.44
     # `ip netns exec` would mount another /sys.
     # shellcheck disable=SC2016
@@ -95,16 +106,28 @@ start() {
         for tmpfs in run tmp; do mount -t tmpfs tmpfs "$root/$tmpfs"; done
         for kernel in proc sys dev; do mount --rbind "/$kernel" "$root/$kernel"; done
         mount -t tmpfs tmpfs "$root/dev/shm"
+        if [ -n "$user" ]; then
+            # The device of the host may be for root only.
+            mount -t tmpfs tmpfs "$root/dev/net"
+            mknod -m 666 "$root/dev/net/tun" c 10 200
+        fi
         cd "$root"
         pivot_root . old
         umount -l /old
         echo $$ >/eng/shell
-        exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ${DOCKER_MIN_API_VERSION:+DOCKER_MIN_API_VERSION=$DOCKER_MIN_API_VERSION} $daemon' </dev/null >"$place/daemon.log" 2>&1 &
+        if [ -n "$user" ]; then
+            mkdir -p "/run/user/$user"
+            chown "$user" "/run/user/$user"
+            chmod 700 "/run/user/$user"
+            exec setpriv --reuid "$user" --regid "$user" --init-groups env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/home/user \
+                USER=user "XDG_RUNTIME_DIR=/run/user/$user" $daemon
+        fi
+        exec env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root ${DOCKER_MIN_API_VERSION:+DOCKER_MIN_API_VERSION=$DOCKER_MIN_API_VERSION} $daemon' </dev/null >"$log" 2>&1 &
     waited=0
     until answers; do
         waited=$((waited + 1))
         [ "$waited" -lt 300 ] || {
-            tail -n 20 "$place/daemon.log" >&2
+            tail -n 20 "$log" >&2
             fail "$name does not answer"
         }
         sleep 0.2
