@@ -19,7 +19,7 @@ async fn what_a_node_refuses_to_do_is_found() {
     // A diagnosis neither writes nor publishes, so it cannot find these faults.
     for (rule, id, told) in [
         ("-mset", "hash-tags", "permission"),
-        ("-evalsha", "scripts", "EVALSHA that reads answers `NOPERM"),
+        ("-evalsha", "scripts", "EVALSHA that reads returns `NOPERM"),
         ("resetchannels", "pubsub", "NOPERM"),
     ] {
         patient
