@@ -79,7 +79,7 @@ impl Compose {
         let mut words: Vec<String> = [
             "exec",
             topology.nodes[0].name.as_str(),
-            topology.surroundings.image.server.engine.client(),
+            topology.placement.image.server.engine.client(),
             "--cluster-yes",
             "--cluster-replicas",
             &topology.spec.replicas().to_string(),

@@ -134,7 +134,7 @@ async fn measure(engine: Engine, options: Options) -> Outcome<()> {
     }
     let bench = Bench {
         compose: Compose::find().await,
-        image: like.surroundings.image.reference.clone(),
+        image: like.placement.image.reference.clone(),
         engine,
         subject,
         like,

@@ -25,7 +25,7 @@ use rcup::runtime::interface::{Runtime as _, Scope};
 use rcup::runtime::request::ContainerRequest;
 use rcup::topology::address::{TakenPort, TakenSubnet, choose_ports, choose_subnet};
 use rcup::topology::hardware::Machine;
-use rcup::topology::layout::{Node, Surroundings, Topology};
+use rcup::topology::layout::{Node, Placement, Topology};
 
 /// The timeout from the start of a container to the first answer of its server.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -78,7 +78,7 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
     static NUMBER: AtomicUsize = AtomicUsize::new(1);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("{name}-{}-{number}", std::process::id());
-    let image = like.surroundings.image.reference.clone();
+    let image = like.placement.image.reference.clone();
     let spec = rcup::spec::cluster::ClusterSpec::builder()
         .name(name.parse()?)
         .masters(masters)
@@ -100,12 +100,12 @@ pub async fn beside(like: &Topology, name: &str, masters: usize, replicas: usize
             .err()
             .map(|error| error.to_string())
     };
-    let place = Surroundings {
+    let place = Placement {
         subnet: choose_subnet(&spec, &subnets)?,
         first_port: choose_ports(&spec, &ports, &mut probe)?,
         machine: Machine::default(),
         seed: [u8::try_from(masters % 256)?; 16],
-        ..like.surroundings.clone()
+        ..like.placement.clone()
     };
     Ok(Topology::new(&spec, &place)?)
 }
@@ -195,7 +195,7 @@ async fn start(engine: &Engine, node: &Node) -> Outcome<()> {
 
 /// Returns the address of a node that this machine can reach.
 pub fn address(topology: &Topology, node: &Node) -> SocketAddr {
-    if topology.surroundings.bridge_reachable {
+    if topology.placement.bridge_reachable {
         node.address().into()
     } else {
         node.host_address().into()
@@ -224,7 +224,7 @@ pub fn command(topology: &Topology, node: &Node) -> Vec<String> {
     let port = node.port.to_string();
     let ip = node.ip.to_string();
     [
-        topology.surroundings.image.server.engine.server(),
+        topology.placement.image.server.engine.server(),
         "--port",
         &port,
         "--cluster-enabled",

@@ -14,7 +14,7 @@ use crate::runtime::interface::Runtime;
 use crate::runtime::observed::{Activity, ContainerSeen};
 use crate::server::wire::access::url;
 use crate::server::wire::reply::{Answer, NodeLine};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::{Announce, Node, NodeId, Role, Topology};
 use crate::topology::slots::SlotRange;
 
@@ -131,7 +131,7 @@ impl Report {
         containers: &[ContainerSeen],
         answers: &[Answer],
     ) -> Self {
-        let common = &topology.surroundings.image;
+        let common = &topology.placement.image;
         let nodes = topology
             .nodes
             .iter()
@@ -147,7 +147,7 @@ impl Report {
             announce: topology.announce,
             network: NetworkReport {
                 name: topology.network(),
-                subnet: topology.surroundings.subnet.to_string(),
+                subnet: topology.placement.subnet.to_string(),
                 gateway: topology.gateway().to_string(),
             },
             nodes,
@@ -224,15 +224,11 @@ fn node_report(
             .filter(|view| view.replication.replica)
             .map(|view| if view.replication.link_up { "up" } else { "down" }),
         state,
-        own: topology
-            .surroundings
-            .images
-            .get(&node.index)
-            .map(|image| OwnServer {
-                engine: image.server.engine.as_str(),
-                version: image.server.version.to_string(),
-                image: image.reference.clone(),
-            }),
+        own: topology.placement.images.get(&node.index).map(|image| OwnServer {
+            engine: image.server.engine.as_str(),
+            version: image.server.version.to_string(),
+            image: image.reference.clone(),
+        }),
     }
 }
 
@@ -283,7 +279,7 @@ impl<R: Runtime> Attached<R> {
             .map(|node| Err(self.silence(node.index)))
             .collect();
         // A table of the nodes needs only the monitoring user.
-        let links = match self.links_as(OwnUser::Monitor).await {
+        let links = match self.links_as(ServiceUser::Monitor).await {
             Ok(links) => links,
             Err(error) => return answers.iter().map(|_| Err(error.to_string())).collect(),
         };

@@ -31,7 +31,7 @@ use crate::server::wire::reply::Answer;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::name::ClusterName;
 use crate::spec::security::{Certificates, Secrets};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Topology;
 
 /// A running cluster.
@@ -218,7 +218,7 @@ impl<R: Runtime> Cluster<R> {
 
     /// Returns the credentials of a service user, if the cluster has them.
     #[doc(hidden)]
-    pub fn credentials_of(&self, user: OwnUser) -> Option<Credentials> {
+    pub fn credentials_of(&self, user: ServiceUser) -> Option<Credentials> {
         credentials::of_own(&self.secrets, user)
     }
 

@@ -17,7 +17,7 @@ use crate::server::wire::access::{Access, Credentials};
 use crate::server::wire::connection::NodeConnection;
 use crate::spec::name::ClusterName;
 use crate::spec::security::{Certificates, Secrets};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Topology;
 
 /// Response timeout of a running node, on a host that may be busy.
@@ -85,7 +85,7 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// As [`Attached::credentials`].
     #[doc(hidden)]
-    pub async fn credentials_of(&self, user: OwnUser) -> Result<Option<Credentials>> {
+    pub async fn credentials_of(&self, user: ServiceUser) -> Result<Option<Credentials>> {
         Ok(credentials::of_own(self.secrets().await?, user))
     }
 
@@ -114,10 +114,10 @@ impl<R: Runtime> Attached<R> {
     }
 
     pub(crate) async fn access(&self) -> Result<Access> {
-        self.access_as(OwnUser::Operator).await
+        self.access_as(ServiceUser::Operator).await
     }
 
-    pub(crate) async fn access_as(&self, user: OwnUser) -> Result<Access> {
+    pub(crate) async fn access_as(&self, user: ServiceUser) -> Result<Access> {
         Ok(credentials::access_as(self.secrets().await?, user))
     }
 
@@ -126,10 +126,10 @@ impl<R: Runtime> Attached<R> {
     /// # Errors
     /// When no credentials are found.
     pub(crate) async fn links(&self) -> Result<Vec<(usize, NodeConnection)>> {
-        self.links_as(OwnUser::Operator).await
+        self.links_as(ServiceUser::Operator).await
     }
 
-    pub(crate) async fn links_as(&self, user: OwnUser) -> Result<Vec<(usize, NodeConnection)>> {
+    pub(crate) async fn links_as(&self, user: ServiceUser) -> Result<Vec<(usize, NodeConnection)>> {
         let running: Vec<usize> = self
             .containers
             .iter()
@@ -141,7 +141,7 @@ impl<R: Runtime> Attached<R> {
     }
 
     /// Returns all nodes, each with its connection or the reason why it is unreachable.
-    pub(crate) async fn target(&self, user: OwnUser) -> Target<'_> {
+    pub(crate) async fn target(&self, user: ServiceUser) -> Target<'_> {
         // A node that refuses the login counts as not responding.
         let links = self.links_as(user).await.unwrap_or_default();
         let of = |index: usize| links.iter().find(|(own, _)| *own == index);

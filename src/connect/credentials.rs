@@ -6,7 +6,7 @@ use crate::runtime::observed::ContainerSeen;
 use crate::server::conf::secrets::secrets_path;
 use crate::server::wire::access::{Access, Credentials};
 use crate::spec::security::Secrets;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Topology;
 
 /// Reads the secrets of an existing cluster from the files of the first node that still has them. `containers` are
@@ -49,11 +49,11 @@ pub(crate) async fn read_back<R: Runtime>(
 
 /// Returns the access options that rcup uses to form, verify and repair the cluster.
 pub(crate) fn access(secrets: &Secrets) -> Access {
-    access_as(secrets, OwnUser::Operator)
+    access_as(secrets, ServiceUser::Operator)
 }
 
 /// Returns the access options of a service user. A cluster without access control has no service users.
-pub(crate) fn access_as(secrets: &Secrets, user: OwnUser) -> Access {
+pub(crate) fn access_as(secrets: &Secrets, user: ServiceUser) -> Access {
     let access = match of_own(secrets, user).or_else(|| of_clients(secrets)) {
         None => Access::open(),
         Some(credentials) => Access::open().with_credentials(credentials),
@@ -73,7 +73,7 @@ pub(crate) fn of_clients(secrets: &Secrets) -> Option<Credentials> {
 }
 
 /// Returns the credentials of a service user.
-pub(crate) fn of_own(secrets: &Secrets, user: OwnUser) -> Option<Credentials> {
+pub(crate) fn of_own(secrets: &Secrets, user: ServiceUser) -> Option<Credentials> {
     secrets.own.get(&user).map(|password| Credentials {
         user: Some(user.name().to_owned()),
         password: password.clone(),

@@ -83,7 +83,7 @@ impl Links {
 pub(crate) fn addresses(topology: &Topology, node: &Node) -> Vec<Address> {
     let bridge = Address::new(node.ip, node.port);
     let published = Address::new(node.host_address().ip(), node.port);
-    if topology.surroundings.bridge_reachable {
+    if topology.placement.bridge_reachable {
         vec![bridge, published]
     } else {
         vec![published]
@@ -157,12 +157,12 @@ pub(crate) async fn gather<R: Runtime>(
     }))
     .await?;
     let links = Links { all };
-    if topology.surroundings.bridge_reachable && !links.through_bridge(topology) {
+    if topology.placement.bridge_reachable && !links.through_bridge(topology) {
         return Err(Error::new(
             ErrorKind::Address,
             format!(
                 "the nodes respond on their published ports, but not at {}",
-                topology.surroundings.subnet
+                topology.placement.subnet
             ),
         )
         .hint("A firewall blocks this user's traffic to the bridge: use --announce hostname."));

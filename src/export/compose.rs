@@ -26,7 +26,7 @@ use crate::server::conf::document::Document;
 use crate::server::conf::paths::directory;
 use crate::server::conf::redis_conf::settled_redis_conf;
 use crate::spec::expiry::Life;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::{Announce, Node, Role, Topology};
 
 /// The default file name, which Compose looks for.
@@ -189,7 +189,11 @@ fn anchors(topology: &Topology, request: &ContainerRequest, common: &Common, sha
     let (mut login, mut client) = ("", client.to_owned());
     if topology.spec.guards() {
         login = "REDISCLI_AUTH=$(cat /run/secrets/monitor)\nexport REDISCLI_AUTH\n";
-        let _ = write!(client, " --user {} --no-auth-warning", OwnUser::Monitor.name());
+        let _ = write!(
+            client,
+            " --user {} --no-auth-warning",
+            ServiceUser::Monitor.name()
+        );
     }
     if topology.spec.tls() {
         client.push_str(" --tls --cacert /run/secrets/ca.crt");
@@ -361,10 +365,10 @@ fn own_of_service(request: &ContainerRequest, common: &Common) -> String {
 
 /// Returns the network and the volumes.
 fn places(topology: &Topology) -> String {
-    if topology.surroundings.shared.is_some() {
+    if topology.placement.shared.is_some() {
         return format!(
             "\n# It must exist, with the subnet {}.\nnetworks:\n  cluster:\n    name: {}\n    external: true\n\nvolumes:\n{}",
-            topology.surroundings.subnet,
+            topology.placement.subnet,
             quoted(&topology.network()),
             volumes(topology)
         );
@@ -466,7 +470,7 @@ mod tests {
     use crate::spec::secret::Secret;
     use crate::spec::security::Password;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::{mixed, surroundings, topology};
+    use crate::topology::layout::tests::{mixed, placement, topology};
 
     #[test]
     fn the_file_is_as_it_was_reviewed() {
@@ -487,7 +491,7 @@ mod tests {
             .set("proc-title-template=$x it's".parse().unwrap())
             .build()
             .unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
         let text = compose(&topology).unwrap().contents;
         assert!(text.contains("proc-title-template $$x it's\n"), "{text}");
         assert!(text.contains("$$x it''s"), "{text}");
@@ -515,7 +519,7 @@ mod tests {
             .password(Password::Given(Secret::new("s3cret")))
             .build()
             .unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
         let text = compose(&topology).unwrap().contents;
         assert!(!text.contains("s3cret"), "{text}");
         assert!(

@@ -5,7 +5,7 @@
 use crate::server::conf::document::Document;
 use crate::server::conf::secrets::{secret_lines, users_acl};
 use crate::spec::security::{Certificates, Secrets};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Topology;
 
 /// Returns the secret files that each node of the export reads: the path next to the export, and the name of the copy
@@ -82,7 +82,7 @@ pub fn beside(topology: &Topology, secrets: &Secrets) -> Vec<Document> {
         ));
         let lines = secret_lines(secrets).trim_start().to_owned();
         files.push(secret("secrets/replication.conf", lines));
-        let monitor = secrets.own.get(&OwnUser::Monitor);
+        let monitor = secrets.own.get(&ServiceUser::Monitor);
         let monitor = monitor.map_or_else(String::new, |password| format!("{}\n", password.expose()));
         files.push(secret("secrets/monitor", monitor));
     }

@@ -103,7 +103,7 @@ fn head(topology: &Topology, machines: &[String]) -> String {
         name = topology.name(),
         nodes = topology.nodes.len(),
         server = topology.servers_in_words(),
-        image = topology.surroundings.image.reference,
+        image = topology.placement.image.reference,
         version = env!("CARGO_PKG_VERSION"),
         port = topology.nodes.first().map_or(0, |node| node.port),
     );
@@ -129,7 +129,7 @@ fn anchors(topology: &Topology) -> String {
         let _ = writeln!(text, "    {} {} {}", node.id, service_name(node), node.port);
     }
     let with_password = topology.spec.password().is_some();
-    let engine = topology.surroundings.image.server.engine;
+    let engine = topology.placement.image.server.engine;
     let start = START
         .replace("{PASSWORD}", if with_password { PASSWORD } else { "" })
         .replace("{NOWHERE}", NOWHERE)
@@ -144,7 +144,7 @@ fn anchors(topology: &Topology) -> String {
         text,
         "\nx-node: &node\n  image: {}\n  user: {}\n  entrypoint:\n    - sh\n    - -ec\n    - |\n{}  command: []\n  \
          networks: [cluster]\n  cap_drop: [ALL]\n  stop_grace_period: 30s\n",
-        quoted(&topology.surroundings.image.reference),
+        quoted(&topology.placement.image.reference),
         quoted(user),
         block(&escaped(&start), 6),
     );
@@ -230,7 +230,7 @@ mod tests {
     use crate::spec::secret::Secret;
     use crate::spec::security::Password;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::{surroundings, topology};
+    use crate::topology::layout::tests::{placement, topology};
 
     fn machines(number: usize) -> Vec<String> {
         (1..=number).map(|n| format!("machine-{n}")).collect()
@@ -288,7 +288,7 @@ mod tests {
             .password(Password::Given(Secret::new("s3cret")))
             .build()
             .unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
         let text = swarm(&topology, &[]).unwrap().contents;
         assert!(!text.contains("s3cret"), "{text}");
         assert!(text.contains("    file: ./secrets/password\n") && text.contains("  secrets: [password]\n"));

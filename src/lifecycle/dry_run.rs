@@ -5,7 +5,7 @@ use futures_util::FutureExt as _;
 use crate::error::Result;
 use crate::event::Observer;
 use crate::image::select::resolve;
-use crate::lifecycle::placement::{Reach, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, choose, machine, network};
 use crate::lifecycle::prepare::prepare;
 use crate::lifecycle::retry::RetryConstraints;
 use crate::lifecycle::secrets::cluster;
@@ -87,7 +87,7 @@ async fn laid_out<R: Runtime>(
     let own = runtime.own_container().boxed().await?;
     let reach = Reach::measure(runtime, engine, &observed.networks, own.as_ref()).await;
     let constraints = RetryConstraints::default().and(reach.reachable);
-    let place = surroundings(
+    let place = choose(
         spec,
         images,
         machine,

@@ -17,7 +17,7 @@ use crate::spec::cluster::ClusterSpec;
 use crate::spec::modes::AnnounceChoice;
 use crate::topology::address::{choose_ports, choose_subnet, gateway};
 use crate::topology::hardware::Machine;
-use crate::topology::layout::{Announce, Image, Surroundings, Topology};
+use crate::topology::layout::{Announce, Image, Placement, Topology};
 
 /// The port of the reachability test. A refused connection also shows that there is a route.
 const KNOCK: u16 = 9;
@@ -26,7 +26,7 @@ const KNOCK: u16 = 9;
 const PATIENCE: Duration = Duration::from_millis(200);
 
 /// Chooses the placement.
-pub(crate) fn surroundings(
+pub(crate) fn choose(
     spec: &ClusterSpec,
     (image, images): (Image, BTreeMap<usize, Image>),
     machine: Machine,
@@ -34,7 +34,7 @@ pub(crate) fn surroundings(
     observed: &Observed,
     network: Option<&NetworkDetails>,
     constraints: &RetryConstraints,
-) -> Result<Surroundings> {
+) -> Result<Placement> {
     let (mut subnets, mut ports) = taken(engine, observed);
     subnets.extend(constraints.subnets.iter().cloned());
     ports.extend(constraints.ports.iter().cloned());
@@ -52,7 +52,7 @@ pub(crate) fn surroundings(
             (subnet, Some(shared))
         }
     };
-    let surroundings = Surroundings {
+    let placement = Placement {
         image,
         images,
         subnet,
@@ -66,8 +66,8 @@ pub(crate) fn surroundings(
         machine,
         seed: rand::random(),
     };
-    surroundings.check(spec)?;
-    Ok(surroundings)
+    placement.check(spec)?;
+    Ok(placement)
 }
 
 /// Checks that published ports are reachable from this host.
@@ -218,7 +218,7 @@ impl Reach {
     /// Returns the advertised address and the reason in one line, and the clients for which it does not work in
     /// another.
     pub(crate) fn decided(&self, topology: &Topology, constraints: &RetryConstraints) -> Vec<String> {
-        let reachable = topology.surroundings.bridge_reachable;
+        let reachable = topology.placement.bridge_reachable;
         let left_out = left_out(topology.announce, reachable, topology.name().as_str());
         std::iter::once(self.decision(topology, constraints))
             .chain(left_out)
@@ -226,7 +226,7 @@ impl Reach {
     }
 
     fn decision(&self, topology: &Topology, constraints: &RetryConstraints) -> String {
-        let subnet = topology.surroundings.subnet;
+        let subnet = topology.placement.subnet;
         let published = || {
             let first = topology.nodes.first();
             first
@@ -277,7 +277,7 @@ mod tests {
     use crate::runtime::fake::Fake;
     use crate::runtime::interface::EngineDetails;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::surroundings as place;
+    use crate::topology::layout::tests::placement as place;
 
     fn engine(local: bool) -> EngineInfo {
         EngineInfo {
@@ -354,9 +354,9 @@ mod tests {
     fn the_decision_is_told_with_its_reason_and_with_whom_it_leaves_out() {
         let told = |choice, reachable, constraints: &RetryConstraints| {
             let spec = ClusterSpec::builder().announce(choice).build().unwrap();
-            let mut surroundings = place(Engine::Redis, "8.0.2");
-            surroundings.bridge_reachable = reachable;
-            let topology = Topology::new(&spec, &surroundings).unwrap();
+            let mut placement = place(Engine::Redis, "8.0.2");
+            placement.bridge_reachable = reachable;
+            let topology = Topology::new(&spec, &placement).unwrap();
             Reach::new(reachable, "it was measured").decided(&topology, constraints)
         };
         let none = RetryConstraints::default();

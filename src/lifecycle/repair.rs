@@ -5,7 +5,7 @@ use crate::connect::attached::Attached;
 use crate::connect::endpoint::Endpoint;
 use crate::error::ErrorKind;
 use crate::runtime::docker::client::Docker;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::wait::{Seen, until};
 use futures_util::future::try_join_all;
 use std::time::Duration;
@@ -33,7 +33,7 @@ impl<R: Faults> Attached<R> {
     /// When the container engine or a server refuses it.
     #[doc(hidden)]
     pub async fn treat(&self, action: &Action) -> Result<()> {
-        let target = self.target(OwnUser::Operator).await;
+        let target = self.target(ServiceUser::Operator).await;
         treat(&target.members, Some((self.runtime(), self.topology())), action).await
     }
 

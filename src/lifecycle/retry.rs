@@ -41,7 +41,7 @@ pub(crate) fn constraint(
     topology: &Topology,
     error: &Error,
 ) -> Option<impl FnOnce(&mut RetryConstraints) + use<>> {
-    let place = &topology.surroundings;
+    let place = &topology.placement;
     let by = "an object that only the container engine sees".to_owned();
     let kind = error.kind();
     let open = match kind {

@@ -15,7 +15,7 @@ use crate::image::select::{Images, resolve};
 use crate::lifecycle::dry_run::INTERRUPTED;
 use crate::lifecycle::execute::{Executor, Outcome};
 use crate::lifecycle::options::UpOptions;
-use crate::lifecycle::placement::{Reach, is_this_machine, machine, network, surroundings};
+use crate::lifecycle::placement::{Reach, choose, is_this_machine, machine, network};
 use crate::lifecycle::prepare::{Prepared, prepare};
 use crate::lifecycle::prune::beside;
 use crate::lifecycle::reset::initial_settings;
@@ -384,7 +384,7 @@ impl<R: Runtime> Start<'_, R> {
         let reach = Reach::measure(&self.runtime, engine, &observed.networks, own.as_ref());
         let reach = reach.boxed().await;
         let constrained = constraints.and(reach.reachable);
-        let place = surroundings(
+        let place = choose(
             self.spec,
             images,
             machine,

@@ -58,11 +58,7 @@ pub(crate) async fn on_network<R: Runtime, T>(
     work: impl AsyncFnOnce(String) -> Result<T>,
 ) -> Result<T> {
     let sleep = ["sh", "-c", "sleep 600"].map(str::to_owned);
-    let mut request = probe(
-        &topology.surroundings.image.reference,
-        &sleep,
-        Some(topology.name()),
-    );
+    let mut request = probe(&topology.placement.image.reference, &sleep, Some(topology.name()));
     request.network = Some(topology.network());
     request.files = authority
         .map(|authority| File {

@@ -25,10 +25,10 @@ pub const SYSCTLS: [(&str, &str); 2] = [
 pub fn network(topology: &Topology) -> NetworkRequest {
     NetworkRequest {
         name: topology.network(),
-        subnet: topology.surroundings.subnet,
+        subnet: topology.placement.subnet,
         gateway: topology.gateway(),
         others: range_behind(
-            topology.surroundings.subnet,
+            topology.placement.subnet,
             topology.nodes.iter().map(|node| node.ip),
         ),
         guests: topology.guests(),
@@ -38,11 +38,11 @@ pub fn network(topology: &Topology) -> NetworkRequest {
 
 /// A node's volume and its mount point. With persistence, every node has its own volume,
 /// named like its container; otherwise all nodes share one. Either way the node's files are in a directory below
-/// the volume's root, see [`Surroundings::volumes_at_home`](crate::topology::layout::Surroundings).
+/// the volume's root, see [`Placement::volumes_at_home`](crate::topology::layout::Placement).
 fn volume_of(topology: &Topology, node: &Node) -> (VolumeRequest, String) {
     if topology.spec.persist() {
         let (name, labels) = (node.name.clone(), labels::of_data(topology, node));
-        let mount = if topology.surroundings.volumes_at_home {
+        let mount = if topology.placement.volumes_at_home {
             HOME.to_owned()
         } else {
             directory(node)
@@ -68,7 +68,7 @@ pub fn volumes(topology: &Topology) -> Vec<(VolumeRequest, String)> {
 pub fn delivery(topology: &Topology, secrets: &Secrets) -> FilesRequest {
     FilesRequest {
         name: topology.name().carrier(),
-        image: topology.surroundings.image.reference.clone(),
+        image: topology.placement.image.reference.clone(),
         volumes: deliveries(topology, secrets),
         labels: labels::of_cluster(topology),
     }
@@ -86,15 +86,15 @@ pub fn container(topology: &Topology, node: &Node) -> ContainerRequest {
         ip: node.ip,
         port: node.port,
         published: node.published,
-        open_files: topology.surroundings.open_files,
+        open_files: topology.placement.open_files,
         memory: topology
-            .surroundings
+            .placement
             .machine
             .memory(&topology.spec, node.index)
             .and_then(|memory| memory.container),
         sysctls: SYSCTLS
             .iter()
-            .filter(|_| topology.surroundings.own_sysctls)
+            .filter(|_| topology.placement.own_sysctls)
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect(),
         scratch: topology.image(node).volumes.clone(),
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::{mixed, surroundings, topology};
+    use crate::topology::layout::tests::{mixed, placement, topology};
 
     #[test]
     fn a_node_is_asked_for_with_everything_it_needs() {
@@ -227,7 +227,7 @@ mod tests {
     #[test]
     fn data_volume_holds_a_directory_of_its_node() {
         let spec = ClusterSpec::builder().masters(1).persist(true).build().unwrap();
-        let mut place = surroundings(Engine::Redis, "8.0.2");
+        let mut place = placement(Engine::Redis, "8.0.2");
         let topology = Topology::new(&spec, &place).unwrap();
         let deliveries = deliveries(&topology, &Secrets::default());
         assert_eq!(deliveries.len(), topology.nodes.len());

@@ -264,7 +264,7 @@ mod tests {
     use crate::spec::security::Secrets;
     use crate::spec::server::Engine;
     use crate::topology::layout::Topology;
-    use crate::topology::layout::tests::{surroundings, topology};
+    use crate::topology::layout::tests::{placement, topology};
 
     /// For each step, the steps that it waits for.
     fn needs(plan: &Plan) -> Vec<String> {
@@ -304,7 +304,7 @@ mod tests {
     #[test]
     fn where_data_lasts_no_container_is_made_before_its_files_are_there() {
         let spec = ClusterSpec::builder().masters(1).persist(true).build().unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
         let needs = needs(&plan::up::create(&topology, &Secrets::default()));
         assert!(
             needs.contains(&"create 7001: create-volume, create-network, put-files".to_owned()),

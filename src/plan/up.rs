@@ -93,10 +93,10 @@ pub fn decide(spec: &ClusterSpec, observed: &Observed) -> Result<Decision> {
                 .any(|container| container.index() == Some(*index))
         })
         .collect();
-    let shared = running.surroundings.shared.is_some();
+    let shared = running.placement.shared.is_some();
     let network = running.network();
     if shared && !observed.networks.iter().any(|one| one.name == network) {
-        let subnet = running.surroundings.subnet;
+        let subnet = running.placement.subnet;
         return Err(Error::new(
             ErrorKind::Damaged,
             format!("network {network} of cluster {name} no longer exists"),
@@ -232,7 +232,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
         }
     };
     compare("users", users(spec), users(asked));
-    let common = &running.surroundings.image;
+    let common = &running.placement.image;
     if let Some(image) = asked.image() {
         compare("image", common.reference.clone(), image.to_owned());
     } else if spec.image().is_none() {
@@ -252,11 +252,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     let memory = |spec: &ClusterSpec| spec.memory().map_or_else(|| "auto".to_owned(), size);
     compare("memory", memory(spec), memory(asked));
     if let Some(subnet) = asked.subnet() {
-        compare(
-            "subnet",
-            running.surroundings.subnet.to_string(),
-            subnet.to_string(),
-        );
+        compare("subnet", running.placement.subnet.to_string(), subnet.to_string());
     }
     if let Some(network) = asked.network() {
         compare("network", running.network(), network.to_owned());
@@ -267,7 +263,7 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
     if let Some(port) = asked.port() {
         compare(
             "first port",
-            running.surroundings.first_port.to_string(),
+            running.placement.first_port.to_string(),
             port.to_string(),
         );
     }
@@ -357,7 +353,7 @@ pub fn create(topology: &Topology, secrets: &Secrets) -> Plan {
 /// cannot start; none of them runs, so they are replaced.
 pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
     let mut plan = Plan::default();
-    let lost_network = topology.surroundings.shared.is_none() && ours.networks.is_empty();
+    let lost_network = topology.placement.shared.is_none() && ours.networks.is_empty();
     let remains = |container: &&ContainerSeen| lost_network || container.index().is_none();
     plan.stage(ours.containers.iter().filter(remains).map(|container| {
         let (id, name) = (container.id.clone(), container.name.clone());
@@ -380,7 +376,7 @@ pub fn restore(topology: &Topology, ours: &Observed) -> Plan {
 /// Returns the step that creates the network; none on a user-provided network.
 fn network(topology: &Topology) -> Option<(Step, String)> {
     let cause = format!("the nodes of {} need fixed IP addresses", topology.name());
-    let own = topology.surroundings.shared.is_none();
+    let own = topology.placement.shared.is_none();
     own.then(|| (Step::CreateNetwork(request::network(topology)), cause))
 }
 
@@ -433,7 +429,7 @@ mod tests {
     use super::*;
     use crate::runtime::observed::{NetworkSeen, VolumeSeen};
     use crate::runtime::request::VolumeRequest;
-    use crate::spec::node_override::NodeWish;
+    use crate::spec::node_override::NodeOverride;
     use crate::spec::selector::Selector;
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::{mixed, topology};
@@ -443,7 +439,7 @@ mod tests {
             networks: vec![NetworkSeen {
                 id: "n".to_owned(),
                 name: topology.network(),
-                subnets: vec![topology.surroundings.subnet],
+                subnets: vec![topology.placement.subnet],
                 labels: labels::of_cluster(topology),
             }],
             containers: topology
@@ -512,7 +508,7 @@ mod tests {
         let asked = ClusterSpec::builder()
             .node(
                 Selector::Node(5),
-                NodeWish::default()
+                NodeOverride::default()
                     .set("hz=50".parse().unwrap())
                     .with_memory(64 << 20),
             )
@@ -599,7 +595,7 @@ mod tests {
         let spec = ClusterSpec::builder().persist(true).build().unwrap();
         let topology = Topology::new(
             &spec,
-            &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+            &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
         )
         .unwrap();
         let mut observed = running(&topology);

@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::expiry::Life;
 use crate::spec::name::ClusterName;
-use crate::topology::layout::{Node, Surroundings, Topology};
+use crate::topology::layout::{Node, Placement, Topology};
 
 /// The cluster's name.
 pub const CLUSTER: &str = "rcup.cluster";
@@ -37,10 +37,7 @@ pub type Labels = BTreeMap<String, String>;
 
 /// Returns the common labels of a cluster's objects.
 pub fn of_cluster(topology: &Topology) -> Labels {
-    let own = [
-        (SPEC, json(&topology.spec)),
-        (PLACE, json(&topology.surroundings)),
-    ];
+    let own = [(SPEC, json(&topology.spec)), (PLACE, json(&topology.placement))];
     of_run(topology.name(), &topology.run, &topology.life, own)
 }
 
@@ -110,13 +107,13 @@ pub fn of_node(topology: &Topology, node: &Node) -> Labels {
 /// # Errors
 /// [`ErrorKind::Different`] when another version of rcup wrote labels that this one cannot read.
 pub fn topology(labels: &Labels) -> Result<Topology> {
-    let read = || -> Option<(ClusterSpec, Surroundings)> {
+    let read = || -> Option<(ClusterSpec, Placement)> {
         let spec = serde_json::from_str(labels.get(SPEC)?).ok()?;
         let place = serde_json::from_str(labels.get(PLACE)?).ok()?;
         Some((spec, place))
     };
     let unknown = String::from("unknown");
-    let Some((spec, surroundings)) = read() else {
+    let Some((spec, placement)) = read() else {
         return Err(Error::new(
             ErrorKind::Different,
             format!(
@@ -128,7 +125,7 @@ pub fn topology(labels: &Labels) -> Result<Topology> {
         )
         .hint("Remove the cluster with `rcup down` and start it again, or use the rcup version that created it."));
     };
-    Ok(Topology::new(&spec, &surroundings)?.with_life(life(labels)))
+    Ok(Topology::new(&spec, &placement)?.with_life(life(labels)))
 }
 
 /// Serializes a value. This cannot fail: these values have no maps with non-string keys.

@@ -222,14 +222,14 @@ impl Observed {
             .iter()
             .filter(first)
             .filter_map(|container| labels::topology(&container.labels).ok())
-            .filter(|topology| topology.surroundings.shared.is_some())
+            .filter(|topology| topology.placement.shared.is_some())
     }
 
     /// Returns the subnets of networks, and those reserved for data volumes without a network.
     pub fn taken_subnets(&self) -> Vec<TakenSubnet> {
-        let own = |topology: &Topology| topology.surroundings.shared.is_none();
+        let own = |topology: &Topology| topology.placement.shared.is_none();
         let asleep = self.asleep().into_iter().filter(own).map(|topology| TakenSubnet {
-            subnet: topology.surroundings.subnet,
+            subnet: topology.placement.subnet,
             by: format!("the data of cluster {}", topology.name()),
         });
         self.networks
@@ -281,7 +281,7 @@ mod tests {
     #[test]
     fn data_without_a_network_keeps_its_addresses() {
         let spec = ClusterSpec::builder().persist(true).build().unwrap();
-        let place = crate::topology::layout::tests::surroundings(crate::spec::server::Engine::Redis, "8.0.2");
+        let place = crate::topology::layout::tests::placement(crate::spec::server::Engine::Redis, "8.0.2");
         let topology = Topology::new(&spec, &place).unwrap();
         let observed = Observed {
             volumes: volumes(&topology)

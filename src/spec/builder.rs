@@ -12,11 +12,11 @@ use crate::spec::directive::Directive;
 use crate::spec::limits;
 use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
 use crate::spec::name::ClusterName;
-use crate::spec::node_override::NodeWish;
+use crate::spec::node_override::NodeOverride;
 use crate::spec::profile::Profile;
 use crate::spec::security::{Certificates, Password};
 use crate::spec::selector::Selector;
-use crate::spec::server::{Engine, VersionWish};
+use crate::spec::server::{Engine, VersionRequest};
 use crate::spec::user::User;
 
 /// Builds a [`ClusterSpec`] and validates it as a whole.
@@ -28,7 +28,7 @@ pub struct ClusterSpecBuilder {
     persist: Option<bool>,
     subnet: Option<String>,
     /// In the order given. They are resolved to nodes when the number of masters and replicas is known.
-    overrides: Vec<(Selector, NodeWish)>,
+    overrides: Vec<(Selector, NodeOverride)>,
 }
 
 impl ClusterSpecBuilder {
@@ -160,7 +160,7 @@ impl ClusterSpecBuilder {
 
     /// Sets the version of the server to run if no image is given (default: the newest tested version).
     #[must_use]
-    pub fn engine_version(mut self, version: VersionWish) -> Self {
+    pub fn engine_version(mut self, version: VersionRequest) -> Self {
         self.spec.engine_version = Some(version);
         self
     }
@@ -200,7 +200,7 @@ impl ClusterSpecBuilder {
     /// Overrides settings of the selected nodes. If several overrides apply to a node, the last one that
     /// contains a setting wins.
     #[must_use]
-    pub fn node(mut self, nodes: Selector, wish: NodeWish) -> Self {
+    pub fn node(mut self, nodes: Selector, wish: NodeOverride) -> Self {
         self.overrides.push((nodes, wish));
         self
     }
@@ -243,12 +243,12 @@ impl ClusterSpec {
 /// Resolves the selectors to nodes and returns the overrides of each node.
 pub(crate) fn resolve(
     spec: &ClusterSpec,
-    wishes: &[(Selector, NodeWish)],
-) -> Result<BTreeMap<usize, NodeWish>> {
+    wishes: &[(Selector, NodeOverride)],
+) -> Result<BTreeMap<usize, NodeOverride>> {
     let nodes: Vec<(usize, bool)> = (1..=spec.nodes())
         .map(|index| (index, index <= spec.masters()))
         .collect();
-    let mut all: BTreeMap<usize, NodeWish> = BTreeMap::new();
+    let mut all: BTreeMap<usize, NodeOverride> = BTreeMap::new();
     for (selector, wish) in wishes {
         for index in selector.choose(&nodes)? {
             let own = all.remove(&index).unwrap_or_default();

@@ -12,10 +12,10 @@ use crate::spec::directive::Directive;
 use crate::spec::directives::lookup::{canonical, refusal};
 use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
 use crate::spec::name::ClusterName;
-use crate::spec::node_override::NodeWish;
+use crate::spec::node_override::NodeOverride;
 use crate::spec::profile::Profile;
 use crate::spec::security::{Certificates, Password};
-use crate::spec::server::{Engine, Server, VersionWish};
+use crate::spec::server::{Engine, Server, VersionRequest};
 use crate::spec::user::User;
 
 /// Maximum number of nodes in a cluster: the design goal of the Redis Cluster specification, "high
@@ -58,7 +58,7 @@ pub struct ClusterSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) memory: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) engine_version: Option<VersionWish>,
+    pub(crate) engine_version: Option<VersionRequest>,
     pub(crate) directives: Vec<Directive>,
     pub(crate) node_timeout_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,7 +72,7 @@ pub struct ClusterSpec {
     pub(crate) users: Vec<User>,
     /// Overrides by node index. None of them is empty.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) overrides: BTreeMap<usize, NodeWish>,
+    pub(crate) overrides: BTreeMap<usize, NodeOverride>,
 }
 
 impl ClusterSpec {
@@ -177,7 +177,7 @@ impl ClusterSpec {
 
     /// Returns the requested version of the server.
     #[doc(hidden)]
-    pub fn engine_version(&self) -> Option<&VersionWish> {
+    pub fn engine_version(&self) -> Option<&VersionRequest> {
         self.engine_version.as_ref()
     }
 
@@ -279,20 +279,20 @@ impl Default for ClusterSpec {
 impl ClusterSpec {
     /// Returns the overrides of single nodes, by node index.
     #[doc(hidden)]
-    pub fn overrides(&self) -> &BTreeMap<usize, NodeWish> {
+    pub fn overrides(&self) -> &BTreeMap<usize, NodeOverride> {
         &self.overrides
     }
 
     /// Returns the image requested for this node only.
     #[doc(hidden)]
     pub fn own_image(&self, node: usize) -> Option<&str> {
-        self.overrides.get(&node).and_then(NodeWish::image)
+        self.overrides.get(&node).and_then(NodeOverride::image)
     }
 
     /// Returns the requested `maxmemory` of a node in bytes, for this node or for all nodes.
     #[doc(hidden)]
     pub fn memory_of(&self, node: usize) -> Option<u64> {
-        let own = self.overrides.get(&node).and_then(NodeWish::memory);
+        let own = self.overrides.get(&node).and_then(NodeOverride::memory);
         own.or(self.memory())
     }
 
@@ -301,8 +301,8 @@ impl ClusterSpec {
     #[doc(hidden)]
     pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
         let wish = self.overrides.get(&node);
-        let own = wish.map(NodeWish::directives).unwrap_or_default();
-        let memory = wish.and_then(NodeWish::memory).is_some();
+        let own = wish.map(NodeOverride::directives).unwrap_or_default();
+        let memory = wish.and_then(NodeOverride::memory).is_some();
         let replaced = |common: &&Directive| {
             let name = canonical(common.name());
             (memory && name == "maxmemory") || own.iter().any(|own| canonical(own.name()) == name)

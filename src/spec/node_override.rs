@@ -10,7 +10,7 @@ use crate::spec::size::size;
 
 /// Overrides for one node. A setting without an override has the value of the cluster.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct NodeWish {
+pub struct NodeOverride {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     image: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,7 +19,7 @@ pub struct NodeWish {
     directives: Vec<Directive>,
 }
 
-impl NodeWish {
+impl NodeOverride {
     /// Returns the image to run.
     #[doc(hidden)]
     pub fn image(&self) -> Option<&str> {
@@ -77,7 +77,7 @@ impl NodeWish {
 }
 
 /// Writes, for example, `image redis:8.0, memory 64mb, hz=50`.
-impl fmt::Display for NodeWish {
+impl fmt::Display for NodeOverride {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut directives: Vec<String> = self.directives.iter().map(ToString::to_string).collect();
         directives.sort();
@@ -95,9 +95,9 @@ mod tests {
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::server::{Engine, Server};
 
-    fn wish(directives: &[&str]) -> NodeWish {
+    fn wish(directives: &[&str]) -> NodeOverride {
         let parsed = directives.iter().map(|text| text.parse().unwrap());
-        parsed.fold(NodeWish::default(), NodeWish::set)
+        parsed.fold(NodeOverride::default(), NodeOverride::set)
     }
 
     #[test]
@@ -108,12 +108,12 @@ mod tests {
             first.then(&second).to_string(),
             "image redis:7.0, memory 64mb, hz=50, min-replicas-max-lag=9"
         );
-        assert_eq!(NodeWish::default().to_string(), "nothing of its own");
+        assert_eq!(NodeOverride::default().to_string(), "nothing of its own");
     }
 
     #[test]
     fn a_node_has_its_own_where_it_has_any() {
-        let wish = |text: &str| NodeWish::default().set(text.parse().unwrap());
+        let wish = |text: &str| NodeOverride::default().set(text.parse().unwrap());
         let spec = ClusterSpec::builder()
             .set("maxmemory=1gb".parse().unwrap())
             .set("hz=10".parse().unwrap())
@@ -121,7 +121,7 @@ mod tests {
             .node("4".parse().unwrap(), wish("hz=40"))
             .node(
                 "master:2".parse().unwrap(),
-                NodeWish::default().with_memory(64 << 20),
+                NodeOverride::default().with_memory(64 << 20),
             )
             .build()
             .unwrap();
@@ -142,8 +142,10 @@ mod tests {
 
     #[test]
     fn a_node_that_is_not_there_has_no_wishes() {
-        let spec =
-            ClusterSpec::builder().node("7".parse().unwrap(), NodeWish::default().with_memory(64 << 20));
+        let spec = ClusterSpec::builder().node(
+            "7".parse().unwrap(),
+            NodeOverride::default().with_memory(64 << 20),
+        );
         let error = spec.build().unwrap_err();
         assert_eq!(error.to_string(), "no node matches `7`");
     }
@@ -153,7 +155,7 @@ mod tests {
         let spec = ClusterSpec::builder()
             .node(
                 "4".parse().unwrap(),
-                NodeWish::default().set("io-threads-do-reads=yes".parse().unwrap()),
+                NodeOverride::default().set("io-threads-do-reads=yes".parse().unwrap()),
             )
             .build()
             .unwrap();

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::secret::Secret;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 
 /// Maximum length of a password in a server's configuration file, in bytes (`CONFIG_AUTHPASS_MAX_LEN` in the
 /// Redis source).
@@ -98,7 +98,7 @@ pub struct Secrets {
     /// The certificates of the nodes.
     pub certificates: Option<Certificates>,
     /// The passwords of the service users. A cluster without access restrictions has none.
-    pub own: BTreeMap<OwnUser, Secret>,
+    pub own: BTreeMap<ServiceUser, Secret>,
     /// The SHA-256 of the passwords of the requested users, by user name.
     pub users: BTreeMap<String, Secret>,
 }
@@ -199,7 +199,7 @@ struct File {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     certificates: Option<CertificatesFile>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    own: BTreeMap<OwnUser, String>,
+    own: BTreeMap<ServiceUser, String>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     users: BTreeMap<String, String>,
 }
@@ -267,7 +267,7 @@ mod tests {
                     key: Secret::new("s3-other"),
                 }),
             }),
-            own: BTreeMap::from([(OwnUser::Monitor, Secret::new("s3-monitor"))]),
+            own: BTreeMap::from([(ServiceUser::Monitor, Secret::new("s3-monitor"))]),
             users: BTreeMap::from([("app".to_owned(), Secret::new("s3-hash"))]),
         };
         assert_eq!(Secrets::from_file(&secrets.to_file()).unwrap(), secrets);

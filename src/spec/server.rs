@@ -169,9 +169,9 @@ impl From<Version> for String {
 /// A requested version, such as `8`, `7.2` or `7.0.15`. A part that is left out matches any number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct VersionWish(Vec<u16>);
+pub struct VersionRequest(Vec<u16>);
 
-impl VersionWish {
+impl VersionRequest {
     /// Returns whether `version` satisfies the request.
     #[doc(hidden)]
     pub fn matches(&self, version: Version) -> bool {
@@ -180,14 +180,14 @@ impl VersionWish {
     }
 }
 
-impl fmt::Display for VersionWish {
+impl fmt::Display for VersionRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts: Vec<String> = self.0.iter().map(u16::to_string).collect();
         f.write_str(&parts.join("."))
     }
 }
 
-impl FromStr for VersionWish {
+impl FromStr for VersionRequest {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self, Error> {
@@ -202,7 +202,7 @@ impl FromStr for VersionWish {
     }
 }
 
-impl TryFrom<String> for VersionWish {
+impl TryFrom<String> for VersionRequest {
     type Error = Error;
 
     fn try_from(text: String) -> Result<Self, Error> {
@@ -210,8 +210,8 @@ impl TryFrom<String> for VersionWish {
     }
 }
 
-impl From<VersionWish> for String {
-    fn from(version: VersionWish) -> Self {
+impl From<VersionRequest> for String {
+    fn from(version: VersionRequest) -> Self {
         version.to_string()
     }
 }
@@ -254,14 +254,14 @@ mod tests {
     #[test]
     fn a_wished_version_leaves_open_what_it_does_not_name() {
         let matches = |wish: &str, version: &str| {
-            wish.parse::<VersionWish>()
+            wish.parse::<VersionRequest>()
                 .unwrap()
                 .matches(version.parse().unwrap())
         };
         assert!(matches("7", "7.0.15") && matches("7.0", "7.0.15") && matches("7.0.15", "7.0.15"));
         assert!(!matches("7.2", "7.0.15") && !matches("8", "7.0.15"));
         for bad in ["", "latest", "7.0.15.1", "7.x", "-1"] {
-            assert!(bad.parse::<VersionWish>().is_err(), "{bad}");
+            assert!(bad.parse::<VersionRequest>().is_err(), "{bad}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::spec::server::{Engine, Server};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
-pub enum OwnUser {
+pub enum ServiceUser {
     /// Forms the cluster, verifies its readiness, triggers failovers and restores roles, repairs and resets
     /// the cluster.
     Operator,
@@ -24,7 +24,7 @@ pub enum OwnUser {
 /// Prefix of the keys and channels that `rcup validate` uses.
 pub const VALIDATION_PREFIX: &str = "rcup:validate";
 
-impl OwnUser {
+impl ServiceUser {
     /// All service users.
     pub const ALL: [Self; 4] = [Self::Operator, Self::Validator, Self::Monitor, Self::Replica];
 

@@ -174,7 +174,7 @@ pub struct Shared {
 /// The environment of a new cluster: image, network, ports and host resources. The serialized form is stored
 /// as a label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Surroundings {
+pub struct Placement {
     /// The image.
     pub image: Image,
     /// The images of nodes with their own image, by node index.
@@ -206,7 +206,7 @@ pub struct Surroundings {
     pub seed: [u8; 16],
 }
 
-impl Surroundings {
+impl Placement {
     /// Returns the address of node `index` (1-based).
     fn address(&self, index: usize) -> Ipv4Addr {
         let shared = self
@@ -279,7 +279,7 @@ pub struct Topology {
     /// The specification.
     pub spec: ClusterSpec,
     /// The environment of the cluster.
-    pub surroundings: Surroundings,
+    pub placement: Placement,
     /// The address that nodes advertise to clients.
     pub announce: Announce,
     /// How the cluster is formed.
@@ -299,10 +299,10 @@ impl Topology {
     ///
     /// # Errors
     /// [`ErrorKind::Usage`] if a server does not support the requested advertised address or formation.
-    pub fn new(spec: &ClusterSpec, surroundings: &Surroundings) -> Result<Self, Error> {
-        let servers = surroundings.shards(spec);
+    pub fn new(spec: &ClusterSpec, placement: &Placement) -> Result<Self, Error> {
+        let servers = placement.shards(spec);
         let masters = spec.masters();
-        let id = |kind: &str, number: usize| identity(&surroundings.seed, kind, number);
+        let id = |kind: &str, number: usize| identity(&placement.seed, kind, number);
         let nodes: Vec<Node> = (1..=spec.nodes())
             .map(|index| Node {
                 index,
@@ -314,9 +314,9 @@ impl Topology {
                     Role::Replica
                 },
                 shard: (index - 1) % masters + 1,
-                ip: surroundings.address(index),
+                ip: placement.address(index),
                 published: spec.published(),
-                port: surroundings
+                port: placement
                     .first_port
                     .saturating_add(u16::try_from(index - 1).unwrap_or(u16::MAX)),
             })
@@ -334,12 +334,12 @@ impl Topology {
             .collect();
         Ok(Self {
             spec: spec.clone(),
-            surroundings: surroundings.clone(),
+            placement: placement.clone(),
             announce: Announce::decide(
                 spec.announce(),
                 &servers.concat(),
                 // With a requested publish address, there are clients that cannot reach the bridge.
-                surroundings.bridge_reachable && spec.publish().is_none(),
+                placement.bridge_reachable && spec.publish().is_none(),
             )?,
             formation: Formation::decide(spec.formation(), &servers)?,
             run: id("run", 0)[..12].to_owned(),
@@ -370,9 +370,9 @@ impl Topology {
 
     /// Returns the gateway of the network.
     pub fn gateway(&self) -> Ipv4Addr {
-        match &self.surroundings.shared {
+        match &self.placement.shared {
             Some(shared) => shared.gateway,
-            None => gateway(self.surroundings.subnet),
+            None => gateway(self.placement.subnet),
         }
     }
 
@@ -380,7 +380,7 @@ impl Topology {
     /// to the network.
     pub fn guests(&self) -> Vec<Ipv4Addr> {
         let taken = |address: &Ipv4Addr| self.nodes.iter().any(|node| node.ip == *address);
-        self.surroundings
+        self.placement
             .subnet
             .hosts()
             .rev()
@@ -437,13 +437,13 @@ pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::spec::node_override::NodeWish;
+    use crate::spec::node_override::NodeOverride;
     use crate::spec::selector::Selector;
     use crate::spec::server::{Engine, Version};
 
     /// Returns an environment for tests, with a given server and a fixed seed.
-    pub(crate) fn surroundings(engine: Engine, version: &str) -> Surroundings {
-        Surroundings {
+    pub(crate) fn placement(engine: Engine, version: &str) -> Placement {
+        Placement {
             image: Image {
                 reference: "test:1".to_owned(),
                 server: Server::new(engine, version.parse::<Version>().unwrap()),
@@ -468,14 +468,14 @@ pub(crate) mod tests {
         replicas: usize,
         (engine, version): (Engine, &str),
         own: &[(usize, Engine, &str)],
-    ) -> (ClusterSpec, Surroundings) {
-        let mut place = surroundings(engine, version);
+    ) -> (ClusterSpec, Placement) {
+        let mut place = placement(engine, version);
         let mut spec = ClusterSpec::builder().masters(masters).replicas(replicas);
         for (index, engine, version) in own {
             let reference = format!("own/{}:{version}", engine.as_str());
             spec = spec.node(
                 Selector::Node(*index),
-                NodeWish::default().with_image(&*reference),
+                NodeOverride::default().with_image(&*reference),
             );
             let image = Image {
                 reference,
@@ -493,7 +493,7 @@ pub(crate) mod tests {
             .replicas(replicas)
             .build()
             .unwrap();
-        Topology::new(&spec, &surroundings(engine, version)).unwrap()
+        Topology::new(&spec, &placement(engine, version)).unwrap()
     }
 
     #[test]
@@ -518,11 +518,11 @@ pub(crate) mod tests {
         let mut topology = topology(3, 1, Engine::Redis, "8.0.2");
         assert_eq!(topology.guests().len(), GUESTS);
         assert_eq!(topology.guests()[0].to_string(), "10.213.0.62");
-        topology.surroundings.subnet = "10.213.0.0/28".parse().unwrap();
+        topology.placement.subnet = "10.213.0.0/28".parse().unwrap();
         let guests: Vec<String> = topology.guests().iter().map(ToString::to_string).collect();
         assert_eq!(guests.first().map(String::as_str), Some("10.213.0.14"));
         assert_eq!(guests.last().map(String::as_str), Some("10.213.0.8"));
-        topology.surroundings.subnet = "10.213.0.0/29".parse().unwrap();
+        topology.placement.subnet = "10.213.0.0/29".parse().unwrap();
         assert!(topology.guests().is_empty(), "the last node has the last address");
     }
 

@@ -10,7 +10,7 @@ use crate::spec::cluster::ClusterSpec;
 use crate::spec::server::{Engine, Server, Version};
 use crate::topology::address::{choose_ports, choose_subnet};
 use crate::topology::hardware::Machine;
-use crate::topology::layout::{Image, Surroundings};
+use crate::topology::layout::{Image, Placement};
 
 /// Returns the environment for an export without a container engine. The same specification always gives the
 /// same environment, and the same name and shape give the same ids, so that an export can be kept under
@@ -20,7 +20,7 @@ use crate::topology::layout::{Image, Surroundings};
 /// # Errors
 /// [`ErrorKind::Image`] if the image reference does not contain the version of the server, or if the server
 /// is not supported; [`ErrorKind::Usage`] if an existing network is requested.
-pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surroundings> {
+pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Placement> {
     if let Some(network) = spec.network() {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -45,7 +45,7 @@ pub fn without_engine(spec: &ClusterSpec, bridge_reachable: bool) -> Result<Surr
     let mut seed = [0; 16];
     let digest = Sha256::digest(format!("{} {}x{}", spec.name(), spec.masters(), spec.replicas()));
     seed.copy_from_slice(&digest[..16]);
-    Ok(Surroundings {
+    Ok(Placement {
         image,
         images,
         subnet: choose_subnet(spec, &[])?,

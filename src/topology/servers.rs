@@ -3,9 +3,9 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::server::Server;
-use crate::topology::layout::{Image, Node, Surroundings, Topology};
+use crate::topology::layout::{Image, Node, Placement, Topology};
 
-impl Surroundings {
+impl Placement {
     /// Returns the image of the node with this index.
     pub fn image_of(&self, node: usize) -> &Image {
         self.images.get(&node).unwrap_or(&self.image)
@@ -93,7 +93,7 @@ fn pairs(masters: usize, replicas: usize) -> impl Iterator<Item = (usize, usize)
 impl Topology {
     /// Returns the image of a node and its contents.
     pub fn image(&self, node: &Node) -> &Image {
-        self.surroundings.image_of(node.index)
+        self.placement.image_of(node.index)
     }
 
     /// Returns the server of a node.

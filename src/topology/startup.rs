@@ -55,7 +55,7 @@ impl Topology {
 
     /// Returns `number` per processor of the Docker host; `None` if the number of processors is unknown.
     fn of_each_core(&self, number: usize) -> Option<usize> {
-        let cores = usize::try_from(self.surroundings.machine.cores?).ok()?;
+        let cores = usize::try_from(self.placement.machine.cores?).ok()?;
         Some(cores.saturating_mul(number))
     }
 
@@ -94,7 +94,7 @@ mod tests {
 
     fn on_cores(masters: usize, replicas: usize, cores: Option<u64>) -> Topology {
         let mut topology = topology(masters, replicas, Engine::Redis, "8.0.2");
-        topology.surroundings.machine = Machine { memory: None, cores };
+        topology.placement.machine = Machine { memory: None, cores };
         topology
     }
 

@@ -16,11 +16,11 @@ use rcup::runtime::observed::{Activity, ContainerSeen, NetworkSeen, Observed, Vo
 use rcup::spec::security::Secrets;
 use rcup::spec::server::{Engine, Server, Version};
 use rcup::topology::hardware::Machine;
-use rcup::topology::layout::{Image, Surroundings, Topology};
+use rcup::topology::layout::{Image, Placement, Topology};
 use rcup::{Cluster, ClusterSpec, ErrorKind, UpOptions};
 
-fn surroundings(seed: u8) -> Surroundings {
-    Surroundings {
+fn placement(seed: u8) -> Placement {
+    Placement {
         image: Image {
             reference: "test:1".to_owned(),
             server: Server::new(Engine::Redis, Version::new(8, 0, 2)),
@@ -44,7 +44,7 @@ fn topology(name: &str, masters: usize) -> Topology {
         .name(name.parse().unwrap())
         .masters(masters)
         .replicas(1);
-    Topology::new(&spec.build().unwrap(), &surroundings(7)).unwrap()
+    Topology::new(&spec.build().unwrap(), &placement(7)).unwrap()
 }
 
 /// The owner of an object according to its labels.
@@ -420,7 +420,7 @@ fn orphaned(persist: bool, containers: usize) -> Observed {
         owner: Some(ended),
         expires: None,
     };
-    let topology = Topology::new(&spec, &surroundings(7)).unwrap().with_life(life);
+    let topology = Topology::new(&spec, &placement(7)).unwrap().with_life(life);
     let mut objects = Observed::default();
     for node in topology.nodes.iter().take(containers) {
         objects.containers.push(ContainerSeen {

@@ -11,7 +11,7 @@ use rcup::spec::profile::Profile;
 use rcup::spec::secret::Secret;
 use rcup::spec::security::{Certificates, ClientCertificate, Password, Secrets};
 use rcup::spec::server::Engine;
-use rcup::spec::service_user::OwnUser;
+use rcup::spec::service_user::ServiceUser;
 use rcup::spec::user::{Login, User, hashed};
 use rcup::topology::layout::Topology;
 use rcup::topology::offline::without_engine;
@@ -106,7 +106,9 @@ impl Wish {
                     key: key("clientkey"),
                 }),
             }),
-            own: OwnUser::ALL.map(|user| (user, self.secret(user.name()))).into(),
+            own: ServiceUser::ALL
+                .map(|user| (user, self.secret(user.name())))
+                .into(),
             users: self
                 .user
                 .then(|| ("app".to_owned(), hashed(&self.secret("user"))))
@@ -118,7 +120,7 @@ impl Wish {
     /// Returns every form in which a secret could appear in a text. The Base64 form depends on the offset modulo three.
     fn forms(&self) -> Vec<String> {
         let whats = ["password", "user", "nodekey", "clientkey"];
-        let names = OwnUser::ALL.map(OwnUser::name);
+        let names = ServiceUser::ALL.map(ServiceUser::name);
         let mut forms = vec![self.seed.clone()];
         for begin in 0..3 {
             let shifted = format!("{}{}", "x".repeat(begin), self.seed);

@@ -12,7 +12,7 @@ use rcup::runtime::fake::Fake;
 use rcup::runtime::labels;
 use rcup::runtime::observed::{ContainerSeen, NetworkSeen, Observed, VolumeSeen};
 use rcup::spec::expiry::{Life, Owner};
-use rcup::topology::layout::{Surroundings, Topology};
+use rcup::topology::layout::{Placement, Topology};
 use rcup::{ClusterSpec, UpOptions};
 
 /// Returns an owner with the id of this process when another process still had it.
@@ -29,7 +29,7 @@ fn cluster(name: &str, seed: u8, life: Life) -> Observed {
         .name(name.parse().unwrap())
         .build()
         .unwrap();
-    let place: Surroundings = serde_json::from_value(serde_json::json!({
+    let place: Placement = serde_json::from_value(serde_json::json!({
         "image": {"reference": "redis:8", "server": {"engine": "redis", "version": "8.0.2"}, "volumes": []},
         "subnet": format!("10.99.{seed}.0/28"),
         "first_port": 15_000 + u16::from(seed) * 10,

@@ -43,7 +43,7 @@ async fn a_subnet_that_only_the_engine_knows_to_be_taken_is_left_to_it() {
         scene.up(&options).await.unwrap_err().kind(),
         ErrorKind::NodeFailed
     );
-    assert_eq!(only(&scene).surroundings.subnet.to_string(), "10.213.0.128/26");
+    assert_eq!(only(&scene).placement.subnet.to_string(), "10.213.0.128/26");
     assert_eq!(scene.count("create_network"), 3);
     scene.down().await;
     scene.assert_untouched("down");
@@ -56,9 +56,9 @@ async fn a_port_that_only_the_engine_knows_to_be_taken_is_left_to_it() {
     let error = scene.up(&second_attempt_only(&scene)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     let topology = only(&scene);
-    assert_eq!(topology.surroundings.first_port, 7007);
+    assert_eq!(topology.placement.first_port, 7007);
     assert_eq!(
-        topology.surroundings.subnet.to_string(),
+        topology.placement.subnet.to_string(),
         "10.213.0.0/26",
         "the first attempt's subnet is free again"
     );
@@ -75,7 +75,7 @@ async fn a_limit_that_the_engine_cannot_grant_is_done_without() {
         scene.up(&options).await.unwrap_err().kind(),
         ErrorKind::NodeFailed
     );
-    assert_eq!(only(&scene).surroundings.open_files, None);
+    assert_eq!(only(&scene).placement.open_files, None);
     scene.down().await;
     scene.assert_untouched("down");
 }
@@ -89,7 +89,7 @@ async fn kernel_settings_that_the_engine_refuses_are_done_without() {
         scene.up(&options).await.unwrap_err().kind(),
         ErrorKind::NodeFailed
     );
-    let place = only(&scene).surroundings;
+    let place = only(&scene).placement;
     assert!(!place.own_sysctls);
     assert!(place.open_files.is_some(), "only what was refused is given up");
     scene.down().await;

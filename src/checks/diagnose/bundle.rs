@@ -12,7 +12,7 @@ use crate::runtime::interface::LogRequest;
 use crate::server::conf::paths::{conf_path, directory};
 use crate::server::conf::secrets::users_path;
 use crate::server::wire::reply::Configured;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Node;
 
 /// The replacement for a secret.
@@ -54,7 +54,7 @@ impl<R: Faults> Attached<R> {
     /// is not available is replaced by the error. Passwords are masked.
     #[doc(hidden)]
     pub async fn bundle(&self) -> Vec<(String, String)> {
-        let target = self.target(OwnUser::Operator).await;
+        let target = self.target(ServiceUser::Operator).await;
         let (diagnosis, report) = (self.diagnose().await, self.report().await);
         let topology = self.topology();
         let network = topology.network();

@@ -34,7 +34,7 @@ use crate::server::wire::access::Access;
 use crate::server::wire::certificate;
 use crate::server::wire::connection::{Address, NodeConnection};
 use crate::server::wire::tls_peer::served_certificate;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::{Node, NodeId, Topology};
 
 /// Excluded from a diagnosis although it only reads: it measures for a second, and a brief slowdown is not a
@@ -63,7 +63,7 @@ const LINES: u32 = 60;
 pub(crate) async fn own<R: Faults>(attached: &Attached<R>) -> Observations {
     let (runtime, topology) = (attached.runtime(), attached.topology());
     let access = attached.access().await.unwrap_or_default();
-    let target = attached.target(OwnUser::Operator).await;
+    let target = attached.target(ServiceUser::Operator).await;
     let mut all = said(&target).await;
     all.own = true;
     all.persists = topology.spec.persist();

@@ -440,13 +440,13 @@ mod tests {
     use crate::spec::modes::AnnounceChoice;
     use crate::spec::server::Engine;
     use crate::topology::layout::Topology;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     /// Returns a healthy cluster with an announce mode. `reach` decides which hosts are reachable from a
     /// location.
     fn evidence(announce: AnnounceChoice, reach: impl Fn(Place, &str) -> bool) -> Evidence {
         let spec = ClusterSpec::builder().announce(announce).build().unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Valkey, "8.1.1")).unwrap();
+        let topology = Topology::new(&spec, &placement(Engine::Valkey, "8.1.1")).unwrap();
         let members: Vec<Member> = topology
             .nodes
             .iter()

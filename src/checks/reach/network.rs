@@ -114,7 +114,7 @@ async fn ask<R: Runtime>(
     addresses: &[(String, u16)],
     access: &Access,
 ) -> Result<BTreeMap<usize, String>> {
-    let client = attached.topology().surroundings.image.server.engine.client();
+    let client = attached.topology().placement.image.server.engine.client();
     let authority = access.authority().map_or("", |_| AUTHORITY);
     let credentials = access.credentials();
     let user = credentials.and_then(|credentials| credentials.user.as_deref());
@@ -147,7 +147,7 @@ async fn ask<R: Runtime>(
             ErrorKind::Image,
             format!(
                 "image {} has no shell for the test",
-                attached.topology().surroundings.image.reference
+                attached.topology().placement.image.reference
             ),
         )
         .because(text.trim().to_owned())

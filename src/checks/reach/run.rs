@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::runtime::interface::Runtime;
 use crate::server::wire::access::Access;
 use crate::server::wire::connection::{Address, NodeConnection};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::NodeId;
 
 /// Number of attempts for an address that times out from this host.
@@ -32,8 +32,8 @@ impl<R: Runtime> Attached<R> {
     }
 
     async fn prove(&self, place: Option<Place>) -> Result<Verification> {
-        let access = self.access_as(OwnUser::Validator).await?;
-        let target = self.target(OwnUser::Validator).await;
+        let access = self.access_as(ServiceUser::Validator).await?;
+        let target = self.target(ServiceUser::Validator).await;
         let Collected {
             members,
             told,

@@ -59,7 +59,7 @@ pub(crate) async fn load<R: Runtime>(
             "the benchmark would expose the password in its arguments".to_owned(),
         ));
     }
-    let program = topology.surroundings.image.server.engine.benchmark();
+    let program = topology.placement.image.server.engine.benchmark();
     let authority = access.authority();
     let measured = on_network(runtime, topology, authority, async |id: String| {
         let version = ExecRequest {

@@ -30,7 +30,7 @@ use crate::connect::target::Target;
 use crate::runtime::docker::client::Docker;
 use crate::runtime::faults::Faults;
 use crate::server::wire::reply::{Answer, BusLink, NodeView, ServerFacts};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::NodeId;
 use tracing::Instrument as _;
 
@@ -345,7 +345,7 @@ async fn throughput<R: Faults>(
     if let (Some(engine), Some(plan)) = (engine, target.plan) {
         match benchmark::load(engine, plan, masters).await {
             Ok(measured) => {
-                let program = plan.surroundings.image.server.engine.benchmark();
+                let program = plan.placement.image.server.engine.benchmark();
                 return Ok((format!("by {program} {}", LoadFrom::Network.told()), measured));
             }
             Err(Trouble::Failed(why)) => return Err(why),
@@ -372,9 +372,9 @@ impl<R: Faults> Attached<R> {
         // A user that triggers failovers also needs permission to restore the roles.
         let destructive = WAYS.iter().any(|way| options.selection.includes(way.id()));
         let user = if destructive {
-            OwnUser::Operator
+            ServiceUser::Operator
         } else {
-            OwnUser::Validator
+            ServiceUser::Validator
         };
         let target = self.target(user).await;
         // Boxed because the future is large and would enlarge every caller's future.

@@ -7,7 +7,7 @@ use clap::Args;
 use crate::error::{Error, ErrorKind};
 use crate::spec::builder::ClusterSpecBuilder;
 use crate::spec::directive::Directive;
-use crate::spec::node_override::NodeWish;
+use crate::spec::node_override::NodeOverride;
 use crate::spec::selector::Selector;
 use crate::spec::size::bytes;
 
@@ -51,13 +51,13 @@ impl Nodes {
     /// Adds the overrides to a specification. If two apply to the same setting of a node, the later one wins.
     pub fn add_to(self, mut spec: ClusterSpecBuilder) -> ClusterSpecBuilder {
         for NodeImage(nodes, image) in self.image {
-            spec = spec.node(nodes, NodeWish::default().with_image(image));
+            spec = spec.node(nodes, NodeOverride::default().with_image(image));
         }
         for NodeMemory(nodes, bytes) in self.memory {
-            spec = spec.node(nodes, NodeWish::default().with_memory(bytes));
+            spec = spec.node(nodes, NodeOverride::default().with_memory(bytes));
         }
         for NodeSet(nodes, directive) in self.set {
-            spec = spec.node(nodes, NodeWish::default().set(directive));
+            spec = spec.node(nodes, NodeOverride::default().set(directive));
         }
         spec
     }

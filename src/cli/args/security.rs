@@ -13,7 +13,7 @@ use crate::runtime::interface::Runtime;
 use crate::server::wire::access::Credentials;
 use crate::spec::secret::Secret;
 use crate::spec::security::{Certificates, Password};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::spec::user::{User, hashed, split_rules};
 
 /// Placeholder for a bare `--password`. No argument and no variable can contain this character, so that no
@@ -76,9 +76,9 @@ impl LoginAs {
     pub async fn credentials<R: Runtime>(self, attached: &Attached<R>) -> Result<Option<Credentials>, Error> {
         let own = match self {
             Self::Default => None,
-            Self::Operator => Some(OwnUser::Operator),
-            Self::Validator => Some(OwnUser::Validator),
-            Self::Monitor => Some(OwnUser::Monitor),
+            Self::Operator => Some(ServiceUser::Operator),
+            Self::Validator => Some(ServiceUser::Validator),
+            Self::Monitor => Some(ServiceUser::Monitor),
         };
         match own {
             None => attached.credentials().await,

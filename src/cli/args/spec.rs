@@ -15,7 +15,7 @@ use crate::spec::directive::Directive;
 use crate::spec::modes::{AnnounceChoice, FormationChoice, Pull};
 use crate::spec::name::ClusterName;
 use crate::spec::profile::Profile;
-use crate::spec::server::{Engine, VersionWish};
+use crate::spec::server::{Engine, VersionRequest};
 use crate::spec::size::bytes;
 
 /// Cluster specification.
@@ -56,7 +56,7 @@ pub struct Spec {
         env = "RCUP_SERVER_VERSION",
         hide_env_values = true
     )]
-    pub engine_version: Option<VersionWish>,
+    pub engine_version: Option<VersionRequest>,
     /// When to pull the image, with the login of `docker login`
     #[arg(
         long,

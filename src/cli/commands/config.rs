@@ -20,7 +20,7 @@ use crate::server::conf::setting::{Origin, Setting};
 use crate::server::conf::settings::effective::settings;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::directives::lookup::canonical;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::spec::user::{DEFAULT_USER, Login, User};
 use crate::topology::layout::{Node, Role, Topology};
 use crate::topology::offline::without_engine;
@@ -124,7 +124,7 @@ fn users(topology: &Topology, given: &Given) -> Vec<ShownUser> {
         origin,
         why,
     }];
-    all.extend(OwnUser::ALL.map(|user| ShownUser {
+    all.extend(ServiceUser::ALL.map(|user| ShownUser {
         name: user.name().to_owned(),
         login: "password",
         rules: user.rules(&topology.servers()),
@@ -197,8 +197,8 @@ fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
     let shown = Shown {
         name: spec.name().to_string(),
         profile: spec.profile().as_str(),
-        server: topology.surroundings.image.server.to_string(),
-        image: topology.surroundings.image.reference.clone(),
+        server: topology.placement.image.server.to_string(),
+        image: topology.placement.image.reference.clone(),
         file: given.file.clone(),
         common: common
             .into_iter()
@@ -208,7 +208,7 @@ fn show(args: Show, given: &Given, terminal: &Terminal) -> Outcome {
         nodes: own
             .into_iter()
             .map(|(node, settings)| {
-                let image = topology.surroundings.images.get(&node.index);
+                let image = topology.placement.images.get(&node.index);
                 Own {
                     index: node.index,
                     name: node.name.clone(),
@@ -246,7 +246,7 @@ fn topology(spec: &ClusterSpec, terminal: &Terminal) -> Result<Topology, crate::
     if (spec.image().is_some() || spec.engine_version().is_some())
         && let Ok(place) = without_engine(spec, cfg!(target_os = "linux"))
     {
-        let place = crate::topology::layout::Surroundings {
+        let place = crate::topology::layout::Placement {
             machine: crate::doctor::gather::this_machine::this_machine(),
             ..place
         };

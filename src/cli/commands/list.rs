@@ -51,7 +51,7 @@ pub async fn run(terminal: &Terminal) -> Outcome {
 
 fn entry(listed: &Listed) -> Entry {
     let topology = listed.topology.as_ref();
-    let image = topology.map(|topology| &topology.surroundings.image);
+    let image = topology.map(|topology| &topology.placement.image);
     let nodes = topology.map_or(listed.containers, |topology| topology.nodes.len());
     let masters = topology.map(|topology| topology.spec.masters());
     Entry {
@@ -64,8 +64,8 @@ fn entry(listed: &Listed) -> Entry {
         image: image.map(|image| image.reference.clone()),
         masters,
         replicas: masters.map(|masters| nodes - masters),
-        first_port: topology.map(|topology| topology.surroundings.first_port),
-        others: topology.map_or(0, |topology| topology.surroundings.images.len()),
+        first_port: topology.map(|topology| topology.placement.first_port),
+        others: topology.map_or(0, |topology| topology.placement.images.len()),
     }
 }
 

@@ -66,10 +66,10 @@ async fn ask<R: Runtime>(runtime: &R, topology: &Topology, node: &Node) -> NodeF
         seen = tokio::join!(quoted_number(somaxconn), quoted_number(syn_backlog));
     }
     let missing = |what: &str| format!("{} does not show {what}", node.name);
-    let asked = topology.surroundings.machine.memory(&topology.spec, node.index);
+    let asked = topology.placement.machine.memory(&topology.spec, node.index);
     NodeFacts {
         name: node.name.clone(),
-        asked: topology.surroundings.own_sysctls,
+        asked: topology.placement.own_sysctls,
         somaxconn: seen.0.ok_or_else(|| missing(somaxconn)),
         syn_backlog: seen.1.ok_or_else(|| missing(syn_backlog)),
         open_files: open_files(&text).ok_or_else(|| missing(limits)),

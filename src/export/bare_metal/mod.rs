@@ -54,7 +54,7 @@ pub fn bare_metal(topology: &Topology, place: &BareMetal) -> Result<Vec<Document
     check(topology)?;
     refuse_images(topology)?;
     let placed = on_machines(topology, place)?;
-    let engine = topology.surroundings.image.server.engine;
+    let engine = topology.placement.image.server.engine;
     let name = topology.name().as_str();
     let mut files = vec![
         Document::new("deploy.sh", DEPLOY.to_owned()).mode(0o755),
@@ -126,7 +126,7 @@ fn refuse_images(topology: &Topology) -> Result<()> {
 
 /// Returns `cluster.env`: shell variables, and one line for each node.
 fn settings(topology: &Topology, place: &BareMetal) -> String {
-    let engine = topology.surroundings.image.server.engine;
+    let engine = topology.placement.image.server.engine;
     let hosts: Vec<String> = place.hosts.iter().map(ToString::to_string).collect();
     let (apt, dnf, services) = match engine {
         Engine::Redis => ("redis-server redis-tools", "redis", "redis-server redis"),
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::user::{Login, User};
-    use crate::topology::layout::tests::{surroundings, topology};
+    use crate::topology::layout::tests::{placement, topology};
 
     fn place(hosts: &[&str]) -> BareMetal {
         BareMetal {
@@ -346,7 +346,7 @@ mod tests {
     fn what_does_not_reach_the_machines_is_refused() {
         let user = User::new("app", "~app:* +@read", Login::Open).unwrap();
         let spec = ClusterSpec::builder().user(user).build().unwrap();
-        let made = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let made = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
         let error = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Usage);
         assert!(error.to_string().contains("users"), "{error}");
@@ -356,7 +356,7 @@ mod tests {
     #[test]
     fn nodes_with_tls_listen_for_nothing_else_and_find_their_certificates() {
         let files = |spec: crate::spec::builder::ClusterSpecBuilder| {
-            let made = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let made = Topology::new(&spec.build().unwrap(), &placement(Engine::Redis, "8.0.2")).unwrap();
             bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap()
         };
         let plain = files(ClusterSpec::builder());
@@ -395,11 +395,11 @@ mod tests {
     fn a_node_has_its_own_settings_but_no_server_of_its_own() {
         let wish = |wish| {
             let spec = crate::spec::cluster::ClusterSpec::builder().node("4".parse().unwrap(), wish);
-            let place = crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2");
+            let place = crate::topology::layout::tests::placement(Engine::Redis, "8.0.2");
             Topology::new(&spec.build().unwrap(), &place).unwrap()
         };
         let hosts = place(&["10.1.0.1", "10.1.0.2"]);
-        let made = wish(crate::spec::node_override::NodeWish::default().set("hz=50".parse().unwrap()));
+        let made = wish(crate::spec::node_override::NodeOverride::default().set("hz=50".parse().unwrap()));
         let files = bare_metal(&made, &hosts).unwrap();
         let own: Vec<&Document> = files
             .iter()
@@ -407,7 +407,7 @@ mod tests {
             .collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert!(own[0].contents.starts_with("# Replica in shard 1 "), "{own:?}");
-        let made = wish(crate::spec::node_override::NodeWish::default().with_image("redis:8.2"));
+        let made = wish(crate::spec::node_override::NodeOverride::default().with_image("redis:8.2"));
         let error = bare_metal(&made, &hosts).unwrap_err();
         assert!(
             error.to_string().contains("node 4 has image redis:8.2"),
@@ -434,7 +434,7 @@ mod tests {
             .unwrap();
         let made = Topology::new(
             &spec,
-            &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+            &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
         )
         .unwrap();
         let files = bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap();

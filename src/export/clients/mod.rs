@@ -77,14 +77,14 @@ mod tests {
     use crate::spec::security::Password;
     use crate::spec::server::Engine;
     use crate::topology::layout::Topology;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     fn wiring(locked: bool, announce: AnnounceChoice) -> Wiring {
         let mut spec = ClusterSpec::builder().replicas(0).announce(announce).tls(locked);
         if locked {
             spec = spec.password(Password::Any);
         }
-        let place = surroundings(Engine::Valkey, "8.1.1");
+        let place = placement(Engine::Valkey, "8.1.1");
         Wiring::new(
             &Topology::new(&spec.build().unwrap(), &place).unwrap(),
             wiring::Vantage::Network,

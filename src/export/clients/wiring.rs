@@ -78,7 +78,7 @@ impl Wiring {
         let all = pairs(advertised_address);
         // If the bridge is reachable, the addresses in CLUSTER NODES work as well as the advertised ones.
         let by_nodes = match vantage {
-            Vantage::Host if topology.surroundings.bridge_reachable => Vec::new(),
+            Vantage::Host if topology.placement.bridge_reachable => Vec::new(),
             _ => nat(pairs(told_by_nodes)),
         };
         Self {
@@ -119,7 +119,7 @@ fn told_by_nodes(topology: &Topology, node: &Node) -> SocketAddrV4 {
 fn dialled(topology: &Topology, node: &Node, vantage: Vantage) -> SocketAddrV4 {
     match vantage {
         Vantage::Network => node.address(),
-        Vantage::Host if topology.surroundings.bridge_reachable => advertised_address(topology, node),
+        Vantage::Host if topology.placement.bridge_reachable => advertised_address(topology, node),
         Vantage::Host => node.host_address(),
     }
 }
@@ -130,7 +130,7 @@ mod tests {
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::modes::AnnounceChoice;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     fn wiring(announce: AnnounceChoice, bridge_reachable: bool, vantage: Vantage) -> Wiring {
         let spec = ClusterSpec::builder()
@@ -138,7 +138,7 @@ mod tests {
             .announce(announce)
             .build()
             .unwrap();
-        let mut place = surroundings(Engine::Valkey, "8.1.1");
+        let mut place = placement(Engine::Valkey, "8.1.1");
         place.bridge_reachable = bridge_reachable;
         Wiring::new(&Topology::new(&spec, &place).unwrap(), vantage)
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::export::yaml::quoted;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::hardware::Memory;
 use crate::topology::layout::{Shard, Topology};
 
@@ -40,7 +40,7 @@ fn labels(topology: &Topology, columns: usize) -> String {
     let indent = " ".repeat(columns);
     format!(
         "{indent}app.kubernetes.io/name: {}\n{indent}app.kubernetes.io/instance: {}\n",
-        topology.surroundings.image.server.engine.as_str(),
+        topology.placement.image.server.engine.as_str(),
         topology.name()
     )
 }
@@ -182,7 +182,7 @@ pub(crate) fn disruption(topology: &Topology) -> String {
 
 /// Returns the environment variables that the scripts read.
 fn environment(topology: &Topology, columns: usize) -> String {
-    let engine = topology.surroundings.image.server.engine;
+    let engine = topology.placement.image.server.engine;
     let indent = " ".repeat(columns);
     format!(
         "{indent}- {{ name: SERVER, value: {} }}\n{indent}- {{ name: CLI, value: {} }}\n{indent}- {{ name: PORT, value: '{PORT}' }}\n",
@@ -265,7 +265,7 @@ fn one_shard(topology: &Topology, shard: &Shard, monitored: bool) -> String {
         "      containers:\n        - name: redis\n          image: {}\n          command: [sh, /etc/redis/start.sh]\n          env:\n{}            \
          - {{ name: PEERS, value: {} }}\n            - name: POD_IP\n              valueFrom: {{ fieldRef: {{ fieldPath: status.podIP }} }}\n{}          \
          ports:\n            - {{ name: redis, containerPort: {PORT} }}\n            - {{ name: bus, containerPort: {} }}\n",
-        quoted(&topology.surroundings.image.reference),
+        quoted(&topology.placement.image.reference),
         environment(topology, 12),
         quoted(&peers.join(" ")),
         monitor(topology, monitored),
@@ -331,15 +331,15 @@ fn monitor(topology: &Topology, monitored: bool) -> String {
     }
     format!(
         "            - {{ name: MONITOR, value: {} }}\n            - {{ name: MONITOR_RULES, value: {} }}\n",
-        OwnUser::Monitor.name(),
-        quoted(&OwnUser::Monitor.rules(&topology.servers()))
+        ServiceUser::Monitor.name(),
+        quoted(&ServiceUser::Monitor.rules(&topology.servers()))
     )
 }
 
 /// Returns the memory of a pod, if it is known. Request and limit are equal, so a pod never uses memory that other pods
 /// requested.
 fn resources(topology: &Topology) -> String {
-    let memory = topology.surroundings.machine.memory(&topology.spec, 1);
+    let memory = topology.placement.machine.memory(&topology.spec, 1);
     memory.map_or_else(String::new, |memory| {
         let bytes = memory.container.unwrap_or(Memory::contained(memory.data));
         format!(
@@ -358,7 +358,7 @@ fn exporter(topology: &Topology, monitored: bool) -> String {
         format!(
             "            - {{ name: REDIS_USER, value: {} }}\n            - name: REDIS_PASSWORD\n              \
              valueFrom: {{ secretKeyRef: {{ name: {}, key: monitor }} }}\n",
-            OwnUser::Monitor.name(),
+            ServiceUser::Monitor.name(),
             app(topology)
         )
     } else {
@@ -412,7 +412,7 @@ pub(crate) fn creation(topology: &Topology) -> String {
         text,
         "      containers:\n        - name: create\n          image: {}\n          command: [sh, /etc/redis/create.sh]\n          env:\n{}            \
          - name: SHARDS\n              value: |-\n{lines}",
-        quoted(&topology.surroundings.image.reference),
+        quoted(&topology.placement.image.reference),
         environment(topology, 12),
     );
     text.push_str(NO_PRIVILEGE);

@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::export::scheduled_conf::{placeless_conf, refuse_overrides};
 use crate::server::conf::document::Document;
 use crate::spec::security::Secrets;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::topology::layout::Topology;
 
 /// The scripts that run in the pods.
@@ -57,7 +57,7 @@ pub fn kubernetes(topology: &Topology, monitored: bool) -> Result<Vec<Document>>
 /// Returns the password files for clients and for the exporter. Empty for a cluster without a password.
 pub fn kubernetes_secrets(secrets: &Secrets, monitored: bool) -> Vec<Document> {
     let mut files: Vec<Document> = secrets.password.iter().map(Document::password).collect();
-    if let Some(password) = secrets.own.get(&OwnUser::Monitor).filter(|_| monitored) {
+    if let Some(password) = secrets.own.get(&ServiceUser::Monitor).filter(|_| monitored) {
         files.push(Document {
             secret: true,
             ..Document::new(MONITOR_FILE, format!("{}\n", password.expose()))
@@ -82,11 +82,11 @@ mod tests {
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::security::Password;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::{surroundings, topology};
+    use crate::topology::layout::tests::{placement, topology};
 
     fn with_password(engine: Engine, version: &str) -> Topology {
         let spec = ClusterSpec::builder().password(Password::Any).build().unwrap();
-        Topology::new(&spec, &surroundings(engine, version)).unwrap()
+        Topology::new(&spec, &placement(engine, version)).unwrap()
     }
 
     #[test]
@@ -127,7 +127,7 @@ mod tests {
     #[test]
     fn a_pod_gets_the_memory_that_was_asked_for_and_what_a_save_takes() {
         let shards = |spec: ClusterSpec| {
-            let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
             let files = kubernetes(&topology, false).unwrap();
             files
                 .into_iter()

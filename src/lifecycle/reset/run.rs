@@ -144,7 +144,7 @@ fn whole(topology: &Topology, observed: &Observed) -> Result<()> {
     if !missing.is_empty() {
         return Err(damaged(name, &missing));
     }
-    if topology.surroundings.shared.is_none() && observed.networks.is_empty() {
+    if topology.placement.shared.is_none() && observed.networks.is_empty() {
         return Err(Error::new(
             ErrorKind::Damaged,
             format!("the network {} of cluster {name} is gone", topology.network()),

@@ -273,8 +273,8 @@ mod tests {
         use crate::spec::server::Engine;
 
         let spec = ClusterSpec::builder().set("maxmemory=50mb".parse().unwrap());
-        let surroundings = crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2");
-        let topology = Topology::new(&spec.build().unwrap(), &surroundings).unwrap();
+        let placement = crate::topology::layout::tests::placement(Engine::Redis, "8.0.2");
+        let topology = Topology::new(&spec.build().unwrap(), &placement).unwrap();
         let planned = Settings::planned(&topology, &Secrets::default());
         let first = &planned.nodes[0];
         assert_eq!(planned.nodes.len(), topology.nodes.len());

@@ -11,7 +11,7 @@ use crate::lifecycle::secrets::subject::Place;
 use crate::spec::cluster::ClusterSpec;
 use crate::spec::secret::Secret;
 use crate::spec::security::{Certificates, Password, Secrets};
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::spec::user::{Login, User};
 use crate::topology::layout::Topology;
 
@@ -57,7 +57,7 @@ fn made(
     };
     Ok(Secrets {
         own: if spec.guards() {
-            OwnUser::ALL.map(|user| (user, generated())).into()
+            ServiceUser::ALL.map(|user| (user, generated())).into()
         } else {
             BTreeMap::new()
         },

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     #[test]
     fn the_nodes_certificate_names_them_and_nobody_else() {
@@ -96,7 +96,7 @@ mod tests {
         let spec = ClusterSpec::builder()
             .tls(true)
             .publish("192.0.2.7".parse().unwrap());
-        let topology = Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap();
+        let topology = Topology::new(&spec.build().unwrap(), &placement(Engine::Redis, "8.0.2")).unwrap();
         let made = make(&topology, Place::Containers).unwrap();
         let mut roots = rustls::RootCertStore::empty();
         let authority = CertificateDer::from_pem_slice(made.authority.as_bytes()).unwrap();

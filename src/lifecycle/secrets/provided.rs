@@ -153,7 +153,7 @@ fn unnamed(topology: &Topology, place: Place, missing: &[&str], all: &[&str]) ->
         let _ = write!(
             hint,
             "; with `--subnet {}` the addresses stay the same",
-            topology.surroundings.subnet
+            topology.placement.subnet
         );
     }
     refused(format!(
@@ -221,13 +221,13 @@ mod tests {
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::secret::Secret;
     use crate::spec::server::Engine;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     fn topology() -> Topology {
         let spec = ClusterSpec::builder()
             .tls(true)
             .publish("192.0.2.7".parse().unwrap());
-        Topology::new(&spec.build().unwrap(), &surroundings(Engine::Redis, "8.0.2")).unwrap()
+        Topology::new(&spec.build().unwrap(), &placement(Engine::Redis, "8.0.2")).unwrap()
     }
 
     fn params(topology: &Topology) -> CertificateParams {

@@ -49,7 +49,7 @@ mod tests {
     use crate::server::conf::settings::effective::waking;
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::modes::AnnounceChoice;
-    use crate::spec::node_override::NodeWish;
+    use crate::spec::node_override::NodeOverride;
     use crate::spec::server::Engine;
     use crate::topology::layout::tests::topology;
 
@@ -75,7 +75,7 @@ mod tests {
             .unwrap();
         let topology = Topology::new(
             &spec,
-            &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+            &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
         )
         .unwrap();
         let conf = redis_conf(&topology, &topology.nodes[0]);
@@ -101,19 +101,22 @@ mod tests {
 
     #[test]
     fn a_node_has_its_own_value_and_the_others_the_clusters() {
-        let wish = |text: &str| NodeWish::default().set(text.parse().unwrap());
+        let wish = |text: &str| NodeOverride::default().set(text.parse().unwrap());
         let spec = ClusterSpec::builder()
             .set("hz=20".parse().unwrap())
             .node(
                 "4".parse().unwrap(),
                 wish("hz=50").set("repl-diskless-sync-delay=3".parse().unwrap()),
             )
-            .node("5".parse().unwrap(), NodeWish::default().with_memory(64 << 20))
+            .node(
+                "5".parse().unwrap(),
+                NodeOverride::default().with_memory(64 << 20),
+            )
             .build()
             .unwrap();
         let topology = Topology::new(
             &spec,
-            &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+            &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
         )
         .unwrap();
         let conf = |index| settled_redis_conf(&topology, topology.node(index).unwrap());
@@ -154,7 +157,7 @@ mod tests {
                 .unwrap();
             let topology = Topology::new(
                 &spec,
-                &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+                &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
             )
             .unwrap();
             let node = &topology.nodes[0];
@@ -175,7 +178,7 @@ mod tests {
             for directive in set {
                 spec = spec.set(directive.parse().unwrap());
             }
-            let mut place = crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2");
+            let mut place = crate::topology::layout::tests::placement(Engine::Redis, "8.0.2");
             place.machine.cores = Some(2);
             let topology = Topology::new(&spec.build().unwrap(), &place).unwrap();
             let node = topology.node(node).unwrap();
@@ -217,7 +220,7 @@ mod tests {
                     .unwrap();
                 let topology = Topology::new(
                     &spec,
-                    &crate::topology::layout::tests::surroundings(Engine::Redis, "8.0.2"),
+                    &crate::topology::layout::tests::placement(Engine::Redis, "8.0.2"),
                 )
                 .unwrap();
                 let timeout = &temporary(&topology, &topology.nodes[0])[0];
@@ -230,11 +233,8 @@ mod tests {
     fn an_announcement_for_clients_is_written_in_the_servers_own_words() {
         let conf = |choice, engine, version| {
             let spec = ClusterSpec::builder().announce(choice).build().unwrap();
-            let topology = Topology::new(
-                &spec,
-                &crate::topology::layout::tests::surroundings(engine, version),
-            )
-            .unwrap();
+            let topology =
+                Topology::new(&spec, &crate::topology::layout::tests::placement(engine, version)).unwrap();
             redis_conf(&topology, &topology.nodes[0])
         };
         let hostname = conf(AnnounceChoice::Hostname, Engine::Redis, "7.0.15");

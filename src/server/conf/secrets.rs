@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::server::conf::paths::directory;
 use crate::spec::security::Secrets;
 use crate::spec::server::Server;
-use crate::spec::service_user::OwnUser;
+use crate::spec::service_user::ServiceUser;
 use crate::spec::user::{DEFAULT_USER, Login, hashed};
 use crate::topology::layout::{Node, Topology};
 
@@ -31,7 +31,7 @@ pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> 
         None => "nopass".to_owned(),
     };
     let mut text = format!("user {DEFAULT_USER} on {login} {}\n", spec.default_rules());
-    for user in OwnUser::ALL {
+    for user in ServiceUser::ALL {
         if let Some(password) = secrets.own.get(&user) {
             let _ = writeln!(
                 text,
@@ -61,7 +61,7 @@ pub fn users_acl(topology: &Topology, servers: &[Server], secrets: &Secrets) -> 
 
 /// Returns the secret lines of the node's `redis.conf`.
 pub fn secret_lines(secrets: &Secrets) -> String {
-    let user = OwnUser::Replica;
+    let user = ServiceUser::Replica;
     secrets.own.get(&user).map_or_else(String::new, |password| {
         format!(
             "\n# Credentials of a replica at its master. Any node may become either.\nmasteruser {}\nmasterauth {}\n",
@@ -80,7 +80,7 @@ mod tests {
     use crate::spec::security::Password;
     use crate::spec::server::Engine;
     use crate::spec::user::User;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     fn guarded() -> (Topology, Secrets) {
         let password = Secret::new("s3cret");
@@ -91,8 +91,8 @@ mod tests {
             .user(User::new("guest", "%R~news:* +get", Login::Open).unwrap())
             .build()
             .unwrap();
-        let topology = Topology::new(&spec, &surroundings(Engine::Redis, "7.0.15")).unwrap();
-        let own = OwnUser::ALL.map(|user| (user, Secret::new(format!("s3-{}", user.name()))));
+        let topology = Topology::new(&spec, &placement(Engine::Redis, "7.0.15")).unwrap();
+        let own = ServiceUser::ALL.map(|user| (user, Secret::new(format!("s3-{}", user.name()))));
         let secrets = Secrets {
             password: Some(password),
             own: own.into(),

@@ -95,13 +95,13 @@ mod tests {
     use crate::server::conf::settings::effective::settings;
     use crate::spec::server::Engine;
     use crate::topology::layout::Topology;
-    use crate::topology::layout::tests::surroundings;
+    use crate::topology::layout::tests::placement;
 
     #[test]
     fn every_directive_of_tls_is_a_setting_with_its_origin() {
         let of = |spec: crate::spec::builder::ClusterSpecBuilder| -> Vec<(String, String, Origin)> {
             let spec = spec.tls(true).build().unwrap();
-            let topology = Topology::new(&spec, &surroundings(Engine::Redis, "8.0.2")).unwrap();
+            let topology = Topology::new(&spec, &placement(Engine::Redis, "8.0.2")).unwrap();
             let all = settings(&topology, &topology.nodes[1]).into_iter();
             all.filter(|setting| setting.name.starts_with("tls-") || setting.name == "port")
                 .map(|setting| (setting.name.into_owned(), setting.value, setting.origin))

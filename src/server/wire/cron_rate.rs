@@ -50,7 +50,7 @@ mod tests {
     #[test]
     fn all_doze_until_the_last_of_them_answers() {
         let mut large = topology(30, 1, Engine::Redis, "8.0.2");
-        large.surroundings.machine = Machine {
+        large.placement.machine = Machine {
             memory: None,
             cores: Some(2),
         };

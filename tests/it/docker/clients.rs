@@ -239,7 +239,7 @@ impl Cli {
     }
 
     fn new(who: usize, env: &Env, cluster: &Cluster, image: &str, from: &'static str) -> Self {
-        let program = cluster.topology().surroundings.image.server.engine.client();
+        let program = cluster.topology().placement.image.server.engine.client();
         let network = if from == "host" {
             "host".to_owned()
         } else {

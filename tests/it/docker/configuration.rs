@@ -7,7 +7,7 @@ use rcup::runtime::interface::{LogRequest, Runtime as _};
 use rcup::spec::directives;
 use rcup::spec::profile::Profile;
 use rcup::spec::security::Password;
-use rcup::spec::service_user::OwnUser;
+use rcup::spec::service_user::ServiceUser;
 use rcup::{Cluster, ClusterSpec};
 
 /// Returns the answer of a node to `CONFIG GET`.
@@ -40,7 +40,7 @@ async fn the_table_of_directives_knows_what_the_servers_know() {
             .build()
             .unwrap();
         let cluster = up(&spec).await;
-        let server = cluster.topology().surroundings.image.server;
+        let server = cluster.topology().placement.image.server;
         let address = cluster.report().nodes[0].advertised.clone();
         let told = configured(&address, "*").await;
         assert!(told.len() > 150, "{server} tells {} directives", told.len());
@@ -171,7 +171,7 @@ const GUARDS: [Guard; 3] = [Guard::Plain, Guard::Password, Guard::Tls];
 /// Checks that every node reports the planned settings and logs no warnings.
 async fn assert_as_planned(cluster: &Cluster, who: &str) {
     let topology = cluster.topology();
-    let operator = cluster.credentials_of(OwnUser::Operator);
+    let operator = cluster.credentials_of(ServiceUser::Operator);
     for (node, reported) in topology.nodes.iter().zip(cluster.report().nodes) {
         assert_eq!(warnings(&node.name).await, Vec::<String>::new(), "{who}");
         let url =
@@ -221,12 +221,7 @@ async fn cell(reference: &str, profile: Profile, guard: Guard, persist: bool) {
     };
     let mut cluster = up(&spec()).await;
     assert!(
-        cluster
-            .topology()
-            .surroundings
-            .machine
-            .memory(&spec(), 1)
-            .is_some(),
+        cluster.topology().placement.machine.memory(&spec(), 1).is_some(),
         "{who}"
     );
     assert_as_planned(&cluster, &who).await;

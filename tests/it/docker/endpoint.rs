@@ -241,7 +241,7 @@ async fn an_endpoint_is_mended_and_two_servers_with_one_id_are_told() {
 async fn twin(cluster: &Cluster) {
     let node = &cluster.topology().nodes[0];
     let table = rcup::server::conf::paths::conf_path(node).replace("redis.conf", "nodes.conf");
-    let server = cluster.topology().surroundings.image.server.engine.server();
+    let server = cluster.topology().placement.image.server.engine.server();
     let script = format!(
         "cp {table} /tmp/twin.conf && exec {server} --port 7777 --cluster-enabled yes --cluster-config-file /tmp/twin.conf \
          --protected-mode no --save '' --dir /tmp"

@@ -14,7 +14,7 @@ use rcup::event::Silent;
 use rcup::runtime::faults::Faults as _;
 use rcup::runtime::interface::Runtime as _;
 use rcup::spec::expiry::Life;
-use rcup::spec::node_override::NodeWish;
+use rcup::spec::node_override::NodeOverride;
 use rcup::spec::selector::Selector;
 use rcup::spec::server::Engine;
 use rcup::topology::layout::{Formation, Role};
@@ -65,12 +65,12 @@ async fn upgrading(name: &Name) -> ClusterSpec {
         .image(image(Engine::Redis, 7, 0).await)
         .persist(true)
         .node_timeout(Duration::from_secs(2))
-        .node(Selector::Node(4), NodeWish::default().with_image(later))
+        .node(Selector::Node(4), NodeOverride::default().with_image(later))
         .node(
             "replica:2".parse().unwrap(),
-            NodeWish::default().set("slowlog-max-len=7".parse().unwrap()),
+            NodeOverride::default().set("slowlog-max-len=7".parse().unwrap()),
         )
-        .node(Selector::Node(6), NodeWish::default().with_memory(64 << 20))
+        .node(Selector::Node(6), NodeOverride::default().with_memory(64 << 20))
         .build()
         .unwrap()
 }
@@ -230,7 +230,7 @@ async fn a_replica_with_an_earlier_server_is_refused_before_anything_is_made() {
         .image(image(Engine::Redis, 8, 0).await)
         .node(
             Selector::Replicas,
-            NodeWish::default().with_image(image(Engine::Redis, 7, 0).await),
+            NodeOverride::default().with_image(image(Engine::Redis, 7, 0).await),
         )
         .build()
         .unwrap();
@@ -258,7 +258,7 @@ async fn servers_whose_buses_clash_are_refused_before_anything_is_made() {
         .image(image(Engine::Valkey, 8, 1).await)
         .node(
             Selector::Replicas,
-            NodeWish::default().with_image(image(Engine::Redis, 8, 0).await),
+            NodeOverride::default().with_image(image(Engine::Redis, 8, 0).await),
         )
         .build()
         .unwrap();
@@ -281,7 +281,10 @@ async fn shards_with_a_server_each_are_seeded_each_in_its_own_format() {
         .image(image(Engine::Redis, 7, 0).await)
         .node_timeout(Duration::from_secs(2));
     for index in [3, 6] {
-        spec = spec.node(Selector::Node(index), NodeWish::default().with_image(&*valkey));
+        spec = spec.node(
+            Selector::Node(index),
+            NodeOverride::default().with_image(&*valkey),
+        );
     }
     let cluster = up(&spec.build().unwrap()).await;
     assert_eq!(cluster.topology().formation, Formation::Seeded);
@@ -307,11 +310,11 @@ async fn the_file_of_such_a_cluster_brings_it_up_again() {
         .image(image(Engine::Redis, 7, 0).await)
         .node(
             Selector::Node(5),
-            NodeWish::default().with_image(image(Engine::Valkey, 8, 1).await),
+            NodeOverride::default().with_image(image(Engine::Valkey, 8, 1).await),
         )
         .node(
             Selector::Node(6),
-            NodeWish::default().set("slowlog-max-len=7".parse().unwrap()),
+            NodeOverride::default().set("slowlog-max-len=7".parse().unwrap()),
         )
         .build()
         .unwrap();

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use rcup::export::compose::COMPOSE_FILE;
 use rcup::spec::security::Secrets;
-use rcup::spec::service_user::OwnUser;
+use rcup::spec::service_user::ServiceUser;
 use rcup::topology::layout::{Node, Topology};
 
 /// A generation of Compose in use.
@@ -200,9 +200,9 @@ async fn connect(topology: &Topology, secrets: &Secrets, node: &Node) -> redis::
     let scheme = if topology.spec.tls() { "rediss" } else { "redis" };
     let login = secrets
         .own
-        .get(&OwnUser::Operator)
+        .get(&ServiceUser::Operator)
         .map_or_else(String::new, |password| {
-            format!("{}:{}@", OwnUser::Operator.name(), password.expose())
+            format!("{}:{}@", ServiceUser::Operator.name(), password.expose())
         });
     let authority = secrets.certificates.as_ref().map(|all| all.authority.as_str());
     let url = format!("{scheme}://{login}{}", node.host_address());

@@ -11,7 +11,7 @@ use super::{Name, any_image, docker, turn};
 use rcup::Cluster;
 use rcup::runtime::interface::{ExecRequest, LogRequest, Output as Printed, Runtime as _};
 use rcup::spec::secret::Secret;
-use rcup::spec::service_user::OwnUser;
+use rcup::spec::service_user::ServiceUser;
 
 /// The secret to search for. It does not occur anywhere by chance.
 const SECRET: &str = "Xq7-not-to-be-seen-9Zk";
@@ -88,7 +88,7 @@ async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)
         "the generated password".to_owned(),
         all.password.as_ref().expect("one"),
     );
-    for user in OwnUser::ALL {
+    for user in ServiceUser::ALL {
         add(format!("the password of {}", user.name()), &all.own[&user]);
     }
     for (user, hash) in &all.users {
@@ -106,7 +106,7 @@ async fn secrets_of(name: &Name, given: &[(&str, &str)]) -> Vec<(String, String)
     }
     assert_eq!(
         secrets.len(),
-        given.len() + 1 + OwnUser::ALL.len() + all.users.len() + 2
+        given.len() + 1 + ServiceUser::ALL.len() + all.users.len() + 2
     );
     secrets
 }

@@ -12,7 +12,7 @@ use rcup::server::wire::access::url;
 use rcup::spec::profile::Profile;
 use rcup::spec::secret::Secret;
 use rcup::spec::security::Password;
-use rcup::spec::service_user::OwnUser;
+use rcup::spec::service_user::ServiceUser;
 use rcup::spec::user::{Login, User};
 use rcup::{Cluster, ClusterSpec};
 
@@ -119,7 +119,7 @@ async fn assert_rules(cluster: &Cluster) {
     let allowed = refused(&mut app, &["SET", "app:x", "1"]).await;
     assert!(allowed == "OK" || allowed == "MOVED", "{allowed}");
     let mut monitor = {
-        let credentials = cluster.credentials_of(OwnUser::Monitor).unwrap();
+        let credentials = cluster.credentials_of(ServiceUser::Monitor).unwrap();
         as_user(
             cluster,
             1,
@@ -146,7 +146,7 @@ async fn assert_rules(cluster: &Cluster) {
 
 /// Checks that the effective settings equal the planned ones. Only the operator can read them.
 async fn assert_as_planned(cluster: &Cluster) {
-    let credentials = cluster.credentials_of(OwnUser::Operator).unwrap();
+    let credentials = cluster.credentials_of(ServiceUser::Operator).unwrap();
     for node in &cluster.topology().nodes {
         let user = credentials.user.as_deref();
         let mut operator = as_user(cluster, node.index, user, credentials.password.expose()).await;

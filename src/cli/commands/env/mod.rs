@@ -51,7 +51,7 @@ pub async fn run(args: Env, terminal: &Terminal) -> Outcome {
     }
     if !wiring.nat.is_empty() {
         // `up` refuses `--announce ip` if this host cannot reach the container addresses.
-        let or = if attached.topology().surroundings.bridge_reachable {
+        let or = if attached.topology().placement.bridge_reachable {
             ", or a cluster started with `--announce ip`"
         } else {
             ""

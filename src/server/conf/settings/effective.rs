@@ -5,7 +5,7 @@ use crate::server::conf::settings::durability::durability;
 use crate::server::conf::settings::placement::place;
 use crate::server::conf::settings::tuning::tuning;
 use crate::spec::directives::lookup::canonical;
-use crate::spec::node_override::NodeWish;
+use crate::spec::node_override::NodeOverride;
 use crate::topology::layout::{Formation, Node, Topology};
 
 /// The directive whose value shows whether the formation of a node was completed.
@@ -36,7 +36,7 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     settings.extend(durability(spec.profile(), spec.persist()));
     settings.extend(tuning(topology, node));
     let wish = spec.overrides().get(&node.index);
-    let own = wish.map(NodeWish::directives).unwrap_or_default();
+    let own = wish.map(NodeOverride::directives).unwrap_or_default();
     for directive in spec.directives_of(node.index) {
         let of_node = own.contains(directive);
         settings.retain(|ours| canonical(&ours.name) != canonical(directive.name()));

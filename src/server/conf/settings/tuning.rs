@@ -44,14 +44,14 @@ pub(crate) fn tuning(topology: &Topology, node: &Node) -> Vec<Setting> {
 
 fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     let mut settings = Vec::new();
-    if let Some(memory) = topology.surroundings.machine.memory(&topology.spec, node.index) {
+    if let Some(memory) = topology.placement.machine.memory(&topology.spec, node.index) {
         let mut setting = Setting::new("maxmemory", size(memory.data), "").wished("memory");
         setting.why = if memory.chosen {
             "Requested.".into()
         } else {
             format!(
                 "Share of {} for each of {} nodes, by profile {profile}.",
-                size(topology.surroundings.machine.memory.unwrap_or_default() / MIB * MIB),
+                size(topology.placement.machine.memory.unwrap_or_default() / MIB * MIB),
                 topology.nodes.len()
             )
             .into()
@@ -80,7 +80,7 @@ fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
 fn replication(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     let wanted = profile.backlog();
     let most = topology
-        .surroundings
+        .placement
         .machine
         .memory(&topology.spec, node.index)
         .map_or(wanted, |memory| (memory.data / 8).max(MIB) / MIB * MIB);
@@ -127,7 +127,7 @@ fn replication(topology: &Topology, node: &Node, profile: Profile) -> Vec<Settin
 }
 
 fn threads(topology: &Topology, server: Server, profile: Profile) -> Vec<Setting> {
-    let threads = topology.surroundings.machine.io_threads(&topology.spec);
+    let threads = topology.placement.machine.io_threads(&topology.spec);
     let setting = Setting::new(
         "io-threads",
         threads.to_string(),
