@@ -67,7 +67,7 @@ test-hosts: ## All tests of `export bare-metal`: deployments over SSH, with Redi
 	scripts/test-bare-metal.sh all
 	RCUP_HOST_SUITE=trixie RCUP_HOST_ENGINE=valkey scripts/test-bare-metal.sh
 
-test-engines: ## Every command on other container engines: Podman 4.3 and 5.4, Docker 26, the newest Docker
+test-engines: ## Every command on other container engines: Podman, rootless Docker, newer Docker
 	scripts/ensure-docker.sh
 	$(CARGO) build --locked
 	RCUP=target/debug/rcup scripts/ensure-images.sh tests

@@ -28,7 +28,7 @@ for name in $names; do
     prefix=
     case $name in podman-*) prefix=localhost/ ;; esac
     say "every command on $name"
-    RCUP_WALK_OUT=target/engines/$name/walk RCUP_WALK_REDIS=${prefix}rcup/redis:7.0.15 \
+    RCUP_WALK_OUT=target/engines/$name.walk RCUP_WALK_REDIS=${prefix}rcup/redis:7.0.15 \
         RCUP_WALK_VALKEY=${prefix}rcup/valkey:8.1.1 \
         scripts/engine.sh run "$name" "$program" --ignored --nocapture docker::engine_walk || code=1
     scripts/engine.sh stop "$name"
@@ -42,7 +42,7 @@ table() {
     for name in $names; do printf -- '---|'; done
     echo
     files=
-    for name in $names; do files="$files target/engines/$name/walk"; done
+    for name in $names; do files="$files target/engines/$name.walk"; done
     # shellcheck disable=SC2086
     awk -F '\t' '
         FNR == 1 { file++ }
