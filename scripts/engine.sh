@@ -50,6 +50,7 @@ describe() {
 set_up() {
     [ ! -e "$place/complete" ] || return 0
     has debootstrap || install_packages debootstrap >&2
+    has curl || install_packages curl >&2
     # shellcheck disable=SC2016
     site=$(apt-get indextargets --format '$(SITE)' | grep -v security | head -n 1)
     say "unpacking $kind into $place"
