@@ -101,7 +101,7 @@ const TRIED: usize = 4;
 
 /// Checks whether this machine can reach an address on a bridge of the container engine: that of a running
 /// node, otherwise the gateway of the default bridge.
-pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
+pub(crate) async fn bridge(observed: &Observed, kind: &Kind, podman: bool) -> Fact<(bool, String)> {
     let mut silent = None;
     for (name, address) in running_nodes(observed).take(TRIED) {
         match tokio::time::timeout(NEAR, tokio::net::TcpStream::connect(address)).await {
@@ -123,6 +123,9 @@ pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
     if let Some(silent) = silent {
         return Ok((false, silent));
     }
+    if let Some(known) = bridge_by_kind(kind, podman) {
+        return Ok(known);
+    }
     let subnet = observed
         .networks
         .iter()
@@ -141,6 +144,19 @@ pub(crate) async fn bridge(observed: &Observed) -> Fact<(bool, String)> {
             format!("the default bridge's address {address} is not this machine's"),
         )
     })
+}
+
+/// Returns the reachability where the default bridge does not show it: that of a rootless container engine may have the
+/// address of a bridge of this machine, and Podman creates its default bridge only while a container uses it.
+fn bridge_by_kind(kind: &Kind, podman: bool) -> Option<(bool, String)> {
+    match kind {
+        Kind::Rootless => Some((
+            false,
+            "a rootless container engine has its bridges in a network namespace of its own".to_owned(),
+        )),
+        Kind::Native if podman => Some((true, "Podman's bridges are on this machine".to_owned())),
+        _ => None,
+    }
 }
 
 fn running_nodes(observed: &Observed) -> impl Iterator<Item = (String, SocketAddrV4)> {
@@ -172,6 +188,16 @@ mod tests {
             user_socket: false,
             podman: false,
         }
+    }
+
+    #[test]
+    fn bridge_of_rootless_engines_and_podman_is_known_by_kind() {
+        let reachable = |kind, podman| bridge_by_kind(&kind, podman).map(|(reachable, _)| reachable);
+        assert_eq!(reachable(Kind::Rootless, false), Some(false));
+        assert_eq!(reachable(Kind::Rootless, true), Some(false));
+        assert_eq!(reachable(Kind::Native, true), Some(true));
+        assert_eq!(reachable(Kind::Native, false), None);
+        assert_eq!(reachable(Kind::Machine("Podman".to_owned()), true), None);
     }
 
     #[test]

@@ -161,8 +161,12 @@ async fn gather<R: Runtime>(known: &Known<R>, spec: &ClusterSpec, look: Look) ->
             _ => Err("there is no subnet or no port to check".to_owned()),
         }
     };
-    let (image, rules, reached, nodes) =
-        tokio::join!(image, rules, bridge(observed), running_nodes(runtime, observed));
+    let (image, rules, reached, nodes) = tokio::join!(
+        image,
+        rules,
+        bridge(observed, &kind, details.podman),
+        running_nodes(runtime, observed)
+    );
     let absent = image.is_err() && matches!(runtime.image(&wanted_image(spec)).await, Ok(None));
     let reference = image.as_ref().ok().map(|image| image.reference.clone());
     let seat = seat(&kind, info, reference.as_ref());
