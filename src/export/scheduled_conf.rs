@@ -30,12 +30,12 @@ const COMMENTS: [(&str, &str); 2] = [
 /// # Errors
 /// [`ErrorKind::Usage`] names the first such node.
 pub(crate) fn refuse_overrides(topology: &Topology, what: &str) -> Result<()> {
-    let Some((index, wish)) = topology.spec.overrides().iter().next() else {
+    let Some((index, request)) = topology.spec.overrides().iter().next() else {
         return Ok(());
     };
     Err(Error::new(
         ErrorKind::Usage,
-        format!("no {what} can be written for a cluster whose node {index} has {wish}"),
+        format!("no {what} can be written for a cluster whose node {index} has {request}"),
     )
     .because("its nodes are all made from one pattern, and a scheduler decides which takes which place")
     .hint(
@@ -46,16 +46,16 @@ pub(crate) fn refuse_overrides(topology: &Topology, what: &str) -> Result<()> {
 /// Returns the directives that all nodes share, after `head`. A node that restarts must still have its data: replicas
 /// of an empty master delete theirs. Therefore the append-only file is enabled unless the user sets `appendonly`.
 pub fn placeless_conf(topology: &Topology, head: &str) -> String {
-    let wishes = topology.spec.directives();
-    let wished = |name: &str| wishes.iter().any(|wish| wish.name() == name);
+    let requests = topology.spec.directives();
+    let requested = |name: &str| requests.iter().any(|request| request.name() == name);
     let mut text = head.to_owned();
     let keeps = topology.spec.persist();
-    if !keeps && !wished("appendonly") {
+    if !keeps && !requested("appendonly") {
         text.push_str(
             "\n# A node that starts again has its data: at most a second of writes is lost.\nappendonly yes\n",
         );
     }
-    if !keeps && !wished("save") {
+    if !keeps && !requested("save") {
         text.push_str("save \"\"\n");
     }
     let Some(node) = topology.nodes.first() else {
@@ -66,7 +66,7 @@ pub fn placeless_conf(topology: &Topology, head: &str) -> String {
             let name = line.split(' ').next().unwrap_or_default();
             is_of_tls(name)
                 || OTHERWISE.contains(&name)
-                    && !(matches!(name, "appendonly" | "save") && (keeps || wished(name)))
+                    && !(matches!(name, "appendonly" | "save") && (keeps || requested(name)))
         };
         let lines: Vec<&str> = paragraph.lines().filter(|line| !is_otherwise(line)).collect();
         if lines.iter().any(|line| !line.starts_with('#')) {

@@ -61,7 +61,7 @@ pub(crate) async fn of_cluster<R: Runtime>(
     let image = inside(runtime, seen, observer).await?;
     if let Some(version) = spec
         .engine_version()
-        .filter(|wish| !wish.matches(image.server.version))
+        .filter(|request| !request.matches(image.server.version))
     {
         return Err(Error::new(
             ErrorKind::Image,
@@ -359,7 +359,7 @@ mod tests {
         assert_eq!(from_version_text("hello"), None);
     }
 
-    fn wish(engine: Engine, version: Option<&str>) -> ClusterSpec {
+    fn request(engine: Engine, version: Option<&str>) -> ClusterSpec {
         let spec = ClusterSpec::builder().engine(engine);
         match version {
             Some(version) => spec.engine_version(version.parse().unwrap()),
@@ -381,19 +381,19 @@ mod tests {
             local("rcup/valkey:9.1.2", "valkey", "9.1.2"),
         ];
         assert_eq!(
-            newest_local(images.clone(), &wish(Engine::Redis, None)).as_deref(),
+            newest_local(images.clone(), &request(Engine::Redis, None)).as_deref(),
             Some("rcup/redis:8.0.2")
         );
         assert_eq!(
-            newest_local(images.clone(), &wish(Engine::Valkey, None)).as_deref(),
+            newest_local(images.clone(), &request(Engine::Valkey, None)).as_deref(),
             Some("rcup/valkey:9.1.2")
         );
         assert_eq!(
-            newest_local(images.clone(), &wish(Engine::Redis, Some("7.0"))).as_deref(),
+            newest_local(images.clone(), &request(Engine::Redis, Some("7.0"))).as_deref(),
             Some("rcup/redis:7.0.15")
         );
-        assert_eq!(newest_local(images, &wish(Engine::Redis, Some("7.2"))), None);
-        assert_eq!(newest_local(Vec::new(), &wish(Engine::Redis, None)), None);
+        assert_eq!(newest_local(images, &request(Engine::Redis, Some("7.2"))), None);
+        assert_eq!(newest_local(Vec::new(), &request(Engine::Redis, None)), None);
     }
     #[test]
     fn hint_of_a_failed_pull_is_kept() {

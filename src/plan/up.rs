@@ -295,8 +295,8 @@ fn differences(asked: &ClusterSpec, running: &Topology) -> Vec<String> {
 /// Requested per-node overrides that differ.
 fn different_nodes(asked: &ClusterSpec, running: &ClusterSpec) -> Vec<String> {
     let own = |spec: &ClusterSpec, index: &usize| {
-        let wish = spec.overrides().get(index);
-        wish.cloned().unwrap_or_default().to_string()
+        let request = spec.overrides().get(index);
+        request.cloned().unwrap_or_default().to_string()
     };
     let indices: BTreeSet<&usize> = running
         .overrides()

@@ -200,8 +200,8 @@ impl ClusterSpecBuilder {
     /// Overrides settings of the selected nodes. If several overrides apply to a node, the last one that
     /// contains a setting wins.
     #[must_use]
-    pub fn node(mut self, nodes: Selector, wish: NodeOverride) -> Self {
-        self.overrides.push((nodes, wish));
+    pub fn node(mut self, nodes: Selector, request: NodeOverride) -> Self {
+        self.overrides.push((nodes, request));
         self
     }
 
@@ -243,18 +243,18 @@ impl ClusterSpec {
 /// Resolves the selectors to nodes and returns the overrides of each node.
 pub(crate) fn resolve(
     spec: &ClusterSpec,
-    wishes: &[(Selector, NodeOverride)],
+    requests: &[(Selector, NodeOverride)],
 ) -> Result<BTreeMap<usize, NodeOverride>> {
     let nodes: Vec<(usize, bool)> = (1..=spec.nodes())
         .map(|index| (index, index <= spec.masters()))
         .collect();
     let mut all: BTreeMap<usize, NodeOverride> = BTreeMap::new();
-    for (selector, wish) in wishes {
+    for (selector, request) in requests {
         for index in selector.choose(&nodes)? {
             let own = all.remove(&index).unwrap_or_default();
-            all.insert(index, own.then(wish));
+            all.insert(index, own.then(request));
         }
     }
-    all.retain(|_, wish| !wish.is_empty());
+    all.retain(|_, request| !request.is_empty());
     Ok(all)
 }

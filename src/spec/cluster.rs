@@ -197,7 +197,7 @@ impl ClusterSpec {
             && self
                 .engine_version
                 .as_ref()
-                .is_none_or(|wish| wish.matches(server.version))
+                .is_none_or(|request| request.matches(server.version))
     }
 
     /// Returns the directives for all nodes, in the order given.
@@ -300,9 +300,9 @@ impl ClusterSpec {
     /// its own.
     #[doc(hidden)]
     pub fn directives_of(&self, node: usize) -> Vec<&Directive> {
-        let wish = self.overrides.get(&node);
-        let own = wish.map(NodeOverride::directives).unwrap_or_default();
-        let memory = wish.and_then(NodeOverride::memory).is_some();
+        let request = self.overrides.get(&node);
+        let own = request.map(NodeOverride::directives).unwrap_or_default();
+        let memory = request.and_then(NodeOverride::memory).is_some();
         let replaced = |common: &&Directive| {
             let name = canonical(common.name());
             (memory && name == "maxmemory") || own.iter().any(|own| canonical(own.name()) == name)

@@ -84,10 +84,10 @@ fn check_shape(spec: &ClusterSpec) -> Result<()> {
 
 /// Validates the overrides of single nodes.
 pub(crate) fn check_overrides(spec: &ClusterSpec) -> Result<()> {
-    for (index, wish) in spec.overrides() {
-        check_memory(wish.memory(), wish.directives())
-            .and_then(|()| check_image(wish.image()))
-            .and_then(|()| check_directives(spec, wish.directives()))
+    for (index, request) in spec.overrides() {
+        check_memory(request.memory(), request.directives())
+            .and_then(|()| check_image(request.image()))
+            .and_then(|()| check_directives(spec, request.directives()))
             .map_err(|error| {
                 let hint = error.hint_text().unwrap_or_default().to_owned();
                 usage(format!("node {index}: {error}")).hint(hint)

@@ -95,15 +95,15 @@ mod tests {
     use crate::spec::cluster::ClusterSpec;
     use crate::spec::server::{Engine, Server};
 
-    fn wish(directives: &[&str]) -> NodeOverride {
+    fn request(directives: &[&str]) -> NodeOverride {
         let parsed = directives.iter().map(|text| text.parse().unwrap());
         parsed.fold(NodeOverride::default(), NodeOverride::set)
     }
 
     #[test]
     fn a_later_wish_wins_where_it_says_something() {
-        let first = wish(&["hz=50", "min-slaves-max-lag=5"]).with_image("redis:7.0");
-        let second = wish(&["min-replicas-max-lag=9"]).with_memory(64 << 20);
+        let first = request(&["hz=50", "min-slaves-max-lag=5"]).with_image("redis:7.0");
+        let second = request(&["min-replicas-max-lag=9"]).with_memory(64 << 20);
         assert_eq!(
             first.then(&second).to_string(),
             "image redis:7.0, memory 64mb, hz=50, min-replicas-max-lag=9"
@@ -113,12 +113,15 @@ mod tests {
 
     #[test]
     fn a_node_has_its_own_where_it_has_any() {
-        let wish = |text: &str| NodeOverride::default().set(text.parse().unwrap());
+        let request = |text: &str| NodeOverride::default().set(text.parse().unwrap());
         let spec = ClusterSpec::builder()
             .set("maxmemory=1gb".parse().unwrap())
             .set("hz=10".parse().unwrap())
-            .node("replicas".parse().unwrap(), wish("hz=20").with_image("redis:8.0"))
-            .node("4".parse().unwrap(), wish("hz=40"))
+            .node(
+                "replicas".parse().unwrap(),
+                request("hz=20").with_image("redis:8.0"),
+            )
+            .node("4".parse().unwrap(), request("hz=40"))
             .node(
                 "master:2".parse().unwrap(),
                 NodeOverride::default().with_memory(64 << 20),

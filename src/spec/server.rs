@@ -253,8 +253,9 @@ mod tests {
 
     #[test]
     fn a_wished_version_leaves_open_what_it_does_not_name() {
-        let matches = |wish: &str, version: &str| {
-            wish.parse::<VersionRequest>()
+        let matches = |request: &str, version: &str| {
+            request
+                .parse::<VersionRequest>()
                 .unwrap()
                 .matches(version.parse().unwrap())
         };

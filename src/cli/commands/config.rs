@@ -60,7 +60,7 @@ impl Line {
         let asked = match setting.origin {
             Origin::Node => given.node(index, canonical(&setting.name), nodes),
             Origin::User => given.directive(&setting.name),
-            _ => setting.wish.and_then(|wish| given.source(wish)),
+            _ => setting.request.and_then(|request| given.source(request)),
         };
         let origin = match (asked, setting.origin) {
             (Some(Source::Flag), _) | (None, Origin::User | Origin::Node) => "flag",

@@ -113,7 +113,7 @@ fn refuse_images(topology: &Topology) -> Result<()> {
     let own = topology.spec.overrides().iter();
     let Some((index, image)) = own
         .into_iter()
-        .find_map(|(index, wish)| Some((index, wish.image()?)))
+        .find_map(|(index, request)| Some((index, request.image()?)))
     else {
         return Ok(());
     };
@@ -201,27 +201,27 @@ fn conf(topology: &Topology, node: &Node) -> String {
         node.port,
         node.ip,
     );
-    let wishes = topology.spec.directives_of(node.index);
-    let wished = |directive: &str| wishes.iter().any(|wish| wish.name() == directive);
+    let requests = topology.spec.directives_of(node.index);
+    let requested = |directive: &str| requests.iter().any(|request| request.name() == directive);
     let mut otherwise = OTHERWISE.to_vec();
     if topology.spec.tls() {
         otherwise.extend(OTHERWISE_OF_TLS);
     }
-    if !wished("loglevel") {
+    if !requested("loglevel") {
         // Keep the server's default log level for the journal.
         otherwise.push("loglevel");
     }
-    if !topology.spec.persist() && !wished("appendonly") {
+    if !topology.spec.persist() && !requested("appendonly") {
         otherwise.push("appendonly");
         text.push_str(
             "\n# A machine that starts again has its data: at most a second of writes is lost. Backups: BGSAVE.\n\
              appendonly yes\n",
         );
-        if !wished("save") {
+        if !requested("save") {
             otherwise.push("save");
             text.push_str("save \"\"\n");
         }
-        if !wished("appendfsync") {
+        if !requested("appendfsync") {
             otherwise.push("appendfsync");
             text.push_str("appendfsync everysec\n");
         }
@@ -360,8 +360,8 @@ mod tests {
             bare_metal(&made, &place(&["10.1.0.1", "10.1.0.2"])).unwrap()
         };
         let plain = files(ClusterSpec::builder());
-        let wished = "tls-auth-clients=no".parse().unwrap();
-        let files = files(ClusterSpec::builder().tls(true).set(wished));
+        let requested = "tls-auth-clients=no".parse().unwrap();
+        let files = files(ClusterSpec::builder().tls(true).set(requested));
         assert!(text(&files, "cluster.env").contains("\nTLS='yes'\n"));
         let conf = text(&files, "hosts/10.1.0.2/6380/redis.conf");
         let directives = |name: &str| -> Vec<String> {
@@ -393,13 +393,13 @@ mod tests {
 
     #[test]
     fn a_node_has_its_own_settings_but_no_server_of_its_own() {
-        let wish = |wish| {
-            let spec = crate::spec::cluster::ClusterSpec::builder().node("4".parse().unwrap(), wish);
+        let request = |request| {
+            let spec = crate::spec::cluster::ClusterSpec::builder().node("4".parse().unwrap(), request);
             let place = crate::topology::layout::tests::placement(Engine::Redis, "8.0.2");
             Topology::new(&spec.build().unwrap(), &place).unwrap()
         };
         let hosts = place(&["10.1.0.1", "10.1.0.2"]);
-        let made = wish(crate::spec::node_override::NodeOverride::default().set("hz=50".parse().unwrap()));
+        let made = request(crate::spec::node_override::NodeOverride::default().set("hz=50".parse().unwrap()));
         let files = bare_metal(&made, &hosts).unwrap();
         let own: Vec<&Document> = files
             .iter()
@@ -407,7 +407,7 @@ mod tests {
             .collect();
         assert_eq!(own.len(), 1, "{own:?}");
         assert!(own[0].contents.starts_with("# Replica in shard 1 "), "{own:?}");
-        let made = wish(crate::spec::node_override::NodeOverride::default().with_image("redis:8.2"));
+        let made = request(crate::spec::node_override::NodeOverride::default().with_image("redis:8.2"));
         let error = bare_metal(&made, &hosts).unwrap_err();
         assert!(
             error.to_string().contains("node 4 has image redis:8.2"),

@@ -101,12 +101,12 @@ mod tests {
 
     #[test]
     fn a_node_has_its_own_value_and_the_others_the_clusters() {
-        let wish = |text: &str| NodeOverride::default().set(text.parse().unwrap());
+        let request = |text: &str| NodeOverride::default().set(text.parse().unwrap());
         let spec = ClusterSpec::builder()
             .set("hz=20".parse().unwrap())
             .node(
                 "4".parse().unwrap(),
-                wish("hz=50").set("repl-diskless-sync-delay=3".parse().unwrap()),
+                request("hz=50").set("repl-diskless-sync-delay=3".parse().unwrap()),
             )
             .node(
                 "5".parse().unwrap(),

@@ -32,7 +32,7 @@ pub struct Setting {
     pub origin: Origin,
     /// The user's setting that determines the value if it is set, such as `node-timeout`.
     #[serde(skip)]
-    pub wish: Option<&'static str>,
+    pub request: Option<&'static str>,
     /// Why the directive is set.
     pub why: Cow<'static, str>,
 }
@@ -44,7 +44,7 @@ impl Setting {
             name: name.into(),
             value: value.into(),
             origin: Origin::Default,
-            wish: None,
+            request: None,
             why: why.into(),
         }
     }
@@ -62,8 +62,8 @@ impl Setting {
     }
 
     /// Names the user's setting that determines the value if it is set.
-    pub(crate) fn wished(mut self, wish: &'static str) -> Self {
-        self.wish = Some(wish);
+    pub(crate) fn requested(mut self, request: &'static str) -> Self {
+        self.request = Some(request);
         self
     }
 }

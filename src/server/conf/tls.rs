@@ -85,7 +85,7 @@ pub(crate) fn tls(spec: &ClusterSpec, node: &Node) -> Vec<Setting> {
             "Client certificates are accepted, not required.",
         ),
     ];
-    all.map(|setting| setting.wished("tls")).into()
+    all.map(|setting| setting.requested("tls")).into()
 }
 
 #[cfg(test)]

@@ -48,7 +48,7 @@ pub(crate) fn durability(profile: Profile, persist: bool) -> Vec<Setting> {
     settings
         .into_iter()
         .map(|setting| {
-            let setting = setting.wished("persist");
+            let setting = setting.requested("persist");
             if of_profile { setting.of_profile() } else { setting }
         })
         .collect()

@@ -35,8 +35,8 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
     let mut settings = place(topology, node);
     settings.extend(durability(spec.profile(), spec.persist()));
     settings.extend(tuning(topology, node));
-    let wish = spec.overrides().get(&node.index);
-    let own = wish.map(NodeOverride::directives).unwrap_or_default();
+    let request = spec.overrides().get(&node.index);
+    let own = request.map(NodeOverride::directives).unwrap_or_default();
     for directive in spec.directives_of(node.index) {
         let of_node = own.contains(directive);
         settings.retain(|ours| canonical(&ours.name) != canonical(directive.name()));
@@ -49,7 +49,7 @@ pub fn settings(topology: &Topology, node: &Node) -> Vec<Setting> {
             name: directive.name().to_owned().into(),
             value: value.to_owned(),
             origin: if of_node { Origin::Node } else { Origin::User },
-            wish: None,
+            request: None,
             why: if of_node {
                 "Set by the user for this node."
             } else {

@@ -22,7 +22,7 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
             },
         )
         .fitted()
-        .wished("port"),
+        .requested("port"),
         protected_mode(spec),
         Setting::new(
             "dir",
@@ -65,11 +65,11 @@ pub(crate) fn place(topology: &Topology, node: &Node) -> Vec<Setting> {
             "Users, with SHA-256 hashes of their passwords. `CONFIG REWRITE` does not change this file.",
         );
         settings.push(if spec.password().is_some() {
-            setting.fitted().wished("password")
+            setting.fitted().requested("password")
         } else if spec.users().is_empty() {
             setting.of_profile()
         } else {
-            setting.fitted().wished("user")
+            setting.fitted().requested("user")
         });
     }
     settings
@@ -98,7 +98,7 @@ fn node_timeout(ms: u128, profile: Profile) -> Setting {
         ms.to_string(),
         "Milliseconds without an answer before a node is marked PFAIL. Set once the cluster is formed.",
     )
-    .wished("node-timeout");
+    .requested("node-timeout");
     if ms == profile.node_timeout().as_millis() {
         setting.of_profile()
     } else {
@@ -129,6 +129,6 @@ fn announced(announce: Announce, node: &Node) -> Vec<Setting> {
         )],
     };
     all.into_iter()
-        .map(|setting| setting.fitted().wished("announce"))
+        .map(|setting| setting.fitted().requested("announce"))
         .collect()
 }

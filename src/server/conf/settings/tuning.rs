@@ -45,7 +45,7 @@ pub(crate) fn tuning(topology: &Topology, node: &Node) -> Vec<Setting> {
 fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
     let mut settings = Vec::new();
     if let Some(memory) = topology.placement.machine.memory(&topology.spec, node.index) {
-        let mut setting = Setting::new("maxmemory", size(memory.data), "").wished("memory");
+        let mut setting = Setting::new("maxmemory", size(memory.data), "").requested("memory");
         setting.why = if memory.chosen {
             "Requested.".into()
         } else {
@@ -56,9 +56,9 @@ fn memory(topology: &Topology, node: &Node, profile: Profile) -> Vec<Setting> {
             )
             .into()
         };
-        let wish = topology.spec.overrides().get(&node.index);
+        let request = topology.spec.overrides().get(&node.index);
         let mut setting = setting.fitted();
-        if wish.is_some_and(|wish| wish.memory().is_some()) {
+        if request.is_some_and(|request| request.memory().is_some()) {
             setting.origin = Origin::Node;
             setting.why = "Requested for this node.".into();
         }
