@@ -131,11 +131,7 @@ impl Runtime for Docker {
             .await
             .map_err(|_| late("connect to the container engine", Duration::from_secs(10)))?
             .map_err(|source| unreachable(&self.place, source))?;
-        let podman = version
-            .components
-            .unwrap_or_default()
-            .iter()
-            .any(|component| component.name.starts_with("Podman"));
+        let podman = translate::is_podman(&version);
         let api = version.api_version.unwrap_or_default();
         let parsed = api
             .split_once('.')
@@ -359,6 +355,14 @@ impl Runtime for Docker {
     async fn put_files(&self, request: &FilesRequest) -> Result<()> {
         let carrier = &request.name;
         self.create(carrier, translate::carrier_request(request)).await?;
+        // Docker mounts all volumes of the container for each upload, and one at `/` reaches them all. Podman needs one
+        // for each volume.
+        if request.volumes.len() > 1 {
+            let version = call("query the container engine", QUICK, self.client.version()).await?;
+            if !translate::is_podman(&version) {
+                return self.put(carrier, "/", &translate::at_mounts(request)).await;
+            }
+        }
         for (nth, one) in request.volumes.iter().enumerate() {
             self.put(carrier, &translate::carrier_mount(nth), &one.files)
                 .await?;

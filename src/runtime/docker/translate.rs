@@ -8,8 +8,8 @@ use bollard::errors::Error as DockerError;
 use bollard::models::{
     ContainerCreateBody, ContainerSummary, EndpointIpamConfig, EndpointSettings, HostConfig, Ipam,
     IpamConfig, Mount, MountType, MountVolumeOptions, Network, NetworkCreateRequest, NetworkInspect,
-    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, Volume,
-    VolumeCreateRequest,
+    NetworkingConfig, PortBinding, ResourcesUlimits, RestartPolicy, RestartPolicyNameEnum, SystemVersion,
+    Volume, VolumeCreateRequest,
 };
 
 use crate::error::{Error, ErrorKind, Result};
@@ -352,6 +352,27 @@ pub(crate) fn carrier_request(request: &FilesRequest) -> ContainerCreateBody {
         }),
         ..ContainerCreateBody::default()
     }
+}
+
+/// Whether the container engine is Podman.
+pub(crate) fn is_podman(version: &SystemVersion) -> bool {
+    let components = version.components.as_deref().unwrap_or_default();
+    components
+        .iter()
+        .any(|component| component.name.starts_with("Podman"))
+}
+
+/// Returns the files of all volumes with their paths in the container that copies them.
+pub(crate) fn at_mounts(request: &FilesRequest) -> Vec<File> {
+    let volumes = request.volumes.iter().enumerate();
+    volumes
+        .flat_map(|(nth, one)| {
+            one.files.iter().map(move |file| File {
+                path: carrier_mount(nth) + &file.path,
+                ..file.clone()
+            })
+        })
+        .collect()
 }
 
 /// Returns the files as a tar archive whose entries belong to the nodes' user.
